@@ -1,0 +1,201 @@
+//! The supervisor actor: moves events to the rules and does what they say.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Running, StreamHandler};
+use futures::stream::poll_fn;
+use impresario_supervision as rules;
+use impresario_supervision::{
+    Action, ChildKey, Event, ExitReason, Flags, Report, ReportKind, SpecError, Time,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
+
+use crate::Env;
+use crate::control::Control;
+use crate::lives::Lives;
+use crate::notify::{Notices, Notify, StartAck};
+use crate::spec::Starter;
+use crate::supervisor::Supervisor;
+
+/// A kind of supervisor: its rules, and how it begins a life.
+pub(crate) trait Plan: 'static {
+    fn handle(&mut self, now: Time, event: Event);
+    fn poll_action(&mut self) -> Option<Action>;
+    fn poll_timeout(&self) -> Option<Time>;
+    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>>;
+    fn forget(&mut self, key: ChildKey);
+}
+
+/// Plays a plan as an actor.
+pub(crate) struct Driver<P> {
+    pub(crate) plan: P,
+    env: Env,
+    lives: Lives,
+    notices: Notices,
+    incoming: Option<UnboundedReceiver<Event>>,
+    start: Instant,
+    /// The timer that is running, if any; it may be earlier than needed, never later.
+    armed: Option<Time>,
+    ack: Option<StartAck>,
+    over: bool,
+}
+
+impl<P: Plan> Driver<P> {
+    pub(crate) fn new(plan: P, env: Env) -> Self {
+        let (notices, incoming) = unbounded_channel();
+        Self {
+            plan,
+            env,
+            lives: Lives::default(),
+            notices,
+            incoming: Some(incoming),
+            start: Instant::now(),
+            armed: None,
+            ack: None,
+            over: false,
+        }
+    }
+
+    pub(crate) fn acknowledge_by(mut self, ack: StartAck) -> Self {
+        self.ack = Some(ack);
+        self
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time::from_start(self.start.elapsed())
+    }
+
+    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
+        if let Event::Exited(life, _) | Event::StartFailed(life, _) | Event::Ignored(life) = event {
+            self.lives.remove(life);
+        }
+        self.plan.handle(self.now(), event);
+        self.play(ctx);
+    }
+
+    /// Does what the rules say, until they say nothing more.
+    pub(crate) fn play(&mut self, ctx: &mut Context<Self>) {
+        while let Some(action) = self.plan.poll_action() {
+            match action {
+                Action::Start(key, life) => {
+                    let notify = Notify::new(self.notices.clone(), life);
+                    if let Some(control) = self.plan.start(key, &self.env, notify) {
+                        self.lives.insert(life, control);
+                    }
+                }
+                Action::Stop(life) => self.lives.stop(life),
+                Action::Kill(life) => self.lives.kill(life),
+                Action::Forget(key) => self.plan.forget(key),
+                Action::Report(report) => self.log(&report),
+                Action::Ready => self.ack.iter().for_each(StartAck::started),
+                // Nobody asks for anything yet but starts of instances, which their arguments answer.
+                Action::Reply(..) => {}
+                Action::Exit(reason) => self.exit(reason, ctx),
+            }
+        }
+        self.arm(ctx);
+    }
+
+    fn exit(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
+        self.env.set_exit_reason(reason);
+        self.over = true;
+        ctx.stop();
+    }
+
+    fn log(&self, report: &Report) {
+        let (log, child) = (self.env.log(), report.child.as_str());
+        let life = report.incarnation.map(rules::Incarnation::number);
+        let reason = report.reason.to_string();
+        match report.kind {
+            ReportKind::GaveUp => slog::crit!(log, "restart limit reached, giving up";
+                "child" => child, "reason" => reason),
+            kind => slog::error!(log, "{}", kind.name();
+                "child" => child, "life" => life, "lives" => report.lives, "reason" => reason),
+        }
+    }
+
+    /// Sees to it that a timer runs that is not later than the next deadline.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let Some(next) = self.plan.poll_timeout() else { return };
+        if self.armed.is_some_and(|armed| armed <= next) {
+            return;
+        }
+        self.armed = Some(next);
+        ctx.run_later(next.saturating_since(self.now()), move |driver, ctx| {
+            if driver.armed == Some(next) {
+                driver.armed = None;
+            }
+            driver.feed(Event::Timeout, ctx);
+        });
+    }
+}
+
+/// A plan is moved freely: nothing in here is ever pinned.
+impl<P> Unpin for Driver<P> {}
+
+impl<P: Plan> Actor for Driver<P> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut incoming) = self.incoming.take() {
+            ctx.add_stream(poll_fn(move |cx| incoming.poll_recv(cx)));
+        }
+        self.feed(Event::Start, ctx);
+    }
+
+    /// Told to stop: take the children down first. The rules say when that is done.
+    fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
+        if !self.over {
+            self.feed(Event::Shutdown(ExitReason::Shutdown), ctx);
+        }
+        if self.over { Running::Stop } else { Running::Continue }
+    }
+}
+
+impl<P: Plan> StreamHandler<Event> for Driver<P> {
+    fn handle(&mut self, event: Event, ctx: &mut Context<Self>) {
+        self.feed(event, ctx);
+    }
+}
+
+/// The plan of a static supervisor: a list of children.
+pub(crate) struct Static {
+    rules: rules::Supervisor,
+    starters: HashMap<ChildKey, Arc<dyn Starter>>,
+}
+
+impl Static {
+    pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
+        let Supervisor { strategy, intensity, auto_shutdown, children, log: _ } = supervisor;
+        let (specs, starters): (Vec<_>, Vec<_>) =
+            children.into_iter().map(|child| (child.rules, child.starter)).unzip();
+        let rules = rules::Supervisor::new(Flags { strategy, intensity, auto_shutdown }, specs)?;
+        let starters = rules.keys().zip(starters).collect();
+        Ok(Self { rules, starters })
+    }
+}
+
+impl Plan for Static {
+    fn handle(&mut self, now: Time, event: Event) {
+        self.rules.handle(now, event);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.rules.poll_action()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.rules.poll_timeout()
+    }
+
+    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+        // Without a starter the drop of `notify` says that there is no life.
+        self.starters.get(&key)?.start(env, notify)
+    }
+
+    fn forget(&mut self, key: ChildKey) {
+        self.starters.remove(&key);
+    }
+}

@@ -1,0 +1,77 @@
+//! Catching panics, with the place that the payload does not carry.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use impresario_supervision::ExitReason;
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs code of a child. A panic becomes the reason of its end.
+///
+/// State that the code leaves behind is suspect after a panic; the callers drop it.
+pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    install_hook();
+    let outer = CATCHING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(code));
+    CATCHING.set(outer);
+    result.map_err(reason)
+}
+
+/// The panic hook is the process's, so there can be only one. It stays out of everybody else's panics, and of ours
+/// when a backtrace is asked for: then the usual hook prints it.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !CATCHING.get() {
+                return previous(info);
+            }
+            PLACE.set(info.location().map(ToString::to_string));
+            if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+                previous(info);
+            }
+        }));
+    });
+}
+
+fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
+    let message = match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "a value that is not text".to_owned(),
+    };
+    // An exotic payload may panic in its own drop.
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    ExitReason::Panic { message, place: PLACE.take() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_and_place_are_kept() {
+        let reason = catch(|| panic!("{} apples", 3)).expect_err("it panics");
+        let ExitReason::Panic { message, place } = reason else { panic!("{reason:?}") };
+        assert_eq!(message, "3 apples");
+        assert!(place.is_some_and(|place| place.contains("panic.rs:")));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_survived() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        assert!(catch(|| std::panic::panic_any(Bomb)).is_err());
+    }
+}

@@ -1,0 +1,212 @@
+//! A child in code: what starts it, and the rules for its lives.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use impresario_supervision as rules;
+use impresario_supervision::{Backoff, ChildId, ExitReason, Restart, Shutdown, SpecError};
+
+use crate::control::Control;
+use crate::driver::{Driver, Static};
+use crate::notify::Notify;
+use crate::panic::catch;
+use crate::supervisor::Supervisor;
+use crate::task::ChildTask;
+use crate::{ChildRef, Env};
+
+/// What is to be supervised, and how (OTP: child specification).
+///
+/// The defaults are OTP's: permanent; 5 s to stop for a worker, any time for a supervisor; not significant.
+#[must_use = "a child spec does nothing until it is given to a supervisor"]
+#[derive(Clone)]
+pub struct ChildSpec {
+    pub(crate) rules: rules::ChildSpec,
+    pub(crate) starter: Arc<dyn Starter>,
+}
+
+/// Begins lives.
+pub(crate) trait Starter: Send + Sync {
+    /// Begins a life. How it goes is said through `notify`; `None` means that it has been said already.
+    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>>;
+}
+
+/// Why there is no life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The child is not needed now. Its spec is kept, unless it is temporary (OTP: `ignore`).
+    Ignore,
+    /// The child could not start.
+    Failed(ExitReason),
+}
+
+impl ChildSpec {
+    /// An actor, started on the supervisor's arbiter by a factory that runs anew for every life.
+    ///
+    /// The life counts as started when the actor's `started()` is done, with whatever it waits for by
+    /// `ctx.wait()`. A panic or an `Err` in the factory is a failed start.
+    pub fn actor<A, F>(id: impl Into<ChildId>, factory: F) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+        F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
+    {
+        Self::worker(id.into(), Arc::new(ActorStarter::new(factory, drop)))
+    }
+
+    /// A nested supervisor, made by a function that runs anew for every life (OTP: the callback `init`).
+    pub fn supervisor<F>(id: impl Into<ChildId>, init: F) -> Self
+    where
+        F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
+    {
+        let id = id.into();
+        let name = id.clone();
+        let factory = move |env: &Env| {
+            let supervisor = init(env)?;
+            let env = env.supervisor(&name, supervisor.log.clone());
+            Ok(Driver::new(Static::new(supervisor)?, env))
+        };
+        let starter = Arc::new(SupervisorStarter { factory, name: ChildRef::new() });
+        Self { rules: rules::ChildSpec::supervisor(id), starter }
+    }
+
+    pub(crate) fn worker(id: ChildId, starter: Arc<dyn Starter>) -> Self {
+        Self { rules: rules::ChildSpec::worker(id), starter }
+    }
+
+    /// When it is started again. The default is always.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.rules.restart = restart;
+        self
+    }
+
+    /// How it is stopped. The default is 5 s for a worker and any time for a supervisor.
+    pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
+        self.rules.shutdown = shutdown.into();
+        self
+    }
+
+    /// Makes the supervisor's auto-shutdown look at it.
+    pub fn significant(mut self) -> Self {
+        self.rules.significant = true;
+        self
+    }
+
+    /// Lets restarts wait when it keeps failing. The default is not to.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.rules.backoff = Some(backoff);
+        self
+    }
+
+    /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.rules.start_timeout = Some(timeout);
+        self
+    }
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.fmt(f)
+    }
+}
+
+/// Starts actors made by `F`, and tells `P` the address of each life.
+pub(crate) struct ActorStarter<F, P> {
+    factory: F,
+    publish: P,
+}
+
+impl<F, P> ActorStarter<F, P> {
+    pub(crate) fn new(factory: F, publish: P) -> Self {
+        Self { factory, publish }
+    }
+}
+
+impl<A, F, P> Starter for ActorStarter<F, P>
+where
+    A: Actor<Context = Context<A>>,
+    F: Fn(&Env) -> Result<A, StartError> + Send + Sync,
+    P: Fn(Addr<A>) + Send + Sync,
+{
+    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+        spawn(env, notify, true, &self.factory, |addr| (self.publish)(addr))
+    }
+}
+
+/// Starts supervisors. They say themselves when they are ready: after all their children.
+struct SupervisorStarter<F> {
+    factory: F,
+    name: ChildRef<Driver<Static>>,
+}
+
+impl<F> Starter for SupervisorStarter<F>
+where
+    F: Fn(&Env) -> Result<Driver<Static>, StartError> + Send + Sync,
+{
+    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+        let ack = notify.ack();
+        let factory = |env: &Env| (self.factory)(env).map(|driver| driver.acknowledge_by(ack.clone()));
+        spawn(env, notify, false, factory, |addr| self.name.publish(addr))
+    }
+}
+
+/// Begins a life on this arbiter.
+pub(crate) fn spawn<A: Actor<Context = Context<A>>>(
+    parent: &Env,
+    mut notify: Notify,
+    ack: bool,
+    factory: impl FnOnce(&Env) -> Result<A, StartError>,
+    publish: impl FnOnce(Addr<A>),
+) -> Option<Arc<Control>> {
+    let env = parent.child();
+    match catch(|| factory(&env)) {
+        Ok(Ok(actor)) => {
+            let context = Context::new();
+            publish(context.address());
+            let control = Arc::clone(env.control());
+            actix_rt::spawn(ChildTask::new(actor, context, Arc::clone(&control), notify, ack));
+            return Some(control);
+        }
+        Ok(Err(StartError::Ignore)) => notify.ignored(),
+        Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
+    }
+    None
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ignore => f.write_str("not needed"),
+            Self::Failed(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<String> for StartError {
+    fn from(why: String) -> Self {
+        Self::Failed(ExitReason::Error(why))
+    }
+}
+
+impl From<&str> for StartError {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        error.to_string().into()
+    }
+}
+
+impl From<SpecError> for StartError {
+    fn from(error: SpecError) -> Self {
+        error.to_string().into()
+    }
+}

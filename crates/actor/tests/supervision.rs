@@ -1,0 +1,346 @@
+//! Real actors under real supervisors: what ends, how it is told, and what follows.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
+use impresario_actor::{
+    ChildRef, ChildSpec, DynamicRef, Env, ExitReason, Intensity, Restart, Shutdown, StartError, Strategy,
+    Supervisor,
+};
+use slog::{Drain, Logger, OwnedKVList, Record, o};
+use tokio::sync::mpsc;
+
+/// Everything that happened, as lines; and a way to wait for the next one.
+#[derive(Clone)]
+struct Journal {
+    tx: mpsc::UnboundedSender<String>,
+}
+
+struct Reader(mpsc::UnboundedReceiver<String>);
+
+fn journal() -> (Journal, Reader) {
+    let (tx, rx) = mpsc::unbounded_channel();
+    (Journal { tx }, Reader(rx))
+}
+
+impl Journal {
+    fn note(&self, line: impl Into<String>) {
+        let _ = self.tx.send(line.into());
+    }
+
+    /// A logger whose records become lines: `message key=value ...` of the keys that say why.
+    fn logger(&self) -> Logger {
+        Logger::root(Lines(Mutex::new(self.clone())).ignore_res(), o!())
+    }
+}
+
+impl Reader {
+    async fn next(&mut self) -> String {
+        self.0.recv().await.expect("the journal is open")
+    }
+
+    async fn expect(&mut self, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(self.next().await, *line);
+        }
+    }
+}
+
+struct Lines(Mutex<Journal>);
+
+impl Drain for Lines {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), slog::Never> {
+        struct Pick(String);
+        impl slog::Serializer for Pick {
+            fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+                if key == "child" || key == "reason" {
+                    self.0 = format!(" {value}") + &self.0;
+                }
+                Ok(())
+            }
+        }
+        let mut pick = Pick(String::new());
+        let _ = slog::KV::serialize(&record.kv(), record, &mut pick);
+        self.0.lock().expect("nobody panics here").note(format!("{}{}", record.msg(), pick.0));
+        Ok(())
+    }
+}
+
+struct Probe {
+    name: &'static str,
+    journal: Journal,
+    env: Env,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+enum Do {
+    Panic,
+    PanicInFuture,
+    Stop,
+    Fail,
+    Hang,
+}
+
+impl Actor for Probe {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        self.journal.note(format!("+{}", self.name));
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.journal.note(format!("-{}", self.name));
+    }
+}
+
+impl Handler<Do> for Probe {
+    type Result = ();
+
+    fn handle(&mut self, message: Do, ctx: &mut Context<Self>) {
+        match message {
+            Do::Panic => panic!("boom"),
+            Do::PanicInFuture => drop(ctx.spawn(async { panic!("later") }.into_actor(self))),
+            Do::Stop => ctx.stop(),
+            Do::Fail => {
+                self.env.set_exit_reason(ExitReason::Error("own".into()));
+                ctx.stop();
+            }
+            Do::Hang => ctx.wait(std::future::pending::<()>().into_actor(self)),
+        }
+    }
+}
+
+fn probe(name: &'static str, journal: &Journal) -> (ChildRef<Probe>, ChildSpec) {
+    let (child, journal) = (ChildRef::new(), journal.clone());
+    let spec = child
+        .child_spec(name, move |env: &Env| Ok(Probe { name, journal: journal.clone(), env: env.clone() }));
+    (child, spec)
+}
+
+fn tree(journal: &Journal) -> Supervisor {
+    let intensity = Intensity::new(10, Duration::from_secs(60));
+    Supervisor::new(Strategy::OneForOne).intensity(intensity).logger(journal.logger())
+}
+
+fn send(child: &ChildRef<Probe>, message: Do) {
+    child.addr().expect("it was started").do_send(message);
+}
+
+#[actix_rt::test]
+async fn children_start_in_order_and_stop_in_reverse() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let (_, b) = probe("b", &journal);
+    let root = tree(&journal).child(a).child(b).start().await.expect("both start");
+    root.stop();
+    assert_eq!(root.stopped().await, ExitReason::Shutdown);
+    lines.expect(&["+a", "+b", "-b", "-a"]).await;
+}
+
+#[actix_rt::test]
+async fn every_end_is_told_with_its_reason() {
+    let (journal, mut lines) = journal();
+    let (a, spec) = probe("a", &journal);
+    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    lines.expect(&["+a"]).await;
+    for (message, reason) in [
+        (Do::Panic, "panicked at "),
+        (Do::PanicInFuture, "panicked at "),
+        (Do::Stop, "normal"),
+        (Do::Fail, "own"),
+    ] {
+        send(&a, message);
+        lines.expect(&["-a"]).await;
+        let report = lines.next().await;
+        assert!(report.starts_with(&format!("child_terminated a {reason}")), "{report}");
+        if reason.starts_with("panicked") {
+            assert!(report.contains("supervision.rs:"), "the place is told: {report}");
+        }
+        lines.expect(&["+a"]).await;
+    }
+    root.kill();
+    assert_eq!(root.stopped().await, ExitReason::Killed);
+    lines.expect(&["-a"]).await;
+}
+
+#[actix_rt::test]
+async fn siblings_follow_the_strategy() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let (b, b_spec) = probe("b", &journal);
+    let (_, c) = probe("c", &journal);
+    let group = Supervisor::new(Strategy::RestForOne).child(a).child(b_spec).child(c);
+    let root = tree(&journal).child(group.child_spec("group")).start().await.expect("all start");
+    send(&b, Do::Stop);
+    lines.expect(&["+a", "+b", "+c", "-b", "child_terminated b normal", "-c", "+b", "+c"]).await;
+    root.stop();
+    root.stopped().await;
+    lines.expect(&["-c", "-b", "-a"]).await;
+}
+
+#[actix_rt::test]
+async fn a_failed_first_start_leaves_nothing_running() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let bad = ChildSpec::actor("b", |_| -> Result<Probe, StartError> { Err("no disk".into()) });
+    let error = tree(&journal).child(a).child(bad).start().await.expect_err("b does not start");
+    assert_eq!(error.to_string(), "child b failed to start: no disk");
+    lines.expect(&["+a", "start_error b no disk", "-a"]).await;
+}
+
+#[actix_rt::test]
+async fn a_panic_while_starting_is_a_failed_start() {
+    struct Bad;
+    impl Actor for Bad {
+        type Context = Context<Self>;
+        fn started(&mut self, _: &mut Context<Self>) {
+            panic!("cannot begin");
+        }
+    }
+    let (journal, _lines) = journal();
+    let error =
+        tree(&journal).child(ChildSpec::actor("b", |_| Ok(Bad))).start().await.expect_err("it panics");
+    assert!(error.to_string().contains("cannot begin"), "{error}");
+    let error = tree(&journal)
+        .child(ChildSpec::actor("b", |_| -> Result<Bad, StartError> { panic!("no value") }))
+        .start()
+        .await
+        .expect_err("it panics");
+    assert!(error.to_string().contains("no value"), "{error}");
+}
+
+#[actix_rt::test]
+async fn too_many_restarts_end_the_tree() {
+    let (journal, mut lines) = journal();
+    let (a, spec) = probe("a", &journal);
+    let root = tree(&journal).intensity(Intensity::new(0, Duration::from_secs(1))).child(spec);
+    let root = root.start().await.expect("it starts");
+    send(&a, Do::Fail);
+    let reason = root.stopped().await;
+    assert_eq!(reason.to_string(), "restart limit reached, last failure of child a: own");
+    lines.expect(&["+a", "-a", "child_terminated a own", "restart limit reached, giving up a own"]).await;
+}
+
+#[actix_rt::test]
+async fn who_does_not_stop_is_killed() {
+    struct Stubborn;
+    impl Actor for Stubborn {
+        type Context = Context<Self>;
+        fn stopping(&mut self, _: &mut Context<Self>) -> Running {
+            Running::Continue
+        }
+    }
+    tokio::time::pause();
+    let (journal, mut lines) = journal();
+    let stubborn = ChildSpec::actor("s", |_| Ok(Stubborn)).shutdown(Duration::from_secs(3600));
+    let (h, hanging) = probe("h", &journal);
+    let root = tree(&journal).child(stubborn).child(hanging).start().await.expect("both start");
+    send(&h, Do::Hang);
+    root.stop();
+    assert_eq!(root.stopped().await, ExitReason::Shutdown);
+    lines.expect(&["+h", "-h", "shutdown_error s killed"]).await;
+}
+
+#[actix_rt::test]
+async fn a_killed_supervisor_takes_its_children_with_it() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let nested = Supervisor::new(Strategy::OneForOne).child(a).child_spec("nested").shutdown(Shutdown::Kill);
+    let root = tree(&journal).child(nested).start().await.expect("all start");
+    lines.expect(&["+a"]).await;
+    root.kill();
+    root.stopped().await;
+    lines.expect(&["-a"]).await;
+}
+
+#[actix_rt::test]
+async fn dynamic_children_come_and_go() {
+    let (journal, mut lines) = journal();
+    let workers = DynamicRef::<(&'static str, ExitReason)>::new();
+    assert!(workers.start(("early", ExitReason::Normal)).is_err(), "its arguments come back");
+    let log = journal.clone();
+    let spec = workers.child_spec("workers", Duration::from_secs(1), move |env: &Env, (name, reason)| {
+        if reason == ExitReason::NoProc {
+            return Err(StartError::Ignore);
+        }
+        env.set_exit_reason(reason);
+        Ok(Probe { name, journal: log.clone(), env: env.clone() })
+    });
+    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    for name in ["x", "y"] {
+        workers.start((name, ExitReason::Normal)).expect("it is there");
+    }
+    workers.start(("never", ExitReason::NoProc)).expect("it is there");
+    lines.expect(&["+x", "+y"]).await;
+    root.stop();
+    root.stopped().await;
+    let mut ends = [lines.next().await, lines.next().await];
+    ends.sort();
+    assert_eq!(ends, ["-x", "-y"]);
+    assert!(workers.start(("late", ExitReason::Normal)).is_err());
+}
+
+#[actix_rt::test]
+async fn transient_children_end_when_they_are_done() {
+    let (journal, mut lines) = journal();
+    let (a, spec) = probe("a", &journal);
+    let root = tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("it starts");
+    send(&a, Do::Stop);
+    lines.expect(&["+a", "-a"]).await;
+    root.stop();
+    assert_eq!(root.stopped().await, ExitReason::Shutdown);
+}
+
+#[actix_rt::test]
+async fn two_trees_do_not_see_each_other() {
+    let (journal, _lines) = journal();
+    let ((a, a_spec), (b, b_spec)) = (probe("same", &journal), probe("same", &journal));
+    let first = tree(&journal).child(a_spec).start().await.expect("it starts");
+    let second = tree(&journal).child(b_spec).start().await.expect("it starts");
+    first.stop();
+    first.stopped().await;
+    assert!(!a.addr().expect("it was started").connected());
+    assert!(b.addr().expect("it was started").connected());
+    second.stop();
+    second.stopped().await;
+}
+
+#[actix_rt::test]
+async fn values_that_are_not_send_can_live_in_a_child() {
+    struct Local(Rc<RefCell<u32>>);
+    impl Actor for Local {
+        type Context = Context<Self>;
+        fn started(&mut self, ctx: &mut Context<Self>) {
+            *self.0.borrow_mut() += 1;
+            ctx.notify_later(Tick, Duration::ZERO);
+        }
+    }
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Tick;
+    impl Handler<Tick> for Local {
+        type Result = ();
+        fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+            ctx.stop();
+        }
+    }
+    let seen = Arc::new(Mutex::new(0));
+    let spec = ChildSpec::actor("local", move |_| {
+        *seen.lock().expect("nobody panics here") += 1;
+        Ok(Local(Rc::default()))
+    });
+    let (journal, mut lines) = journal();
+    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    lines.expect(&["child_terminated local normal"]).await;
+    root.stop();
+    root.stopped().await;
+}

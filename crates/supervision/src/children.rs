@@ -1,0 +1,154 @@
+//! The children of a static supervisor: a list in start order, with look-ups that do not walk it.
+
+use std::collections::HashMap;
+use std::ops::{Index, IndexMut};
+
+use crate::backoff::Row;
+use crate::{
+    ChildId, ChildInfo, ChildKey, ChildKind, ChildSpec, ChildState, Counts, ExitReason, Incarnation,
+};
+use crate::{Restart, Shutdown, Time};
+
+/// What is known of the present life of a child.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Life {
+    /// There is none.
+    Down,
+    /// Told to start, has not answered. Killed when the deadline passes.
+    Starting { deadline: Option<Time>, timed_out: bool },
+    /// Answered that it is ready, at this time.
+    Running { since: Time },
+    /// Told to stop, has not exited. Killed when the deadline passes.
+    Stopping { deadline: Option<Time>, timed_out: bool },
+    /// Exited, and nobody has decided yet what follows.
+    Dead { since: Time, reason: ExitReason },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Child {
+    pub(crate) key: ChildKey,
+    pub(crate) spec: ChildSpec,
+    /// The present life, or the last one.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) life: Life,
+    /// It failed and is to be started again: after what is queued, or when its backoff is over.
+    pub(crate) restarting: bool,
+    /// When its backoff is over.
+    pub(crate) not_before: Option<Time>,
+    pub(crate) row: Row,
+}
+
+impl Child {
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(self.life, Life::Starting { .. } | Life::Running { .. } | Life::Stopping { .. })
+    }
+
+    /// Whether an operator expects a told child to end so (OTP: anything else is a `shutdown_error`).
+    pub(crate) fn may_stop_with(&self, reason: &ExitReason) -> bool {
+        is_expected_stop(&self.spec, reason)
+    }
+}
+
+/// See [`Child::may_stop_with`].
+pub(crate) fn is_expected_stop(spec: &ChildSpec, reason: &ExitReason) -> bool {
+    let as_told = match spec.shutdown {
+        Shutdown::Kill => *reason == ExitReason::Killed,
+        Shutdown::Timeout(_) | Shutdown::Infinity => *reason == ExitReason::Shutdown,
+    };
+    as_told || (spec.restart != Restart::Permanent && reason.is_clean())
+}
+
+/// Children in start order. Positions shift when one is removed; keys do not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Children {
+    list: Vec<Child>,
+    positions: HashMap<ChildKey, usize>,
+    ids: HashMap<ChildId, ChildKey>,
+    next_key: u64,
+}
+
+impl Children {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
+        self.list.iter()
+    }
+
+    pub(crate) fn position(&self, key: ChildKey) -> Option<usize> {
+        self.positions.get(&key).copied()
+    }
+
+    pub(crate) fn position_of(&self, id: &ChildId) -> Option<usize> {
+        self.ids.get(id).and_then(|key| self.position(*key))
+    }
+
+    /// Adds a child that is down, as the last one; its position. The id must be new.
+    pub(crate) fn push(&mut self, spec: ChildSpec) -> usize {
+        let key = ChildKey(self.next_key);
+        self.next_key += 1;
+        let position = self.list.len();
+        self.positions.insert(key, position);
+        self.ids.insert(spec.id.clone(), key);
+        self.list.push(Child {
+            key,
+            spec,
+            incarnation: Incarnation(0),
+            life: Life::Down,
+            restarting: false,
+            not_before: None,
+            row: Row::default(),
+        });
+        position
+    }
+
+    pub(crate) fn remove(&mut self, position: usize) -> Child {
+        let child = self.list.remove(position);
+        self.positions.remove(&child.key);
+        self.ids.remove(&child.spec.id);
+        for (shifted, later) in self.list[position..].iter().enumerate() {
+            self.positions.insert(later.key, position + shifted);
+        }
+        child
+    }
+
+    /// Everybody, latest first, as OTP lists them.
+    pub(crate) fn infos(&self) -> Vec<ChildInfo> {
+        let info = |child: &Child| ChildInfo {
+            id: child.spec.id.clone(),
+            key: child.key,
+            kind: child.spec.kind,
+            state: match child.life {
+                _ if child.restarting => ChildState::Restarting,
+                Life::Down => ChildState::Down,
+                _ => ChildState::Running(child.incarnation),
+            },
+        };
+        self.list.iter().rev().map(info).collect()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let supervisors = self.list.iter().filter(|child| child.spec.kind == ChildKind::Supervisor).count();
+        Counts {
+            specs: self.list.len(),
+            active: self.list.iter().filter(|child| child.is_alive()).count(),
+            supervisors,
+            workers: self.list.len() - supervisors,
+        }
+    }
+}
+
+impl Index<usize> for Children {
+    type Output = Child;
+
+    fn index(&self, position: usize) -> &Child {
+        &self.list[position]
+    }
+}
+
+impl IndexMut<usize> for Children {
+    fn index_mut(&mut self, position: usize) -> &mut Child {
+        &mut self.list[position]
+    }
+}

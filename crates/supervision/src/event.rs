@@ -1,0 +1,166 @@
+//! What a driver tells a supervisor, and what it is told to do.
+
+use std::fmt;
+
+use crate::{ChildId, ChildKey, ChildKind, ChildSpec, ExitReason, Incarnation, Report};
+
+/// What has happened; the input of `handle`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Begin: start the first children.
+    Start,
+    /// A life is ready.
+    Started(Incarnation),
+    /// A start decided that the child is not needed; there is no life (OTP: `ignore`).
+    Ignored(Incarnation),
+    /// A start failed; there is no life.
+    StartFailed(Incarnation, ExitReason),
+    /// A life is over.
+    Exited(Incarnation, ExitReason),
+    /// The parent says stop; the supervisor will exit with this reason.
+    Shutdown(ExitReason),
+    /// The time that `poll_timeout` named has come.
+    Timeout,
+}
+
+/// What is to be done; the output of `poll_action`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Start a new life; answer with `Started`, `Ignored` or `StartFailed`.
+    Start(ChildKey, Incarnation),
+    /// Ask a life to stop; answered by `Exited`. A life that has not started yet may answer with `StartFailed`.
+    Stop(Incarnation),
+    /// End a life without asking; answered by `Exited` (or `StartFailed`).
+    Kill(Incarnation),
+    /// The child's entry is gone: what starts it can be dropped.
+    Forget(ChildKey),
+    /// The answer to a request.
+    Reply(RequestId, Reply),
+    /// Something an operator should be told.
+    Report(Report),
+    /// All first children are started.
+    Ready,
+    /// Nothing is alive any more; the supervisor ends with this reason. Comes once and last.
+    Exit(ExitReason),
+}
+
+/// Names a request, so that its answer finds the way back. The driver chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What can be asked of a running [`Supervisor`](crate::Supervisor).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Add a child and start it (OTP: `start_child`).
+    StartChild(ChildSpec),
+    /// Stop a child and keep its spec, unless it is temporary (OTP: `terminate_child`).
+    TerminateChild(ChildId),
+    /// Start a child that is down (OTP: `restart_child`).
+    RestartChild(ChildId),
+    /// Drop the spec of a child that is down (OTP: `delete_child`).
+    DeleteChild(ChildId),
+    /// List the children, latest first (OTP: `which_children`).
+    WhichChildren,
+    /// Count them (OTP: `count_children`).
+    CountChildren,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The child runs; this is its life.
+    Started(ChildKey, Incarnation),
+    /// The start decided that the child is not needed.
+    Ignored,
+    /// It was refused or it failed.
+    Error(RequestError),
+    /// The children, latest first.
+    Children(Vec<ChildInfo>),
+    /// How many there are.
+    Counts(Counts),
+}
+
+/// Why a request was refused or failed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No child has this id.
+    NotFound,
+    /// A child with this id runs.
+    AlreadyStarted(Incarnation),
+    /// A child with this id is down.
+    AlreadyPresent,
+    /// The child runs.
+    Running,
+    /// The child is about to be started again.
+    Restarting,
+    /// The child did not start.
+    StartFailed(ExitReason),
+    /// The spec is not one this supervisor can follow.
+    Spec(crate::SpecError),
+    /// There are as many children as there may be.
+    MaxChildren(usize),
+    /// The supervisor is stopping.
+    ShuttingDown,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such child"),
+            Self::AlreadyStarted(_) => f.write_str("a child with this id is already running"),
+            Self::AlreadyPresent => {
+                f.write_str("a child with this id is present but down; restart or delete it")
+            }
+            Self::Running => f.write_str("the child is running; terminate it first"),
+            Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
+            Self::StartFailed(reason) => write!(f, "the child did not start: {reason}"),
+            Self::Spec(error) => error.fmt(f),
+            Self::MaxChildren(max) => write!(f, "there are already {max} children, the most allowed"),
+            Self::ShuttingDown => f.write_str("the supervisor is shutting down"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+/// One line of [`Request::WhichChildren`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChildInfo {
+    /// What it is called.
+    pub id: ChildId,
+    /// Its entry.
+    pub key: ChildKey,
+    /// How it is.
+    pub state: ChildState,
+    /// What it is.
+    pub kind: ChildKind,
+}
+
+/// How a child is, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildState {
+    /// Not running, and nobody is about to change that (OTP: `undefined`).
+    Down,
+    /// About to be started again (OTP: `restarting`).
+    Restarting,
+    /// Alive.
+    Running(Incarnation),
+}
+
+/// The answer to [`Request::CountChildren`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Children, dead or alive.
+    pub specs: usize,
+    /// Children that are alive.
+    pub active: usize,
+    /// Supervisors among them, dead or alive.
+    pub supervisors: usize,
+    /// Workers among them, dead or alive.
+    pub workers: usize,
+}

@@ -1,0 +1,41 @@
+//! The rules of OTP supervision as a pure state machine: events in, actions out.
+//!
+//! What a supervisor decides (who restarts, in what order, when to give up, how long to wait for a stop) is the
+//! same whether a child is an actor or an operating system process. So the decisions are written once, here,
+//! and two thin drivers play them: `impresario-actor` on actix, `impresario-process` on fork and wait.
+//!
+//! Three types to know:
+//!
+//! * [`Supervisor`]: a list of children in start order, stopped in reverse.
+//! * [`DynamicSupervisor`]: any number of children of one kind, stopped in parallel.
+//! * [`ChildSpec`]: what is to be done about one child.
+//!
+//! Both supervisors speak the same grammar: call `handle(now, event)`, then drain `poll_action()` until `None`,
+//! then ask `poll_timeout()` when to come back with [`Event::Timeout`] if nothing else happens first.
+//!
+//! This crate deliberately knows no clock, no I/O, no runtime, no actor and no process: only std.
+
+mod backoff;
+mod children;
+mod dynamic;
+mod event;
+mod id;
+mod intensity;
+mod reason;
+mod report;
+mod requests;
+mod spec;
+mod supervisor;
+mod time;
+mod turn;
+
+pub use backoff::Backoff;
+pub use dynamic::DynamicSupervisor;
+pub use event::{Action, ChildInfo, ChildState, Counts, Event, Reply, Request, RequestError, RequestId};
+pub use id::{ChildId, ChildKey, Incarnation};
+pub use intensity::Intensity;
+pub use reason::ExitReason;
+pub use report::{Report, ReportKind};
+pub use spec::{AutoShutdown, ChildKind, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
+pub use supervisor::Supervisor;
+pub use time::Time;

@@ -1,0 +1,292 @@
+//! How work gets done: a range of children is taken down from its end, then brought up from its start, one child
+//! at a time.
+
+use std::ops::Range;
+
+use crate::children::Life;
+use crate::supervisor::{Item, Phase};
+use crate::{
+    Action, ChildKey, ExitReason, Incarnation, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown,
+    Supervisor, Time,
+};
+
+/// The work under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    range: Range<usize>,
+    /// Going down: everything from here to the end of the range is down. Going up: everything before is up.
+    next: usize,
+    direction: Direction,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Down,
+    Up,
+}
+
+/// Why, and so what follows when it is done and when a start fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// All up, in order; a failure ends the supervisor.
+    FirstStart,
+    /// Down, then up again; a failure is retried.
+    Restart,
+    /// Down; a wake-up will bring it up.
+    Park,
+    /// One up because somebody asked; a failure is the answer.
+    Asked { by: RequestId, added: bool },
+    /// One down because somebody asked.
+    Terminate { by: RequestId },
+    /// All down, then exit.
+    Leave,
+}
+
+impl Turn {
+    pub(crate) fn take_down(range: Range<usize>, purpose: Purpose) -> Self {
+        Self { next: range.end, range, direction: Direction::Down, purpose }
+    }
+
+    pub(crate) fn bring_up(range: Range<usize>, purpose: Purpose) -> Self {
+        Self { next: range.start, range, direction: Direction::Up, purpose }
+    }
+}
+
+impl Supervisor {
+    /// Goes on until something must be waited for.
+    pub(crate) fn advance(&mut self, now: Time) {
+        while self.busy.is_none() && self.phase != Phase::Gone {
+            let Some(turn) = &mut self.turn else {
+                if self.phase == Phase::New {
+                    return;
+                }
+                let Some(item) = self.inbox.pop_front() else { return };
+                self.decide(now, item);
+                continue;
+            };
+            match turn.direction {
+                Direction::Down if turn.next > turn.range.start => {
+                    turn.next -= 1;
+                    let at = turn.next;
+                    self.take_down(now, at);
+                }
+                Direction::Up if turn.next < turn.range.end => {
+                    let at = turn.next;
+                    turn.next += 1;
+                    self.bring_up(now, at);
+                }
+                Direction::Down => self.all_down(),
+                Direction::Up => self.all_up(),
+            }
+        }
+    }
+
+    fn take_down(&mut self, now: Time, at: usize) {
+        let child = &mut self.children[at];
+        match std::mem::replace(&mut child.life, Life::Down) {
+            Life::Down => self.is_down(at),
+            Life::Dead { reason, .. } => self.stopped(at, reason, false),
+            // Its start took too long and it was killed for that; one kill is enough.
+            Life::Starting { timed_out: true, .. } => {
+                child.life = Life::Stopping { deadline: None, timed_out: true };
+                self.busy = Some(child.key);
+            }
+            Life::Starting { .. } | Life::Running { .. } | Life::Stopping { .. } => {
+                let life = child.incarnation;
+                let (action, deadline) = match child.spec.shutdown {
+                    Shutdown::Kill => (Action::Kill(life), None),
+                    Shutdown::Timeout(after) => (Action::Stop(life), Some(now + after)),
+                    Shutdown::Infinity => (Action::Stop(life), None),
+                };
+                child.life = Life::Stopping { deadline, timed_out: false };
+                self.busy = Some(child.key);
+                self.actions.push_back(action);
+            }
+        }
+    }
+
+    /// The child in the way of a shutdown has not even started: stop it instead of waiting for it.
+    pub(crate) fn abandon_start(&mut self, now: Time) {
+        if let Some(at) = self.busy.take().and_then(|key| self.children.position(key)) {
+            if let Some(turn) = &mut self.turn {
+                turn.next = at;
+            }
+            self.take_down(now, at);
+        }
+    }
+
+    fn stopped(&mut self, at: usize, reason: ExitReason, timed_out: bool) {
+        if timed_out || !self.children[at].may_stop_with(&reason) {
+            self.report(ReportKind::ShutdownError, at, reason);
+        }
+        self.is_down(at);
+    }
+
+    fn is_down(&mut self, at: usize) {
+        let leaving = matches!(self.phase, Phase::Leaving(_));
+        let Some(turn) = &mut self.turn else { return };
+        if turn.purpose != Purpose::Park {
+            self.children[at].restarting = false;
+            self.children[at].not_before = None;
+        }
+        // Siblings that are temporary do not come back, so they go now.
+        if self.children[at].spec.restart == Restart::Temporary && !leaving {
+            turn.range.end -= 1;
+            self.remove(at);
+        }
+    }
+
+    fn all_down(&mut self) {
+        let Some(turn) = self.turn.take() else { return };
+        match turn.purpose {
+            Purpose::Restart => self.turn = Some(Turn::bring_up(turn.range, Purpose::Restart)),
+            Purpose::Terminate { by } => self.actions.push_back(Action::Reply(by, Reply::Done)),
+            Purpose::Leave => self.exit(),
+            Purpose::Park | Purpose::FirstStart | Purpose::Asked { .. } => {}
+        }
+    }
+
+    fn exit(&mut self) {
+        for item in std::mem::take(&mut self.inbox) {
+            if let Item::Request(id, _) = item {
+                let reply = Reply::Error(RequestError::ShuttingDown);
+                self.actions.push_back(Action::Reply(id, reply));
+            }
+        }
+        if let Phase::Leaving(reason) = std::mem::replace(&mut self.phase, Phase::Gone) {
+            self.actions.push_back(Action::Exit(reason));
+        }
+    }
+
+    fn bring_up(&mut self, now: Time, at: usize) {
+        let key = self.children[at].key;
+        if self.children[at].life != Life::Down {
+            return;
+        }
+        let life = self.new_life(key);
+        let child = &mut self.children[at];
+        child.incarnation = life;
+        child.not_before = None;
+        let deadline = child.spec.start_timeout.map(|after| now + after);
+        child.life = Life::Starting { deadline, timed_out: false };
+        self.busy = Some(key);
+        self.actions.push_back(Action::Start(key, life));
+    }
+
+    fn all_up(&mut self) {
+        let Some(turn) = self.turn.take() else { return };
+        if turn.purpose == Purpose::FirstStart {
+            self.phase = Phase::Running;
+            self.actions.push_back(Action::Ready);
+        }
+    }
+
+    /// The position of the child that starts as this life.
+    fn starting(&self, life: Incarnation) -> Option<usize> {
+        let at = self.lives.get(&life).and_then(|key| self.children.position(*key))?;
+        matches!(self.children[at].life, Life::Starting { timed_out: false, .. }).then_some(at)
+    }
+
+    pub(crate) fn started(&mut self, now: Time, life: Incarnation) {
+        let Some(at) = self.starting(life) else { return };
+        let child = &mut self.children[at];
+        child.life = Life::Running { since: now };
+        child.restarting = false;
+        let reply = Reply::Started(child.key, life);
+        self.busy = None;
+        self.answer_asker(reply);
+    }
+
+    pub(crate) fn ignored(&mut self, life: Incarnation) {
+        let Some(at) = self.starting(life) else { return };
+        self.lives.remove(&life);
+        let child = &mut self.children[at];
+        child.life = Life::Down;
+        child.restarting = false;
+        self.busy = None;
+        if child.spec.restart == Restart::Temporary {
+            if let Some(turn) = &mut self.turn {
+                turn.next -= 1;
+                turn.range.end -= 1;
+            }
+            self.remove(at);
+        }
+        self.answer_asker(Reply::Ignored);
+    }
+
+    /// The asker of a start gets its answer; in any other turn there is none.
+    fn answer_asker(&mut self, reply: Reply) {
+        if let Some(Turn { purpose: Purpose::Asked { by, .. }, .. }) = self.turn {
+            self.turn = None;
+            self.actions.push_back(Action::Reply(by, reply));
+        }
+    }
+
+    /// A life is over, or never began.
+    pub(crate) fn ended(&mut self, now: Time, life: Incarnation, reason: ExitReason) {
+        let Some(at) = self.lives.remove(&life).and_then(|key| self.children.position(key)) else { return };
+        let child = &mut self.children[at];
+        match std::mem::replace(&mut child.life, Life::Down) {
+            Life::Starting { timed_out, .. } => {
+                self.busy = None;
+                let reason = if timed_out { ExitReason::StartTimeout } else { reason };
+                self.start_failed(now, at, reason);
+            }
+            Life::Stopping { timed_out, .. } => {
+                self.busy = None;
+                self.stopped(at, reason, timed_out);
+            }
+            Life::Running { since } => {
+                child.life = Life::Dead { since, reason };
+                self.inbox.push_back(Item::Exited(child.key, life));
+            }
+            // The life was removed above, so it cannot have ended before.
+            life @ (Life::Down | Life::Dead { .. }) => child.life = life,
+        }
+    }
+
+    fn start_failed(&mut self, now: Time, at: usize, reason: ExitReason) {
+        let Some(turn) = self.turn.take() else { return };
+        // Who asked gets an answer instead of a report.
+        if !matches!(turn.purpose, Purpose::Asked { .. }) {
+            self.report(ReportKind::StartError, at, reason.clone());
+        }
+        match turn.purpose {
+            Purpose::FirstStart => {
+                let child = self.children[at].spec.id.clone();
+                self.leave(ExitReason::FailedToStart { child, reason: Box::new(reason) });
+            }
+            Purpose::Asked { by, added } => {
+                if added {
+                    self.remove(at);
+                }
+                let reply = Reply::Error(RequestError::StartFailed(reason));
+                self.actions.push_back(Action::Reply(by, reply));
+            }
+            Purpose::Restart | Purpose::Park | Purpose::Terminate { .. } | Purpose::Leave => {
+                self.restart_failed(now, at, reason);
+            }
+        }
+    }
+
+    /// The child that is waited for has had its time: kill it, and wait on.
+    pub(crate) fn busy_timeout(&mut self, now: Time) {
+        let Some(at) = self.busy.and_then(|key: ChildKey| self.children.position(key)) else { return };
+        let child = &mut self.children[at];
+        match &mut child.life {
+            Life::Starting { deadline: Some(deadline), timed_out }
+            | Life::Stopping { deadline: Some(deadline), timed_out }
+                if !*timed_out && *deadline <= now =>
+            {
+                *timed_out = true;
+                self.actions.push_back(Action::Kill(child.incarnation));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

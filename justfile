@@ -1,0 +1,39 @@
+# Everything here is a convenience on top of cargo.
+
+# List the recipes.
+default:
+    @just --list
+
+# Run the HTTP server (the README's first command).
+http *ARGS:
+    cargo run --release --example http -- {{ARGS}}
+
+# Run the echo server.
+echo *ARGS:
+    cargo run --release --example echo -- {{ARGS}}
+
+# Run all tests (the README's second command).
+test:
+    cargo test --workspace
+
+# Everything that CI checks.
+ci:
+    bash .ci/run
+
+# Format, lint and document.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Measure us and a peer in the same run.
+bench *ROWS:
+    cargo run --release -p impresario-bench -- {{ROWS}}
+
+# The book, at docs/book/book (needs mdbook).
+book:
+    mdbook build docs/book
+
+# Licences, advisories and duplicate versions (needs cargo-deny).
+deny:
+    cargo deny check
