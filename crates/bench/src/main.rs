@@ -1,0 +1,102 @@
+//! Rows that measure us and a peer in the same run: `impresario-bench [ROW...] [--json]`.
+//!
+//! Both servers of a row run in child processes (this program again, with a hidden first argument) for as long as the row
+//! does. The load generator, one thread in this process, turns to them alternately, round after round, so that whatever
+//! the machine does meanwhile happens to both. A figure is the median of its rounds.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
+
+mod error;
+mod load;
+mod peers;
+mod report;
+mod rows;
+mod serve;
+mod server;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use error::Error;
+use rows::Row;
+
+/// The hidden first argument of a child process; the name of a server and its address follow.
+const SERVE: &str = "serve";
+
+/// Measures us and a peer in the same run, and prints `row ours peer ratio`.
+#[derive(Parser)]
+struct Options {
+    /// Rows to measure; all when none is named.
+    #[arg(value_name = "ROW")]
+    rows: Vec<String>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// How many times each side is measured.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    /// How many seconds one measurement takes.
+    #[arg(long, default_value_t = 1.5, value_parser = seconds)]
+    secs: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("write a number of seconds from 0.05 to 600".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).take(3).collect();
+    if let [first, name, address] = arguments.as_slice()
+        && first == SERVE
+    {
+        return serve(name, address);
+    }
+    match measure(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("impresario-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a child process does: it is one of the servers until it is killed.
+fn serve(name: &str, address: &str) -> ExitCode {
+    let parsed = address.parse::<SocketAddr>().map_err(|_| Error::Address(address.to_owned()));
+    match parsed.and_then(|address| server::run(name, address)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("impresario-bench {SERVE} {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<(), Error> {
+    let rows = rows::select(&options.rows)?;
+    let time = Duration::from_secs_f64(options.secs);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut results = Vec::new();
+    if !options.json {
+        println!("{}", report::head());
+    }
+    for row in rows {
+        let result = runtime.block_on(row.measure(options.rounds, time))?;
+        if !options.json {
+            println!("{}", report::line(row, &result));
+        }
+        results.push((row, result));
+    }
+    if options.json {
+        println!("{}", report::json(&results));
+    }
+    Ok(())
+}
+
+/// A row and what came out of it.
+type Measured = (&'static Row, rows::Figures);

@@ -1,0 +1,71 @@
+//! What we are measured against: the least that does the same on one thread, without supervision.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::error::Error;
+
+/// The body of every HTTP answer, theirs and ours.
+pub(crate) const HELLO: &[u8] = b"hello\n";
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// What a bare echo reads at most at once.
+const ECHO_BUFFER: usize = 4096;
+
+/// A bare tokio loop that echoes.
+pub(crate) fn echo(address: SocketAddr) -> Result<(), Error> {
+    accept(address, |mut stream| {
+        tokio::spawn(async move {
+            let mut buffer = vec![0; ECHO_BUFFER];
+            // A client that is gone, in whatever way, ends its task and nothing else.
+            while let Ok(length) = stream.read(&mut buffer).await {
+                let received = buffer.get(..length).unwrap_or_default();
+                if received.is_empty() || stream.write_all(received).await.is_err() {
+                    break;
+                }
+            }
+        });
+    })
+}
+
+/// Bare hyper that says hello.
+pub(crate) fn hyper(address: SocketAddr) -> Result<(), Error> {
+    accept(address, |stream| {
+        let answer = service_fn(|_: Request<Incoming>| async {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(HELLO))))
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+        // As above.
+        tokio::spawn(async move { connection.await.ok() });
+    })
+}
+
+/// Accepts for ever on a runtime of one thread.
+fn accept(address: SocketAddr, serve: impl Fn(TcpStream)) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = listen(address)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            serve(stream);
+        }
+    })
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket.listen(BACKLOG)?)
+}

@@ -1,0 +1,51 @@
+//! Figures as text.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::Measured;
+use crate::rows::{Figures, Row, Side};
+
+/// The first line of the table.
+pub(crate) fn head() -> String {
+    format!(
+        "{:<14}{:>12}{:>12}{:>8}  {:<15}{:>20}{:>20}",
+        "row", "ours", "peer", "ratio", "unit", "ours p50/p99/spread", "peer p50/p99/spread"
+    )
+}
+
+/// A row's line of the table.
+pub(crate) fn line(row: &Row, figures: &Figures) -> String {
+    format!(
+        "{:<14}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>20}{:>20}",
+        row.name,
+        figures.ours.rate(),
+        figures.peer.rate(),
+        figures.ratio(),
+        row.unit,
+        detail(&figures.ours),
+        detail(&figures.peer)
+    )
+}
+
+fn detail(side: &Side) -> String {
+    let micros = |share: f64| Duration::as_micros(&side.latency.quantile(share));
+    format!("{}/{} us {:.0}%", micros(0.5), micros(0.99), side.spread() * 100.0)
+}
+
+/// All rows as one object.
+pub(crate) fn json(results: &[Measured]) -> String {
+    let round = |value: f64, digits: f64| (value * digits).round() / digits;
+    let mut object = Map::new();
+    for (row, figures) in results {
+        let entry = json!({
+            "ours": round(figures.ours.rate(), 10.0),
+            "peer": round(figures.peer.rate(), 10.0),
+            "ratio": round(figures.ratio(), 10_000.0),
+            "unit": row.unit,
+        });
+        object.insert(row.name.to_owned(), entry);
+    }
+    Value::Object(object).to_string()
+}

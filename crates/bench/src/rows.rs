@@ -1,0 +1,148 @@
+//! The rows: who is measured against whom, and by which load.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::load::{Histogram, Load, Outcome};
+use crate::server::Server;
+
+/// How many connections each load keeps open.
+const CONNECTIONS: usize = 64;
+/// How many bytes an echo has.
+const ECHO_BYTES: usize = 64;
+
+/// One comparison.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    load: Load,
+}
+
+/// All rows, in the order in which they are measured.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "echo-64",
+        unit: "round trips/s",
+        ours: "echo",
+        peer: "bare-echo",
+        load: Load::Echo { connections: CONNECTIONS, bytes: ECHO_BYTES },
+    },
+    Row {
+        name: "echo-connect",
+        unit: "connections/s",
+        ours: "echo",
+        peer: "bare-echo",
+        load: Load::Connect { at_once: CONNECTIONS, bytes: ECHO_BYTES },
+    },
+    Row {
+        name: "http-hello",
+        unit: "requests/s",
+        ours: "http",
+        peer: "bare-hyper",
+        load: Load::Http { connections: CONNECTIONS },
+    },
+    Row {
+        name: "http-router",
+        unit: "requests/s",
+        ours: "http-router",
+        peer: "http-direct",
+        load: Load::Http { connections: CONNECTIONS },
+    },
+];
+
+/// The rows with these names, or all.
+pub(crate) fn select(names: &[String]) -> Result<Vec<&'static Row>, Error> {
+    if names.is_empty() {
+        return Ok(ROWS.iter().collect());
+    }
+    let find = |name: &String| {
+        ROWS.iter().find(|row| row.name == name).ok_or_else(|| Error::Row {
+            name: name.clone(),
+            known: ROWS.iter().map(|row| row.name).collect::<Vec<_>>().join(", "),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// What came out of a row.
+pub(crate) struct Figures {
+    pub(crate) ours: Side,
+    pub(crate) peer: Side,
+}
+
+impl Figures {
+    /// How many times as much we do as the peer.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.ours.rate() / self.peer.rate()
+    }
+}
+
+/// One side's rounds.
+#[derive(Default)]
+pub(crate) struct Side {
+    rates: Vec<f64>,
+    pub(crate) latency: Histogram,
+}
+
+impl Side {
+    fn add(&mut self, outcome: &Outcome) {
+        self.rates.push(outcome.rate());
+        self.rates.sort_by(f64::total_cmp);
+        self.latency.add(&outcome.latency);
+    }
+
+    /// The median of the rounds; the lower of the two in the middle.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rates.get(self.rates.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    }
+
+    /// How far the rounds are apart, as a share of the median: what a ratio is worth.
+    pub(crate) fn spread(&self) -> f64 {
+        let ends = self.rates.last().zip(self.rates.first());
+        ends.map_or(0.0, |(highest, lowest)| (highest - lowest) / self.rate())
+    }
+}
+
+impl Row {
+    /// Measures both sides alternately. The side that begins changes from round to round.
+    pub(crate) async fn measure(&self, rounds: u16, time: Duration) -> Result<Figures, Error> {
+        let ours = Server::start(self.ours, self.load).await?;
+        let peer = Server::start(self.peer, self.load).await?;
+        let mut figures = Figures { ours: Side::default(), peer: Side::default() };
+        for round in 0..rounds {
+            for turn in 0..2 {
+                if (round + turn) % 2 == 0 {
+                    figures.ours.add(&ours.measure(time).await?);
+                } else {
+                    figures.peer.add(&peer.measure(time).await?);
+                }
+            }
+        }
+        Ok(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_selected_by_name() {
+        assert_eq!(select(&[]).expect("all").len(), ROWS.len());
+        let one = select(&["http-router".to_owned()]).expect("it exists");
+        assert_eq!(one.iter().map(|row| row.name).collect::<Vec<_>>(), ["http-router"]);
+        assert!(matches!(select(&["nothing".to_owned()]), Err(Error::Row { .. })));
+    }
+
+    #[test]
+    fn a_side_is_its_median() {
+        let mut side = Side::default();
+        assert_eq!((side.rate(), side.spread()), (0.0, 0.0));
+        for operations in [300, 100, 200] {
+            side.add(&Outcome { operations, time: Duration::from_secs(1), latency: Histogram::default() });
+        }
+        assert_eq!((side.rate(), side.spread()), (200.0, 1.0));
+    }
+}

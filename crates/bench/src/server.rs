@@ -1,0 +1,82 @@
+//! Servers under test: each a child process, this program again.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::error::Error;
+use crate::load::{Load, Outcome};
+use crate::{SERVE, peers, serve};
+
+/// How long a server may take until it answers.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before it is asked again.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// A server that runs as a child process for as long as this value lives.
+pub(crate) struct Server {
+    name: &'static str,
+    address: SocketAddr,
+    load: Load,
+    child: Child,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it answers as the load wants it.
+    pub(crate) async fn start(name: &'static str, load: Load) -> Result<Self, Error> {
+        let address = free_address()?;
+        let child = Command::new(std::env::current_exe()?)
+            .args([SERVE, name, &address.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut server = Self { name, address, load, child };
+        let end = Instant::now() + START_TIMEOUT;
+        while let Err(error) = load.probe(address).await {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(Error::Ended { name, status });
+            }
+            if Instant::now() >= end {
+                return Err(Error::Silent { name, address, last: error.to_string() });
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(server)
+    }
+
+    /// Puts it under its load for this time.
+    pub(crate) async fn measure(&self, time: Duration) -> Result<Outcome, Error> {
+        self.load.run(self.name, self.address, time).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Errors mean that it is already gone. Whatever it forked goes with it: our trees do not outlive their main.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// An address that nobody listens on just now.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
+
+/// Is one of the servers; what a child process does.
+pub(crate) fn run(name: &str, address: SocketAddr) -> Result<ExitCode, Error> {
+    // A load generator that is killed takes its servers along.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
+    match name {
+        "bare-echo" => peers::echo(address).map(|()| ExitCode::SUCCESS),
+        "bare-hyper" => peers::hyper(address).map(|()| ExitCode::SUCCESS),
+        "echo" => Ok(serve::echo(address)),
+        "http" => Ok(serve::http(address)),
+        "http-router" => Ok(serve::workers(address, true)),
+        "http-direct" => Ok(serve::workers(address, false)),
+        _ => Err(Error::Server(name.to_owned())),
+    }
+}

@@ -1,0 +1,113 @@
+//! A tower service, served to one connection after the other by hyper.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use impresario_server::{Protocol, Socket};
+use tower_service::Service;
+
+use crate::error::blame;
+
+/// How long a client may take to send the head of a request, also of the next one on the same connection.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the head of a request may be, with its request line.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The smallest limit of a buffer that hyper takes.
+const MIN_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Any tower service of HTTP requests, so any axum `Router`, as a protocol for a listener.
+///
+/// HTTP/1.1 with keep-alive; bodies are streams in both directions. A head longer than 64 KiB is answered by 431,
+/// something that is no HTTP by 400; a client that does not finish its head, or does not send another within 30 s, is
+/// disconnected. When the listener drains, idle connections close, and others after the response they are at.
+///
+/// The service is cloned for each request. Neither its futures nor its bodies need to be `Send`.
+///
+/// ```
+/// # async fn hello() -> &'static str { "hello\n" }
+/// use axum::{Router, routing::get};
+/// use impresario_server::Listener;
+///
+/// let routes = Router::new().route("/", get(hello));
+/// let listener = Listener::tcp("127.0.0.1:8080", impresario_http::service(routes));
+/// ```
+pub fn service<S: Clone + Send + 'static>(service: S) -> Http<S> {
+    let mut hyper = http1::Builder::new();
+    hyper.timer(TokioTimer::new());
+    Http { service: Mutex::new(service), hyper }
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_header_bytes(MAX_HEADER_BYTES)
+}
+
+/// See [`service`].
+pub struct Http<S> {
+    /// Locked only to be cloned, once for each connection, so that a service need not be `Sync`.
+    service: Mutex<S>,
+    hyper: http1::Builder,
+}
+
+impl<S> Http<S> {
+    /// How long a client may take to send the head of a request, also of the next one on the same connection. `None`
+    /// means as long as it likes.
+    #[must_use]
+    pub fn header_read_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.hyper.header_read_timeout(timeout);
+        self
+    }
+
+    /// How long the head of a request may be, with its request line. A longer one is answered by 431. The buffer of a
+    /// connection, which must hold a head, grows to no more than this or 8 KiB.
+    #[must_use]
+    pub fn max_header_bytes(mut self, bytes: usize) -> Self {
+        self.hyper.max_header_size(bytes).max_buf_size(bytes.max(MIN_BUFFER_BYTES));
+        self
+    }
+}
+
+impl<S, B> Protocol for Http<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn serve(&self, mut socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
+        // A clone that panics leaves the original as it was.
+        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let hyper = self.hyper.clone();
+        async move {
+            let draining = socket.draining();
+            let result = {
+                let service = TowerToHyperService::new(service);
+                let mut connection = pin!(hyper.serve_connection(TokioIo::new(&mut socket), service));
+                match select(draining, connection.as_mut()).await {
+                    Either::Left(((), _)) => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                    Either::Right((result, _)) => result,
+                }
+            };
+            // hyper has said its last word. The client may still be at it, with a head that was too long, say.
+            let closed = socket.close().await;
+            result.map_err(blame).and(closed)
+        }
+    }
+}
+
+impl<S> fmt::Debug for Http<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("hyper", &self.hyper).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! The life of a process that runs a tree of actors: a router, a worker.
+
+use actix_rt::{System, SystemRunner};
+use impresario_actor::{ExitReason, Supervisor, SupervisorRef};
+use impresario_process::{Body, BoxError, Exit};
+use slog::Logger;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a process is told from outside its tree. Few, so the channel needs no bound: a port says each once.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// Drain and leave.
+    Quit,
+    /// Drain and leave, but as one that failed: to be replaced.
+    Replace(String),
+    /// Leave at once: nobody is there to work for.
+    Orphaned,
+}
+
+pub(crate) type Orders = UnboundedSender<Order>;
+
+/// Starts a tree on a new `System`. When this returns the process is ready; the body runs it to its end.
+pub(crate) fn boot<T>(log: Logger, tree: T) -> Result<Body, BoxError>
+where
+    T: FnOnce(Orders) -> Result<Supervisor, BoxError>,
+{
+    let system = System::new();
+    let (orders, incoming) = unbounded_channel();
+    let root = system.block_on(async { tree(orders)?.start().await.map_err(BoxError::from) })?;
+    Ok(Box::new(move || run(&system, &root, incoming, &log)))
+}
+
+fn run(
+    system: &SystemRunner,
+    root: &SupervisorRef,
+    mut orders: UnboundedReceiver<Order>,
+    log: &Logger,
+) -> Exit {
+    system.block_on(async {
+        let mut exit = Exit::Done;
+        let reason = loop {
+            tokio::select! {
+                reason = root.stopped() => break reason,
+                Some(order) = orders.recv() => match order {
+                    Order::Quit => root.stop(),
+                    Order::Replace(why) => {
+                        slog::error!(log, "leaving, to be replaced"; "reason" => why);
+                        exit = Exit::Failed;
+                        root.stop();
+                    }
+                    Order::Orphaned => {
+                        slog::warn!(log, "the parent is gone");
+                        exit = Exit::Failed;
+                        root.kill();
+                    }
+                },
+            }
+        };
+        match reason {
+            ExitReason::Shutdown | ExitReason::Normal | ExitReason::Killed => exit,
+            reason => {
+                slog::crit!(log, "ended: {reason}");
+                Exit::Failed
+            }
+        }
+    })
+}

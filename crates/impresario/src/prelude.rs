@@ -1,0 +1,13 @@
+//! What nearly every server needs.
+
+pub use std::io;
+pub use std::process::ExitCode;
+
+pub use impresario_actor::{
+    Backoff, ChildRef, ChildSpec, Env, ExitReason, Intensity, Restart, Shutdown, StartError, Strategy,
+    Supervisor,
+};
+pub use impresario_http as http;
+pub use impresario_server::{Accepted, Bytes, Handler, Listener, Next, Socket};
+
+pub use crate::{App, Main, Pool, Router, log};

@@ -1,0 +1,184 @@
+//! The first moments of a process, in the order that each of its steps was learnt to need, and its last.
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use impresario_sys::{
+    Pid, SeqPacket, Signal, close_all_except, exit_now, reset_signals, set_parent_death_signal,
+};
+use impresario_wire::{Encoder, Link, Message, StreamId};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::identity::MakeLogging;
+use crate::leaf::chain;
+use crate::listeners::Listeners;
+use crate::plan::Plan;
+use crate::{Exit, Identity, Leaf, Logging, Newborn};
+
+/// How long a child waits for room on the port to its parent. There always is: it says one or two things there.
+const SAY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A process that was just forked: all that it takes along from its parent.
+pub(crate) struct Cradle {
+    pub(crate) identity: Identity,
+    pub(crate) plan: Plan,
+    /// Our end of the port to the parent.
+    pub(crate) port: SeqPacket,
+    pub(crate) link: Link,
+    pub(crate) parent: Pid,
+    pub(crate) inherited: Vec<OwnedFd>,
+    pub(crate) listeners: Listeners,
+    pub(crate) logging: MakeLogging,
+    /// Whether it and what it forks are a process group of their own. So are the children of main: a terminal's
+    /// Ctrl-C reaches main alone, which tells the others in order, and one signal can reach all of one app.
+    pub(crate) leads_group: bool,
+}
+
+impl Cradle {
+    /// The whole life of the process. It never returns into the frames of its parent, not even by a panic.
+    pub(crate) fn live(self) -> ! {
+        let exit = catch_unwind(AssertUnwindSafe(|| self.enter_and_run())).unwrap_or(Exit::Panicked);
+        exit_now(exit.code());
+    }
+
+    fn enter_and_run(self) -> Exit {
+        if let Err(error) = self.enter() {
+            say(&self.port, &Message::failed(error));
+            return Exit::NotStarted;
+        }
+        match self.plan {
+            Plan::Leaf(_) => self.run_leaf(),
+            Plan::Prototype { .. } => crate::prototype::run(self),
+        }
+    }
+
+    /// Leaves everything behind that is the parent's.
+    fn enter(&self) -> Result<(), BirthError> {
+        // Before anything else: what is open here keeps others from seeing the end of their ports.
+        let inherited = self.inherited.iter().map(AsFd::as_fd);
+        let keep: Vec<BorrowedFd<'_>> =
+            inherited.chain(self.listeners.fds()).chain([self.port.as_fd()]).collect();
+        close_all_except(&keep).map_err(BirthError::Close)?;
+        reset_signals().map_err(BirthError::Signals)?;
+        if self.leads_group {
+            let this = Pid::from_raw(0);
+            nix::unistd::setpgid(this, this).map_err(|error| BirthError::Group(error.into()))?;
+        }
+        // After everything that changes credentials, which would clear it.
+        set_parent_death_signal(Signal::SIGKILL, self.parent).map_err(BirthError::Parent)
+    }
+
+    /// A leaf's body runs on a thread of its own: a fresh thread has its own hash keys, random numbers and no
+    /// stale runtime; the first thread only waits, as the one whose parent's death the kernel watches.
+    fn run_leaf(self) -> Exit {
+        // Open until the very end: while it is, the parent knows that this process is alive.
+        let voice = match self.port.try_clone() {
+            Ok(voice) => Arc::new(voice),
+            Err(error) => {
+                say(&self.port, &Message::failed(BirthError::Port(error)));
+                return Exit::NotStarted;
+            }
+        };
+        let body_voice = Arc::clone(&voice);
+        let thread = thread::Builder::new().name(self.identity.to_string());
+        match thread.spawn(move || self.run_body(&body_voice)).map(thread::JoinHandle::join) {
+            Ok(Ok(exit)) => exit,
+            Ok(Err(panic)) => {
+                say(&voice, &Message::failed(format_args!("panicked: {}", panic_text(&*panic))));
+                Exit::Panicked
+            }
+            Err(error) => {
+                say(&voice, &Message::failed(BirthError::Thread(error)));
+                Exit::NotStarted
+            }
+        }
+    }
+
+    fn run_body(self, voice: &SeqPacket) -> Exit {
+        let Plan::Leaf(leaf) = self.plan else { return Exit::NotStarted };
+        let Logging { log, guard } = (self.logging)(&self.identity);
+        let newborn = Newborn {
+            identity: self.identity,
+            parent: self.port,
+            link: self.link,
+            parent_pid: self.parent,
+            inherited: self.inherited,
+            listeners: self.listeners.into_vec(),
+            log,
+        };
+        let exit = set_up_and_run(leaf, newborn, voice);
+        drop(guard);
+        exit
+    }
+}
+
+fn set_up_and_run(leaf: Box<dyn Leaf>, newborn: Newborn, voice: &SeqPacket) -> Exit {
+    match leaf.setup(newborn) {
+        Ok(body) if say(voice, &Message::Ready) => body(),
+        // Nobody is there to be ready for.
+        Ok(_) => Exit::Failed,
+        Err(error) => {
+            say(voice, &Message::failed(chain(&*error)));
+            Exit::NotStarted
+        }
+    }
+}
+
+/// Says something to the parent, from outside of any loop. Whether it was sent.
+pub(crate) fn say(port: &SeqPacket, message: &Message) -> bool {
+    let Ok(mut frames) = Encoder::new(std::process::id()).encode(StreamId::NONE, message) else {
+        return false;
+    };
+    while let Some(frame) = frames.current() {
+        match port.send(&frame.parts(&frame.header()), &[]) {
+            Ok(()) => frames.advance(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && has_room(port) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn has_room(port: &SeqPacket) -> bool {
+    let timeout = PollTimeout::try_from(SAY_TIMEOUT).unwrap_or(PollTimeout::MAX);
+    poll(&mut [PollFd::new(port.as_fd(), PollFlags::POLLOUT)], timeout).is_ok_and(|ready| ready > 0)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// Why a process could not even begin.
+#[derive(Debug)]
+enum BirthError {
+    Close(io::Error),
+    Signals(io::Error),
+    Group(io::Error),
+    Parent(io::Error),
+    Port(io::Error),
+    Thread(io::Error),
+}
+
+impl fmt::Display for BirthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(error) => write!(f, "inherited descriptors cannot be closed: {error}"),
+            Self::Signals(error) => write!(f, "signals cannot be reset: {error}"),
+            Self::Group(error) => write!(f, "no process group of its own: {error}"),
+            Self::Parent(error) => write!(f, "not bound to its parent's life: {error}"),
+            Self::Port(error) => {
+                write!(f, "no second descriptor for its port: {error}; look at the limit on open files")
+            }
+            Self::Thread(error) => {
+                write!(f, "no thread for its body: {error}; look at the limit on processes")
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The processes that live below this one, as this one holds them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use impresario_supervision::{ExitReason, Incarnation, Time};
+use impresario_sys::{ExitStatus, Pid, PidFd, Signal};
+
+use crate::port::Port;
+use crate::{Exit, Identity};
+
+/// How many dead processes are remembered, so that a report that comes later can still say which pid it was.
+const GRAVES: usize = 64;
+
+/// One live process below this one.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) life: Incarnation,
+    pub(crate) identity: Identity,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: Rc<PidFd>,
+    /// None once it was closed, by the child or because the child is broken.
+    pub(crate) port: Option<Port>,
+    /// When a child that has closed its port must have ended.
+    pub(crate) end_by: Option<Time>,
+    /// What goes up with the news that it is ready.
+    pub(crate) announce: Option<OwnedFd>,
+    pub(crate) ready: bool,
+    /// The last words it sent.
+    pub(crate) failed: Option<String>,
+    told: Told,
+}
+
+/// What was done to a child to make it leave.
+#[derive(Debug, Default)]
+struct Told {
+    quit: bool,
+    terminated: bool,
+    killed: bool,
+    /// It was killed because it is of no use any more; why.
+    broken: Option<String>,
+}
+
+impl Child {
+    pub(crate) fn new(
+        life: Incarnation,
+        identity: Identity,
+        born: impresario_sys::Child,
+        port: Port,
+    ) -> Self {
+        Self {
+            life,
+            identity,
+            pid: born.pid,
+            pidfd: Rc::new(born.pidfd),
+            port: Some(port),
+            end_by: None,
+            announce: None,
+            ready: false,
+            failed: None,
+            told: Told::default(),
+        }
+    }
+
+    /// Its pid as the wire has it.
+    pub(crate) fn process(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    /// Notes that it is about to be told to quit; false when it was before.
+    pub(crate) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.told.quit, true)
+    }
+
+    /// Whether it does its work and is to go on doing it.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.ready && !self.told.quit
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        self.told.terminated = true;
+        self.signal(Signal::SIGTERM);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.told.killed = true;
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Kills it because it is of no use any more, and remembers why.
+    pub(crate) fn condemn(&mut self, why: String) {
+        self.told.broken.get_or_insert(why);
+        self.kill();
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It fails only for a process that has ended, which its pidfd says.
+        let _ = self.pidfd.send_signal(signal);
+    }
+
+    /// Why it ended, in the words of the rules.
+    pub(crate) fn reason(&self, status: ExitStatus) -> ExitReason {
+        let told = &self.told;
+        match status {
+            ExitStatus::Signal { number, .. } if told.killed && number == Signal::SIGKILL as i32 => {
+                told.broken.clone().map_or(ExitReason::Killed, ExitReason::Error)
+            }
+            ExitStatus::Signal { number, .. } if told.terminated && number == Signal::SIGTERM as i32 => {
+                ExitReason::Shutdown
+            }
+            ExitStatus::Signal { number, core_dumped } => ExitReason::Signal { number, core_dumped },
+            ExitStatus::Code(0) if told.quit => ExitReason::Shutdown,
+            ExitStatus::Code(0) if self.ready => ExitReason::Normal,
+            ExitStatus::Code(0) => ExitReason::Error("it left before it was ready".to_owned()),
+            ExitStatus::Code(code) => match &self.failed {
+                Some(words) => ExitReason::Error(words.clone()),
+                None => ExitReason::Code(code),
+            },
+        }
+    }
+}
+
+/// Whether this exit says that the child must not be started again.
+pub(crate) fn is_fatal(status: ExitStatus) -> bool {
+    status == ExitStatus::Code(Exit::Fatal.code())
+}
+
+/// All of them, by the number of their life.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    live: BTreeMap<u64, Child>,
+    graves: VecDeque<(u64, String, Pid)>,
+}
+
+impl Children {
+    pub(crate) fn insert(&mut self, child: Child) {
+        self.live.insert(child.life.number(), child);
+    }
+
+    pub(crate) fn get_mut(&mut self, life: u64) -> Option<&mut Child> {
+        self.live.get_mut(&life)
+    }
+
+    /// Takes out a child that has ended.
+    pub(crate) fn bury(&mut self, life: u64) -> Option<Child> {
+        let child = self.live.remove(&life)?;
+        if self.graves.len() == GRAVES {
+            self.graves.pop_front();
+        }
+        self.graves.push_back((life, child.identity.to_string(), child.pid));
+        Some(child)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
+        self.live.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Child> {
+        self.live.values_mut()
+    }
+
+    pub(crate) fn lives(&self) -> Vec<u64> {
+        self.live.keys().copied().collect()
+    }
+
+    /// The name and pid of a life, present or past.
+    pub(crate) fn name(&self, life: Incarnation) -> Option<(String, Pid)> {
+        let number = life.number();
+        if let Some(child) = self.live.get(&number) {
+            return Some((child.identity.to_string(), child.pid));
+        }
+        let grave = self.graves.iter().find(|(dead, ..)| *dead == number);
+        grave.map(|(_, name, pid)| (name.clone(), *pid))
+    }
+}

@@ -1,0 +1,38 @@
+//! The supervision tree, one level further: processes. It plays the rules of `impresario-supervision` on fork and
+//! wait.
+//!
+//! Three types to know:
+//!
+//! * [`Main`]: the root process. It keeps the listeners, forks its children, and starts them again.
+//! * [`Leaf`]: a kind of process that does work; its life is `prefork`, `setup`, and a body.
+//! * [`Pool`]: how many workers an app's prototype forks, and what is done about them.
+//!
+//! Main and prototypes run the same loop: one thread, epoll, signals as a descriptor, a pidfd and a port for each
+//! child, and a time-out where the rules name one. This crate deliberately knows no async runtime, no actor, no
+//! connection and no HTTP, and it never starts a thread in a process that forks.
+
+mod birth;
+mod child;
+mod exit;
+mod house;
+mod identity;
+mod keeper;
+mod leaf;
+mod listeners;
+mod phase;
+mod plan;
+mod poller;
+mod pool;
+mod port;
+mod prototype;
+mod root;
+mod routes;
+mod rules;
+
+pub use exit::Exit;
+pub use identity::{Identity, Logging};
+pub use impresario_wire::Role;
+pub use leaf::{Body, BoxError, Leaf, Newborn, Prefork};
+pub use listeners::{BACKLOG, BindError, Listener, bind_tcp};
+pub use pool::Pool;
+pub use root::{Main, RunError, SHUTDOWN_TIMEOUT};

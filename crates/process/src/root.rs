@@ -1,0 +1,276 @@
+//! Main: the process that owns the listeners and everything below, and does nothing that could fail.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use impresario_supervision::{ChildSpec, Flags, SpecError, Supervisor};
+use impresario_wire::{Kind, Message, Role, may_send};
+use slog::Logger;
+
+use crate::child::Child;
+use crate::house::House;
+use crate::identity::MakeLogging;
+use crate::keeper::{Duty, Keeper};
+use crate::listeners::Listeners;
+use crate::phase::{KILL_WAIT, Phases};
+use crate::plan::{Nursery, Plan};
+use crate::routes::{MAX_ROUTES, Route, Routes};
+use crate::rules::Rules;
+use crate::{Exit, Identity, Leaf, Logging, Pool};
+
+/// How long a shutdown may take before everything that is left is killed, if nobody says otherwise.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The root of a tree of processes: binds nothing, parses nothing, runs no thread and no async runtime; it forks
+/// its children, watches them, and starts them again by the rules of supervision.
+///
+/// Children start in the order in which they are added, each when the one before it is ready, and stop in
+/// reverse. `TERM` and `INT` drain until the shutdown time-out and kill what is left then; a second one kills at
+/// once; `QUIT` drains without a deadline; `HUP`, `USR1` and `USR2` do nothing yet.
+pub struct Main {
+    logging: MakeLogging,
+    children: Vec<(ChildSpec, Plan)>,
+    listeners: Listeners,
+    flags: Flags,
+    shutdown_timeout: Duration,
+    on_ready: Option<OnReady>,
+}
+
+type OnReady = Box<dyn FnOnce(&Logger)>;
+
+/// Why a tree of processes cannot even begin; nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The children or their pools are not what a supervisor can follow.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A child wants a listener that there is none of.
+    #[error("child {child} inherits the listener {listener:?}, which main does not have; add it to main")]
+    Listener {
+        /// The child's id.
+        child: String,
+        /// The listener's name.
+        listener: String,
+    },
+    /// A process of this kind has no place there.
+    #[error("child {child}: a {role} process cannot be a child of a {parent} process")]
+    Role {
+        /// The child's id.
+        child: String,
+        /// What it is to be.
+        role: Role,
+        /// Below what.
+        parent: Role,
+    },
+    /// The kernel refused what the loop needs.
+    #[error("signals cannot be taken over: {0}; look at the limit on open files")]
+    Signals(#[source] io::Error),
+}
+
+impl Main {
+    /// A tree with no children yet. `logging` makes the logger of each process after its birth; main's and a
+    /// prototype's must log synchronously, without a thread.
+    pub fn new(logging: impl Fn(&Identity) -> Logging + Send + Sync + 'static) -> Self {
+        Self {
+            logging: Arc::new(logging),
+            children: Vec::new(),
+            listeners: Listeners::default(),
+            flags: Flags::default(),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            on_ready: None,
+        }
+    }
+
+    /// What main does about all its children.
+    #[must_use]
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// How long a shutdown may take before everything that is left is killed. [`SHUTDOWN_TIMEOUT`] by default.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Keeps a listening socket (see [`bind_tcp`](crate::bind_tcp)) under this name for children that inherit it,
+    /// in all their lives, until a shutdown begins.
+    #[must_use]
+    pub fn listener(mut self, name: impl Into<String>, socket: impl Into<OwnedFd>) -> Self {
+        self.listeners.insert(name.into(), socket.into());
+        self
+    }
+
+    /// Adds a leaf, named by its spec's id.
+    #[must_use]
+    pub fn leaf(mut self, spec: ChildSpec, leaf: impl Leaf + 'static) -> Self {
+        self.children.push((spec, Plan::Leaf(Box::new(leaf))));
+        self
+    }
+
+    /// Adds an app, named by its spec's id: a prototype process that forks a pool of leaves and is ready when all
+    /// of them are. Main never waits for it longer than for everything together, so give it a supervisor's spec.
+    #[must_use]
+    pub fn prototype(mut self, spec: ChildSpec, pool: Pool, leaf: impl Leaf + 'static) -> Self {
+        self.children.push((spec, Plan::Prototype { pool, leaf: Box::new(leaf) }));
+        self
+    }
+
+    /// Called once, when all children have been ready.
+    #[must_use]
+    pub fn on_ready(mut self, ready: impl FnOnce(&Logger) + 'static) -> Self {
+        self.on_ready = Some(Box::new(ready));
+        self
+    }
+
+    /// Runs the tree until it ends. Call it while this process has one thread, or every fork is refused.
+    ///
+    /// The exit is `Done` after a shutdown in time, `NotStarted` when a first start failed, `Fatal` when a child
+    /// must not be started again, and `Failed` after the restart limit was reached or something had to be killed;
+    /// the reason was logged. When it returns, no process of the tree is left.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`], before anything is started.
+    pub fn run(self) -> Result<Exit, RunError> {
+        for (spec, plan) in &self.children {
+            check(spec, plan, &self.listeners)?;
+        }
+        let me = Identity::main();
+        let Logging { log, guard } = (self.logging)(&me);
+        let (specs, plans): (Vec<ChildSpec>, Vec<(String, Plan)>) = self
+            .children
+            .into_iter()
+            .map(|(spec, plan)| {
+                let name = spec.id.to_string();
+                (spec, (name, plan))
+            })
+            .unzip();
+        let rules = Rules::List(Supervisor::new(self.flags, specs)?);
+        let phases = Phases::new(Some(self.shutdown_timeout));
+        let nursery = Nursery::new(plans, self.logging);
+        let house = House::new(me, rules, phases, nursery, self.listeners, log).map_err(RunError::Signals)?;
+        let root = Root { routes: Routes::default(), on_ready: self.on_ready };
+        let exit = Keeper::new(house, root).run();
+        drop(guard);
+        Ok(exit)
+    }
+}
+
+impl fmt::Debug for Main {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let children: Vec<&ChildSpec> = self.children.iter().map(|(spec, _)| spec).collect();
+        f.debug_struct("Main").field("children", &children).finish_non_exhaustive()
+    }
+}
+
+/// Finds before the first fork what would fail at each.
+fn check(spec: &ChildSpec, plan: &Plan, listeners: &Listeners) -> Result<(), RunError> {
+    let child = || spec.id.to_string();
+    let place = |parent: Role, role: Role| {
+        let fits = may_send(parent, role, Kind::Quit) && may_send(role, parent, Kind::Ready);
+        if fits { Ok(()) } else { Err(RunError::Role { child: child(), role, parent }) }
+    };
+    place(Role::Main, plan.role())?;
+    if let Plan::Prototype { pool, leaf } = plan {
+        place(Role::Prototype, leaf.role())?;
+        crate::pool::PoolRules::new(pool)?;
+    }
+    match plan.listeners().into_iter().find(|name| !listeners.has(name)) {
+        Some(listener) => Err(RunError::Listener { child: child(), listener }),
+        None => Ok(()),
+    }
+}
+
+/// What only main does: it knows all workers, and tells routers of them.
+struct Root {
+    routes: Routes,
+    on_ready: Option<OnReady>,
+}
+
+impl Duty for Root {
+    fn ready(&mut self, house: &mut House) -> bool {
+        if let Some(ready) = self.on_ready.take() {
+            ready(&house.log);
+        }
+        true
+    }
+
+    /// A new router is told of every worker there is; an old one's knowledge has died with it.
+    fn child_ready(&mut self, house: &mut House, life: u64) -> bool {
+        if house.children.get_mut(life).is_some_and(|child| child.identity.role == Role::Router) {
+            for (message, fds) in self.routes.live().filter_map(Route::news) {
+                house.say(life, &message, fds);
+            }
+        }
+        true
+    }
+
+    fn child_ended(&mut self, house: &mut House, child: &Child) -> bool {
+        for process in self.routes.remove_owner(child.life) {
+            tell_routers(house, &Message::RemovePort { process }, &[]);
+        }
+        true
+    }
+
+    fn news(&mut self, house: &mut House, life: u64, message: Message, fds: Vec<OwnedFd>) {
+        let Some(owner) = house.children.get_mut(life).map(|child| child.life) else { return };
+        match message {
+            Message::NewPort { process, app, slot } => {
+                // The decoder has counted the descriptors.
+                let Some(route) = Route::new(owner, process, app, slot, fds) else { return };
+                let Some(route) = self.routes.add(route) else {
+                    return house
+                        .condemn(life, format!("it has more workers than the {MAX_ROUTES} there may be"));
+                };
+                if let Some((message, fds)) = route.news() {
+                    tell_routers(house, &message, &fds);
+                }
+            }
+            Message::RemovePort { process } => {
+                let known = self.routes.remove(owner, process);
+                if known {
+                    tell_routers(house, &Message::RemovePort { process }, &[]);
+                }
+            }
+            // The table of who may say what has let nothing else through.
+            _ => {}
+        }
+    }
+
+    fn descendants(&self) -> Vec<String> {
+        let name =
+            |route: &Route| format!("{} {} {} ({})", route.app, Role::Worker, route.slot, route.process);
+        self.routes.live().map(name).collect()
+    }
+
+    fn kill(&mut self) {
+        self.routes.kill();
+    }
+
+    fn finish(&mut self, house: &mut House, exit: Exit, reason: &str) {
+        for route in self.routes.wait(KILL_WAIT) {
+            slog::error!(house.log, "a killed process does not end";
+                "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "pid" => route.process);
+        }
+        if exit == Exit::Done {
+            slog::info!(house.log, "done");
+        } else {
+            slog::crit!(house.log, "ended"; "reason" => reason, "code" => exit.code());
+        }
+    }
+}
+
+fn tell_routers(house: &mut House, message: &Message, fds: &[Rc<dyn AsFd>]) {
+    let at_work = |child: &&Child| child.identity.role == Role::Router && child.is_at_work();
+    let routers: Vec<u64> = house.children.iter().filter(at_work).map(|child| child.life.number()).collect();
+    for life in routers {
+        house.say(life, message, fds.to_vec());
+    }
+}

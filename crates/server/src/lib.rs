@@ -1,0 +1,44 @@
+//! Listeners that hold, connections that are owned.
+//!
+//! A [`Listener`] is a tree of three: the supervisor of its connections, the acceptor, and the one that drains.
+//! Connections stand first, so the death of the acceptor costs none of them; drain stands last, so it is told to
+//! stop first, while everything it needs to say good-bye is still there. The listening socket is a value that the
+//! listener holds, so a restart binds nothing anew.
+//!
+//! Three types to know:
+//!
+//! * [`Accepted`]: a connection nobody reads yet. It can go to another actor, thread or process.
+//! * [`Socket`]: a connection owned by the actor that claimed it.
+//! * [`Handler`]: what a server does with the bytes of one connection.
+//!
+//! The parts of a listener also stand alone: [`Connections`] serves what comes from anywhere, an [`Acceptor`] brings
+//! what it accepts to anybody, and both meet at a [`Gate`], which counts, limits and drains.
+//!
+//! This crate deliberately knows no processes, no ports and no HTTP.
+
+mod accept_error;
+mod accepted;
+mod acceptor;
+mod connection;
+mod connections;
+mod drain;
+mod gate;
+mod handler;
+mod held;
+mod listen;
+mod listener;
+mod protocol;
+mod socket;
+mod wakers;
+mod window;
+
+pub use accepted::{Accepted, Outcome};
+pub use acceptor::Acceptor;
+pub use bytes::Bytes;
+pub use connections::{Connections, Refusal};
+pub use gate::{Draining, Gate, Permit};
+pub use handler::{Closed, Handler, Next};
+pub use listen::{ListenError, ListenSocket};
+pub use listener::Listener;
+pub use protocol::{Protocol, Serve, serve};
+pub use socket::Socket;

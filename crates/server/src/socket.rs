@@ -1,0 +1,191 @@
+//! A connection owned by the actor that claimed it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::accepted::Guard;
+use crate::{Draining, Permit};
+
+/// The most bytes that one [`recv`](Socket::recv) gives.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// The most bytes that are read and thrown away while closing.
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// The longest time that they are waited for.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// One buffer for all connections of a thread, in use only within a poll: an idle connection has none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+}
+
+/// A connection owned by the actor that claimed it. Dropped, it is closed.
+///
+/// Read it by [`recv`](Self::recv), which keeps no buffer while it waits, or as an [`AsyncRead`]; write it by
+/// [`send`](Self::send), or as an [`AsyncWrite`].
+pub struct Socket {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: Option<SocketAddr>,
+    read_ahead: Bytes,
+    permit: Option<Permit>,
+    /// Dropped with the connection.
+    _guard: Option<Guard>,
+}
+
+impl Socket {
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+        read_ahead: Bytes,
+        (permit, guard): (Option<Permit>, Option<Guard>),
+    ) -> Self {
+        Self { stream, peer, local, read_ahead, permit, _guard: guard }
+    }
+
+    /// Waits for bytes, and gives those that are there: never an empty piece. `None` means that the peer will not send
+    /// any more.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `recv(2)`, such as a connection reset by the peer.
+    #[doc(alias = "read")]
+    pub async fn recv(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) for hand-written futures.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if !self.read_ahead.is_empty() {
+            return Poll::Ready(Ok(Some(std::mem::take(&mut self.read_ahead))));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            Poll::Ready(Ok((!bytes.is_empty()).then(|| Bytes::copy_from_slice(bytes))))
+        })
+    }
+
+    /// Sends all of it. Returns when the kernel has it, so a peer that does not read makes the caller wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send(2)`, such as a broken pipe.
+    #[doc(alias = "write_all")]
+    pub async fn send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(data.as_ref()).await
+    }
+
+    /// Says that nothing more will be sent, and closes.
+    ///
+    /// If the peer is still sending, what it sends is read and thrown away for at most a second: otherwise the kernel
+    /// would reset the connection, and the peer could lose what was sent to it last.
+    ///
+    /// # Errors
+    ///
+    /// When the peer is gone already.
+    pub async fn close(mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        tokio::time::timeout(LINGER_TIME, self.discard()).await.unwrap_or(Ok(()))
+    }
+
+    /// Throws away what the peer still sends. A peer that is silent now is not waited for.
+    async fn discard(&self) -> io::Result<()> {
+        let mut discarded = 0;
+        while discarded < LINGER_BYTES {
+            match SCRATCH.with_borrow_mut(|scratch| self.stream.try_read(scratch)) {
+                Ok(0) => return Ok(()),
+                Ok(length) => discarded += length,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if discarded == 0 => return Ok(()),
+                Err(_) => self.stream.readable().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves when the connection is asked to leave, because its listener drains. It borrows nothing: make it once
+    /// and wait for it beside reading.
+    pub fn draining(&self) -> Draining {
+        self.permit.as_ref().map_or_else(Draining::never, |permit| permit.gate().draining())
+    }
+
+    /// Who connected.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// To which of our addresses.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel is asked and does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local.map_or_else(|| self.stream.local_addr(), Ok)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let length = self.read_ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.read_ahead[..length]);
+        self.read_ahead.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

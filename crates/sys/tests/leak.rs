@@ -1,0 +1,28 @@
+//! What a refused message carried is closed. Alone in its file, because it counts the descriptors of the process.
+
+use std::io::{ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+
+use impresario_sys::{MAX_FDS, SeqPacket};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A peer that is no `SeqPacket` of ours may attach more descriptors than we take.
+#[test]
+fn too_many_descriptors_are_an_error_and_none_of_them_leaks() {
+    let (one, other) = SeqPacket::pair().unwrap();
+    let before = open_descriptors();
+    let fds = [one.as_fd(); MAX_FDS + 5];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 5))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    rustix::net::sendmsg(&one, &[IoSlice::new(b"x")], &mut control, SendFlags::empty()).unwrap();
+    let error = other.recv(&mut [0; 8]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(error.to_string().contains("descriptors"), "{error}");
+    assert_eq!(open_descriptors(), before);
+}

@@ -1,0 +1,269 @@
+//! As much HTTP/1.1 as a test needs: requests on a connection that is kept, and whole or streamed answers.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::SocketAddr;
+
+use crate::Connection;
+use crate::body::{Body, Framing, Pattern};
+
+/// The most bytes of head that an answer may have.
+const MAX_HEAD: u64 = 64 * 1024;
+
+/// A connection to an HTTP server. It is kept between requests.
+#[derive(Debug)]
+pub struct Http {
+    connection: Connection,
+    reader: BufReader<Connection>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// All of the body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Http {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let connection = Connection::open(address)?;
+        let reader = BufReader::new(connection.try_clone()?);
+        Ok(Self { connection, reader })
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before the answer does, or the answer is no HTTP.
+    pub fn get(&mut self, path: &str) -> io::Result<Response> {
+        self.send("GET", path, &[], b"")?;
+        self.receive()
+    }
+
+    /// Asks on a connection of its own, which is closed then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Http::open`] and [`Http::get`].
+    pub fn get_once(address: SocketAddr, path: &str) -> io::Result<Response> {
+        let mut http = Self::open(address)?;
+        http.send("GET", path, &[("Connection", "close")], b"")?;
+        http.receive()
+    }
+
+    /// Which process answers on this connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Http::get`], and when the answer is no pid.
+    pub fn pid(&mut self) -> io::Result<u32> {
+        let response = self.get("/pid")?;
+        let text = response.text();
+        text.trim()
+            .parse()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} is no pid")))
+    }
+
+    /// Sends a request with a whole body and does not wait for the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone.
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<()> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        request.push_str("\r\n");
+        self.connection.send(&[request.as_bytes(), body].concat())
+    }
+
+    /// Sends these bytes, whatever they are.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone.
+    pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.connection.send(bytes)
+    }
+
+    /// Waits for the next answer.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before the answer does, or the answer is no HTTP.
+    pub fn receive(&mut self) -> io::Result<Response> {
+        let (status, headers) = self.head()?;
+        let mut response = Response { status, headers, body: Vec::new() };
+        let framing = framing(&response);
+        Body::new(&mut self.reader, framing).read_to_end(&mut response.body)?;
+        Ok(response)
+    }
+
+    /// Posts a body and checks the answer's body while both are under way; returns the status, and whether what came back is
+    /// what was sent.
+    ///
+    /// # Errors
+    ///
+    /// When the connection ends before the answer does.
+    pub fn post_pattern(&mut self, path: &str, pattern: &Pattern, length: u64) -> io::Result<(u16, bool)> {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n");
+        self.connection.send(head.as_bytes())?;
+        let mut writer = self.connection.try_clone()?;
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(move || {
+                let mut bytes = pattern.clone();
+                loop {
+                    let chunk: Vec<u8> = bytes.by_ref().take(64 * 1024).collect();
+                    if chunk.is_empty() {
+                        return Ok(());
+                    }
+                    writer.send(&chunk)?;
+                }
+            });
+            let (status, headers) = self.head()?;
+            let framing = framing(&Response { status, headers, body: Vec::new() });
+            let same = pattern.clone().matches(&mut Body::new(&mut self.reader, framing));
+            // A refused body may be cut off while it is sent, so only the answer counts then.
+            match sending.join() {
+                Ok(Err(error)) if status == 200 => Err(error),
+                _ => Ok((status, same?)),
+            }
+        })
+    }
+
+    /// Everything until the other side closes, by an end of file or a reset.
+    ///
+    /// # Errors
+    ///
+    /// When it does not close in time.
+    pub fn until_closed(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = self.reader.buffer().to_vec();
+        self.reader.consume(bytes.len());
+        bytes.extend(self.connection.until_closed()?);
+        Ok(bytes)
+    }
+
+    fn head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
+        let mut source = self.reader.by_ref().take(MAX_HEAD);
+        let mut next = || -> io::Result<String> {
+            let mut line = String::new();
+            source.read_line(&mut line)?;
+            match line.strip_suffix("\r\n") {
+                Some(text) => Ok(text.to_owned()),
+                None => Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("{line:?} is no line of a head"),
+                )),
+            }
+        };
+        let invalid = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no HTTP"));
+        let first = next()?;
+        let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let status = status.ok_or_else(|| invalid(&first))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = next()?;
+            if line.is_empty() {
+                return Ok((status, headers));
+            }
+            let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+}
+
+fn framing(response: &Response) -> Framing {
+    if response.status < 200 || response.status == 204 || response.status == 304 {
+        return Framing::Length(0);
+    }
+    if response.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        return Framing::Size { after_chunk: false };
+    }
+    match response.header("content-length").and_then(|value| value.parse().ok()) {
+        Some(length) => Framing::Length(length),
+        None => Framing::UntilClose,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A server that reads so many requests without a body and answers with these bytes, then closes.
+    fn canned(requests: usize, answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("the test connects");
+            let ends = BufReader::new(&stream).lines().map_while(Result::ok).filter(String::is_empty);
+            assert_eq!(ends.take(requests).count(), requests);
+            (&stream).write_all(answer.as_bytes()).expect("the test reads");
+        });
+        address
+    }
+
+    #[test]
+    fn answers_on_one_connection_are_told_apart() {
+        let answers = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n12HTTP/1.1 404 Not Found\r\n\
+                       Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 500 X\r\n\r\nrest";
+        let mut http = Http::open(canned(3, answers)).expect("it listens");
+        for _ in 0..3 {
+            http.send("GET", "/", &[("A", "b")], b"").expect("it reads");
+        }
+        let first = http.receive().expect("an answer");
+        assert_eq!(
+            (first.status, first.text().as_str(), first.header("content-length")),
+            (200, "12", Some("2"))
+        );
+        let second = http.receive().expect("an answer");
+        assert_eq!((second.status, second.text().as_str()), (404, "abc"));
+        assert_eq!(http.receive().expect("an answer").text(), "rest");
+        assert!(http.until_closed().expect("it closes").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for answer in
+            ["", "SSH-2.0-x\r\n", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx\r\n\r\n", "HTTP/1.1 200 OK\r\n"]
+        {
+            assert!(Http::open(canned(1, answer)).expect("it listens").get("/").is_err(), "{answer:?}");
+        }
+    }
+}

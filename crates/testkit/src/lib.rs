@@ -1,0 +1,53 @@
+//! Drives built programs as a user would: starts them, talks to them, shoots them, and sees that nothing is left.
+//!
+//! Four types to know:
+//!
+//! * [`Program`]: an example that runs as a child process, with everything it forked.
+//! * [`Site`]: the `http` example and its tree: main, router, prototype, workers.
+//! * [`Connection`] and [`Http`]: blocking clients whose every wait has an end.
+//!
+//! Nothing here waits for time to pass: a wait is for an exit (a pidfd), a line on stderr or bytes on a socket, and
+//! each has a [`DEADLINE`]. What goes wrong is a panic with a text, because the callers are tests.
+//!
+//! This crate deliberately knows no other crate of the workspace: it sees processes, sockets and `/proc` only.
+
+mod body;
+mod client;
+mod http;
+mod log;
+mod process;
+pub mod procfs;
+mod program;
+mod site;
+
+pub use body::{Body, Pattern};
+pub use client::Connection;
+pub use http::{Http, Response};
+pub use process::{Process, all_exit};
+pub use program::{Program, example_path};
+pub use rustix::process::Signal;
+pub use site::{Mode, Site, Tree};
+
+use std::time::Duration;
+
+/// How long anything may take before a test calls it lost. Generous: the machine may be busy with other tests.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How soon after main's death nothing of its tree may be left.
+pub const LEFT_OVER: Duration = Duration::from_secs(1);
+
+/// How often a condition is looked at that has no event of its own.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// Makes tests of functions that take a [`Mode`]: one with a router, one with workers that accept.
+#[macro_export]
+macro_rules! in_both_modes {
+    ($($test:ident),+ $(,)?) => {
+        mod router {
+            $(#[test] fn $test() { super::$test($crate::Mode::Router); })+
+        }
+        mod direct {
+            $(#[test] fn $test() { super::$test($crate::Mode::Direct); })+
+        }
+    };
+}

@@ -1,0 +1,103 @@
+//! What `/proc` says about processes. Everything is optional: any process may be gone the next moment.
+
+use std::fs;
+
+/// The processes in whose environment this variable has this value: a program's own process and whatever it forked,
+/// however deep and whoever their parent is now. A zombie has no environment any more, so it is not among them.
+#[must_use]
+pub fn marked(name: &str, value: &str) -> Vec<u32> {
+    let mark = format!("{name}={value}");
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let mut pids: Vec<u32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| has_variable(*pid, mark.as_bytes()))
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+fn has_variable(pid: u32, mark: &[u8]) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == mark))
+}
+
+/// Its parent's pid.
+#[must_use]
+pub fn parent(pid: u32) -> Option<u32> {
+    field(pid, 1)?.parse().ok()
+}
+
+/// Whether it has ended and nobody has waited for it yet.
+#[must_use]
+pub fn is_zombie(pid: u32) -> bool {
+    field(pid, 0).is_some_and(|state| state == "Z")
+}
+
+/// How many descriptors it has open.
+#[must_use]
+pub fn descriptors(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+/// How many threads it has.
+#[must_use]
+pub fn threads(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
+}
+
+/// The processor time that it and the children it has waited for have used, in clock ticks (100 a second).
+#[must_use]
+pub fn ticks(pid: u32) -> Option<u64> {
+    // utime, stime, cutime and cstime are fields 14 to 17 of stat(5); ours are counted from field 3, the state.
+    (11..=14).map(|index| field(pid, index)?.parse::<u64>().ok()).sum()
+}
+
+/// A field of `/proc/<pid>/stat` counted from the one after the name, which may itself contain spaces.
+fn field(pid: u32, index: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    Some(after_name.split_ascii_whitespace().nth(index)?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::parent_id;
+    use std::process::{Command, Stdio, id};
+
+    use super::*;
+
+    #[test]
+    fn this_process_is_described() {
+        assert_eq!(parent(id()), Some(parent_id()));
+        assert!(!is_zombie(id()));
+        assert!(descriptors(id()).is_some_and(|count| count >= 3));
+        assert!(threads(id()).is_some_and(|count| count >= 2), "the harness has a thread for each test");
+        assert!(ticks(id()).is_some());
+    }
+
+    #[test]
+    fn a_mark_finds_children_and_grandchildren() {
+        let value = format!("procfs-{}", id());
+        let mut child = Command::new("sh")
+            .args(["-c", "cat & echo started; wait"])
+            .env("IMPRESARIO_TESTKIT", &value)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        std::io::BufRead::read_line(&mut stdout, &mut line).expect("it says that it has started");
+
+        let found = marked("IMPRESARIO_TESTKIT", &value);
+        assert!(found.contains(&child.id()) && found.len() == 2, "found {found:?}");
+        for pid in found {
+            let process = crate::Process::open(pid).expect("it runs");
+            process.signal(crate::Signal::KILL).expect("it can be killed");
+            assert!(process.exits_within(crate::DEADLINE));
+        }
+        assert!(is_zombie(child.id()));
+        child.wait().expect("it is ours");
+        assert!(marked("IMPRESARIO_TESTKIT", &value).is_empty());
+    }
+}

@@ -1,0 +1,291 @@
+//! An example as a child process.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::{Pid, kill_process_group};
+
+use crate::log::Log;
+use crate::{DEADLINE, LEFT_OVER, Process, Signal, TICK, all_exit, procfs};
+
+/// Every process of a program's tree carries this in its environment, so that all of them can be found again.
+const MARK: &str = "IMPRESARIO_TEST_TREE";
+
+/// A built example that runs as a child process, with everything it forked.
+///
+/// When the value is dropped, main is killed, and the test fails if anything of its tree outlives it.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    process: Process,
+    log: Log,
+    mark: String,
+    waited_for: bool,
+}
+
+/// Where cargo puts an example: next to the folder of the test executables.
+///
+/// # Panics
+///
+/// When it has not been built, saying how to build it.
+#[must_use]
+pub fn example_path(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own path");
+    let profile = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
+    let path = profile.join("examples").join(name);
+    assert!(
+        path.is_file(),
+        "{} does not exist: run `cargo test --workspace`, or `cargo build -p impresario-examples --examples` first",
+        path.display()
+    );
+    path
+}
+
+impl Program {
+    /// Starts an example and does not wait for anything.
+    ///
+    /// # Panics
+    ///
+    /// When it has not been built or cannot be started.
+    #[must_use]
+    pub fn start(example: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(example_path(example));
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts a command that the caller has prepared; its standard streams are set here.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mark = format!("{}-{:?}-{}", std::process::id(), thread::current().id(), now.as_nanos());
+        command.env(MARK, &mark).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()));
+        let log = Log::follow(child.stderr.take().expect("stderr is piped"));
+        let process = Process::open(child.id()).expect("a child that was not waited for has a pid");
+        Self { child, process, log, mark, waited_for: false }
+    }
+
+    /// The pid of main.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Sends main a signal.
+    ///
+    /// # Panics
+    ///
+    /// When main has already been waited for.
+    pub fn signal(&self, signal: Signal) {
+        self.process
+            .signal(signal)
+            .unwrap_or_else(|error| panic!("cannot signal main {}: {error}", self.pid()));
+    }
+
+    /// Sends a signal to the process group that main leads, as a terminal does at control-C. The command must have been
+    /// prepared with `process_group(0)`.
+    ///
+    /// # Panics
+    ///
+    /// When main leads no group.
+    pub fn signal_group(&self, signal: Signal) {
+        let group = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process_group(group, signal)
+            .unwrap_or_else(|error| panic!("cannot signal group {group:?}: {error}"));
+    }
+
+    /// Every line on stderr so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
+    /// Waits for a line on stderr for which the condition holds, and returns it.
+    ///
+    /// # Panics
+    ///
+    /// When the program ends or the deadline passes without such a line.
+    #[track_caller]
+    pub fn wait_for_line(&self, what: &str, mut matches: impl FnMut(&str) -> bool) -> String {
+        let found = self.log.wait_for(0, DEADLINE, |line| matches(line).then(|| line.to_owned()));
+        found.unwrap_or_else(|| panic!("no line on stderr {what}; it said:\n{}", self.said()))
+    }
+
+    /// The address in the first line that has this word and a loopback address.
+    ///
+    /// # Panics
+    ///
+    /// When no such line comes.
+    #[track_caller]
+    #[must_use]
+    pub fn address_after(&self, word: &str) -> SocketAddr {
+        let found =
+            self.log.wait_for(0, DEADLINE, |line| line.contains(word).then(|| loopback_address(line))?);
+        found.unwrap_or_else(|| {
+            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; it said:\n{}", self.said())
+        })
+    }
+
+    /// Whether main ends, waiting for it at most this long.
+    #[must_use]
+    pub fn exits_within(&self, limit: Duration) -> bool {
+        self.process.exits_within(limit)
+    }
+
+    /// Looks again and again until there is a value, which fails at once when main ends.
+    ///
+    /// # Panics
+    ///
+    /// When main ends or the deadline passes.
+    #[track_caller]
+    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(value) = look() {
+                return value;
+            }
+            assert!(Instant::now() < end, "it did not come to pass that {what}; it said:\n{}", self.said());
+            let ended = self.exits_within(TICK);
+            assert!(!ended, "main ended before {what}; it said:\n{}", self.said());
+        }
+    }
+
+    /// Waits for the end of main and checks that nothing of its tree is left.
+    ///
+    /// # Panics
+    ///
+    /// When main does not end before the deadline, or something outlives it by more than [`LEFT_OVER`].
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let ended = self.exits_within(DEADLINE);
+        assert!(ended, "main {} does not end; it said:\n{}", self.pid(), self.said());
+        let left = self.left_over();
+        let status = self.child.wait().expect("main is our child");
+        self.waited_for = true;
+        assert!(left.is_empty(), "{left:?} outlived main {}; it said:\n{}", self.pid(), self.said());
+        status
+    }
+
+    /// The pids of all live processes of the tree, main among them.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        procfs::marked(MARK, &self.mark)
+    }
+
+    /// Everything on stderr so far, as text.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    /// What outlives main, which has ended, by more than it may; it is killed. All of stderr has been read then.
+    fn left_over(&self) -> Vec<u32> {
+        let open = || -> Vec<Process> { self.processes().into_iter().filter_map(Process::open).collect() };
+        let mut left = all_exit(&open(), LEFT_OVER);
+        for process in open() {
+            // It may be gone by itself by now, which is as good.
+            process.signal(Signal::KILL).ok();
+            if !left.contains(&process.pid()) {
+                left.push(process.pid());
+            }
+        }
+        // Each process of the tree holds stderr, so its end says more than `/proc`, which shows nothing of a process that is
+        // being torn down but still has its descriptors.
+        let ended = self.log.ends_within(LEFT_OVER);
+        assert!(
+            ended || thread::panicking() || !left.is_empty(),
+            "an unknown process still holds main's stderr"
+        );
+        left
+    }
+}
+
+impl Drop for Program {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failed test shows what the program said; the harness captures it"
+    )]
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- stderr of main {}:\n{}", self.pid(), self.said());
+        }
+        if self.waited_for {
+            return;
+        }
+        // An error means that it has ended by itself.
+        self.process.signal(Signal::KILL).ok();
+        let ended = self.exits_within(DEADLINE);
+        let left = self.left_over();
+        self.child.wait().ok();
+        if !thread::panicking() {
+            assert!(ended && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());
+        }
+    }
+}
+
+/// Finds `127.0.0.1:<port>` in a line.
+fn loopback_address(line: &str) -> Option<SocketAddr> {
+    let start = line.find("127.0.0.1:")?;
+    let text = line.get(start..)?;
+    let host = "127.0.0.1:".len();
+    let length = text.get(host..)?.bytes().take_while(u8::is_ascii_digit).count();
+    text.get(..host + length)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Program::spawn(command)
+    }
+
+    #[test]
+    fn addresses_are_found_in_lines() {
+        for line in [
+            "INFO listening, address: 127.0.0.1:4012, pid: 1",
+            r#"{"msg":"listening","address":"127.0.0.1:4012"}"#,
+        ] {
+            assert_eq!(loopback_address(line), Some(SocketAddr::from(([127, 0, 0, 1], 4012))));
+        }
+        for line in ["", "127.0.0.1:", "127.0.0.1:99999", "10.0.0.1:1"] {
+            assert_eq!(loopback_address(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_followed_to_its_end() {
+        let mut program = shell("echo one >&2; echo listening 127.0.0.1:7 >&2; exit 3");
+        assert_eq!(program.address_after("listening").port(), 7);
+        assert_eq!(program.wait().code(), Some(3));
+        assert_eq!(program.lines(), ["one", "listening 127.0.0.1:7"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "outlived main")]
+    fn what_is_left_is_found_and_killed() {
+        let mut program = shell("sleep 600 & echo started >&2");
+        program.wait_for_line("that it has started", |line| line == "started");
+        program.wait();
+    }
+
+    #[test]
+    #[should_panic(expected = "main ended before")]
+    fn waiting_fails_at_once_when_main_ends() {
+        let program = shell("exit 0");
+        program.until("the impossible happens", || None::<()>);
+    }
+}

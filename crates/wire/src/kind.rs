@@ -1,0 +1,96 @@
+//! The numbers of messages, and how many descriptors each carries.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use crate::DecodeError;
+
+/// What a message is, as it stands in a frame's header. Numbers are never used again for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// [`Message::Ready`](crate::Message::Ready)
+    Ready = 1,
+    /// [`Message::Failed`](crate::Message::Failed)
+    Failed = 2,
+    /// [`Message::Quit`](crate::Message::Quit)
+    Quit = 3,
+    /// [`Message::NewPort`](crate::Message::NewPort)
+    NewPort = 4,
+    /// [`Message::RemovePort`](crate::Message::RemovePort)
+    RemovePort = 5,
+    /// [`Message::Connection`](crate::Message::Connection)
+    Connection = 6,
+    /// [`Message::Taken`](crate::Message::Taken)
+    Taken = 7,
+    /// [`Message::Refused`](crate::Message::Refused)
+    Refused = 8,
+    /// [`Message::Released`](crate::Message::Released)
+    Released = 9,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Kind; 9] = [
+        Kind::Ready,
+        Kind::Failed,
+        Kind::Quit,
+        Kind::NewPort,
+        Kind::RemovePort,
+        Kind::Connection,
+        Kind::Taken,
+        Kind::Refused,
+        Kind::Released,
+    ];
+
+    /// The number in the header.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// How many descriptors a message of this kind carries, all of them with its first frame.
+    ///
+    /// A receiver that gets fewer has lost some at its descriptor limit, and must not go on as if none were sent.
+    pub const fn descriptors(self) -> RangeInclusive<usize> {
+        match self {
+            // The worker's pidfd last, and before it, if there is a router, the router's end of the port.
+            Kind::NewPort => 1..=2,
+            Kind::Connection => 1..=1,
+            Kind::Ready
+            | Kind::Failed
+            | Kind::Quit
+            | Kind::RemovePort
+            | Kind::Taken
+            | Kind::Refused
+            | Kind::Released => 0..=0,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Ready => "ready",
+            Kind::Failed => "failed",
+            Kind::Quit => "quit",
+            Kind::NewPort => "new-port",
+            Kind::RemovePort => "remove-port",
+            Kind::Connection => "connection",
+            Kind::Taken => "taken",
+            Kind::Refused => "refused",
+            Kind::Released => "released",
+        }
+    }
+}
+
+impl TryFrom<u8> for Kind {
+    type Error = DecodeError;
+
+    fn try_from(found: u8) -> Result<Self, DecodeError> {
+        Kind::ALL.into_iter().find(|kind| kind.number() == found).ok_or(DecodeError::Kind { found })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,142 @@
+//! Messages of several frames: joined across streams, bounded in number, size and time.
+
+mod support;
+
+use std::time::Duration;
+
+use impresario_wire::{
+    DecodeError, Decoder, Expired, Kind, MAX_BODY, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, StreamId,
+};
+use support::{FIRST, LAST, MIDDLE, NOW, SOURCE, WHOLE, connection, datagrams, decoder, raw};
+
+const FAILED: u8 = Kind::Failed as u8;
+const REFUSED: u8 = Kind::Refused as u8;
+
+#[test]
+fn two_streams_interleave() {
+    let (one, two) = (connection(vec![1; 3 * MAX_BODY]), connection(vec![2; 3 * MAX_BODY]));
+    let frames_of = |stream, message| datagrams(StreamId::from_number(stream), message);
+    let mut decoder = decoder();
+    let mut whole = Vec::new();
+    for (index, pair) in frames_of(1, &one).iter().zip(&frames_of(2, &two)).enumerate() {
+        for (datagram, descriptor) in [(pair.0, 10), (pair.1, 20)] {
+            let descriptors = if index == 0 { vec![descriptor] } else { Vec::new() };
+            whole.extend(decoder.handle(NOW, datagram, descriptors).unwrap());
+        }
+        // Frames of a third stream pass in between.
+        let third = raw(Kind::RemovePort as u8, WHOLE, 3, &[5]);
+        let passed = decoder.handle(NOW, &third, Vec::new()).unwrap().unwrap();
+        assert_eq!(passed.message, Message::RemovePort { process: 5 });
+    }
+    let [first, second] = &whole[..] else { panic!("{} messages", whole.len()) };
+    assert_eq!((&first.message, &first.descriptors[..]), (&one, &[10][..]));
+    assert_eq!((&second.message, &second.descriptors[..]), (&two, &[20][..]));
+    assert_eq!(decoder.poll_timeout(), None);
+}
+
+#[test]
+fn two_senders_may_use_the_same_stream() {
+    // A router and its successor speak over the same port.
+    let mut old = raw(FAILED, FIRST, 1, b"\x03o");
+    old[4] ^= 1;
+    let mut decoder = decoder();
+    assert_eq!(decoder.handle(NOW, &old, Vec::new()), Ok(None));
+    assert_eq!(decoder.handle(NOW, &raw(FAILED, FIRST, 1, b"\x03n"), Vec::new()), Ok(None));
+    let received = decoder.handle(NOW, &raw(FAILED, LAST, 1, b"ew"), Vec::new()).unwrap().unwrap();
+    assert_eq!((received.source, received.message), (SOURCE, Message::Failed { reason: "new".into() }));
+}
+
+/// What comes of a second datagram after the first fragment of a `failed` message on stream 1.
+fn second(datagram: &[u8], descriptors: Vec<u32>) -> DecodeError {
+    let mut decoder = decoder();
+    assert_eq!(decoder.handle(NOW, &raw(FAILED, FIRST, 1, b"\x02"), Vec::new()), Ok(None));
+    decoder.handle(NOW, datagram, descriptors).unwrap_err()
+}
+
+#[test]
+fn fragments_out_of_order_are_errors() {
+    assert_eq!(
+        decoder().handle(NOW, &raw(FAILED, LAST, 8, b"x"), Vec::new()),
+        Err(DecodeError::NoStart { stream: 8 })
+    );
+    assert_eq!(second(&raw(FAILED, MIDDLE, 2, b"x"), vec![]), DecodeError::NoStart { stream: 2 });
+    assert_eq!(second(&raw(FAILED, FIRST, 1, b"x"), vec![]), DecodeError::Overlap { stream: 1 });
+    assert_eq!(second(&raw(FAILED, WHOLE, 1, b"\x01x"), vec![]), DecodeError::Overlap { stream: 1 });
+    assert_eq!(
+        second(&raw(REFUSED, LAST, 1, b"x"), vec![]),
+        DecodeError::KindChanged { stream: 1, kind: Kind::Failed, found: Kind::Refused }
+    );
+    assert_eq!(second(&raw(FAILED, MIDDLE, 1, b""), vec![]), DecodeError::EmptyFragment { stream: 1 });
+    assert_eq!(
+        second(&raw(FAILED, LAST, 1, b"ok"), vec![7]),
+        DecodeError::Descriptors { kind: Kind::Failed, found: 1, least: 0, most: 0 }
+    );
+}
+
+#[test]
+fn an_empty_first_fragment_is_an_error() {
+    assert_eq!(
+        decoder().handle(NOW, &raw(FAILED, FIRST, 1, b""), Vec::new()),
+        Err(DecodeError::EmptyFragment { stream: 1 })
+    );
+}
+
+#[test]
+fn a_message_cannot_grow_for_ever() {
+    let mut decoder = decoder();
+    let body = vec![0; MAX_BODY];
+    assert_eq!(decoder.handle(NOW, &raw(FAILED, FIRST, 1, &body), Vec::new()), Ok(None));
+    let mut joined = body.len();
+    while joined + body.len() <= MAX_MESSAGE {
+        assert_eq!(decoder.handle(NOW, &raw(FAILED, MIDDLE, 1, &body), Vec::new()), Ok(None));
+        joined += body.len();
+    }
+    assert_eq!(
+        decoder.handle(NOW, &raw(FAILED, MIDDLE, 1, &body), Vec::new()),
+        Err(DecodeError::TooLarge { stream: 1, kind: Kind::Failed })
+    );
+    assert_eq!(decoder.poll_timeout(), None, "the message is forgotten");
+}
+
+#[test]
+fn the_number_of_unfinished_messages_is_bounded() {
+    let mut decoder = decoder();
+    let first = |stream| raw(FAILED, FIRST, stream, b"\x02o");
+    for stream in 0..MAX_PARTIAL_MESSAGES as u64 {
+        assert_eq!(decoder.handle(NOW, &first(stream), Vec::new()), Ok(None));
+    }
+    assert_eq!(decoder.handle(NOW, &first(99), Vec::new()), Err(DecodeError::TooManyPartial));
+    // One that ends makes room.
+    assert!(decoder.handle(NOW, &raw(FAILED, LAST, 0, b"k"), Vec::new()).unwrap().is_some());
+    assert_eq!(decoder.handle(NOW, &first(99), Vec::new()), Ok(None));
+}
+
+#[test]
+fn an_unfinished_message_expires_with_its_descriptors() {
+    let second = Duration::from_secs(1);
+    let descriptor = std::rc::Rc::new(());
+    let mut decoder = Decoder::new(10 * second);
+    let first = |stream, kind: Kind| raw(kind as u8, FIRST, stream, b"\x02");
+    assert_eq!(decoder.poll_timeout(), None);
+    let with_descriptor = vec![std::rc::Rc::clone(&descriptor)];
+    assert_eq!(decoder.handle(second, &first(1, Kind::Connection), with_descriptor), Ok(None));
+    assert_eq!(decoder.handle(3 * second, &first(2, Kind::Failed), Vec::new()), Ok(None));
+    // More fragments do not prolong it.
+    assert_eq!(decoder.handle(4 * second, &raw(FAILED, MIDDLE, 2, b"o"), Vec::new()), Ok(None));
+    assert_eq!(decoder.poll_timeout(), Some(11 * second));
+    assert_eq!(decoder.expire(10 * second), None);
+    let stream = StreamId::from_number;
+    assert_eq!(
+        decoder.expire(11 * second),
+        Some(Expired { source: SOURCE, stream: stream(1), kind: Kind::Connection })
+    );
+    assert_eq!(std::rc::Rc::strong_count(&descriptor), 1);
+    assert_eq!(decoder.expire(11 * second), None);
+    assert_eq!(decoder.poll_timeout(), Some(13 * second));
+    // Whoever forgets to call expire() is not fooled either.
+    assert_eq!(
+        decoder.handle(13 * second, &raw(FAILED, LAST, 2, b"k"), Vec::new()),
+        Err(DecodeError::Late { stream: 2, kind: Kind::Failed })
+    );
+    assert_eq!(decoder.poll_timeout(), None);
+}
