@@ -1,1 +1,1 @@
-//! Example servers.
+#![doc = include_str!("../README.md")]

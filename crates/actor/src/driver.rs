@@ -39,6 +39,7 @@ pub(crate) struct Driver<P> {
     /// The timer that is running, if any; it may be earlier than needed, never later.
     armed: Option<Time>,
     ack: Option<StartAck>,
+    ready: bool,
     over: bool,
 }
 
@@ -54,6 +55,7 @@ impl<P: Plan> Driver<P> {
             start: Instant::now(),
             armed: None,
             ack: None,
+            ready: false,
             over: false,
         }
     }
@@ -89,9 +91,12 @@ impl<P: Plan> Driver<P> {
                 Action::Kill(life) => self.lives.kill(life),
                 Action::Forget(key) => self.plan.forget(key),
                 Action::Report(report) => self.log(&report),
-                Action::Ready => self.ack.iter().for_each(StartAck::started),
+                Action::Ready => {
+                    self.ready = true;
+                    self.ack.iter().for_each(StartAck::started);
+                }
                 // Nobody asks for anything yet but starts of instances, which their arguments answer.
-                Action::Reply(..) => {}
+                Action::Added(..) | Action::Reply(..) => {}
                 Action::Exit(reason) => self.exit(reason, ctx),
             }
         }
@@ -109,6 +114,9 @@ impl<P: Plan> Driver<P> {
         let life = report.incarnation.map(rules::Incarnation::number);
         let reason = report.reason.to_string();
         match report.kind {
+            // The error itself goes to whoever starts the tree; once is enough for an operator.
+            ReportKind::StartError if !self.ready => slog::debug!(log, "start_error";
+                "child" => child, "reason" => reason),
             ReportKind::GaveUp => slog::crit!(log, "restart limit reached, giving up";
                 "child" => child, "reason" => reason),
             kind => slog::error!(log, "{}", kind.name();

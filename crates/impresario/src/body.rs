@@ -4,6 +4,7 @@ use actix_rt::{System, SystemRunner};
 use impresario_actor::{ExitReason, Supervisor, SupervisorRef};
 use impresario_process::{Body, BoxError, Exit};
 use slog::Logger;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a process is told from outside its tree. Few, so the channel needs no bound: a port says each once.
@@ -37,10 +38,19 @@ fn run(
     log: &Logger,
 ) -> Exit {
     system.block_on(async {
+        // One whose own process is told to end does as if its parent had said so.
+        let mut terminate = match signal(SignalKind::terminate()) {
+            Ok(terminate) => terminate,
+            Err(error) => {
+                slog::crit!(log, "cannot wait for signals: {error}");
+                return Exit::Failed;
+            }
+        };
         let mut exit = Exit::Done;
         let reason = loop {
             tokio::select! {
                 reason = root.stopped() => break reason,
+                _ = terminate.recv() => root.stop(),
                 Some(order) = orders.recv() => match order {
                     Order::Quit => root.stop(),
                     Order::Replace(why) => {

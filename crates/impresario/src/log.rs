@@ -9,13 +9,16 @@ use std::sync::Mutex;
 
 use impresario_process::{Identity, Logging};
 use impresario_wire::Role;
-use slog::{Drain, Level, LevelFilter, Logger, Never, OwnedKVList, Record, SendSyncRefUnwindSafeDrain, o};
+use slog::{Drain, Level, Logger, Never, OwnedKVList, Record, SendSyncRefUnwindSafeDrain, o};
 use slog_async::{Async, OverflowStrategy};
 use slog_json::Json;
 use slog_term::{FullFormat, PlainSyncDecorator};
 
 /// How many lines may wait for the logging thread. More, and the writers wait: a line is never lost.
 pub const MAX_WAITING_LINES: usize = 8_192;
+
+/// Lines below it are not written. Give [`Main::logger`](crate::Main::logger) a function of your own for more.
+const LEVEL: Level = Level::Info;
 
 /// The longest line that is written in one piece; longer ones of several processes may mix.
 const MAX_LINE: usize = 64 * 1024;
@@ -39,7 +42,7 @@ where
     D: Drain<Ok = ()> + SendSyncRefUnwindSafeDrain<Ok = ()> + UnwindSafe + 'static,
 {
     let keys = o!("pid" => std::process::id(), "role" => identity.to_string());
-    let drain = Quiet(LevelFilter::new(drain, Level::Info));
+    let drain = Quiet(drain);
     match identity.role {
         Role::Main | Role::Prototype => Logging::from(Logger::root(drain, keys)),
         Role::Router | Role::Worker => {
@@ -52,7 +55,7 @@ where
     }
 }
 
-/// A drain whose errors nobody could do anything about: a stderr that is closed is no reason to fall over.
+/// A drain without the lower levels, and without errors, which nobody could do anything about: a stderr that is closed is no reason to fall over.
 struct Quiet<D>(D);
 
 impl<D: Drain<Ok = ()>> Drain for Quiet<D> {
@@ -60,7 +63,9 @@ impl<D: Drain<Ok = ()>> Drain for Quiet<D> {
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        let _ = self.0.log(record, values);
+        if record.level().is_at_least(LEVEL) {
+            let _ = self.0.log(record, values);
+        }
         Ok(())
     }
 }

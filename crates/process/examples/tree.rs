@@ -6,14 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use impresario_process::{
-    Body, BoxError, Exit, Identity, Leaf, Logging, Main, Newborn, Pool, Prefork, Role, bind_tcp,
-};
+use impresario_process::{Body, BoxError, Exit, Identity, Leaf, Logging, Main, Newborn, Pool, Prefork, Role};
 use impresario_supervision::{ChildSpec, Flags};
 use impresario_sys::SeqPacket;
 use impresario_wire::{Decoder, Encoder, Message, PARTIAL_TIMEOUT, StreamId};
@@ -50,7 +48,7 @@ fn main() -> ExitCode {
     let pool = Pool { size: 2, worker: ChildSpec::worker("shop worker").patient(), flags: Flags::default() };
     let mut main = Main::new(logging).shutdown_timeout(options.timeout).on_ready(|_| say("tree is ready"));
     if let Some(address) = options.listen {
-        match bind_tcp(address) {
+        match TcpListener::bind(address) {
             Ok(listener) => main = main.listener("web", listener),
             Err(error) => {
                 say(&error.to_string());

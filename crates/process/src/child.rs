@@ -101,22 +101,26 @@ impl Child {
 
     /// Why it ended, in the words of the rules.
     pub(crate) fn reason(&self, status: ExitStatus) -> ExitReason {
-        let told = &self.told;
+        self.told.reason(status, self.ready, self.failed.as_deref())
+    }
+}
+
+impl Told {
+    fn reason(&self, status: ExitStatus, ready: bool, last_words: Option<&str>) -> ExitReason {
         match status {
-            ExitStatus::Signal { number, .. } if told.killed && number == Signal::SIGKILL as i32 => {
-                told.broken.clone().map_or(ExitReason::Killed, ExitReason::Error)
+            ExitStatus::Signal { number, .. } if self.killed && number == Signal::SIGKILL as i32 => {
+                self.broken.clone().map_or(ExitReason::Killed, ExitReason::Error)
             }
-            ExitStatus::Signal { number, .. } if told.terminated && number == Signal::SIGTERM as i32 => {
+            ExitStatus::Signal { number, .. } if self.terminated && number == Signal::SIGTERM as i32 => {
                 ExitReason::Shutdown
             }
             ExitStatus::Signal { number, core_dumped } => ExitReason::Signal { number, core_dumped },
-            ExitStatus::Code(0) if told.quit => ExitReason::Shutdown,
-            ExitStatus::Code(0) if self.ready => ExitReason::Normal,
+            ExitStatus::Code(0) if self.quit => ExitReason::Shutdown,
+            ExitStatus::Code(0) if ready => ExitReason::Normal,
             ExitStatus::Code(0) => ExitReason::Error("it left before it was ready".to_owned()),
-            ExitStatus::Code(code) => match &self.failed {
-                Some(words) => ExitReason::Error(words.clone()),
-                None => ExitReason::Code(code),
-            },
+            ExitStatus::Code(code) => {
+                last_words.map_or(ExitReason::Code(code), |words| ExitReason::Error(words.to_owned()))
+            }
         }
     }
 }
@@ -172,5 +176,57 @@ impl Children {
         }
         let grave = self.graves.iter().find(|(dead, ..)| *dead == number);
         grave.map(|(_, name, pid)| (name.clone(), *pid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KILL: ExitStatus = ExitStatus::Signal { number: 9, core_dumped: false };
+    const TERM: ExitStatus = ExitStatus::Signal { number: 15, core_dumped: false };
+    const ABORT: ExitStatus = ExitStatus::Signal { number: 6, core_dumped: true };
+
+    fn error(text: &str) -> ExitReason {
+        ExitReason::Error(text.to_owned())
+    }
+
+    #[test]
+    fn who_was_not_told_says_it_all_by_itself() {
+        let told = Told::default();
+        assert_eq!(told.reason(ExitStatus::Code(0), true, None), ExitReason::Normal);
+        assert_eq!(told.reason(ExitStatus::Code(0), false, None), error("it left before it was ready"));
+        assert_eq!(told.reason(ExitStatus::Code(3), false, Some("no database")), error("no database"));
+        assert_eq!(told.reason(ExitStatus::Code(7), true, None), ExitReason::Code(7));
+        for (status, number) in [(KILL, 9), (TERM, 15)] {
+            assert_eq!(told.reason(status, true, None), ExitReason::Signal { number, core_dumped: false });
+        }
+    }
+
+    #[test]
+    fn who_was_told_is_forgiven_what_was_asked_for_and_nothing_else() {
+        let told = Told { quit: true, terminated: true, ..Told::default() };
+        assert_eq!(told.reason(ExitStatus::Code(0), true, None), ExitReason::Shutdown);
+        assert_eq!(told.reason(TERM, false, None), ExitReason::Shutdown);
+        assert_eq!(told.reason(ABORT, true, None), ExitReason::Signal { number: 6, core_dumped: true });
+        assert_eq!(told.reason(ExitStatus::Code(1), true, None), ExitReason::Code(1));
+    }
+
+    #[test]
+    fn who_was_killed_was_killed_for_a_reason() {
+        let mut told = Told { killed: true, ..Told::default() };
+        assert_eq!(told.reason(KILL, true, None), ExitReason::Killed);
+        told.broken = Some("it sent a bad frame".to_owned());
+        assert_eq!(told.reason(KILL, true, None), error("it sent a bad frame"));
+        // It was faster than the kill.
+        assert_eq!(told.reason(ExitStatus::Code(1), true, None), ExitReason::Code(1));
+    }
+
+    #[test]
+    fn only_one_code_is_fatal() {
+        assert!(is_fatal(ExitStatus::Code(2)));
+        assert!(
+            !is_fatal(ExitStatus::Code(3)) && !is_fatal(ExitStatus::Signal { number: 2, core_dumped: false })
+        );
     }
 }

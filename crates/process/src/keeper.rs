@@ -120,7 +120,7 @@ impl<D: Duty> Keeper<D> {
             }
             Action::Exit(reason) => self.outcome = Some(reason),
             // Nobody asks anything yet.
-            Action::Reply(..) => {}
+            Action::Added(..) | Action::Reply(..) => {}
         }
     }
 

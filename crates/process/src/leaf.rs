@@ -17,6 +17,9 @@ use crate::{Exit, Identity, Listener};
 /// then the [`Body`] that `setup` returned, until it returns in its turn. Each life of the child begins with a
 /// fork of the parent, so it gets this value as it is in the parent then; what a child does to its own is never
 /// seen by another.
+///
+/// It must not own descriptors: everything that is not named by `prefork` or `listeners` is closed in the child,
+/// under the hands of whatever value holds it.
 pub trait Leaf: Send {
     /// What kind of process it is; the table of [`Role`]s says who may say what to it.
     fn role(&self) -> Role;

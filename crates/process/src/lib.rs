@@ -33,6 +33,6 @@ pub use exit::Exit;
 pub use identity::{Identity, Logging};
 pub use impresario_wire::Role;
 pub use leaf::{Body, BoxError, Leaf, Newborn, Prefork};
-pub use listeners::{BACKLOG, BindError, Listener, bind_tcp};
+pub use listeners::Listener;
 pub use pool::Pool;
 pub use root::{Main, RunError, SHUTDOWN_TIMEOUT};

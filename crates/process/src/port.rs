@@ -153,3 +153,7 @@ impl AsFd for Port {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+#[path = "port_tests.rs"]
+mod tests;

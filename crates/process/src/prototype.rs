@@ -23,7 +23,11 @@ pub(crate) fn run(cradle: Cradle) -> Exit {
     let voice = cradle.port.try_clone();
     let Logging { log, guard } = (cradle.logging)(&cradle.identity);
     let exit = match furnish(cradle, log) {
-        Ok((house, duty)) => Keeper::new(house, duty).run(),
+        Ok((house, duty)) => {
+            // The house has the port now; a second descriptor would only be one more.
+            drop(voice);
+            Keeper::new(house, duty).run()
+        }
         Err(error) => {
             if let Ok(voice) = voice {
                 say(&voice, &Message::failed(chain(&*error)));

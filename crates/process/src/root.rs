@@ -73,7 +73,8 @@ pub enum RunError {
 
 impl Main {
     /// A tree with no children yet. `logging` makes the logger of each process after its birth; main's and a
-    /// prototype's must log synchronously, without a thread.
+    /// prototype's must log synchronously, without a thread. It must not own descriptors: a newborn has none but
+    /// 0, 1, 2 and those it is given, so a log file is opened by each process itself.
     pub fn new(logging: impl Fn(&Identity) -> Logging + Send + Sync + 'static) -> Self {
         Self {
             logging: Arc::new(logging),
@@ -99,7 +100,7 @@ impl Main {
         self
     }
 
-    /// Keeps a listening socket (see [`bind_tcp`](crate::bind_tcp)) under this name for children that inherit it,
+    /// Keeps a listening socket, which should be non-blocking, under this name for children that inherit it,
     /// in all their lives, until a shutdown begins.
     #[must_use]
     pub fn listener(mut self, name: impl Into<String>, socket: impl Into<OwnedFd>) -> Self {
@@ -115,7 +116,7 @@ impl Main {
     }
 
     /// Adds an app, named by its spec's id: a prototype process that forks a pool of leaves and is ready when all
-    /// of them are. Main never waits for it longer than for everything together, so give it a supervisor's spec.
+    /// of them are. Give it a supervisor's spec: it stops when its workers have, and main's deadline is for all.
     #[must_use]
     pub fn prototype(mut self, spec: ChildSpec, pool: Pool, leaf: impl Leaf + 'static) -> Self {
         self.children.push((spec, Plan::Prototype { pool, leaf: Box::new(leaf) }));

@@ -81,6 +81,17 @@ impl Tree {
         }
     }
 
+    /// All lines so far that contain this text, once there are so many.
+    pub(crate) fn expect_so_far(&mut self, text: &str, count: usize) -> Vec<String> {
+        loop {
+            let found: Vec<String> = self.said.iter().filter(|line| line.contains(text)).cloned().collect();
+            if found.len() >= count {
+                return found;
+            }
+            self.expect(text);
+        }
+    }
+
     /// Waits until a process with this name is up in this life; its pid.
     pub(crate) fn expect_up(&mut self, name: &str, life: u32) -> i32 {
         loop {
@@ -138,8 +149,14 @@ impl Tree {
 
     /// Waits until main has ended with this code, and everybody with it.
     pub(crate) fn expect_exit(&mut self, code: i32) {
+        let found = self.exit_code();
+        assert_eq!(found, Some(code), "{:#?}", self.said);
+    }
+
+    /// Waits until main has ended, and everybody with it.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.expect_nobody();
-        assert_eq!(self.child.wait().unwrap().code(), Some(code), "{:#?}", self.said);
+        self.child.wait().unwrap().code()
     }
 }
 
