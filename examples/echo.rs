@@ -1,6 +1,4 @@
 //! Echo: every connection is an actor of its own. Try `nc 127.0.0.1 7007`.
-use std::net::SocketAddr;
-
 use clap::Parser;
 use impresario::prelude::*;
 
@@ -8,18 +6,22 @@ use impresario::prelude::*;
 struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:7007")]
-    listen: SocketAddr,
+    listen: String,
     /// A line equal to this makes the handler panic.
-    #[arg(long)]
-    panic_on: Option<String>,
+    #[arg(long, default_value = "")]
+    panic_on: String,
 }
 
-struct Echo(Option<String>);
+/// The word that kills it, and as much of the present line as matters.
+struct Echo(String, Vec<u8>);
 
 impl Handler for Echo {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
-        if let Some(word) = &self.0 {
-            assert!(!data.split(|b| *b == b'\n').any(|line| line == word.as_bytes()), "a line was {word:?}");
+        let Echo(word, line) = self;
+        for byte in data.iter().filter(|_| !word.is_empty()) {
+            assert!(*byte != b'\n' || line != word.as_bytes(), "a line was {word:?}");
+            line.truncate(if *byte == b'\n' { 0 } else { word.len() });
+            line.extend((*byte != b'\n').then_some(byte));
         }
         socket.send(data).await?;
         Ok(Next::Continue)
@@ -27,7 +29,7 @@ impl Handler for Echo {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let echo = Listener::tcp(args.listen, move || Echo(args.panic_on.clone())).max_connections(10_000);
+    let Args { listen, panic_on } = Args::parse();
+    let echo = Listener::tcp(listen, move || Echo(panic_on.clone(), Vec::new())).max_connections(10_000);
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
 }
