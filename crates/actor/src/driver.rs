@@ -1,13 +1,12 @@
 //! The supervisor actor: moves events to the rules and does what they say.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Running, StreamHandler};
 use futures::stream::poll_fn;
 use impresario_supervision as rules;
 use impresario_supervision::{
-    Action, ChildKey, Event, ExitReason, Flags, Report, ReportKind, SpecError, Time,
+    Action, ChildKey, Event, ExitReason, Reply, Report, ReportKind, RequestId, Time,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
@@ -16,8 +15,6 @@ use crate::Env;
 use crate::control::Control;
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
-use crate::spec::Starter;
-use crate::supervisor::Supervisor;
 
 /// A kind of supervisor: its rules, and how it begins a life.
 pub(crate) trait Plan: 'static {
@@ -26,6 +23,10 @@ pub(crate) trait Plan: 'static {
     fn poll_timeout(&self) -> Option<Time>;
     fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>>;
     fn forget(&mut self, key: ChildKey);
+    /// The child that a request adds has this entry.
+    fn added(&mut self, _by: RequestId, _key: ChildKey) {}
+    /// Hands an answer to whoever asked. Who does not care is not known here.
+    fn answer(&mut self, _to: RequestId, _reply: Reply) {}
 }
 
 /// Plays a plan as an actor.
@@ -95,8 +96,8 @@ impl<P: Plan> Driver<P> {
                     self.ready = true;
                     self.ack.iter().for_each(StartAck::started);
                 }
-                // Nobody asks for anything yet but starts of instances, which their arguments answer.
-                Action::Added(..) | Action::Reply(..) => {}
+                Action::Added(by, key) => self.plan.added(by, key),
+                Action::Reply(to, reply) => self.plan.answer(to, reply),
                 Action::Exit(reason) => self.exit(reason, ctx),
             }
         }
@@ -165,45 +166,5 @@ impl<P: Plan> Actor for Driver<P> {
 impl<P: Plan> StreamHandler<Event> for Driver<P> {
     fn handle(&mut self, event: Event, ctx: &mut Context<Self>) {
         self.feed(event, ctx);
-    }
-}
-
-/// The plan of a static supervisor: a list of children.
-pub(crate) struct Static {
-    rules: rules::Supervisor,
-    starters: HashMap<ChildKey, Arc<dyn Starter>>,
-}
-
-impl Static {
-    pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
-        let Supervisor { strategy, intensity, auto_shutdown, children, log: _ } = supervisor;
-        let (specs, starters): (Vec<_>, Vec<_>) =
-            children.into_iter().map(|child| (child.rules, child.starter)).unzip();
-        let rules = rules::Supervisor::new(Flags { strategy, intensity, auto_shutdown }, specs)?;
-        let starters = rules.keys().zip(starters).collect();
-        Ok(Self { rules, starters })
-    }
-}
-
-impl Plan for Static {
-    fn handle(&mut self, now: Time, event: Event) {
-        self.rules.handle(now, event);
-    }
-
-    fn poll_action(&mut self) -> Option<Action> {
-        self.rules.poll_action()
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.rules.poll_timeout()
-    }
-
-    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>> {
-        // Without a starter the drop of `notify` says that there is no life.
-        self.starters.get(&key)?.start(env, notify)
-    }
-
-    fn forget(&mut self, key: ChildKey) {
-        self.starters.remove(&key);
     }
 }

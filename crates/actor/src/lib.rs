@@ -28,9 +28,11 @@ mod lives;
 mod log;
 mod notify;
 mod panic;
+mod requests;
 mod root;
 mod run;
 mod spec;
+mod static_plan;
 mod supervisor;
 mod task;
 
@@ -38,9 +40,11 @@ pub use child_ref::ChildRef;
 pub use dynamic::DynamicRef;
 pub use env::Env;
 pub use impresario_supervision::{
-    AutoShutdown, Backoff, ChildId, ExitReason, Intensity, Restart, Shutdown, SpecError, Strategy,
+    AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildState, Counts, ExitReason, Incarnation,
+    Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
-pub use root::SupervisorRef;
+pub use requests::{AdminError, SupervisorRef};
+pub use root::Tree;
 pub use spec::{ChildSpec, StartError};
 pub use supervisor::Supervisor;

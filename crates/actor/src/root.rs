@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use crate::control::Control;
 use crate::notify::Notify;
-use crate::{Env, StartError, Supervisor, log};
+use crate::{Env, StartError, Supervisor, SupervisorRef, log};
 
 /// A running tree. Dropping it changes nothing; the tree lives on its own.
 #[derive(Clone)]
-pub struct SupervisorRef {
+pub struct Tree {
+    root: SupervisorRef,
     control: Arc<Control>,
     exit: watch::Receiver<Option<ExitReason>>,
 }
@@ -28,11 +29,12 @@ impl Supervisor {
     /// # Panics
     ///
     /// Outside of an actix `System`.
-    pub async fn start(self) -> Result<SupervisorRef, StartError> {
+    pub async fn start(self) -> Result<Tree, StartError> {
         let log = self.log.clone().unwrap_or_else(log::terminal);
         let (notices, mut incoming) = unbounded_channel();
         let notify = Notify::new(notices, Incarnation::ROOT);
-        let spec = self.child_spec("root");
+        let root = SupervisorRef::new();
+        let spec = root.child_spec("root", move |_| Ok(self.clone()));
         let Some(control) = spec.starter.start(&Env::root(log), notify) else {
             return Err(match incoming.recv().await {
                 Some(Event::Exited(_, reason)) => StartError::Failed(reason),
@@ -53,11 +55,16 @@ impl Supervisor {
             // Nobody may be interested.
             let _ = exited.send(Some(reason));
         });
-        Ok(SupervisorRef { control, exit })
+        Ok(Tree { root, control, exit })
     }
 }
 
-impl SupervisorRef {
+impl Tree {
+    /// The supervisor at the root, to be asked for things.
+    pub fn root(&self) -> &SupervisorRef {
+        &self.root
+    }
+
     /// Asks the tree to stop: the children in reverse order, each by its own rule.
     pub fn stop(&self) {
         self.control.stop();
@@ -76,8 +83,8 @@ impl SupervisorRef {
     }
 }
 
-impl fmt::Debug for SupervisorRef {
+impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SupervisorRef").field("exit", &self.exit.borrow()).finish_non_exhaustive()
+        f.debug_struct("Tree").field("exit", &self.exit.borrow()).finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use impresario_supervision::ExitReason;
 use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Supervisor, SupervisorRef, log};
+use crate::{Supervisor, Tree, log};
 
 /// The program ended because it was killed by a second signal.
 const KILLED: u8 = 130;
@@ -41,7 +41,7 @@ impl Supervisor {
     }
 }
 
-async fn wait(root: &SupervisorRef, log: &Logger) -> io::Result<ExitCode> {
+async fn wait(root: &Tree, log: &Logger) -> io::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut signals = 0;

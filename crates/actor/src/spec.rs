@@ -10,12 +10,11 @@ use impresario_supervision as rules;
 use impresario_supervision::{Backoff, ChildId, ExitReason, Restart, Shutdown, SpecError};
 
 use crate::control::Control;
-use crate::driver::{Driver, Static};
 use crate::notify::Notify;
 use crate::panic::catch;
 use crate::supervisor::Supervisor;
 use crate::task::ChildTask;
-use crate::{ChildRef, Env};
+use crate::{Env, SupervisorRef};
 
 /// What is to be supervised, and how (OTP: child specification).
 ///
@@ -61,15 +60,7 @@ impl ChildSpec {
     where
         F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
-        let id = id.into();
-        let name = id.clone();
-        let factory = move |env: &Env| {
-            let supervisor = init(env)?;
-            let env = env.supervisor(&name, supervisor.log.clone());
-            Ok(Driver::new(Static::new(supervisor)?, env))
-        };
-        let starter = Arc::new(SupervisorStarter { factory, name: ChildRef::new() });
-        Self { rules: rules::ChildSpec::supervisor(id), starter }
+        SupervisorRef::new().child_spec(id, init)
     }
 
     pub(crate) fn worker(id: ChildId, starter: Arc<dyn Starter>) -> Self {
@@ -133,23 +124,6 @@ where
 {
     fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
         spawn(env, notify, true, &self.factory, |addr| (self.publish)(addr))
-    }
-}
-
-/// Starts supervisors. They say themselves when they are ready: after all their children.
-struct SupervisorStarter<F> {
-    factory: F,
-    name: ChildRef<Driver<Static>>,
-}
-
-impl<F> Starter for SupervisorStarter<F>
-where
-    F: Fn(&Env) -> Result<Driver<Static>, StartError> + Send + Sync,
-{
-    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
-        let ack = notify.ack();
-        let factory = |env: &Env| (self.factory)(env).map(|driver| driver.acknowledge_by(ack.clone()));
-        spawn(env, notify, false, factory, |addr| self.name.publish(addr))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use impresario_actor::{
-    ChildRef, ChildSpec, DynamicRef, Env, ExitReason, Intensity, Restart, Shutdown, StartError, Strategy,
-    Supervisor,
+    AdminError, ChildRef, ChildSpec, DynamicRef, Env, ExitReason, Intensity, Restart, Shutdown, StartError,
+    Strategy, Supervisor,
 };
 use slog::{Drain, Logger, OwnedKVList, Record, o};
 use tokio::sync::mpsc;
@@ -343,4 +343,32 @@ async fn values_that_are_not_send_can_live_in_a_child() {
     lines.expect(&["child_terminated local normal"]).await;
     root.stop();
     root.stopped().await;
+}
+
+#[actix_rt::test]
+async fn a_running_supervisor_does_what_it_is_asked() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let (b, b_spec) = probe("b", &journal);
+    let tree = tree(&journal).child(a).start().await.expect("it starts");
+    let root = tree.root();
+    assert!(root.start_child(b_spec.clone()).await.expect("it starts").is_some());
+    let twice = root.start_child(b_spec).await.expect_err("it is there");
+    assert_eq!(twice.to_string(), "a child with this id is already running");
+    assert_eq!(root.terminate_child("c").await.expect_err("there is none").to_string(), "no such child");
+    root.terminate_child("b").await.expect("it is there");
+    assert!(!b.addr().expect("it was started").connected());
+    root.restart_child("b").await.expect("it is down");
+    assert!(b.addr().expect("it was started").connected(), "the name leads to the new life");
+    let ids: Vec<String> =
+        root.which_children().await.expect("it runs").iter().map(|c| c.id.to_string()).collect();
+    assert_eq!(ids, ["b", "a"]);
+    root.terminate_child("a").await.expect("it is there");
+    root.delete_child("a").await.expect("it is down");
+    let counts = root.count_children().await.expect("it runs");
+    assert_eq!((counts.specs, counts.active, counts.workers, counts.supervisors), (1, 1, 1, 0));
+    tree.stop();
+    tree.stopped().await;
+    lines.expect(&["+a", "+b", "-b", "+b", "-a", "-b"]).await;
+    assert_eq!(root.count_children().await, Err(AdminError::NotRunning));
 }

@@ -1,7 +1,7 @@
 //! The life of a process that runs a tree of actors: a router, a worker.
 
 use actix_rt::{System, SystemRunner};
-use impresario_actor::{ExitReason, Supervisor, SupervisorRef};
+use impresario_actor::{ExitReason, Supervisor, Tree};
 use impresario_process::{Body, BoxError, Exit};
 use slog::Logger;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,12 +31,7 @@ where
     Ok(Box::new(move || run(&system, &root, incoming, &log)))
 }
 
-fn run(
-    system: &SystemRunner,
-    root: &SupervisorRef,
-    mut orders: UnboundedReceiver<Order>,
-    log: &Logger,
-) -> Exit {
+fn run(system: &SystemRunner, root: &Tree, mut orders: UnboundedReceiver<Order>, log: &Logger) -> Exit {
     system.block_on(async {
         // One whose own process is told to end does as if its parent had said so.
         let mut terminate = match signal(SignalKind::terminate()) {

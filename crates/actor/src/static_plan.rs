@@ -1,0 +1,83 @@
+//! The plan of a static supervisor: a list of children, and whoever asked for something.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use impresario_supervision as rules;
+use impresario_supervision::{Action, ChildKey, Event, Flags, Reply, Request, RequestId, SpecError, Time};
+use tokio::sync::oneshot;
+
+use crate::Env;
+use crate::control::Control;
+use crate::driver::Plan;
+use crate::notify::Notify;
+use crate::spec::Starter;
+use crate::supervisor::Supervisor;
+
+pub(crate) struct Static {
+    rules: rules::Supervisor,
+    starters: HashMap<ChildKey, Arc<dyn Starter>>,
+    asked: HashMap<RequestId, Asked>,
+    requests: u64,
+}
+
+/// Somebody who waits for an answer.
+pub(crate) struct Asked {
+    pub(crate) answer: oneshot::Sender<Reply>,
+    /// What starts the child that is to be added.
+    pub(crate) starter: Option<Arc<dyn Starter>>,
+}
+
+impl Static {
+    pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
+        let Supervisor { strategy, intensity, auto_shutdown, children, log: _ } = supervisor;
+        let (specs, starters): (Vec<_>, Vec<_>) =
+            children.into_iter().map(|child| (child.rules, child.starter)).unzip();
+        let rules = rules::Supervisor::new(Flags { strategy, intensity, auto_shutdown }, specs)?;
+        let starters = rules.keys().zip(starters).collect();
+        Ok(Self { rules, starters, asked: HashMap::new(), requests: 0 })
+    }
+
+    pub(crate) fn ask(&mut self, now: Time, request: Request, asked: Asked) {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.asked.insert(id, asked);
+        self.rules.request(now, id, request);
+    }
+}
+
+impl Plan for Static {
+    fn handle(&mut self, now: Time, event: Event) {
+        self.rules.handle(now, event);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.rules.poll_action()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.rules.poll_timeout()
+    }
+
+    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+        // Without a starter the drop of `notify` says that there is no life.
+        self.starters.get(&key)?.start(env, notify)
+    }
+
+    fn forget(&mut self, key: ChildKey) {
+        self.starters.remove(&key);
+    }
+
+    fn added(&mut self, by: RequestId, key: ChildKey) {
+        if let Some(starter) = self.asked.get_mut(&by).and_then(|asked| asked.starter.take()) {
+            self.starters.insert(key, starter);
+        }
+    }
+
+    fn answer(&mut self, to: RequestId, reply: Reply) {
+        if let Some(asked) = self.asked.remove(&to) {
+            // Who does not wait any more does not need it.
+            let _ = asked.answer.send(reply);
+        }
+    }
+}
