@@ -156,7 +156,7 @@ impl House {
                     discard(&mut child);
                     StartError::Watch(error)
                 })?;
-                slog::debug!(self.log, "child started"; "child" => %child.identity, "pid" => child.pid.as_raw());
+                slog::debug!(self.log, "child started"; "child" => %child.identity, "child_pid" => child.pid.as_raw());
                 self.children.insert(child);
                 Ok(())
             }
@@ -256,7 +256,7 @@ impl House {
         if let Some(child) = self.children.get_mut(life) {
             child.end_by = None;
             let name = child.identity.to_string();
-            slog::error!(self.log, "killed a broken child"; "child" => name, "pid" => child.pid.as_raw(), "reason" => &why);
+            slog::error!(self.log, "killed a broken child"; "child" => name, "child_pid" => child.pid.as_raw(), "reason" => &why);
             child.condemn(why);
         }
     }
@@ -294,18 +294,18 @@ impl House {
         let reason = report.reason.to_string();
         match report.kind {
             ReportKind::StartError => {
-                slog::error!(self.log, "child did not start"; "child" => child, "pid" => pid, "reason" => reason);
+                slog::error!(self.log, "child did not start"; "child" => child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::ChildTerminated => {
-                slog::error!(self.log, "child ended"; "child" => child, "pid" => pid, "reason" => reason);
+                slog::error!(self.log, "child ended"; "child" => child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::ShutdownError => {
-                slog::warn!(self.log, "child did not stop as told"; "child" => child, "pid" => pid, "reason" => reason);
+                slog::warn!(self.log, "child did not stop as told"; "child" => child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::GaveUp => {
-                slog::crit!(self.log, "restart limit reached"; "child" => child, "pid" => pid, "reason" => reason);
+                slog::crit!(self.log, "restart limit reached"; "child" => child, "child_pid" => pid, "reason" => reason);
             }
-            kind => slog::debug!(self.log, "{}", kind.name(); "child" => child, "pid" => pid),
+            kind => slog::debug!(self.log, "{}", kind.name(); "child" => child, "child_pid" => pid),
         }
     }
 }

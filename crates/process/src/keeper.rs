@@ -264,7 +264,7 @@ impl<D: Duty> Keeper<D> {
         child.ready = true;
         self.house.events.push_back(Event::Started(child.life));
         if child.is_at_work() {
-            slog::info!(self.house.log, "child ready"; "child" => %child.identity, "pid" => child.pid.as_raw());
+            slog::info!(self.house.log, "child ready"; "child" => %child.identity, "child_pid" => child.pid.as_raw());
             let told = self.duty.child_ready(&mut self.house, life);
             self.orphaned_unless(told);
         }
@@ -282,7 +282,7 @@ impl<D: Duty> Keeper<D> {
         let Some(child) = self.house.bury(life) else { return };
         let fatal = status.as_ref().is_ok_and(|status| is_fatal(*status));
         let reason = status.map_or_else(|unknown| unknown, |status| child.reason(status));
-        slog::debug!(self.house.log, "child gone"; "child" => %child.identity, "pid" => child.pid.as_raw(), "reason" => %reason);
+        slog::debug!(self.house.log, "child gone"; "child" => %child.identity, "child_pid" => child.pid.as_raw(), "reason" => %reason);
         if fatal && self.house.phases.may_start() {
             self.on_fatal(&child, &reason);
         }
@@ -296,7 +296,7 @@ impl<D: Duty> Keeper<D> {
         self.fatal = true;
         let why = format!("child {} must not be started again: {reason}", child.identity);
         slog::crit!(self.house.log, "giving up: a child must not be started again";
-            "child" => %child.identity, "pid" => child.pid.as_raw(), "reason" => %reason);
+            "child" => %child.identity, "child_pid" => child.pid.as_raw(), "reason" => %reason);
         // The first shutdown gives the reason.
         self.house.events.push_back(Event::Shutdown(ExitReason::Error(why)));
         self.stop(Stop::GiveUp, "giving up");

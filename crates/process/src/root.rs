@@ -258,7 +258,7 @@ impl Duty for Root {
     fn finish(&mut self, house: &mut House, exit: Exit, reason: &str) {
         for route in self.routes.wait(KILL_WAIT) {
             slog::error!(house.log, "a killed process does not end";
-                "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "pid" => route.process);
+                "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "child_pid" => route.process);
         }
         if exit == Exit::Done {
             slog::info!(house.log, "done");

@@ -46,7 +46,7 @@ fn a_killed_worker_is_replaced_and_the_router_knows() {
     tree.kill(first);
     // Who says these first is the kernel's choice.
     tree.expect_all(&[
-        format!("child ended, child: shop worker 0, pid: {first}, reason: signal 9"),
+        format!("child ended, child: shop worker 0, child_pid: {first}, reason: signal 9"),
         format!("router forgets {first}"),
         "up shop worker 0 ".to_owned(),
         "router hears of shop worker 0 ".to_owned(),
@@ -156,7 +156,7 @@ fn a_panic_in_setup_is_a_failed_start() {
 #[test]
 fn a_panic_is_reported_with_its_message() {
     let mut tree = Tree::start(&["panic"]);
-    tree.expect("child ended, child: shop worker 0, pid: ");
+    tree.expect("child ended, child: shop worker 0, child_pid: ");
     tree.expect_up("shop worker 0", 2);
     tree.signal_main(Signal::SIGTERM);
     tree.expect_exit(0);

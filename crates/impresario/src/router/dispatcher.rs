@@ -97,7 +97,7 @@ impl Dispatcher {
             Ok(()) => true,
             Err(SendError::Closed) => false,
             Err(error) => {
-                slog::error!(self.log, "cannot offer a connection"; "pid" => peer.process, "error" => %error);
+                slog::error!(self.log, "cannot offer a connection"; "worker_pid" => peer.process, "error" => %error);
                 peer.port.close();
                 false
             }

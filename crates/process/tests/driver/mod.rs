@@ -104,7 +104,7 @@ impl Tree {
 
     /// Waits until the parent of a process says that it is ready.
     pub(crate) fn expect_ready(&mut self, name: &str) {
-        self.expect(&format!("ready, child: {name}, pid: "));
+        self.expect(&format!("ready, child: {name}, child_pid: "));
     }
 
     fn note(&mut self, line: &str) {
@@ -112,7 +112,7 @@ impl Tree {
             self.pids.insert(name, pid);
         }
         if let Some((_, child)) = line.split_once("ready, child: ")
-            && let Some((name, pid)) = child.split_once(", pid: ")
+            && let Some((name, pid)) = child.split_once(", child_pid: ")
         {
             let digits: String = pid.chars().take_while(char::is_ascii_digit).collect();
             self.pids.insert(name.to_owned(), digits.parse().unwrap());
