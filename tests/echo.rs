@@ -76,6 +76,15 @@ fn a_panic_costs_its_connection_only_and_is_reported() {
 }
 
 #[test]
+fn a_line_that_comes_in_pieces_is_one_line() {
+    let echo = Echo::start(&["--panic-on", "boom"]);
+    let mut victim = echo.connect();
+    echoes(&mut victim, b"hello\nbo");
+    victim.send(b"om\n").expect("it reads");
+    victim.until_closed().expect("the connection of a handler that panicked is closed");
+}
+
+#[test]
 fn only_a_line_that_equals_the_word_panics() {
     let echo = Echo::start(&["--panic-on", "boom"]);
     for line in ["boomer\n", "a boom\n", "Boom\n", "boo\nm\n"] {

@@ -35,8 +35,8 @@ fn an_idle_tree_uses_no_processor(mode: Mode) {
     drop(silent);
 }
 
-/// Everything main and the others say from the start to the end, one worker's death included.
-fn said(mode: Mode, format: &str) -> Vec<String> {
+/// Everything main and the others say from the start to the end, one worker's death included; and all their pids.
+fn said(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     let mut site = Site::start(mode, 2, &["--log", format]);
     let tree = site.tree();
     let dead = *tree.workers.first().expect("two workers");
@@ -47,22 +47,33 @@ fn said(mode: Mode, format: &str) -> Vec<String> {
     assert_eq!(site.program.wait().code(), Some(0));
     let lines = site.program.lines();
     assert!(!lines.is_empty());
-    lines
+    (lines, [tree.pids(), after.pids()].concat())
 }
 
 fn every_line_of_json_has_role_and_pid(mode: Mode) {
-    for line in said(mode, "json") {
+    let (lines, pids) = said(mode, "json");
+    for line in lines {
         let value: serde_json::Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
         assert!(value.get("role").is_some_and(serde_json::Value::is_string), "no role in {line}");
-        assert!(value.get("pid").is_some_and(serde_json::Value::is_u64), "no pid in {line}");
+        let pid = value
+            .get("pid")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or_else(|| panic!("no pid in {line}"));
+        assert!(pids.iter().any(|known| u64::from(*known) == pid), "the pid of nobody in {line}");
+        for key in value.as_object().into_iter().flat_map(serde_json::Map::keys) {
+            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key:?} is there twice in {line}");
+        }
     }
 }
 
 fn every_line_for_a_terminal_has_role_and_pid(mode: Mode) {
-    for line in said(mode, "terminal") {
-        for key in ["role: ", "pid: "] {
-            assert!(line.contains(key), "no {key:?} in {line:?}");
-        }
+    let (lines, pids) = said(mode, "terminal");
+    for line in lines {
+        let after =
+            |key: &str| line.rsplit_once(key).map(|(_, rest)| rest.split(',').next().unwrap_or_default());
+        assert!(after(", role: ").is_some_and(|role| !role.is_empty()), "no role in {line:?}");
+        let pid: Option<u32> = after(", pid: ").and_then(|text| text.trim().parse().ok());
+        assert!(pid.is_some_and(|pid| pids.contains(&pid)), "no pid of the tree in {line:?}");
     }
 }

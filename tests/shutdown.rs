@@ -15,6 +15,7 @@ in_both_modes! {
     control_c_reaches_all_processes_and_they_still_drain,
     idle_connections_hold_nothing_up,
     a_silent_client_holds_nothing_up,
+    half_a_head_holds_it_up_no_longer_than_the_time_out,
     after_the_time_out_the_rest_is_killed,
     a_second_signal_ends_it_at_once,
     a_frozen_worker_is_killed_at_the_time_out,
@@ -88,16 +89,24 @@ fn idle_connections_hold_nothing_up(mode: Mode) {
 
 fn a_silent_client_holds_nothing_up(mode: Mode) {
     let mut site = Site::start(mode, 1, &[]);
-    let silent = Connection::open(site.address).expect("it listens");
+    let mut silent = Connection::open(site.address).expect("it listens");
+    assert_eq!(site.get("/").expect("an answer").status, 200);
+    let start = Instant::now();
+    site.program.signal(Signal::TERM);
+    assert!(silent.until_closed().expect("a connection without a request is closed").is_empty());
+    assert_eq!(site.program.wait().code(), Some(0));
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
+}
+
+fn half_a_head_holds_it_up_no_longer_than_the_time_out(mode: Mode) {
+    let mut site = Site::start(mode, 1, &["--shutdown-timeout", "1"]);
     let mut half = Connection::open(site.address).expect("it listens");
     half.send(b"GET / HTTP/1.1\r\nHo").expect("it reads");
     assert_eq!(site.get("/").expect("an answer").status, 200);
-    site.program.signal(Signal::TERM);
     let start = Instant::now();
-    let status = site.program.wait();
+    site.program.signal(Signal::TERM);
+    site.program.wait();
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
-    assert_eq!(status.code(), Some(0));
-    drop((silent, half));
 }
 
 fn after_the_time_out_the_rest_is_killed(mode: Mode) {

@@ -18,7 +18,8 @@ fn a_worker_is_replaced(mode: Mode) {
     let mut connections = site.connect_to_each(&tree.workers);
     let (dead, living) = (tree.workers[0], tree.workers[1]);
 
-    // While the prototype is frozen nobody can replace the worker, so what is answered now is answered by the other one.
+    // While the prototype is frozen nobody can replace the worker, so what is answered now is answered by the other
+    // one.
     let prototype = Process::open(tree.prototype).expect("it runs");
     prototype.signal(Signal::STOP).expect("it can be frozen");
     site.shoot(dead);

@@ -18,7 +18,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["supervision"]),
     ("bench", &["impresario"]),
     ("examples", &["impresario"]),
-    ("tests", &["impresario", "testkit"]),
+    ("tests", &["testkit"]),
 ];
 
 /// What a crate must not reach, however far away: what it must not know.

@@ -1,7 +1,7 @@
 //! The rules of the house, as tests: each names the file, the rule and what to do.
 //!
-//! A rule is a function over data (sources, manifests, arrows) with tests of its own beside it that show that it can fail;
-//! the tests here apply it to this workspace.
+//! A rule is a function over data (sources, manifests, arrows) with tests of its own beside it that show that it
+//! can fail; the tests here apply it to this workspace.
 
 mod arrows;
 mod sizes;

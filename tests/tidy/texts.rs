@@ -30,7 +30,8 @@ pub(crate) fn own_versions(path: &str, manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a member has the workspace's lints, which forbid unsafe code; `crates/sys` has its own for that one reason.
+/// Whether a member has the workspace's lints, which forbid unsafe code; `crates/sys` has its own for that one
+/// reason.
 pub(crate) fn own_lints(path: &str, manifest: &str) -> Vec<String> {
     if path.starts_with("crates/sys/") || section(manifest, "[lints]").any(|line| line == "workspace = true")
     {
@@ -73,9 +74,11 @@ pub(crate) fn incomplete_heads(libraries: &[&Source]) -> Vec<String> {
     failures
 }
 
-/// Roots of programs and tests that do not say what they are.
+/// Roots of programs and tests that do not say what they are, be it in another file that they include.
 pub(crate) fn silent_roots(roots: &[&Source]) -> Vec<String> {
-    let silent = roots.iter().filter(|source| !source.text.starts_with("//! "));
+    let silent = roots
+        .iter()
+        .filter(|source| !["//! ", "#![doc = "].iter().any(|start| source.text.starts_with(start)));
     silent.map(|source| format!("{} does not begin with `//! ` and what it is", source.path)).collect()
 }
 

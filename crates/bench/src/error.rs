@@ -1,7 +1,6 @@
 //! Why there is no figure.
 
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitStatus;
 
 /// What ends a run without a result.
@@ -18,18 +17,30 @@ pub(crate) enum Error {
     #[error("{0:?} is no address: write IP:PORT")]
     Address(String),
     /// A server ended by itself.
-    #[error("server {name} ended before it was ready ({status}): see what it wrote above")]
-    Ended { name: &'static str, status: ExitStatus },
+    #[error("server {name} ended before it was ready ({status}); it said:\n{said}")]
+    Ended { name: &'static str, status: ExitStatus, said: String },
     /// A server does not answer.
-    #[error("server {name} does not answer on {address}: {last}")]
-    Silent { name: &'static str, address: SocketAddr, last: String },
+    #[error("server {name} does not answer: {last}; it said:\n{said}")]
+    Silent { name: &'static str, last: String, said: String },
     /// A server answered wrongly or not at all under load: a figure would mean nothing.
-    #[error("{count} operations failed against {name}, the first one with: {first}")]
-    Failed { name: &'static str, count: u64, first: String },
-    /// Nothing was done in the time.
-    #[error("nothing was done against {0} in the time given: raise --secs")]
-    Nothing(&'static str),
+    #[error("server {name} fails under load: {failure}; it said:\n{said}")]
+    Failed { name: &'static str, failure: Failure, said: String },
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Why a measurement has no figure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Failure {
+    /// Operations went wrong.
+    #[error("{count} operations failed, the first one with: {first}")]
+    Operations { count: u64, first: io::Error },
+    /// Nothing was done.
+    #[error("nothing was done in the time given; raise --secs")]
+    Nothing,
+    /// A task of the load generator did not end as it should.
+    #[error("a client broke: {0}")]
+    Client(#[from] tokio::task::JoinError),
 }

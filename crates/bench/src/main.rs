@@ -1,8 +1,8 @@
 //! Rows that measure us and a peer in the same run: `impresario-bench [ROW...] [--json]`.
 //!
-//! Both servers of a row run in child processes (this program again, with a hidden first argument) for as long as the row
-//! does. The load generator, one thread in this process, turns to them alternately, round after round, so that whatever
-//! the machine does meanwhile happens to both. A figure is the median of its rounds.
+//! Both servers of a row run in child processes (this program again, with a hidden first argument) for as long as
+//! the row does. The load generator, one thread in this process, turns to them alternately, round after round, so
+//! that whatever the machine does meanwhile happens to both. A figure is the median of its rounds.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
 
 mod error;
@@ -35,10 +35,10 @@ struct Options {
     #[arg(long)]
     json: bool,
     /// How many times each side is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
     /// How many seconds one measurement takes.
-    #[arg(long, default_value_t = 1.5, value_parser = seconds)]
+    #[arg(long, default_value_t = 0.4, value_parser = seconds)]
     secs: f64,
 }
 

@@ -1,16 +1,71 @@
 //! Our side of the rows: what a user would write.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::task::{Context, Poll};
 
-pub(crate) fn echo(_address: SocketAddr) -> ExitCode {
-    ExitCode::FAILURE
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use impresario::http as impresario_http;
+use impresario::prelude::{
+    App, Handler, Listener, Main, Next, Pool, Router, Socket, Strategy, Supervisor, io,
+};
+
+use crate::peers::HELLO;
+
+/// How many workers serve the rows with processes.
+const WORKERS: u32 = 2;
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        socket.send(data).await?;
+        Ok(Next::Continue)
+    }
 }
 
-pub(crate) fn http(_address: SocketAddr) -> ExitCode {
-    ExitCode::FAILURE
+/// The same answer as the bare peer's, so that only what is around it differs.
+#[derive(Clone)]
+struct Hello;
+
+impl tower_service::Service<Request<Incoming>> for Hello {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        ready(Ok(Response::new(Full::new(Bytes::from_static(HELLO)))))
+    }
 }
 
-pub(crate) fn workers(_address: SocketAddr, _router: bool) -> ExitCode {
-    ExitCode::FAILURE
+/// An echo in one process.
+pub(crate) fn echo(address: SocketAddr) -> ExitCode {
+    let echo = Listener::tcp(address, || Echo);
+    Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
+}
+
+/// HTTP in one process.
+pub(crate) fn http(address: SocketAddr) -> ExitCode {
+    let hello = Listener::tcp(address, impresario_http::service(Hello));
+    Supervisor::new(Strategy::OneForOne).child(hello.child_spec("hello")).run()
+}
+
+/// HTTP in worker processes, behind a router or accepting themselves.
+pub(crate) fn workers(address: SocketAddr, router: bool) -> ExitCode {
+    let hello = App::new("hello", || impresario_http::service(Hello)).pool(Pool::fixed(WORKERS));
+    let main = Main::new();
+    if router {
+        main.app(hello).router(Router::listen(address).to("hello")).run()
+    } else {
+        main.app(hello.listen(address)).run()
+    }
 }

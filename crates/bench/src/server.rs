@@ -1,10 +1,13 @@
 //! Servers under test: each a child process, this program again.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::error::Error;
@@ -16,31 +19,38 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before it is asked again.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// How much of what a server said is shown at most.
+const MAX_SAID: usize = 16 * 1024;
+
 /// A server that runs as a child process for as long as this value lives.
 pub(crate) struct Server {
     name: &'static str,
     address: SocketAddr,
     load: Load,
     child: Child,
+    /// What it writes to stderr: shown when it fails, and else in nobody's way.
+    stderr: File,
 }
 
 impl Server {
     /// Starts it on a free port and waits until it answers as the load wants it.
     pub(crate) async fn start(name: &'static str, load: Load) -> Result<Self, Error> {
         let address = free_address()?;
+        let stderr = File::from(memfd_create(c"stderr", MemfdFlags::CLOEXEC).map_err(io::Error::from)?);
         let child = Command::new(std::env::current_exe()?)
             .args([SERVE, name, &address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(stderr.try_clone()?)
             .spawn()?;
-        let mut server = Self { name, address, load, child };
+        let mut server = Self { name, address, load, child, stderr };
         let end = Instant::now() + START_TIMEOUT;
         while let Err(error) = load.probe(address).await {
             if let Some(status) = server.child.try_wait()? {
-                return Err(Error::Ended { name, status });
+                return Err(Error::Ended { name, status, said: server.said() });
             }
             if Instant::now() >= end {
-                return Err(Error::Silent { name, address, last: error.to_string() });
+                return Err(Error::Silent { name, last: error.to_string(), said: server.said() });
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -49,7 +59,18 @@ impl Server {
 
     /// Puts it under its load for this time.
     pub(crate) async fn measure(&self, time: Duration) -> Result<Outcome, Error> {
-        self.load.run(self.name, self.address, time).await
+        let outcome = self.load.run(self.address, time).await;
+        outcome.map_err(|failure| Error::Failed { name: self.name, failure, said: self.said() })
+    }
+
+    /// What it has written to stderr, if that can still be read.
+    fn said(&self) -> String {
+        let mut said = vec![0; MAX_SAID];
+        // Not by `read`, which would move the place where the server writes next.
+        match self.stderr.read_at(&mut said, 0) {
+            Ok(length) => String::from_utf8_lossy(said.get(..length).unwrap_or_default()).into_owned(),
+            Err(error) => format!("(cannot be read: {error})"),
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! This crate deliberately knows no listening sockets, no processes and no routes.
 
 mod error;
+mod exchange;
 mod protocol;
 
 pub use protocol::{Http, service};

@@ -8,16 +8,16 @@ use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{Either, select};
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use impresario_server::{Protocol, Socket};
 use tower_service::Service;
 
 use crate::error::blame;
+use crate::exchange::Exchange;
 
 /// How long a client may take to send the head of a request, also of the next one on the same connection.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,10 +29,12 @@ const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// Any tower service of HTTP requests, so any axum `Router`, as a protocol for a listener.
 ///
 /// HTTP/1.1 with keep-alive; bodies are streams in both directions. A head longer than 64 KiB is answered by 431,
-/// something that is no HTTP by 400; a client that does not finish its head, or does not send another within 30 s, is
-/// disconnected. When the listener drains, idle connections close, and others after the response they are at.
+/// something that is no HTTP by 400. A client that does not finish its head within 30 s, or sends no other for 30 s
+/// after an answer, is disconnected. When the listener drains, idle connections close, and others after the answer they
+/// are at.
 ///
-/// The service is cloned for each request. Neither its futures nor its bodies need to be `Send`.
+/// The service is cloned once for each connection, whose requests it answers one after the other. Neither its futures
+/// nor its bodies need to be `Send`.
 ///
 /// ```
 /// # async fn hello() -> &'static str { "hello\n" }
@@ -43,11 +45,12 @@ const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// let listener = Listener::tcp("127.0.0.1:8080", impresario_http::service(routes));
 /// ```
 pub fn service<S: Clone + Send + 'static>(service: S) -> Http<S> {
-    let mut hyper = http1::Builder::new();
-    hyper.timer(TokioTimer::new());
-    Http { service: Mutex::new(service), hyper }
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_header_bytes(MAX_HEADER_BYTES)
+    let http = Http {
+        service: Mutex::new(service),
+        hyper: http1::Builder::new(),
+        header_read_timeout: Some(HEADER_READ_TIMEOUT),
+    };
+    http.max_header_bytes(MAX_HEADER_BYTES)
 }
 
 /// See [`service`].
@@ -55,15 +58,15 @@ pub struct Http<S> {
     /// Locked only to be cloned, once for each connection, so that a service need not be `Sync`.
     service: Mutex<S>,
     hyper: http1::Builder,
+    header_read_timeout: Option<Duration>,
 }
 
 impl<S> Http<S> {
     /// How long a client may take to send the head of a request, also of the next one on the same connection. `None`
     /// means as long as it likes.
     #[must_use]
-    pub fn header_read_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.hyper.header_read_timeout(timeout);
-        self
+    pub fn header_read_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { header_read_timeout: timeout.into(), ..self }
     }
 
     /// How long the head of a request may be, with its request line. A longer one is answered by 431. The buffer of a
@@ -85,29 +88,52 @@ where
     fn serve(&self, mut socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         // A clone that panics leaves the original as it was.
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let hyper = self.hyper.clone();
+        let (hyper, timeout) = (self.hyper.clone(), self.header_read_timeout);
         async move {
-            let draining = socket.draining();
-            let result = {
-                let service = TowerToHyperService::new(service);
-                let mut connection = pin!(hyper.serve_connection(TokioIo::new(&mut socket), service));
-                match select(draining, connection.as_mut()).await {
-                    Either::Left(((), _)) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                    Either::Right((result, _)) => result,
-                }
-            };
+            let result = converse(&hyper, &mut socket, Exchange::new(service), timeout).await;
             // hyper has said its last word. The client may still be at it, with a head that was too long, say.
-            let closed = socket.close().await;
-            result.map_err(blame).and(closed)
+            socket.close().await;
+            result
+        }
+    }
+}
+
+/// Has hyper answer requests until the connection is over.
+async fn converse<S, B>(
+    hyper: &http1::Builder,
+    socket: &mut Socket,
+    exchange: Exchange<S>,
+    timeout: Option<Duration>,
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut draining = socket.draining();
+    let mut silence = pin!(exchange.silence(timeout));
+    let answer = service_fn(|request| exchange.answer(request));
+    let mut connection = pin!(hyper.serve_connection(TokioIo::new(socket), answer));
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return result.map_err(blame),
+            () = silence.as_mut() => return Err(io::ErrorKind::TimedOut.into()),
+            () = &mut draining, if !asked => {
+                asked = true;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     }
 }
 
 impl<S> fmt::Debug for Http<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("hyper", &self.hyper).finish_non_exhaustive()
+        f.debug_struct("Http")
+            .field("hyper", &self.hyper)
+            .field("header_read_timeout", &self.header_read_timeout)
+            .finish_non_exhaustive()
     }
 }

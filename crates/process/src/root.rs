@@ -268,9 +268,11 @@ impl Duty for Root {
     }
 }
 
+/// A router that is on its way out hears of workers too: the connections that it still holds may need the replacement
+/// of one that died.
 fn tell_routers(house: &mut House, message: &Message, fds: &[Rc<dyn AsFd>]) {
-    let at_work = |child: &&Child| child.identity.role == Role::Router && child.is_at_work();
-    let routers: Vec<u64> = house.children.iter().filter(at_work).map(|child| child.life.number()).collect();
+    let hears = |child: &&Child| child.identity.role == Role::Router && child.ready;
+    let routers: Vec<u64> = house.children.iter().filter(hears).map(|child| child.life.number()).collect();
     for life in routers {
         house.say(life, message, fds.to_vec());
     }

@@ -41,14 +41,12 @@ impl<P: Protocol> Actor for Connection<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let Some(accepted) = self.accepted.take() else { return };
-        let peer = accepted.peer_addr();
-        match accepted.claim() {
-            Ok(socket) => {
-                let connection = self.protocol.serve(socket).into_actor(self);
-                ctx.spawn(connection.map(move |result, actor, ctx| actor.end(peer, result, ctx)));
-            }
-            Err(error) => self.end(peer, Err(error), ctx),
-        }
+        let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr());
+        // All of it is inside the future: that begins when the actor has started, so a panic is a life that failed
+        // and is reported, not a start that did.
+        let connection = async move { protocol.serve(accepted.claim()?).await };
+        let connection = connection.into_actor(self);
+        ctx.spawn(connection.map(move |result, actor, ctx| actor.end(peer, result, ctx)));
     }
 }
 

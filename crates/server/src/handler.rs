@@ -84,12 +84,10 @@ enum Turn {
 /// Serves one connection.
 pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::Result<()> {
     let why = match converse(&mut handler, &mut socket).await {
-        Ok(why) => match socket.close().await {
-            // The peer ended it first; whether it still hears that we end it too is its own affair.
-            Err(_) if matches!(why, Closed::ByPeer) => why,
-            Err(error) => Closed::Failed(error),
-            Ok(()) => why,
-        },
+        Ok(why) => {
+            socket.close().await;
+            why
+        }
         Err(error) => {
             drop(socket);
             Closed::Failed(error)

@@ -53,7 +53,10 @@ impl Child {
 pub(crate) fn is_expected_stop(spec: &ChildSpec, reason: &ExitReason) -> bool {
     let as_told = match spec.shutdown {
         Shutdown::Kill => *reason == ExitReason::Killed,
-        Shutdown::Timeout(_) | Shutdown::Infinity => *reason == ExitReason::Shutdown,
+        // A supervisor that was giving up at that moment is as good; in OTP its reason is the same.
+        Shutdown::Timeout(_) | Shutdown::Infinity => {
+            matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. })
+        }
     };
     as_told || (spec.restart != Restart::Permanent && reason.is_clean())
 }
@@ -88,10 +91,7 @@ impl Children {
     pub(crate) fn push(&mut self, spec: ChildSpec) -> usize {
         let key = ChildKey(self.next_key);
         self.next_key += 1;
-        let position = self.list.len();
-        self.positions.insert(key, position);
-        self.ids.insert(spec.id.clone(), key);
-        self.list.push(Child {
+        self.append(Child {
             key,
             spec,
             incarnation: Incarnation(0),
@@ -99,8 +99,34 @@ impl Children {
             restarting: false,
             not_before: None,
             row: Row::default(),
-        });
+        })
+    }
+
+    fn append(&mut self, child: Child) -> usize {
+        let position = self.list.len();
+        self.positions.insert(child.key, position);
+        self.ids.insert(child.spec.id.clone(), child.key);
+        self.list.push(child);
         position
+    }
+
+    /// Puts children with these specs in place; their keys. Who had one of the ids goes on under it; all others
+    /// stay, in their order, and count as started after these.
+    pub(crate) fn replace(&mut self, specs: Vec<ChildSpec>) -> Vec<ChildKey> {
+        let mut old: Vec<Option<Child>> = std::mem::take(&mut self.list).into_iter().map(Some).collect();
+        let mut keys = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let known = self.position_of(&spec.id).and_then(|position| old[position].take());
+            let position = match known {
+                Some(child) => self.append(Child { spec, ..child }),
+                None => self.push(spec),
+            };
+            keys.push(self.list[position].key);
+        }
+        for child in old.into_iter().flatten() {
+            self.append(child);
+        }
+        keys
     }
 
     pub(crate) fn remove(&mut self, position: usize) -> Child {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ChildId, ChildKey, ChildKind, ChildSpec, ExitReason, Incarnation, Report};
+use crate::{ChildId, ChildKey, ChildKind, ChildSpec, ExitReason, Flags, Incarnation, Report};
 
 /// What has happened; the input of `handle`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,8 @@ pub enum Action {
     Stop(Incarnation),
     /// End a life without asking; answered by `Exited` (or `StartFailed`).
     Kill(Incarnation),
+    /// The child that this request adds has this entry. Its `Start` follows.
+    Added(RequestId, ChildKey),
     /// The child's entry is gone: what starts it can be dropped.
     Forget(ChildKey),
     /// The answer to a request.
@@ -40,7 +42,8 @@ pub enum Action {
     Report(Report),
     /// All first children are started.
     Ready,
-    /// Nothing is alive any more; the supervisor ends with this reason. Comes once and last.
+    /// Nothing is alive any more; the supervisor ends with this reason. Comes once and last: only the refusals of
+    /// requests that are made later come after it.
     Exit(ExitReason),
 }
 
@@ -56,7 +59,7 @@ pub enum Request {
     StartChild(ChildSpec),
     /// Stop a child and keep its spec, unless it is temporary (OTP: `terminate_child`).
     TerminateChild(ChildId),
-    /// Start a child that is down (OTP: `restart_child`).
+    /// Start a child that is down, or that waits for its backoff (OTP: `restart_child`).
     RestartChild(ChildId),
     /// Drop the spec of a child that is down (OTP: `delete_child`).
     DeleteChild(ChildId),
@@ -64,6 +67,14 @@ pub enum Request {
     WhichChildren,
     /// Count them (OTP: `count_children`).
     CountChildren,
+    /// Show the spec of a child, with all its defaults (OTP: `get_childspec`).
+    ChildSpec(ChildId),
+    /// Go on with these flags and specs; the restarts counted so far still count (OTP: `code_change`).
+    ///
+    /// Nothing starts or stops. A child whose id is known goes on under its new spec. A new one is down until
+    /// somebody restarts it, or a group restart does. A child that is not in the list any more stays as it is,
+    /// under its old spec, and counts as started after all others: terminate and delete it.
+    ReplaceSpecs(Flags, Vec<ChildSpec>),
 }
 
 /// The answer to a [`Request`].
@@ -82,6 +93,10 @@ pub enum Reply {
     Children(Vec<ChildInfo>),
     /// How many there are.
     Counts(Counts),
+    /// The spec of the child.
+    Spec(ChildSpec),
+    /// The specs are replaced; these are their entries, in the order in which the specs were given.
+    Replaced(Vec<ChildKey>),
 }
 
 /// Why a request was refused or failed.

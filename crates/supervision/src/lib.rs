@@ -17,14 +17,18 @@
 
 mod backoff;
 mod children;
+mod decide;
 mod dynamic;
 mod event;
 mod id;
 mod intensity;
+pub mod pool;
 mod reason;
 mod report;
 mod requests;
+mod restart;
 mod spec;
+mod spec_error;
 mod supervisor;
 mod time;
 mod turn;
@@ -36,6 +40,7 @@ pub use id::{ChildId, ChildKey, Incarnation};
 pub use intensity::Intensity;
 pub use reason::ExitReason;
 pub use report::{Report, ReportKind};
-pub use spec::{AutoShutdown, ChildKind, ChildSpec, Flags, Restart, Shutdown, SpecError, Strategy};
+pub use spec::{AutoShutdown, ChildKind, ChildSpec, Flags, Restart, Shutdown, Strategy};
+pub use spec_error::SpecError;
 pub use supervisor::Supervisor;
 pub use time::Time;

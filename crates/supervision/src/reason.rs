@@ -8,7 +8,7 @@ use crate::ChildId;
 ///
 /// [`is_clean`](Self::is_clean) is the one question the restart rules ask: a transient child is started again
 /// unless its end was clean (OTP: `normal`, `shutdown`, `{shutdown, _}`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExitReason {
     /// It had nothing more to do.

@@ -1,16 +1,13 @@
 //! What a running supervisor can be asked, and what it answers.
 
 use crate::children::Life;
-use crate::supervisor::Phase;
+use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
-use crate::{Action, ChildId, ChildSpec, Reply, Request, RequestError, RequestId, Supervisor, Time};
+use crate::{Action, ChildId, ChildSpec, Flags, Reply, Request, RequestError, RequestId, Supervisor};
 
 impl Supervisor {
     /// Serves one request, at a moment when nothing starts or stops.
-    pub(crate) fn serve(&mut self, _now: Time, id: RequestId, request: Request) {
-        if let Phase::Leaving(_) | Phase::Gone = self.phase {
-            return self.refuse(id, RequestError::ShuttingDown);
-        }
+    pub(crate) fn serve(&mut self, id: RequestId, request: Request) {
         match request {
             Request::StartChild(spec) => self.start_child(id, spec),
             Request::TerminateChild(child) => self.terminate_child(id, &child),
@@ -18,6 +15,8 @@ impl Supervisor {
             Request::DeleteChild(child) => self.delete_child(id, &child),
             Request::WhichChildren => self.reply(id, Reply::Children(self.children.infos())),
             Request::CountChildren => self.reply(id, Reply::Counts(self.children.counts())),
+            Request::ChildSpec(child) => self.child_spec(id, &child),
+            Request::ReplaceSpecs(flags, specs) => self.replace_specs(id, flags, specs),
         }
     }
 
@@ -25,7 +24,7 @@ impl Supervisor {
         self.actions.push_back(Action::Reply(id, reply));
     }
 
-    fn refuse(&mut self, id: RequestId, error: RequestError) {
+    pub(crate) fn refuse(&mut self, id: RequestId, error: RequestError) {
         self.reply(id, Reply::Error(error));
     }
 
@@ -42,40 +41,67 @@ impl Supervisor {
             return self.refuse(by, error);
         }
         let at = self.children.push(spec);
-        self.turn = Some(Turn::bring_up(at..at + 1, Purpose::Asked { by, added: true }));
+        let key = self.children[at].key;
+        self.actions.push_back(Action::Added(by, key));
+        self.turn = Some(Turn::bring_up(at..at + 1, Purpose::Start { added: true }).asked_by(by, key));
     }
 
     fn terminate_child(&mut self, by: RequestId, child: &ChildId) {
-        match self.children.position_of(child) {
-            Some(at) => self.turn = Some(Turn::take_down(at..at + 1, Purpose::Terminate { by })),
-            None => self.refuse(by, RequestError::NotFound),
-        }
+        let Some(at) = self.children.position_of(child) else {
+            return self.refuse(by, RequestError::NotFound);
+        };
+        let key = self.children[at].key;
+        self.turn = Some(Turn::take_down(at..at + 1, Purpose::Terminate).asked_by(by, key));
     }
 
-    /// The child, if it is down and nobody is about to change that.
+    /// The child, if it has no life.
     fn down(&self, child: &ChildId) -> Result<usize, RequestError> {
         let at = self.children.position_of(child).ok_or(RequestError::NotFound)?;
-        match self.children[at].life {
-            _ if self.children[at].restarting => Err(RequestError::Restarting),
-            Life::Down => Ok(at),
-            _ => Err(RequestError::Running),
-        }
+        if self.children[at].life == Life::Down { Ok(at) } else { Err(RequestError::Running) }
     }
 
     fn restart_child(&mut self, by: RequestId, child: &ChildId) {
-        match self.down(child) {
-            Ok(at) => self.turn = Some(Turn::bring_up(at..at + 1, Purpose::Asked { by, added: false })),
-            Err(error) => self.refuse(by, error),
-        }
+        let at = match self.down(child) {
+            Ok(at) => at,
+            Err(error) => return self.refuse(by, error),
+        };
+        let (key, restarting) = (self.children[at].key, self.children[at].restarting);
+        let turn = if self.children[at].not_before.is_some() {
+            self.wake(at)
+        } else if restarting {
+            return self.refuse(by, RequestError::Restarting);
+        } else {
+            Turn::bring_up(at..at + 1, Purpose::Start { added: false })
+        };
+        self.turn = Some(turn.asked_by(by, key));
     }
 
     fn delete_child(&mut self, by: RequestId, child: &ChildId) {
         match self.down(child) {
+            Ok(at) if self.children[at].restarting => self.refuse(by, RequestError::Restarting),
             Ok(at) => {
                 self.remove(at);
                 self.reply(by, Reply::Done);
             }
             Err(error) => self.refuse(by, error),
+        }
+    }
+
+    fn child_spec(&mut self, by: RequestId, child: &ChildId) {
+        match self.children.position_of(child) {
+            Some(at) => self.reply(by, Reply::Spec(self.children[at].spec.clone())),
+            None => self.refuse(by, RequestError::NotFound),
+        }
+    }
+
+    fn replace_specs(&mut self, by: RequestId, flags: Flags, specs: Vec<ChildSpec>) {
+        match check_all(&flags, &specs) {
+            Ok(()) => {
+                self.flags = flags;
+                let keys = self.children.replace(specs);
+                self.reply(by, Reply::Replaced(keys));
+            }
+            Err(error) => self.refuse(by, RequestError::Spec(error)),
         }
     }
 }

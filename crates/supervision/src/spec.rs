@@ -1,9 +1,10 @@
 //! What is to be done about a child, and about all of them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Backoff, ChildId, Intensity};
+use crate::{Backoff, ChildId, ExitReason, Intensity, SpecError};
 
 /// What happens to the other children when one is restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,27 @@ pub enum Restart {
     Temporary,
 }
 
+impl Restart {
+    /// Whether a child that ended so, by itself, is started again.
+    pub(crate) fn wants(self, reason: &ExitReason) -> bool {
+        match self {
+            Self::Permanent => true,
+            Self::Transient => !reason.is_clean(),
+            Self::Temporary => false,
+        }
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        })
+    }
+}
+
 /// How a child is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
@@ -38,6 +60,16 @@ pub enum Shutdown {
     Timeout(Duration),
     /// Asked to stop, and waited for without end. The default of a supervisor, whose children need their own time.
     Infinity,
+}
+
+impl fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill => f.pad("kill"),
+            Self::Timeout(timeout) => write!(f, "{timeout:?}"),
+            Self::Infinity => f.pad("infinity"),
+        }
+    }
 }
 
 impl From<Duration> for Shutdown {
@@ -54,6 +86,15 @@ pub enum ChildKind {
     Worker,
     /// It has children of its own.
     Supervisor,
+}
+
+impl fmt::Display for ChildKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Worker => "worker",
+            Self::Supervisor => "supervisor",
+        })
+    }
 }
 
 /// Whether a supervisor ends when its significant children have ended by themselves.
@@ -111,13 +152,17 @@ impl ChildSpec {
     }
 
     pub(crate) fn check(&self, auto_shutdown: AutoShutdown) -> Result<(), SpecError> {
+        let child = || self.id.clone();
         if self.significant && auto_shutdown == AutoShutdown::Never {
-            return Err(SpecError::SignificantWithoutAutoShutdown { child: self.id.clone() });
+            return Err(SpecError::SignificantWithoutAutoShutdown { child: child() });
         }
         if self.significant && self.restart == Restart::Permanent {
-            return Err(SpecError::SignificantPermanent { child: self.id.clone() });
+            return Err(SpecError::SignificantPermanent { child: child() });
         }
-        Ok(())
+        if self.start_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(SpecError::ZeroStartTimeout { child: child() });
+        }
+        self.backoff.map_or(Ok(()), |backoff| backoff.check(&self.id))
     }
 }
 
@@ -141,44 +186,15 @@ impl Flags {
     }
 }
 
-/// A combination that no supervisor can follow; found before anything starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SpecError {
-    /// Two children have the same id.
-    DuplicateId {
-        /// The id.
-        child: ChildId,
-    },
-    /// The intensity's period is zero.
-    ZeroPeriod,
-    /// A significant child under a supervisor that never looks.
-    SignificantWithoutAutoShutdown {
-        /// The child.
-        child: ChildId,
-    },
-    /// A significant child that never ends by itself.
-    SignificantPermanent {
-        /// The child.
-        child: ChildId,
-    },
-}
-
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DuplicateId { child } => {
-                write!(f, "two children have the id {child:?}; give each its own")
-            }
-            Self::ZeroPeriod => f.write_str("the intensity's period is 0; give it at least a millisecond"),
-            Self::SignificantWithoutAutoShutdown { child } => {
-                write!(f, "child {child:?} is significant but auto-shutdown is never; set auto-shutdown")
-            }
-            Self::SignificantPermanent { child } => {
-                write!(f, "child {child:?} is significant and permanent; make it transient or temporary")
-            }
+/// Everything about a static supervisor that can be wrong before it starts.
+pub(crate) fn check_all(flags: &Flags, specs: &[ChildSpec]) -> Result<(), SpecError> {
+    flags.check()?;
+    let mut ids = HashSet::with_capacity(specs.len());
+    for spec in specs {
+        spec.check(flags.auto_shutdown)?;
+        if !ids.insert(&spec.id) {
+            return Err(SpecError::DuplicateId { child: spec.id.clone() });
         }
     }
+    Ok(())
 }
-
-impl std::error::Error for SpecError {}

@@ -1,14 +1,15 @@
-//! The static supervisor: what it is told, what it decides, and when to come back.
+//! The static supervisor: what it is told, and when to come back.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::ops::Range;
 
+use crate::backoff::Luck;
 use crate::children::{Children, Life};
 use crate::intensity::Window;
+use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, AutoShutdown, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Report, ReportKind,
-    Request, RequestId, Restart, SpecError, Strategy, Time,
+    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Request, RequestError, RequestId, SpecError,
+    Time,
 };
 
 /// A supervisor of a list of children: started in order, stopped in reverse, restarted by a strategy.
@@ -31,12 +32,16 @@ use crate::{
 /// let Some(Action::Start(again, second)) = rules.poll_action() else { panic!() };
 /// assert!(again == cache && second > first);
 /// ```
+#[doc(alias = "one_for_one")]
+#[doc(alias = "one_for_all")]
+#[doc(alias = "rest_for_one")]
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     pub(crate) flags: Flags,
     pub(crate) children: Children,
     pub(crate) phase: Phase,
-    window: Window,
+    pub(crate) window: Window,
+    pub(crate) luck: Luck,
     /// Lives that may still be heard of. An answer about any other life changes nothing.
     pub(crate) lives: HashMap<Incarnation, ChildKey>,
     next_incarnation: u64,
@@ -47,6 +52,8 @@ pub struct Supervisor {
     pub(crate) inbox: VecDeque<Item>,
     /// Ends of backoffs.
     pub(crate) wakeups: BTreeSet<(Time, ChildKey)>,
+    /// When a shutdown that waits for a start waits no longer.
+    pub(crate) patience: Option<Time>,
     pub(crate) actions: VecDeque<Action>,
 }
 
@@ -66,8 +73,8 @@ pub(crate) enum Item {
     Exited(ChildKey, Incarnation),
     /// A restart failed; try again, after what was queued before.
     Retry(ChildKey, ExitReason),
-    /// A backoff is over.
-    Woken(ChildKey),
+    /// The backoff that was to end then is over.
+    Woken(ChildKey, Time),
     Request(RequestId, Request),
     Shutdown(ExitReason),
 }
@@ -79,13 +86,9 @@ impl Supervisor {
     ///
     /// A [`SpecError`] that names the child and the value.
     pub fn new(flags: Flags, specs: Vec<ChildSpec>) -> Result<Self, SpecError> {
-        flags.check()?;
+        check_all(&flags, &specs)?;
         let mut children = Children::default();
         for spec in specs {
-            spec.check(flags.auto_shutdown)?;
-            if children.position_of(&spec.id).is_some() {
-                return Err(SpecError::DuplicateId { child: spec.id });
-            }
             children.push(spec);
         }
         Ok(Self {
@@ -93,14 +96,22 @@ impl Supervisor {
             children,
             phase: Phase::New,
             window: Window::default(),
+            luck: Luck::default(),
             lives: HashMap::new(),
             next_incarnation: 1,
             turn: None,
             busy: None,
             inbox: VecDeque::new(),
             wakeups: BTreeSet::new(),
+            patience: None,
             actions: VecDeque::new(),
         })
+    }
+
+    /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.luck = Luck(seed);
+        self
     }
 
     /// The keys of all children, in start order.
@@ -128,6 +139,9 @@ impl Supervisor {
 
     /// Asks for something; exactly one [`Action::Reply`] with this id answers, perhaps later.
     pub fn request(&mut self, now: Time, id: RequestId, request: Request) {
+        if self.phase == Phase::Gone {
+            return self.refuse(id, RequestError::ShuttingDown);
+        }
         self.inbox.push_back(Item::Request(id, request));
         self.advance(now);
     }
@@ -139,15 +153,15 @@ impl Supervisor {
 
     /// When to come back with [`Event::Timeout`] if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let busy = self.busy.and_then(|key| self.children.position(key)).and_then(|at| {
-            match self.children[at].life {
-                Life::Starting { deadline, timed_out: false }
-                | Life::Stopping { deadline, timed_out: false } => deadline,
-                _ => None,
-            }
+        let child = self.busy_at().map(|at| &self.children[at].life);
+        let busy = child.and_then(|life| match life {
+            Life::Starting { deadline, timed_out: false }
+            | Life::Stopping { deadline, timed_out: false } => *deadline,
+            _ => None,
         });
+        let patience = self.patience.filter(|_| matches!(child, Some(Life::Starting { .. })));
         let woken = self.wakeups.first().map(|(time, _)| *time);
-        busy.into_iter().chain(woken).min()
+        [busy, patience, woken].into_iter().flatten().min()
     }
 
     fn begin(&mut self) {
@@ -157,6 +171,11 @@ impl Supervisor {
         }
     }
 
+    /// The position of the child that starts or stops.
+    pub(crate) fn busy_at(&self) -> Option<usize> {
+        self.busy.and_then(|key| self.children.position(key))
+    }
+
     pub(crate) fn new_life(&mut self, key: ChildKey) -> Incarnation {
         let life = Incarnation(self.next_incarnation);
         self.next_incarnation += 1;
@@ -164,175 +183,14 @@ impl Supervisor {
         life
     }
 
-    fn shutdown(&mut self, now: Time, reason: ExitReason) {
-        match self.phase {
-            // Nobody waits for the first start any more: what starts is stopped, not waited for.
-            Phase::New | Phase::FirstStart => {
-                self.leave(reason);
-                self.abandon_start(now);
-            }
-            Phase::Running => self.inbox.push_back(Item::Shutdown(reason)),
-            Phase::Leaving(_) | Phase::Gone => {}
-        }
-    }
-
     fn timeout(&mut self, now: Time) {
         self.busy_timeout(now);
+        self.lose_patience(now);
         while let Some(&(time, key)) = self.wakeups.first()
             && time <= now
         {
             self.wakeups.pop_first();
-            self.inbox.push_back(Item::Woken(key));
+            self.inbox.push_back(Item::Woken(key, time));
         }
-    }
-
-    /// Deals with what happened while the supervisor was busy, one thing at a time.
-    pub(crate) fn decide(&mut self, now: Time, item: Item) {
-        match item {
-            Item::Exited(key, life) => self.decide_exit(now, key, life),
-            Item::Retry(key, reason) => self.retry(now, key, reason),
-            Item::Woken(key) => self.woken(now, key),
-            Item::Request(id, request) => self.serve(now, id, request),
-            Item::Shutdown(reason) => self.leave(reason),
-        }
-    }
-
-    /// The heart of the rules: restart type x reason says what follows.
-    fn decide_exit(&mut self, now: Time, key: ChildKey, life: Incarnation) {
-        let Some(at) = self.children.position(key) else { return };
-        let child = &mut self.children[at];
-        if child.incarnation != life {
-            return;
-        }
-        let Life::Dead { since, reason } = std::mem::replace(&mut child.life, Life::Down) else { return };
-        let (restart, significant) = (child.spec.restart, child.spec.significant);
-        let wanted = match restart {
-            Restart::Permanent => true,
-            Restart::Transient => !reason.is_clean(),
-            Restart::Temporary => false,
-        };
-        if wanted || !reason.is_clean() {
-            self.report(ReportKind::ChildTerminated, at, reason.clone());
-        }
-        if wanted {
-            self.restart(now, at, Some(since), reason);
-            return;
-        }
-        if restart == Restart::Temporary {
-            self.remove(at);
-        }
-        if significant {
-            self.auto_shutdown();
-        }
-    }
-
-    fn auto_shutdown(&mut self) {
-        let ends = match self.flags.auto_shutdown {
-            AutoShutdown::Never => false,
-            AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => {
-                let present = |child: &crate::children::Child| child.restarting || child.life != Life::Down;
-                !self.children.iter().any(|child| child.spec.significant && present(child))
-            }
-        };
-        if ends {
-            self.leave(ExitReason::Shutdown);
-        }
-    }
-
-    /// A child failed and is wanted: count, then take its range down and bring it up, perhaps later.
-    fn restart(&mut self, now: Time, at: usize, since: Option<Time>, reason: ExitReason) {
-        if !self.window.allow(now, self.flags.intensity) {
-            self.give_up(at, reason);
-            return;
-        }
-        let delay = self.delay(now, at, since);
-        let range = self.range(at);
-        let child = &mut self.children[at];
-        child.restarting = true;
-        if delay.is_zero() {
-            self.turn = Some(Turn::take_down(range, Purpose::Restart));
-        } else {
-            child.not_before = Some(now + delay);
-            self.wakeups.insert((now + delay, child.key));
-            self.turn = Some(Turn::take_down(range, Purpose::Park));
-        }
-    }
-
-    fn delay(&mut self, now: Time, at: usize, since: Option<Time>) -> std::time::Duration {
-        let child = &mut self.children[at];
-        match child.spec.backoff {
-            Some(backoff) => child.row.failed(now, since, &backoff),
-            None => std::time::Duration::ZERO,
-        }
-    }
-
-    /// A restart did not succeed: later, after what is queued by now, or after its backoff.
-    pub(crate) fn restart_failed(&mut self, now: Time, at: usize, reason: ExitReason) {
-        let delay = self.delay(now, at, None);
-        let child = &mut self.children[at];
-        child.restarting = true;
-        if delay.is_zero() {
-            self.inbox.push_back(Item::Retry(child.key, reason));
-        } else if !self.window.allow(now, self.flags.intensity) {
-            self.give_up(at, reason);
-        } else {
-            child.not_before = Some(now + delay);
-            self.wakeups.insert((now + delay, child.key));
-        }
-    }
-
-    fn retry(&mut self, now: Time, key: ChildKey, reason: ExitReason) {
-        let Some(at) = self.children.position(key).filter(|&at| self.children[at].restarting) else { return };
-        if self.window.allow(now, self.flags.intensity) {
-            self.turn = Some(Turn::take_down(self.range(at), Purpose::Restart));
-        } else {
-            self.give_up(at, reason);
-        }
-    }
-
-    fn woken(&mut self, now: Time, key: ChildKey) {
-        let Some(at) = self.children.position(key).filter(|&at| self.children[at].restarting) else { return };
-        let range = self.range(at);
-        // A group waits for the longest of its delays: that child's own wake-up brings all of it up.
-        let waits = |other: usize| self.children[other].not_before.is_some_and(|time| time > now);
-        if !range.clone().any(waits) {
-            self.turn = Some(Turn::take_down(range, Purpose::Restart));
-        }
-    }
-
-    /// A strategy is nothing but the range of children that share a fate.
-    fn range(&self, at: usize) -> Range<usize> {
-        match self.flags.strategy {
-            Strategy::OneForOne => at..at + 1,
-            Strategy::OneForAll => 0..self.children.len(),
-            Strategy::RestForOne => at..self.children.len(),
-        }
-    }
-
-    fn give_up(&mut self, at: usize, reason: ExitReason) {
-        let child = self.children[at].spec.id.clone();
-        self.children[at].restarting = false;
-        self.report(ReportKind::GaveUp, at, reason.clone());
-        self.leave(ExitReason::GaveUp { child, reason: Box::new(reason) });
-    }
-
-    /// From here on nothing is started: everything is taken down, then the supervisor exits.
-    pub(crate) fn leave(&mut self, reason: ExitReason) {
-        self.phase = Phase::Leaving(reason);
-        self.wakeups.clear();
-        self.turn = Some(Turn::take_down(0..self.children.len(), Purpose::Leave));
-    }
-
-    pub(crate) fn remove(&mut self, at: usize) {
-        let child = self.children.remove(at);
-        self.actions.push_back(Action::Forget(child.key));
-    }
-
-    pub(crate) fn report(&mut self, kind: ReportKind, at: usize, reason: ExitReason) {
-        let child = &self.children[at];
-        let incarnation = Some(child.incarnation).filter(|life| life.number() > 0);
-        let child = child.spec.id.clone();
-        self.actions.push_back(Action::Report(Report { kind, child, incarnation, lives: 1, reason }));
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Turn {
     next: usize,
     direction: Direction,
     purpose: Purpose,
+    /// Who is told how it went with this child.
+    asker: Option<(RequestId, ChildKey)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ enum Direction {
 }
 
 /// Why, and so what follows when it is done and when a start fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// All up, in order; a failure ends the supervisor.
     FirstStart,
@@ -35,21 +37,30 @@ pub(crate) enum Purpose {
     Restart,
     /// Down; a wake-up will bring it up.
     Park,
-    /// One up because somebody asked; a failure is the answer.
-    Asked { by: RequestId, added: bool },
+    /// One up because somebody asked; a failure is the answer, and nothing is kept of a child that was added.
+    Start { added: bool },
     /// One down because somebody asked.
-    Terminate { by: RequestId },
+    Terminate,
     /// All down, then exit.
     Leave,
 }
 
 impl Turn {
     pub(crate) fn take_down(range: Range<usize>, purpose: Purpose) -> Self {
-        Self { next: range.end, range, direction: Direction::Down, purpose }
+        Self { next: range.end, range, direction: Direction::Down, purpose, asker: None }
     }
 
     pub(crate) fn bring_up(range: Range<usize>, purpose: Purpose) -> Self {
-        Self { next: range.start, range, direction: Direction::Up, purpose }
+        Self { next: range.start, range, direction: Direction::Up, purpose, asker: None }
+    }
+
+    pub(crate) fn asked_by(mut self, asker: RequestId, child: ChildKey) -> Self {
+        self.asker = Some((asker, child));
+        self
+    }
+
+    pub(crate) fn into_asker(self) -> Option<RequestId> {
+        self.asker.map(|(asker, _)| asker)
     }
 }
 
@@ -86,7 +97,7 @@ impl Supervisor {
         let child = &mut self.children[at];
         match std::mem::replace(&mut child.life, Life::Down) {
             Life::Down => self.is_down(at),
-            Life::Dead { reason, .. } => self.stopped(at, reason, false),
+            Life::Dead { reason, .. } => self.stopped(at, reason),
             // Its start took too long and it was killed for that; one kill is enough.
             Life::Starting { timed_out: true, .. } => {
                 child.life = Life::Stopping { deadline: None, timed_out: true };
@@ -108,16 +119,16 @@ impl Supervisor {
 
     /// The child in the way of a shutdown has not even started: stop it instead of waiting for it.
     pub(crate) fn abandon_start(&mut self, now: Time) {
-        if let Some(at) = self.busy.take().and_then(|key| self.children.position(key)) {
-            if let Some(turn) = &mut self.turn {
-                turn.next = at;
-            }
-            self.take_down(now, at);
+        let Some(at) = self.busy_at() else { return };
+        self.busy = None;
+        if let Some(turn) = &mut self.turn {
+            turn.next = at;
         }
+        self.take_down(now, at);
     }
 
-    fn stopped(&mut self, at: usize, reason: ExitReason, timed_out: bool) {
-        if timed_out || !self.children[at].may_stop_with(&reason) {
+    fn stopped(&mut self, at: usize, reason: ExitReason) {
+        if !self.children[at].may_stop_with(&reason) {
             self.report(ReportKind::ShutdownError, at, reason);
         }
         self.is_down(at);
@@ -126,32 +137,36 @@ impl Supervisor {
     fn is_down(&mut self, at: usize) {
         let leaving = matches!(self.phase, Phase::Leaving(_));
         let Some(turn) = &mut self.turn else { return };
-        if turn.purpose != Purpose::Park {
-            self.children[at].restarting = false;
-            self.children[at].not_before = None;
-        }
+        let parked = turn.purpose == Purpose::Park;
         // Siblings that are temporary do not come back, so they go now.
         if self.children[at].spec.restart == Restart::Temporary && !leaving {
             turn.range.end -= 1;
             self.remove(at);
+        } else if !parked {
+            self.calm(at);
         }
     }
 
     fn all_down(&mut self) {
         let Some(turn) = self.turn.take() else { return };
         match turn.purpose {
-            Purpose::Restart => self.turn = Some(Turn::bring_up(turn.range, Purpose::Restart)),
-            Purpose::Terminate { by } => self.actions.push_back(Action::Reply(by, Reply::Done)),
+            Purpose::Restart => {
+                let asker = turn.asker;
+                self.turn = Some(Turn { asker, ..Turn::bring_up(turn.range, Purpose::Restart) });
+            }
+            Purpose::Terminate => {
+                let done = turn.asker.map(|(asker, _)| Action::Reply(asker, Reply::Done));
+                self.actions.extend(done);
+            }
             Purpose::Leave => self.exit(),
-            Purpose::Park | Purpose::FirstStart | Purpose::Asked { .. } => {}
+            Purpose::Park | Purpose::FirstStart | Purpose::Start { .. } => {}
         }
     }
 
     fn exit(&mut self) {
         for item in std::mem::take(&mut self.inbox) {
             if let Item::Request(id, _) = item {
-                let reply = Reply::Error(RequestError::ShuttingDown);
-                self.actions.push_back(Action::Reply(id, reply));
+                self.refuse(id, RequestError::ShuttingDown);
             }
         }
         if let Phase::Leaving(reason) = std::mem::replace(&mut self.phase, Phase::Gone) {
@@ -167,7 +182,6 @@ impl Supervisor {
         let life = self.new_life(key);
         let child = &mut self.children[at];
         child.incarnation = life;
-        child.not_before = None;
         let deadline = child.spec.start_timeout.map(|after| now + after);
         child.life = Life::Starting { deadline, timed_out: false };
         self.busy = Some(key);
@@ -192,10 +206,9 @@ impl Supervisor {
         let Some(at) = self.starting(life) else { return };
         let child = &mut self.children[at];
         child.life = Life::Running { since: now };
-        child.restarting = false;
-        let reply = Reply::Started(child.key, life);
+        let key = child.key;
         self.busy = None;
-        self.answer_asker(reply);
+        self.answer_asker_of(key, Reply::Started(key, life));
     }
 
     pub(crate) fn ignored(&mut self, life: Incarnation) {
@@ -203,7 +216,7 @@ impl Supervisor {
         self.lives.remove(&life);
         let child = &mut self.children[at];
         child.life = Life::Down;
-        child.restarting = false;
+        let key = child.key;
         self.busy = None;
         if child.spec.restart == Restart::Temporary {
             if let Some(turn) = &mut self.turn {
@@ -212,15 +225,13 @@ impl Supervisor {
             }
             self.remove(at);
         }
-        self.answer_asker(Reply::Ignored);
+        self.answer_asker_of(key, Reply::Ignored);
     }
 
-    /// The asker of a start gets its answer; in any other turn there is none.
-    fn answer_asker(&mut self, reply: Reply) {
-        if let Some(Turn { purpose: Purpose::Asked { by, .. }, .. }) = self.turn {
-            self.turn = None;
-            self.actions.push_back(Action::Reply(by, reply));
-        }
+    /// Whoever asked for the start of this child gets its answer.
+    fn answer_asker_of(&mut self, key: ChildKey, reply: Reply) {
+        let asker = self.turn.as_mut().and_then(|turn| turn.asker.take_if(|(_, child)| *child == key));
+        self.actions.extend(asker.map(|(asker, _)| Action::Reply(asker, reply)));
     }
 
     /// A life is over, or never began.
@@ -233,9 +244,9 @@ impl Supervisor {
                 let reason = if timed_out { ExitReason::StartTimeout } else { reason };
                 self.start_failed(now, at, reason);
             }
-            Life::Stopping { timed_out, .. } => {
+            Life::Stopping { .. } => {
                 self.busy = None;
-                self.stopped(at, reason, timed_out);
+                self.stopped(at, reason);
             }
             Life::Running { since } => {
                 child.life = Life::Dead { since, reason };
@@ -248,31 +259,30 @@ impl Supervisor {
 
     fn start_failed(&mut self, now: Time, at: usize, reason: ExitReason) {
         let Some(turn) = self.turn.take() else { return };
-        // Who asked gets an answer instead of a report.
-        if !matches!(turn.purpose, Purpose::Asked { .. }) {
+        // Who asked for this child alone gets an answer instead of a report.
+        if !matches!(turn.purpose, Purpose::Start { .. }) {
             self.report(ReportKind::StartError, at, reason.clone());
+        }
+        if turn.purpose == (Purpose::Start { added: true }) {
+            self.remove(at);
+        }
+        if let Some(asker) = turn.asker.map(|(asker, _)| asker) {
+            let reply = Reply::Error(RequestError::StartFailed(reason.clone()));
+            self.actions.push_back(Action::Reply(asker, reply));
         }
         match turn.purpose {
             Purpose::FirstStart => {
                 let child = self.children[at].spec.id.clone();
                 self.leave(ExitReason::FailedToStart { child, reason: Box::new(reason) });
             }
-            Purpose::Asked { by, added } => {
-                if added {
-                    self.remove(at);
-                }
-                let reply = Reply::Error(RequestError::StartFailed(reason));
-                self.actions.push_back(Action::Reply(by, reply));
-            }
-            Purpose::Restart | Purpose::Park | Purpose::Terminate { .. } | Purpose::Leave => {
-                self.restart_failed(now, at, reason);
-            }
+            Purpose::Restart => self.restart_failed(now, at, reason),
+            Purpose::Start { .. } | Purpose::Park | Purpose::Terminate | Purpose::Leave => {}
         }
     }
 
     /// The child that is waited for has had its time: kill it, and wait on.
     pub(crate) fn busy_timeout(&mut self, now: Time) {
-        let Some(at) = self.busy.and_then(|key: ChildKey| self.children.position(key)) else { return };
+        let Some(at) = self.busy_at() else { return };
         let child = &mut self.children[at];
         match &mut child.life {
             Life::Starting { deadline: Some(deadline), timed_out }

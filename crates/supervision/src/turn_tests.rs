@@ -66,7 +66,7 @@ impl World {
     }
 
     fn name(&self, key: ChildKey) -> &'static str {
-        let id = self.names.get(&key).map_or("d", |id| id.as_str());
+        let id = self.names.get(&key).expect("it was added").as_str();
         NAMES.into_iter().find(|name| *name == id).expect("only these are used")
     }
 
@@ -104,6 +104,10 @@ impl World {
                 Action::Kill(life) => {
                     self.trace.push(format!("x{}", self.name_of(life)));
                     self.rules.handle(self.now, Event::Exited(life, ExitReason::Killed));
+                }
+                Action::Added(_, key) => {
+                    let id = self.rules.spec(key).expect("it was just added").id.clone();
+                    self.names.insert(key, id);
                 }
                 Action::Forget(key) => self.trace.push(format!("forget:{}", self.name(key))),
                 Action::Reply(id, reply) => self.trace.push(format!("{}:{reply:?}", id.0)),

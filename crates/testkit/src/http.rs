@@ -132,8 +132,8 @@ impl Http {
         Ok(response)
     }
 
-    /// Posts a body and checks the answer's body while both are under way; returns the status, and whether what came back is
-    /// what was sent.
+    /// Posts a body and checks the answer's body while both are under way; returns the status, and whether what
+    /// came back is what was sent.
     ///
     /// # Errors
     ///

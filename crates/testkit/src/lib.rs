@@ -9,7 +9,10 @@
 //! Nothing here waits for time to pass: a wait is for an exit (a pidfd), a line on stderr or bytes on a socket, and
 //! each has a [`DEADLINE`]. What goes wrong is a panic with a text, because the callers are tests.
 //!
-//! This crate deliberately knows no other crate of the workspace: it sees processes, sockets and `/proc` only.
+//! Beside that, [`scenario`] plays recorded scenarios in a world of its own.
+//!
+//! This crate deliberately knows nothing of the workspace but the rules of supervision: of a program it sees
+//! processes, sockets and `/proc`.
 
 mod body;
 mod client;
@@ -18,6 +21,7 @@ mod log;
 mod process;
 pub mod procfs;
 mod program;
+pub mod scenario;
 mod site;
 
 pub use body::{Body, Pattern};

@@ -43,8 +43,8 @@ impl Log {
         self.state().lines.clone()
     }
 
-    /// What `find` makes of the first line, from number `from` on, of which it makes something, as soon as that line is
-    /// there; `None` when the deadline passes or the program has said its last word.
+    /// What `find` makes of the first line, from number `from` on, of which it makes something, as soon as that
+    /// line is there; `None` when the deadline passes or the program has said its last word.
     pub(crate) fn wait_for<T>(
         &self,
         from: usize,

@@ -93,8 +93,8 @@ impl Program {
             .unwrap_or_else(|error| panic!("cannot signal main {}: {error}", self.pid()));
     }
 
-    /// Sends a signal to the process group that main leads, as a terminal does at control-C. The command must have been
-    /// prepared with `process_group(0)`.
+    /// Sends a signal to the process group that main leads, as a terminal does at control-C. The command must have
+    /// been prepared with `process_group(0)`.
     ///
     /// # Panics
     ///
@@ -200,8 +200,8 @@ impl Program {
                 left.push(process.pid());
             }
         }
-        // Each process of the tree holds stderr, so its end says more than `/proc`, which shows nothing of a process that is
-        // being torn down but still has its descriptors.
+        // Each process of the tree holds stderr, so its end says more than `/proc`, which shows nothing of a
+        // process that is being torn down but still has its descriptors.
         let ended = self.log.ends_within(LEFT_OVER);
         assert!(
             ended || thread::panicking() || !left.is_empty(),

@@ -38,8 +38,8 @@ impl Tree {
         pids
     }
 
-    /// The tree that these processes make, if they make a whole one: main, whose children are one prototype with so many
-    /// children and, with a router, one process without any.
+    /// The tree that these processes make, if they make a whole one: main, whose children are one prototype with so
+    /// many children and, with a router, one process without any.
     fn of(main: u32, processes: &[(u32, u32)], mode: Mode, workers: usize) -> Option<Self> {
         let children =
             |of: u32| processes.iter().filter(move |(_, parent)| *parent == of).map(|(pid, _)| *pid);

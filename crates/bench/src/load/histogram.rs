@@ -1,4 +1,5 @@
-//! How long operations took: counted in buckets that are 1/16 of a power of two wide, so a quantile is right within 6 %.
+//! How long operations took: counted in buckets that are 1/16 of a power of two wide, so a quantile is right within
+//! 6 %.
 
 use std::time::Duration;
 

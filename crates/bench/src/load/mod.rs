@@ -12,11 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::error::Error;
+use crate::error::Failure;
 pub(crate) use histogram::Histogram;
 
 /// How long a load runs before it counts.
-const WARM_UP: Duration = Duration::from_millis(250);
+const WARM_UP: Duration = Duration::from_millis(100);
 /// How long one operation may take.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// From how many loopback addresses connections come, so that ports in TIME_WAIT never run out.
@@ -55,12 +55,7 @@ impl Load {
     }
 
     /// Puts the server under this load, and counts what ends within this time after the warm-up.
-    pub(crate) async fn run(
-        self,
-        name: &'static str,
-        address: SocketAddr,
-        time: Duration,
-    ) -> Result<Outcome, Error> {
+    pub(crate) async fn run(self, address: SocketAddr, time: Duration) -> Result<Outcome, Failure> {
         let count = match self {
             Self::Echo { connections, .. } | Self::Http { connections } => connections,
             Self::Connect { at_once, .. } => at_once,
@@ -70,13 +65,13 @@ impl Load {
         let mut running: JoinSet<Tally> = clients.map(|client| client.run(start, start + time)).collect();
         let mut sum = Tally::default();
         while let Some(joined) = running.join_next().await {
-            sum.add(joined.map_err(io::Error::other)?);
+            sum.add(joined?);
         }
         if let Some(first) = sum.first_error {
-            return Err(Error::Failed { name, count: sum.errors, first: first.to_string() });
+            return Err(Failure::Operations { count: sum.errors, first });
         }
         if sum.latency.count() == 0 {
-            return Err(Error::Nothing(name));
+            return Err(Failure::Nothing);
         }
         Ok(Outcome { operations: sum.latency.count(), time, latency: sum.latency })
     }

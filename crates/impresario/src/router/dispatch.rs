@@ -11,8 +11,11 @@ use impresario_wire::StreamId;
 /// the kernel bounds too; a worker that stands still keeps no more than these.
 pub(crate) const MAX_UNANSWERED: usize = 64;
 
-/// How many workers a connection is offered to before it is closed.
-pub(crate) const MAX_OFFERS: u32 = 3;
+/// How many workers may refuse a connection before it is closed.
+pub(crate) const MAX_REFUSALS: u32 = 3;
+
+/// How many workers may die with a connection that they were offered before it is closed: it might be the reason.
+pub(crate) const MAX_DEATHS: u32 = 16;
 
 /// Names a worker's port for as long as it lives. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +56,8 @@ struct Worker {
 #[derive(Debug, Default)]
 struct Offer {
     to: Option<WorkerId>,
-    offers: u32,
+    refusals: u32,
+    deaths: u32,
 }
 
 /// The state of all hand-overs of one router.
@@ -89,7 +93,7 @@ impl Dispatch {
             Event::Refused(worker, stream) => {
                 if self.answered(worker, stream) {
                     self.released(worker);
-                    self.offer_again(stream);
+                    self.offer_again(stream, |offer| offer.refusals += 1);
                 }
             }
             Event::Released(worker) => self.released(worker),
@@ -138,15 +142,16 @@ impl Dispatch {
             .collect();
         orphans.sort_unstable();
         for stream in orphans.into_iter().rev() {
-            self.offer_again(stream);
+            self.offer_again(stream, |offer| offer.deaths += 1);
         }
     }
 
     /// It has waited longer than those in the queue, so it goes to the front.
-    fn offer_again(&mut self, stream: StreamId) {
+    fn offer_again(&mut self, stream: StreamId, count: impl FnOnce(&mut Offer)) {
         let Some(offer) = self.held.get_mut(&stream) else { return };
         offer.to = None;
-        if offer.offers < MAX_OFFERS {
+        count(offer);
+        if offer.refusals < MAX_REFUSALS && offer.deaths < MAX_DEATHS {
             self.queue.push_front(stream);
         } else {
             self.held.remove(&stream);
@@ -162,7 +167,6 @@ impl Dispatch {
                 worker.connections += 1;
                 worker.unanswered += 1;
                 offer.to = Some(id);
-                offer.offers += 1;
                 self.last = Some(id);
                 self.actions.push_back(Action::Offer(id, stream));
             }
@@ -243,11 +247,23 @@ mod tests {
     fn what_nobody_wants_is_closed() {
         let mut dispatch = two();
         let mut actions = tell(&mut dispatch, Event::Arrived(stream(1)));
-        for _ in 0..MAX_OFFERS {
+        for _ in 0..MAX_REFUSALS {
             let [Action::Offer(worker, _)] = actions[..] else { panic!("{actions:?}") };
             actions = tell(&mut dispatch, Event::Refused(worker, stream(1)));
         }
         assert_eq!(actions, [Action::Close(stream(1))]);
+    }
+
+    #[test]
+    fn what_kills_every_worker_is_closed() {
+        let mut dispatch = Dispatch::default();
+        tell(&mut dispatch, Event::Arrived(stream(1)));
+        for number in 1..=u64::from(MAX_DEATHS) {
+            let worker = WorkerId(number);
+            assert_eq!(tell(&mut dispatch, Event::Up(worker)), [Action::Offer(worker, stream(1))]);
+            let closed = tell(&mut dispatch, Event::Down(worker));
+            assert_eq!(closed == [Action::Close(stream(1))], number == u64::from(MAX_DEATHS));
+        }
     }
 
     #[test]

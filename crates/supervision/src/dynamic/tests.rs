@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::DynamicSupervisor;
 use crate::{
-    Action, ChildSpec, Event, ExitReason, Flags, Incarnation, Intensity, Reply, RequestError, RequestId,
+    Action, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, Intensity, Reply, RequestError, RequestId,
     Restart, Time,
 };
 
@@ -108,6 +107,8 @@ fn terminate_answers_when_it_is_gone() {
     rules.handle(NOW, Event::Exited(life, ExitReason::Shutdown));
     assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(5), Reply::Done)]);
     rules.terminate_child(NOW, RequestId(6), key);
+    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(6), Reply::Done)], "gone is as good");
+    rules.terminate_child(NOW, RequestId(7), ChildKey(99));
     let reply = Reply::Error(RequestError::NotFound);
-    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(6), reply)]);
+    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(7), reply)]);
 }

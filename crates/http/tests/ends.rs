@@ -1,0 +1,114 @@
+//! How connections end: by panics, by silence, by a server that goes down.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use impresario_http::service;
+use support::{Server, routes, run, until};
+use tokio::sync::Notify;
+
+#[test]
+fn a_panic_closes_one_connection_and_is_reported() {
+    run(async {
+        let server = Server::of_routes().await;
+        let (mut victim, mut other) = (server.client().await, server.client().await);
+        assert_eq!(other.get("/").await.status(), "200");
+        victim.ask("/panic").await;
+        victim.closed().await;
+        assert_eq!(other.get("/").await.status(), "200");
+        assert_eq!(server.client().await.get("/").await.status(), "200");
+        until(|| server.active() == 1).await;
+        assert_eq!(server.errors.count(), 1);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_is_no_failure() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        // In the middle of a head, of a body, and of an answer.
+        server.client().await.send("GET / HT").await;
+        server
+            .client()
+            .await
+            .send("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nhalf")
+            .await;
+        let mut client = server.client().await;
+        client.ask("/slow").await;
+        begun.notified().await;
+        client.0.set_zero_linger().expect("an open socket");
+        drop(client);
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_head_that_does_not_end_is_not_waited_for() {
+    run(async {
+        let routes = routes(Arc::default(), Arc::default());
+        let server = Server::start(service(routes).header_read_timeout(Duration::from_millis(50))).await;
+        let mut silent = server.client().await;
+        let mut halfway = server.client().await;
+        halfway.send("GET / HTTP/1.1\r\nho").await;
+        let mut idle = server.client().await;
+        assert_eq!(idle.get("/").await.status(), "200");
+        silent.closed().await;
+        halfway.closed().await;
+        idle.closed().await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn an_answer_may_take_longer_than_a_head() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let protocol = service(routes(Arc::clone(&begun), Arc::clone(&go)));
+        let server = Server::start(protocol.header_read_timeout(Duration::from_millis(20))).await;
+        let mut client = server.client().await;
+        client.ask("/slow").await;
+        begun.notified().await;
+        // Another connection's time-out is the clock.
+        for _ in 0..3 {
+            server.client().await.closed().await;
+        }
+        go.notify_one();
+        let answer = client.answer().await;
+        assert_eq!((answer.body.as_slice(), answer.closes()), (b"done\n".as_slice(), false));
+        server.stop().await;
+    });
+}
+
+#[test]
+fn going_down_finishes_what_was_asked_and_closes_the_rest() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        let mut silent = server.client().await;
+        let mut idle = server.client().await;
+        assert_eq!(idle.get("/").await.status(), "200");
+        let mut busy = server.client().await;
+        busy.ask("/slow").await;
+        begun.notified().await;
+        until(|| server.active() == 3).await;
+
+        server.tree.stop();
+        silent.closed().await;
+        idle.closed().await;
+        assert_eq!(server.active(), 1);
+        go.notify_one();
+        let answer = busy.answer().await;
+        assert_eq!(answer.body, b"done\n");
+        assert!(answer.closes(), "{}", answer.head);
+        busy.closed().await;
+        server.tree.stopped().await;
+        assert_eq!(server.errors.count(), 0);
+    });
+}

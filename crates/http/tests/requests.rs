@@ -1,0 +1,164 @@
+//! Good requests, and what is none.
+
+mod support;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use impresario_http::service;
+use support::{Server, run, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[test]
+fn a_connection_is_kept_alive() {
+    run(async {
+        let server = Server::of_routes().await;
+        let mut client = server.client().await;
+        for _ in 0..3 {
+            let answer = client.get("/").await;
+            assert_eq!((answer.status(), answer.body.as_slice()), ("200", b"hello\n".as_slice()));
+        }
+        assert_eq!(client.get("/nowhere").await.status(), "404");
+        assert_eq!(server.active(), 1);
+        drop(client);
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn two_requests_may_come_at_once() {
+    run(async {
+        let server = Server::of_routes().await;
+        let mut client = server.client().await;
+        client.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n".repeat(2)).await;
+        assert_eq!(client.answer().await.body, b"hello\n");
+        assert_eq!(client.answer().await.body, b"hello\n");
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_large_body_is_streamed_in_both_directions() {
+    run(async {
+        let server = Server::of_routes().await;
+        let sent: Vec<u8> = (0..8_000_000_u32).map(|i| (i % 251) as u8).collect();
+        let (mut reading, mut writing) = server.client().await.0.into_split();
+        let head = format!(
+            "POST /echo HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            sent.len()
+        );
+        let write = async {
+            writing.write_all(head.as_bytes()).await.expect("the server reads");
+            writing.write_all(&sent).await.expect("the server reads");
+        };
+        let mut received = Vec::new();
+        let (read, ()) = tokio::join!(reading.read_to_end(&mut received), write);
+        read.expect("an orderly end");
+        let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+        assert!(received.starts_with(b"HTTP/1.1 200 "));
+        let body = &received[end..];
+        assert!(body == sent, "{} of {} bytes came back, or others", body.len(), sent.len());
+        server.stop().await;
+    });
+}
+
+#[test]
+fn what_is_no_http_is_answered_by_400_and_closed() {
+    run(async {
+        let server = Server::of_routes().await;
+        for garbage in ["this is no HTTP\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", "GET\r\n\r\n"]
+        {
+            let mut client = server.client().await;
+            client.send(garbage).await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status(), client.rest().await.as_str()), ("400", ""), "{garbage:?}");
+        }
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0, "a peer's nonsense is no failure of ours");
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_head_that_is_too_long_is_answered_by_431_though_more_is_coming() {
+    run(async {
+        let server = Server::of_routes().await;
+        let (mut reading, mut writing) = server.client().await.0.into_split();
+        let head = format!("GET / HTTP/1.1\r\nhost: test\r\nlong: {}\r\n\r\n", "x".repeat(1024 * 1024));
+        let mut answer = String::new();
+        // The answer comes before the head is over; both must go well.
+        let (read, written) =
+            tokio::join!(reading.read_to_string(&mut answer), writing.write_all(head.as_bytes()));
+        read.expect("an orderly end");
+        written.expect("the server reads");
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn many_headers_are_answered_by_431() {
+    run(async {
+        let server = Server::start(
+            service(support::routes(Default::default(), Default::default())).max_header_bytes(500),
+        )
+        .await;
+        let mut client = server.client().await;
+        assert_eq!(client.get("/").await.status(), "200");
+        client.send(format!("GET / HTTP/1.1\r\nhost: test\r\nlong: {}\r\n\r\n", "x".repeat(500))).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), client.rest().await.as_str()), ("431", ""));
+        server.stop().await;
+    });
+}
+
+/// Counts on one thread, and is ready only at the second time of asking.
+#[derive(Clone, Default)]
+struct Local {
+    ready: bool,
+}
+
+impl tower_service::Service<Request<Incoming>> for Local {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if std::mem::replace(&mut self.ready, true) {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called before it was ready");
+        let count = Rc::new(Cell::new(0));
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            count.set(request.uri().path().len());
+            Ok(Response::new(count.get().to_string()))
+        })
+    }
+}
+
+#[test]
+fn a_service_may_be_local_and_not_ready_at_once() {
+    run(async {
+        let server = Server::start(service(Local::default())).await;
+        let mut client = server.client().await;
+        assert_eq!(client.get("/four").await.body, b"5");
+        assert_eq!(client.get("/").await.body, b"1");
+        server.stop().await;
+    });
+}

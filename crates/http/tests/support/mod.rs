@@ -1,0 +1,177 @@
+//! A server of routes, and a client that sees every byte.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, post};
+use impresario_actor::{ExitReason, Strategy, Supervisor, Tree};
+use impresario_http::{Http, service};
+use impresario_server::{Listener, Protocol};
+use slog::{Drain, Logger, OwnedKVList, Record};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// The longest time that any test may take. Not a measure of anything: it ends a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs a test inside a `System`.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let patient = async { tokio::time::timeout(PATIENCE, test).await.expect("the test hangs") };
+    actix_rt::System::new().block_on(patient)
+}
+
+/// The routes. `/slow` says through the first that it has begun, and ends when the second says so.
+pub(crate) fn routes(begun: Arc<Notify>, go: Arc<Notify>) -> Router {
+    let slow = move || async move {
+        begun.notify_one();
+        go.notified().await;
+        "done\n"
+    };
+    let panic = || async {
+        let nothing: Option<&'static str> = None;
+        nothing.expect("a handler that panics")
+    };
+    Router::new()
+        .route("/", get(async || "hello\n"))
+        .route("/echo", post(async |body: Body| body))
+        .route("/panic", get(panic))
+        .route("/slow", get(slow))
+}
+
+/// A running server.
+pub(crate) struct Server<P> {
+    listener: Listener<P>,
+    pub(crate) tree: Tree,
+    pub(crate) errors: Errors,
+}
+
+impl Server<Http<Router>> {
+    /// Of the routes.
+    pub(crate) async fn of_routes() -> Self {
+        Self::start(service(routes(Arc::default(), Arc::default()))).await
+    }
+}
+
+impl<P: Protocol> Server<P> {
+    pub(crate) async fn start(protocol: P) -> Self {
+        let errors = Errors::default();
+        let log = Logger::root(errors.clone().ignore_res(), slog::o!());
+        let listener = Listener::tcp("127.0.0.1:0", protocol);
+        let tree = Supervisor::new(Strategy::OneForOne).logger(log).child(listener.child_spec("http"));
+        let tree = tree.start().await.expect("a free port");
+        Self { listener, tree, errors }
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.listener.active()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        let addr = self.listener.local_addr().expect("it listens");
+        Client(TcpStream::connect(addr).await.expect("it listens"))
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.tree.stop();
+        assert_eq!(self.tree.stopped().await, ExitReason::Shutdown);
+    }
+}
+
+/// What was logged as an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl Errors {
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().expect("no panic while logging").len()
+    }
+}
+
+impl Drain for Errors {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), slog::Never> {
+        if record.level().is_at_least(slog::Level::Error) {
+            self.0.lock().expect("no panic while logging").push(record.msg().to_string());
+        }
+        Ok(())
+    }
+}
+
+/// The other end.
+pub(crate) struct Client(pub(crate) TcpStream);
+
+/// An answer, as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.head.to_ascii_lowercase().contains("\r\nconnection: close\r\n")
+    }
+}
+
+impl Client {
+    pub(crate) async fn send(&mut self, data: impl AsRef<[u8]>) {
+        self.0.write_all(data.as_ref()).await.expect("the server reads");
+    }
+
+    /// Asks by GET and waits for the answer.
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.ask(path).await;
+        self.answer().await
+    }
+
+    pub(crate) async fn ask(&mut self, path: &str) {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+    }
+
+    /// Reads one answer with a known length.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.expect("the server answers"));
+        }
+        let head = String::from_utf8(head).expect("text");
+        let length = head.to_ascii_lowercase();
+        let length = length.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
+        self.0.read_exact(&mut body).await.expect("the server answers");
+        Answer { head, body }
+    }
+
+    /// Everything that still comes until the server closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.expect("an orderly end");
+        String::from_utf8(rest).expect("text")
+    }
+
+    /// Waits until the server closes, in whatever way.
+    pub(crate) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest).await;
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+}
+
+/// Waits for something that no event tells: turns of the scheduler until it holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,55 @@
+//! What is known of one instance.
+
+use crate::backoff::Row;
+use crate::{ChildState, ExitReason, Incarnation, RequestId, Time};
+
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    /// The present life, or the last one.
+    pub(super) incarnation: Incarnation,
+    pub(super) state: State,
+    /// Who waits for its start.
+    pub(super) starter: Option<RequestId>,
+    /// Who waits for its end.
+    pub(super) terminators: Vec<RequestId>,
+    pub(super) timer: Option<Time>,
+    pub(super) row: Row,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
+    /// `first`: somebody asked for it; otherwise it is a restart.
+    Starting { first: bool, timed_out: bool },
+    /// Ready since then.
+    Running { since: Time },
+    /// Told to stop.
+    Stopping { timed_out: bool },
+    /// Waits for its restart. A retry without backoff is counted only when it happens, and for this reason.
+    Waiting { uncounted: Option<ExitReason> },
+}
+
+impl Instance {
+    pub(super) fn asked_for_by(starter: RequestId) -> Self {
+        Self {
+            incarnation: Incarnation(0),
+            state: State::Waiting { uncounted: None },
+            starter: Some(starter),
+            terminators: Vec::new(),
+            timer: None,
+            row: Row::default(),
+        }
+    }
+
+    pub(super) fn is_restarting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. } | State::Starting { first: false, .. })
+    }
+
+    /// How it looks from outside; nothing is to be seen of one that has yet to start for the first time.
+    pub(super) fn seen_as(&self) -> Option<ChildState> {
+        match self.state {
+            State::Starting { first: true, .. } => None,
+            State::Waiting { .. } | State::Starting { .. } => Some(ChildState::Restarting),
+            State::Running { .. } | State::Stopping { .. } => Some(ChildState::Running(self.incarnation)),
+        }
+    }
+}

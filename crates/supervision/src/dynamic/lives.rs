@@ -1,0 +1,174 @@
+//! How instances come to life, fail, and come back.
+
+use std::time::Duration;
+
+use super::instance::State;
+use super::{DynamicSupervisor, Phase};
+use crate::{
+    Action, AutoShutdown, ChildKey, ExitReason, Incarnation, Reply, Report, ReportKind, RequestError, Time,
+};
+
+impl DynamicSupervisor {
+    /// Begins a life; `first` if somebody asked for the instance, and not if it is a restart.
+    pub(super) fn start(&mut self, now: Time, key: ChildKey, first: bool) {
+        let life = Incarnation(self.next_incarnation);
+        self.next_incarnation += 1;
+        self.lives.insert(life, key);
+        let timer = self.template.start_timeout.map(|after| now + after);
+        if let Some(instance) = self.instances.get_mut(&key) {
+            instance.incarnation = life;
+            instance.state = State::Starting { first, timed_out: false };
+        }
+        self.set_timer(key, timer);
+        self.actions.push_back(Action::Start(key, life));
+    }
+
+    pub(super) fn set_timer(&mut self, key: ChildKey, timer: Option<Time>) {
+        let Some(instance) = self.instances.get_mut(&key) else { return };
+        if let Some(old) = std::mem::replace(&mut instance.timer, timer) {
+            self.timers.remove(&(old, key));
+        }
+        self.timers.extend(timer.map(|time| (time, key)));
+    }
+
+    /// The instance that starts as this life.
+    fn starting(&self, life: Incarnation) -> Option<ChildKey> {
+        let key = *self.lives.get(&life)?;
+        let state = &self.instances.get(&key)?.state;
+        matches!(state, State::Starting { timed_out: false, .. }).then_some(key)
+    }
+
+    pub(super) fn started(&mut self, now: Time, life: Incarnation) {
+        let Some(key) = self.starting(life) else { return };
+        self.set_timer(key, None);
+        let Some(instance) = self.instances.get_mut(&key) else { return };
+        instance.state = State::Running { since: now };
+        if let Some(starter) = instance.starter.take() {
+            self.actions.push_back(Action::Reply(starter, Reply::Started(key, life)));
+        }
+    }
+
+    /// Nothing is kept of an instance that is not needed, neither at first nor at a restart (unlike OTP, whose
+    /// supervisor then counts a child that does not exist).
+    pub(super) fn ignored(&mut self, life: Incarnation) {
+        let Some(key) = self.starting(life) else { return };
+        self.lives.remove(&life);
+        self.drop_instance(key, Reply::Ignored);
+    }
+
+    /// The instance is gone: who waited for its start gets `reply`, who waited for its end is told that it is done.
+    pub(super) fn drop_instance(&mut self, key: ChildKey, reply: Reply) {
+        self.set_timer(key, None);
+        let Some(instance) = self.instances.remove(&key) else { return };
+        self.actions.push_back(Action::Forget(key));
+        let starter = instance.starter.map(|starter| Action::Reply(starter, reply));
+        let done = instance.terminators.into_iter().map(|by| Action::Reply(by, Reply::Done));
+        self.actions.extend(starter.into_iter().chain(done));
+    }
+
+    /// A life is over, or never began.
+    pub(super) fn ended(&mut self, now: Time, life: Incarnation, reason: ExitReason) {
+        let Some(key) = self.lives.remove(&life) else { return };
+        let Some(state) = self.instances.get(&key).map(|instance| instance.state.clone()) else { return };
+        self.set_timer(key, None);
+        match state {
+            State::Starting { first, timed_out } => {
+                let reason = if timed_out { ExitReason::StartTimeout } else { reason };
+                self.start_failed(now, key, first, reason);
+            }
+            State::Running { since } => self.exited(now, key, since, reason),
+            State::Stopping { .. } => self.stopped(key, reason),
+            // It has no life that could end.
+            State::Waiting { .. } => {}
+        }
+    }
+
+    fn start_failed(&mut self, now: Time, key: ChildKey, first: bool, reason: ExitReason) {
+        let reply = Reply::Error(RequestError::StartFailed(reason.clone()));
+        if first {
+            return self.drop_instance(key, reply);
+        }
+        self.report(ReportKind::StartError, key, reason.clone());
+        let starter = self.instances.get_mut(&key).and_then(|instance| instance.starter.take());
+        self.actions.extend(starter.map(|starter| Action::Reply(starter, reply)));
+        let delay = self.delay(now, key, None);
+        if delay.is_zero() {
+            // After what has happened by now, and counted then, as in OTP.
+            self.wait(key, now, Some(reason));
+        } else if self.window.allow(now, self.flags.intensity) {
+            self.wait(key, now + delay, None);
+        } else {
+            self.give_up(now, key, reason);
+        }
+    }
+
+    fn exited(&mut self, now: Time, key: ChildKey, since: Time, reason: ExitReason) {
+        let wanted = self.template.restart.wants(&reason);
+        if wanted || !reason.is_clean() {
+            self.report(ReportKind::ChildTerminated, key, reason.clone());
+        }
+        if wanted {
+            return self.restart(now, key, since, reason);
+        }
+        self.drop_instance(key, Reply::Done);
+        let ends = match self.flags.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => self.instances.is_empty(),
+        };
+        if ends && self.template.significant {
+            self.leave(now, ExitReason::Shutdown);
+        }
+    }
+
+    fn restart(&mut self, now: Time, key: ChildKey, since: Time, reason: ExitReason) {
+        if !self.window.allow(now, self.flags.intensity) {
+            return self.give_up(now, key, reason);
+        }
+        let delay = self.delay(now, key, Some(since));
+        if delay.is_zero() {
+            self.start(now, key, false);
+        } else {
+            self.wait(key, now + delay, None);
+        }
+    }
+
+    fn delay(&mut self, now: Time, key: ChildKey, since: Option<Time>) -> Duration {
+        let Some(instance) = self.instances.get_mut(&key) else { return Duration::ZERO };
+        match self.template.backoff {
+            Some(backoff) => instance.row.failed(now, since, &backoff, &mut self.luck),
+            None => Duration::ZERO,
+        }
+    }
+
+    fn wait(&mut self, key: ChildKey, until: Time, uncounted: Option<ExitReason>) {
+        if let Some(instance) = self.instances.get_mut(&key) {
+            instance.state = State::Waiting { uncounted };
+        }
+        self.set_timer(key, Some(until));
+    }
+
+    /// The wait of an instance is over.
+    pub(super) fn woken(&mut self, now: Time, key: ChildKey, uncounted: Option<ExitReason>) {
+        match uncounted {
+            Some(reason) if !self.window.allow(now, self.flags.intensity) => self.give_up(now, key, reason),
+            _ => self.start(now, key, false),
+        }
+    }
+
+    fn give_up(&mut self, now: Time, key: ChildKey, reason: ExitReason) {
+        self.report(ReportKind::GaveUp, key, reason.clone());
+        self.drop_instance(key, Reply::Done);
+        let child = self.template.id.clone();
+        self.leave(now, ExitReason::GaveUp { child, reason: Box::new(reason) });
+    }
+
+    pub(super) fn report(&mut self, kind: ReportKind, key: ChildKey, reason: ExitReason) {
+        let life = self.instances.get(&key).map(|instance| instance.incarnation);
+        self.actions.push_back(Action::Report(Report::new(kind, &self.template, life, reason)));
+    }
+
+    pub(super) const fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+}

@@ -1,0 +1,237 @@
+//! The dynamic supervisor: any number of children of one kind, started on request, stopped all at once.
+
+mod instance;
+mod lives;
+mod stopping;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::backoff::Luck;
+use crate::intensity::Window;
+use crate::{
+    Action, ChildInfo, ChildKey, ChildKind, ChildSpec, Counts, Event, ExitReason, Flags, Incarnation, Reply,
+    RequestError, RequestId, SpecError, Time,
+};
+use instance::{Instance, State};
+use stopping::Unexpected;
+
+/// A supervisor of instances of one template (OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`).
+///
+/// Instances start and stop independently of each other, so a slow one is in nobody's way. At shutdown all are
+/// told at once and share one deadline. What starts an instance (its arguments) stays with the driver, under the
+/// instance's [`ChildKey`], until [`Action::Forget`].
+#[doc(alias = "simple_one_for_one")]
+#[derive(Clone, Debug)]
+pub struct DynamicSupervisor {
+    flags: Flags,
+    template: ChildSpec,
+    max_children: Option<usize>,
+    phase: Phase,
+    window: Window,
+    luck: Luck,
+    instances: BTreeMap<ChildKey, Instance>,
+    lives: HashMap<Incarnation, ChildKey>,
+    next_key: u64,
+    next_incarnation: u64,
+    /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
+    timers: BTreeSet<(Time, ChildKey)>,
+    unexpected: Unexpected,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    New,
+    Running,
+    Leaving { reason: ExitReason, deadline: Option<Time> },
+    Gone,
+}
+
+impl DynamicSupervisor {
+    /// Checks everything, starts nothing. `max_children` is a hard limit; `None` means none.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpecError`] that names the template and the value. The strategy of `flags` is not looked at.
+    pub fn new(flags: Flags, template: ChildSpec, max_children: Option<usize>) -> Result<Self, SpecError> {
+        check(&flags, &template, max_children)?;
+        Ok(Self {
+            flags,
+            template,
+            max_children,
+            phase: Phase::New,
+            window: Window::default(),
+            luck: Luck::default(),
+            instances: BTreeMap::new(),
+            lives: HashMap::new(),
+            next_key: 0,
+            next_incarnation: 1,
+            timers: BTreeSet::new(),
+            unexpected: Unexpected::default(),
+            actions: VecDeque::new(),
+        })
+    }
+
+    /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.luck = Luck(seed);
+        self
+    }
+
+    /// What is done about each instance (OTP: `get_childspec`).
+    pub fn template(&self) -> &ChildSpec {
+        &self.template
+    }
+
+    /// How many instances there are, in whatever state.
+    pub fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// Whether there is no instance.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    /// The key of the instance that lives as `life`.
+    pub fn key_of(&self, life: Incarnation) -> Option<ChildKey> {
+        self.lives.get(&life).copied()
+    }
+
+    /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
+    pub fn handle(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Start => {
+                if let Phase::New = self.phase {
+                    self.phase = Phase::Running;
+                    self.actions.push_back(Action::Ready);
+                }
+            }
+            Event::Started(life) => self.started(now, life),
+            Event::Ignored(life) => self.ignored(life),
+            Event::StartFailed(life, reason) | Event::Exited(life, reason) => self.ended(now, life, reason),
+            Event::Shutdown(reason) => self.leave(now, reason),
+            Event::Timeout => self.timeout(now),
+        }
+        self.exit_if_empty();
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to come back with [`Event::Timeout`] if nothing else happens before. A time that is not in the future
+    /// means: after what has happened by now, which is when a failed restart is tried again.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let deadline = match self.phase {
+            Phase::Leaving { deadline, .. } => deadline,
+            _ => None,
+        };
+        let timer = self.timers.first().map(|(time, _)| *time);
+        deadline.into_iter().chain(timer).min()
+    }
+
+    /// Starts one more instance; exactly one [`Action::Reply`] with this id tells how it went.
+    ///
+    /// The key is known before the [`Action::Start`] that carries it, so the driver can keep the arguments under it.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::MaxChildren`] and [`RequestError::ShuttingDown`], at once and without an action.
+    pub fn start_child(&mut self, now: Time, by: RequestId) -> Result<ChildKey, RequestError> {
+        if !matches!(self.phase, Phase::Running) {
+            return Err(RequestError::ShuttingDown);
+        }
+        if let Some(max) = self.max_children.filter(|&max| self.instances.len() >= max) {
+            return Err(RequestError::MaxChildren(max));
+        }
+        let key = ChildKey(self.next_key);
+        self.next_key += 1;
+        self.instances.insert(key, Instance::asked_for_by(by));
+        self.start(now, key, true);
+        Ok(key)
+    }
+
+    /// Stops an instance and drops it; exactly one [`Action::Reply`] with this id answers when it is gone. That it
+    /// is gone already is no error.
+    pub fn terminate_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
+        let Some(instance) = self.instances.get_mut(&key) else {
+            let ever = key.number() < self.next_key;
+            let reply = if ever { Reply::Done } else { Reply::Error(RequestError::NotFound) };
+            return self.actions.push_back(Action::Reply(by, reply));
+        };
+        instance.terminators.push(by);
+        if let Some(starter) = instance.starter.take() {
+            let reply = Reply::Error(RequestError::StartFailed(ExitReason::Shutdown));
+            self.actions.push_back(Action::Reply(starter, reply));
+        }
+        self.stop(now, key, true);
+        self.exit_if_empty();
+    }
+
+    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers.
+    pub fn restart_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
+        let error = match self.instances.get_mut(&key) {
+            None => RequestError::NotFound,
+            Some(Instance { state: State::Waiting { uncounted: None }, starter, .. }) => {
+                *starter = Some(by);
+                return self.start(now, key, false);
+            }
+            Some(instance) if instance.is_restarting() => RequestError::Restarting,
+            Some(_) => RequestError::Running,
+        };
+        self.actions.push_back(Action::Reply(by, Reply::Error(error)));
+    }
+
+    /// Goes on with these flags, this template and this limit; the restarts counted so far still count. Instances
+    /// stay as they are, and follow the new template from now on (OTP: `code_change`).
+    ///
+    /// # Errors
+    ///
+    /// A [`SpecError`] as in [`new`](Self::new); nothing is changed then.
+    pub fn replace(
+        &mut self,
+        flags: Flags,
+        template: ChildSpec,
+        max_children: Option<usize>,
+    ) -> Result<(), SpecError> {
+        check(&flags, &template, max_children)?;
+        (self.flags, self.template, self.max_children) = (flags, template, max_children);
+        Ok(())
+    }
+
+    /// Every instance, oldest first, under the template's id; one whose first start is under way is none yet.
+    pub fn which_children(&self) -> Vec<ChildInfo> {
+        let info = |(key, instance): (&ChildKey, &Instance)| {
+            let (id, kind) = (self.template.id.clone(), self.template.kind);
+            Some(ChildInfo { id, key: *key, kind, state: instance.seen_as()? })
+        };
+        self.instances.iter().filter_map(info).collect()
+    }
+
+    /// How many there are; `specs` is 1, the template.
+    pub fn count_children(&self) -> Counts {
+        let all = self.instances.values().filter(|instance| instance.seen_as().is_some()).count();
+        let restarting = self.instances.values().filter(|instance| instance.is_restarting()).count();
+        let is_supervisor = self.template.kind == ChildKind::Supervisor;
+        Counts {
+            specs: 1,
+            active: all - restarting,
+            supervisors: if is_supervisor { all } else { 0 },
+            workers: if is_supervisor { 0 } else { all },
+        }
+    }
+}
+
+fn check(flags: &Flags, template: &ChildSpec, max_children: Option<usize>) -> Result<(), SpecError> {
+    flags.check()?;
+    template.check(flags.auto_shutdown)?;
+    if max_children == Some(0) {
+        return Err(SpecError::ZeroMaxChildren { child: template.id.clone() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! How instances are stopped: one because somebody asked, or all together.
+
+use std::collections::HashMap;
+
+use super::instance::State;
+use super::{DynamicSupervisor, Phase};
+use crate::children::is_expected_stop;
+use crate::{Action, ChildKey, ExitReason, Reply, Report, ReportKind, RequestError, Shutdown, Time};
+
+/// Reasons that nobody expected while all were stopped together, with how many gave them, in the order in which each
+/// came first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unexpected {
+    places: HashMap<ExitReason, usize>,
+    counted: Vec<(ExitReason, usize)>,
+}
+
+impl Unexpected {
+    fn count(&mut self, reason: ExitReason) {
+        let next = self.counted.len();
+        let place = *self.places.entry(reason.clone()).or_insert(next);
+        if place == next {
+            self.counted.push((reason, 0));
+        }
+        self.counted[place].1 += 1;
+    }
+}
+
+impl DynamicSupervisor {
+    /// Asks (or kills) one instance; with `alone`, it has its own deadline.
+    pub(super) fn stop(&mut self, now: Time, key: ChildKey, alone: bool) {
+        let Some(instance) = self.instances.get_mut(&key) else { return };
+        let life = instance.incarnation;
+        let (action, deadline) = match (&instance.state, self.template.shutdown) {
+            (State::Waiting { .. }, _) => return self.drop_instance(key, Reply::Done),
+            (State::Stopping { .. }, _) => return,
+            // It was killed because its start took too long; one kill is enough.
+            (State::Starting { timed_out: true, .. }, _) => {
+                instance.state = State::Stopping { timed_out: true };
+                return;
+            }
+            (_, Shutdown::Kill) => (Action::Kill(life), None),
+            (_, Shutdown::Timeout(after)) => (Action::Stop(life), Some(now + after)),
+            (_, Shutdown::Infinity) => (Action::Stop(life), None),
+        };
+        instance.state = State::Stopping { timed_out: false };
+        self.set_timer(key, deadline.filter(|_| alone));
+        self.actions.push_back(action);
+    }
+
+    /// One that was told to stop has ended.
+    pub(super) fn stopped(&mut self, key: ChildKey, reason: ExitReason) {
+        if !is_expected_stop(&self.template, &reason) {
+            if self.is_leaving() {
+                self.unexpected.count(reason);
+            } else {
+                self.report(ReportKind::ShutdownError, key, reason);
+            }
+        }
+        self.drop_instance(key, Reply::Done);
+    }
+
+    /// From here on nothing is started: everybody is told at once, then the supervisor exits.
+    pub(super) fn leave(&mut self, now: Time, reason: ExitReason) {
+        if let Phase::Leaving { .. } | Phase::Gone = self.phase {
+            return;
+        }
+        let deadline = match self.template.shutdown {
+            Shutdown::Timeout(after) => Some(now + after),
+            Shutdown::Kill | Shutdown::Infinity => None,
+        };
+        self.phase = Phase::Leaving { reason, deadline };
+        for key in self.instances.keys().copied().collect::<Vec<_>>() {
+            let starter = self.instances.get_mut(&key).and_then(|instance| instance.starter.take());
+            let refused = Reply::Error(RequestError::ShuttingDown);
+            self.actions.extend(starter.map(|starter| Action::Reply(starter, refused)));
+            self.stop(now, key, false);
+        }
+    }
+
+    pub(super) fn exit_if_empty(&mut self) {
+        if !self.instances.is_empty() || !self.is_leaving() {
+            return;
+        }
+        for (reason, lives) in std::mem::take(&mut self.unexpected).counted {
+            let report = Report::new(ReportKind::ShutdownError, &self.template, None, reason);
+            self.actions.push_back(Action::Report(Report { lives, ..report }));
+        }
+        if let Phase::Leaving { reason, .. } = std::mem::replace(&mut self.phase, Phase::Gone) {
+            self.actions.push_back(Action::Exit(reason));
+        }
+    }
+
+    /// What was waited for until now.
+    pub(super) fn timeout(&mut self, now: Time) {
+        if let Phase::Leaving { deadline, .. } = &mut self.phase
+            && deadline.is_some_and(|time| time <= now)
+        {
+            *deadline = None;
+            self.instances.keys().copied().collect::<Vec<_>>().into_iter().for_each(|key| self.kill(key));
+        }
+        while let Some(&(time, key)) = self.timers.first()
+            && time <= now
+        {
+            self.set_timer(key, None);
+            match self.instances.get(&key).map(|instance| instance.state.clone()) {
+                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted),
+                _ => self.kill(key),
+            }
+        }
+    }
+
+    /// Its time is over: kill it, once.
+    fn kill(&mut self, key: ChildKey) {
+        let Some(instance) = self.instances.get_mut(&key) else { return };
+        if let State::Starting { timed_out, .. } | State::Stopping { timed_out } = &mut instance.state
+            && !std::mem::replace(timed_out, true)
+        {
+            self.actions.push_back(Action::Kill(instance.incarnation));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What the pool hears about its lives.
+
+use super::event::{Action, Leave, WorkerId};
+use super::recycling::Cause;
+use super::report::{Report, StartOutcome};
+use super::worker::{Idle, State, Worker};
+use super::{Generation, Pool};
+use crate::{ExitReason, Incarnation, Time};
+
+impl Pool {
+    fn position(&self, id: WorkerId) -> Option<usize> {
+        let at = self.workers.binary_search_by_key(&id.life, |worker| worker.id.life).ok()?;
+        (self.workers[at].id == id).then_some(at)
+    }
+
+    fn worker(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        self.position(id).map(|at| &mut self.workers[at])
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        self.actions.push_back(Action::Report(report));
+    }
+
+    pub(super) fn start(&mut self, now: Time, slot: u32, generation: Generation) {
+        let life = Incarnation(self.next_incarnation);
+        self.next_incarnation += 1;
+        let id = WorkerId { slot, life };
+        let deadline = self.settings.start_timeout.map(|after| now + after);
+        // Lives only grow, so the list stays sorted by them.
+        self.workers.push(Worker::new(id, generation, deadline));
+        self.actions.push_back(Action::Start(id, generation));
+    }
+
+    pub(super) fn started(&mut self, now: Time, id: WorkerId) {
+        let Some(worker) = self.worker(id).filter(|worker| worker.is_starting()) else { return };
+        worker.state = State::Ready { since: now, idle: Some(Idle::from(now)) };
+        self.report(Report::Start(id, StartOutcome::Ready));
+    }
+
+    /// A life is over, and with it everything that was counted about it.
+    pub(super) fn ended(&mut self, now: Time, id: WorkerId, reason: ExitReason) {
+        let Some(at) = self.position(id) else { return };
+        let worker = self.workers.remove(at);
+        match worker.state {
+            State::Starting { .. } => {
+                self.report(Report::Start(id, StartOutcome::Failed(reason.clone())));
+                self.setback(now, &worker, None, reason);
+            }
+            State::Ready { since, .. } => {
+                self.report(Report::Died(id, reason.clone()));
+                self.setback(now, &worker, Some(since), reason);
+            }
+            State::Leaving { was_ready: true, .. } if !reason.is_clean() => {
+                self.report(Report::LeftBadly(id, reason));
+            }
+            State::Killed { overdue: true } => self.report(Report::LeftBadly(id, reason)),
+            State::Leaving { .. } | State::Killed { .. } => {}
+        }
+    }
+
+    /// A worker failed that should have stayed: its slot backs off, and a new generation has one failure more.
+    fn setback(&mut self, now: Time, worker: &Worker, since: Option<Time>, reason: ExitReason) {
+        if worker.generation != self.generations.current || worker.recycled {
+            return;
+        }
+        let slot = worker.id.slot;
+        let attempts = self.attempts.entry(slot).or_default();
+        let delay = attempts.row.failed(now, since, &self.settings.backoff, &mut self.luck);
+        attempts.until = (!delay.is_zero()).then(|| now + delay);
+        if !delay.is_zero() {
+            self.report(Report::BackingOff { slot, delay });
+        }
+        self.roll_failed(reason);
+    }
+
+    pub(super) fn load(&mut self, now: Time, id: WorkerId, active: u32) {
+        if let Some(worker) = self.worker(id).filter(|worker| !worker.is_starting()) {
+            worker.load(now, active);
+        }
+    }
+
+    pub(super) fn usage(&mut self, id: WorkerId, requests: u64, memory: u64) {
+        if let Some(worker) = self.worker(id) {
+            worker.requests = requests;
+            worker.memory = memory;
+        }
+    }
+
+    pub(super) fn recycle_asked(&mut self, now: Time, id: WorkerId) {
+        if let Some(worker) = self.worker(id).filter(|worker| worker.is_ready() && !worker.recycled) {
+            // A limit may be taken back, a wish is not. Its place among those that wait is kept.
+            let since = worker.due.map_or(now, |(since, _)| since);
+            worker.due = Some((since, Cause::Asked));
+        }
+    }
+
+    /// Tells one to leave, by its index. One that was starting has failed to start.
+    pub(super) fn retire(&mut self, now: Time, at: usize, leave: Leave) {
+        let deadline = self.settings.retire_timeout.map(|after| now + after);
+        let worker = &mut self.workers[at];
+        let id = worker.id;
+        let was_ready = match worker.state {
+            State::Starting { .. } => {
+                self.actions
+                    .push_back(Action::Report(Report::Start(id, StartOutcome::Failed(ExitReason::Shutdown))));
+                false
+            }
+            State::Ready { since, .. } => {
+                if now.saturating_since(since) >= self.settings.backoff.reset_after {
+                    self.attempts.remove(&id.slot);
+                }
+                true
+            }
+            State::Leaving { .. } | State::Killed { .. } => return,
+        };
+        worker.state = State::Leaving { deadline, was_ready };
+        self.actions.push_back(Action::Retire(id, leave));
+    }
+
+    /// Kills those whose time to start or to leave is over.
+    pub(super) fn expire(&mut self, now: Time) {
+        for at in 0..self.workers.len() {
+            let worker = &mut self.workers[at];
+            if worker.deadline().is_none_or(|deadline| deadline > now) {
+                continue;
+            }
+            let id = worker.id;
+            let was_starting = worker.is_starting();
+            let overdue = matches!(worker.state, State::Leaving { was_ready: true, .. });
+            worker.state = State::Killed { overdue };
+            self.actions.push_back(Action::Kill(id));
+            if was_starting {
+                self.report(Report::Start(id, StartOutcome::TimedOut));
+                let worker = self.workers[at].clone();
+                self.setback(now, &worker, None, ExitReason::StartTimeout);
+            }
+        }
+    }
+
+    /// Kills everybody, once.
+    pub(super) fn kill_all(&mut self) {
+        for worker in &mut self.workers {
+            if worker.is_starting() {
+                let outcome = StartOutcome::Failed(ExitReason::Killed);
+                self.actions.push_back(Action::Report(Report::Start(worker.id, outcome)));
+            }
+            if !matches!(worker.state, State::Killed { .. }) {
+                worker.state = State::Killed { overdue: false };
+                self.actions.push_back(Action::Kill(worker.id));
+            }
+        }
+    }
+}

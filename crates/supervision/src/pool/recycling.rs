@@ -1,0 +1,110 @@
+//! When a worker has lived long enough: limits, and the chance that keeps workers from reaching them together.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::worker::{State, Worker};
+use crate::{Incarnation, Time};
+
+/// The share that is taken off a limit at most, unless said otherwise.
+pub const RECYCLING_JITTER: f64 = 0.1;
+
+/// When a worker is replaced by a fresh one although it is well (gunicorn: `max_requests`; Unit:
+/// `limits.requests`).
+///
+/// At most one worker of a pool is recycled at a time, and it leaves only when its replacement is ready. What
+/// reaches a limit meanwhile waits for its turn and goes on working.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recycling {
+    /// After so many requests; at least 1.
+    pub max_requests: Option<u64>,
+    /// So long after it became ready; not zero.
+    pub max_age: Option<Duration>,
+    /// When it uses more bytes of memory than this; at least 1. No chance is involved.
+    pub max_memory: Option<u64>,
+    /// The largest share of `max_requests` and `max_age` that chance takes off, so that workers that started
+    /// together do not end together; from 0 to 1, by default [`RECYCLING_JITTER`]. It enables nothing.
+    pub jitter: f64,
+}
+
+impl Default for Recycling {
+    /// Never.
+    fn default() -> Self {
+        Self { max_requests: None, max_age: None, max_memory: None, jitter: RECYCLING_JITTER }
+    }
+}
+
+/// Why a worker is recycled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It has served as many requests as it may.
+    Requests(u64),
+    /// It is as old as it may become.
+    Age(Duration),
+    /// It uses more memory than it should, in bytes.
+    Memory(u64),
+    /// Somebody asked for it, perhaps the worker itself.
+    Asked,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requests(requests) => write!(f, "it has served {requests} requests"),
+            Self::Age(age) => write!(f, "it is {:.0} s old", age.as_secs_f64()),
+            Self::Memory(bytes) => write!(f, "it uses {bytes} bytes of memory"),
+            Self::Asked => f.write_str("it was asked for"),
+        }
+    }
+}
+
+impl Recycling {
+    /// Whether this worker has reached a limit.
+    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Chance) -> Option<Cause> {
+        let State::Ready { since, .. } = worker.state else { return None };
+        let share = || self.share(worker.id.life, chance);
+        let age = now.saturating_since(since);
+        if self.max_requests.is_some_and(|max| worker.requests >= scaled(max, share())) {
+            Some(Cause::Requests(worker.requests))
+        } else if self.max_age.is_some_and(|max| age >= max.mul_f64(share())) {
+            Some(Cause::Age(age))
+        } else if self.max_memory.is_some_and(|max| worker.memory > max) {
+            Some(Cause::Memory(worker.memory))
+        } else {
+            None
+        }
+    }
+
+    /// When this worker will be too old.
+    pub(super) fn deadline(&self, worker: &Worker, chance: Chance) -> Option<Time> {
+        let State::Ready { since, .. } = worker.state else { return None };
+        self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, chance)))
+    }
+
+    /// What chance leaves of a limit of this life; more than 0 and at most 1.
+    fn share(&self, life: Incarnation, chance: Chance) -> f64 {
+        1.0 - self.jitter * chance.of(life.number())
+    }
+}
+
+/// The part of a limit that is left; never less than 1.
+fn scaled(limit: u64, share: f64) -> u64 {
+    ((limit as f64 * share).ceil() as u64).max(1)
+}
+
+/// A number given from outside, spread over all lives. Not a row of draws: a life's share is the same whenever it is
+/// asked for, so nobody has to keep it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    /// From 0 up to but not including 1, for this draw (Vigna's splitmix64).
+    pub(super) fn of(self, draw: u64) -> f64 {
+        let mut bits = self.0.wrapping_add(draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        (bits >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

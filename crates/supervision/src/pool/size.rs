@@ -1,0 +1,117 @@
+//! How many workers: fixed, or by load.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::error::PoolError;
+
+/// No pool may have more workers than this (nginx: its process table has 1024 entries).
+pub const MAX_WORKERS: u32 = 1_024;
+/// How long a worker above the spare ones may be idle, unless said otherwise (Unit: `idle_timeout`, 15 s).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How many workers there should be (Unit: `processes`; php-fpm: `pm`).
+///
+/// The load is the number of requests or connections that workers have or that wait for one. An idle worker has
+/// none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Always so many, in the slots from 0 up to it; at least 1.
+    Static(u32),
+    /// As many as the load asks for and `spare` idle ones beside them, but at most `max`.
+    Dynamic {
+        /// How many should be idle, ready for what comes next. May be 0; at most `max`.
+        spare: u32,
+        /// The most there may be; at least 1.
+        max: u32,
+        /// How long one that is idle and not a spare one stays. Zero: it leaves at once.
+        idle_timeout: Duration,
+    },
+    /// As many as the load asks for, none without load, at most `max`.
+    OnDemand {
+        /// The most there may be; at least 1.
+        max: u32,
+        /// How long one that is idle stays. Zero: it leaves at once.
+        idle_timeout: Duration,
+    },
+}
+
+impl Size {
+    /// [`Size::Dynamic`] with [`IDLE_TIMEOUT`].
+    pub const fn dynamic(spare: u32, max: u32) -> Self {
+        Self::Dynamic { spare, max, idle_timeout: IDLE_TIMEOUT }
+    }
+
+    /// [`Size::OnDemand`] with [`IDLE_TIMEOUT`].
+    pub const fn on_demand(max: u32) -> Self {
+        Self::OnDemand { max, idle_timeout: IDLE_TIMEOUT }
+    }
+
+    /// The most workers there may be, not counting those that are there while others are replaced.
+    pub const fn max(self) -> u32 {
+        match self {
+            Self::Static(max) | Self::Dynamic { max, .. } | Self::OnDemand { max, .. } => max,
+        }
+    }
+
+    /// How many workers there should be without any load; all of a static pool.
+    pub const fn spare(self) -> u32 {
+        match self {
+            Self::Static(all) => all,
+            Self::Dynamic { spare, .. } => spare,
+            Self::OnDemand { .. } => 0,
+        }
+    }
+
+    /// How long an idle worker above the spare ones stays; `None` in a static pool, which has none.
+    pub const fn idle_timeout(self) -> Option<Duration> {
+        match self {
+            Self::Static(_) => None,
+            Self::Dynamic { idle_timeout, .. } | Self::OnDemand { idle_timeout, .. } => Some(idle_timeout),
+        }
+    }
+
+    /// How many workers there should be when the load keeps so many of them busy.
+    pub(super) fn wanted(self, busy: u32) -> u32 {
+        match self {
+            Self::Static(all) => all,
+            _ => busy.saturating_add(self.spare()).min(self.max()),
+        }
+    }
+
+    /// The same size with so many workers more or fewer; `None` when there is no such pool.
+    pub(super) fn shifted(self, by: i32) -> Option<Self> {
+        let shift = |value: u32| value.saturating_add_signed(by);
+        let max = shift(self.max());
+        let shifted = match self {
+            Self::Static(_) => Self::Static(max),
+            Self::Dynamic { spare, idle_timeout, .. } => {
+                Self::Dynamic { spare: shift(spare), max, idle_timeout }
+            }
+            Self::OnDemand { idle_timeout, .. } => Self::OnDemand { max, idle_timeout },
+        };
+        shifted.check().is_ok().then_some(shifted)
+    }
+
+    pub(super) fn check(self) -> Result<(), PoolError> {
+        let (spare, max) = (self.spare(), self.max());
+        match max {
+            0 => Err(PoolError::NoWorkers),
+            _ if max > MAX_WORKERS => Err(PoolError::TooManyWorkers { max }),
+            _ if spare > max => Err(PoolError::SpareAboveMax { spare, max }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let max = self.max();
+        let workers = if max == 1 { "worker" } else { "workers" };
+        match self {
+            Self::Static(_) => write!(f, "{max} {workers}"),
+            Self::Dynamic { spare, .. } => write!(f, "{spare} spare and up to {max} {workers}"),
+            Self::OnDemand { .. } => write!(f, "up to {max} {workers} on demand"),
+        }
+    }
+}

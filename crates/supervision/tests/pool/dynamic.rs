@@ -1,0 +1,283 @@
+//! Pools whose size follows the load.
+
+use impresario_supervision::pool::{Event, Settings, Size, WorkerId};
+
+use crate::world::{World, ms};
+
+fn dynamic(spare: u32, max: u32, idle: u64) -> Size {
+    Size::Dynamic { spare, max, idle_timeout: ms(idle) }
+}
+
+fn load(world: &mut World, worker: WorkerId, active: u32) {
+    world.tell(Event::Load { worker, active, queued: 0 });
+}
+
+#[test]
+fn starts_as_many_at_once_as_the_queue_asks_for() {
+    let mut world = World::new(Size::on_demand(8));
+    world.tell(Event::Queued(5));
+    assert_eq!(world.pool.counts().starting, 5);
+    world.tell(Event::Queued(100));
+    assert_eq!(world.pool.counts().starting, 8);
+}
+
+#[test]
+fn a_worker_with_room_for_many_is_not_full_with_one() {
+    let mut world = World::new(Settings { capacity: 10, ..Settings::new(Size::dynamic(1, 8)) });
+    world.skip(100);
+    let first = world.id(0);
+    load(&mut world, first, 10);
+    assert_eq!(world.pool.counts().starting, 1);
+    load(&mut world, first, 11);
+    assert_eq!(world.pool.counts().starting, 2);
+}
+
+#[test]
+fn the_spare_ones_are_not_the_ones_that_leave() {
+    let mut world = World::new(dynamic(1, 4, 1_000));
+    world.skip(100);
+    let first = world.id(0);
+    load(&mut world, first, 1);
+    world.skip(100);
+    let second = world.id(1);
+    load(&mut world, second, 1);
+    world.skip(100);
+    // The third has been idle since 210 and is the spare one; the others follow in turn.
+    load(&mut world, first, 0);
+    world.run(500);
+    load(&mut world, second, 0);
+    world.run(5_000);
+    world.expect(
+        "1300 retire 0#1: it was idle for too long
+         1301 gone 0#1
+         1800 retire 1#2: it was idle for too long
+         1801 gone 1#2",
+    );
+}
+
+#[test]
+fn when_a_spare_one_gets_work_the_last_used_takes_its_place() {
+    let mut world = World::new(dynamic(1, 3, 1_000));
+    world.skip(100);
+    let first = world.id(0);
+    load(&mut world, first, 2);
+    world.skip(100);
+    let (second, third) = (world.id(1), world.id(2));
+    load(&mut world, second, 1);
+    load(&mut world, second, 0);
+    world.run(100);
+    load(&mut world, first, 0);
+    world.run(100);
+    // Spare is the third. It gets work, so the first stays, idle since 300, and the second leaves at its time.
+    load(&mut world, third, 1);
+    load(&mut world, second, 0);
+    world.run(5_000);
+    world.expect(
+        "1200 retire 1#2: it was idle for too long
+         1201 gone 1#2",
+    );
+    load(&mut world, third, 0);
+    world.run(5_000);
+    world.expect(
+        "6400 retire 2#3: it was idle for too long
+         6401 gone 2#3",
+    );
+}
+
+#[test]
+fn fewer_spare_ones_begin_their_idle_time_now() {
+    let mut world = World::new(dynamic(3, 4, 1_000));
+    world.skip(10_000);
+    world.pool.reshape(world.now(), dynamic(1, 4, 1_000)).unwrap();
+    world.drain();
+    world.run(5_000);
+    world.expect(
+        "11000 retire 0#1: it was idle for too long
+         11000 retire 1#2: it was idle for too long
+         11001 gone 0#1
+         11001 gone 1#2",
+    );
+}
+
+#[test]
+fn a_lower_maximum_is_kept_at_once_by_those_with_least_to_do() {
+    let mut world = World::new(dynamic(1, 6, 60_000));
+    world.skip(100);
+    let busy = world.id(0);
+    load(&mut world, busy, 3);
+    world.run(100);
+    let other = world.id(1);
+    load(&mut world, other, 1);
+    load(&mut world, busy, 4);
+    world.pool.reshape(world.now(), dynamic(1, 1, 60_000)).unwrap();
+    world.drain();
+    world.run(100);
+    world.expect(
+        "100 start 1#2 g1
+         100 start 2#3 g1
+         100 start 3#4 g1
+         110 ready 1#2
+         110 ready 2#3
+         110 ready 3#4
+         200 start 4#5 g1
+         200 start 5#6 g1
+         200 report worker 5 (life 6) did not start: shutdown
+         200 retire 5#6: the pool has become smaller
+         200 report worker 4 (life 5) did not start: shutdown
+         200 retire 4#5: the pool has become smaller
+         200 retire 2#3: the pool has become smaller
+         200 retire 3#4: the pool has become smaller
+         200 retire 1#2: the pool has become smaller
+         201 gone 5#6
+         201 gone 4#5
+         201 gone 2#3
+         201 gone 3#4
+         201 gone 1#2",
+    );
+    assert_eq!(world.ready(), "0#1");
+}
+
+#[test]
+fn idle_ones_above_a_lower_maximum_leave_longest_idle_first() {
+    let mut world = World::new(dynamic(3, 3, 60_000));
+    world.skip(100);
+    let (first, last) = (world.id(0), world.id(2));
+    load(&mut world, first, 1);
+    load(&mut world, first, 0);
+    load(&mut world, last, 1);
+    world.pool.reshape(world.now(), dynamic(1, 2, 60_000)).unwrap();
+    world.drain();
+    world.skip(100);
+    assert_eq!(world.ready(), "0#1 2#3");
+}
+
+#[test]
+fn nobody_leaves_whom_the_queue_is_about_to_use() {
+    let mut world = World::new(Settings { capacity: 1, ..Settings::new(dynamic(0, 2, 0)) });
+    world.tell(Event::Queued(1));
+    world.run(100);
+    world.expect(
+        "0 READY
+         0 start 0#1 g1
+         10 ready 0#1",
+    );
+    world.tell(Event::Queued(0));
+    world.run(100);
+    world.expect(
+        "100 retire 0#1: it was idle for too long
+         101 gone 0#1",
+    );
+}
+
+#[test]
+fn the_queue_is_believed_even_when_the_worker_is_not_known() {
+    let mut world = World::new(dynamic(0, 4, 1_000));
+    world.tell(Event::Queued(1));
+    world.skip(100);
+    let dead = world.id(0);
+    world.shoot(dead);
+    world.skip(100);
+    world.tell(Event::Load { worker: dead, active: 5, queued: 0 });
+    let counts = world.pool.counts();
+    assert_eq!((counts.queued, counts.active, counts.idle), (0, 0, 1));
+}
+
+#[test]
+fn the_load_of_the_dead_is_forgotten() {
+    let mut world = World::new(Size::dynamic(0, 4));
+    world.tell(Event::Queued(1));
+    world.skip(100);
+    let worker = world.id(0);
+    world.tell(Event::Load { worker, active: 3, queued: 0 });
+    world.skip(100);
+    assert_eq!(world.pool.counts().ready(), 3);
+    world.shoot(worker);
+    world.skip(100);
+    let counts = world.pool.counts();
+    assert_eq!((counts.active, counts.ready()), (0, 2), "two are idle, and nothing asks for a third");
+}
+
+#[test]
+fn those_that_leave_are_counted_but_ask_for_nobody() {
+    let mut world = World::new(Size::dynamic(1, 4));
+    world.skip(100);
+    let worker = world.id(0);
+    load(&mut world, worker, 1);
+    world.skip(100);
+    world.leave = None;
+    world.pool.restart(world.now()).unwrap();
+    world.drain();
+    world.skip(100);
+    let counts = world.pool.counts();
+    assert_eq!((counts.active, counts.leaving, counts.idle), (1, 2, 2));
+    load(&mut world, worker, 4);
+    assert_eq!((world.pool.counts().active, world.pool.counts().starting), (4, 0));
+}
+
+#[test]
+fn scaling_moves_spare_and_maximum_and_comes_back() {
+    let mut world = World::new(dynamic(1, 3, 60_000));
+    world.skip(100);
+    for _ in 0..3 {
+        world.tell(Event::ScaleDown);
+    }
+    for _ in 0..3 {
+        world.tell(Event::ScaleUp);
+    }
+    world.run(100);
+    world.expect(
+        "100 report the pool has now 0 spare and up to 2 workers
+         100 report the pool has now 0 spare and up to 1 worker
+         100 report the pool stays at 0 spare and up to 1 worker, its limit
+         100 report the pool has now 0 spare and up to 2 workers
+         100 report the pool has now 1 spare and up to 3 workers
+         100 report the pool has now 2 spare and up to 4 workers
+         100 start 1#2 g1
+         110 ready 1#2",
+    );
+    let mut world = World::new(Size::OnDemand { max: 1, idle_timeout: ms(5) });
+    world.tell(Event::ScaleUp);
+    assert_eq!(world.pool.size(), Size::OnDemand { max: 2, idle_timeout: ms(5) });
+}
+
+#[test]
+fn who_left_healthy_leaves_no_row_of_failures_behind() {
+    let mut world = World::new(dynamic(0, 1, 10_000));
+    world.tell(Event::Queued(1));
+    world.skip(5);
+    for _ in 0..3 {
+        world.shoot(world.id(0));
+        world.skip(200);
+    }
+    let worker = world.id(0);
+    world.tell(Event::Load { worker, active: 0, queued: 0 });
+    world.skip(20_000);
+    world.tell(Event::Queued(1));
+    world.run(5);
+    world.shoot(world.id(0));
+    world.run(5);
+    world.expect(
+        "20605 start 0#5 g1
+         20610 report worker 0 (life 5) did not start: signal 9
+         20610 start 0#6 g1",
+    );
+}
+
+#[test]
+fn who_becomes_surplus_by_new_settings_begins_its_idle_time_then() {
+    let mut world = World::new(Size::Static(3));
+    world.skip(100);
+    let worker = world.id(1);
+    load(&mut world, worker, 1);
+    load(&mut world, worker, 0);
+    world.skip(10_000);
+    world.pool.reshape(world.now(), dynamic(1, 3, 1_000)).unwrap();
+    world.drain();
+    world.run(5_000);
+    world.expect(
+        "11100 retire 0#1: it was idle for too long
+         11100 retire 2#3: it was idle for too long
+         11101 gone 0#1
+         11101 gone 2#3",
+    );
+}

@@ -1,0 +1,14 @@
+//! The pool's rules in a virtual world, on virtual time.
+
+mod dynamic;
+mod generations;
+mod model;
+mod properties;
+mod recycling;
+mod reports;
+mod scaling;
+mod settings;
+mod starts;
+mod stopping;
+mod unit;
+mod world;

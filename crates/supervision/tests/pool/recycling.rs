@@ -1,0 +1,336 @@
+//! Recycling: one at a time, the replacement first.
+
+use impresario_supervision::pool::{Cause, Event, Recycling, Settings, Size, WorkerId};
+
+use crate::world::{Boot, World, ms};
+
+fn settings(size: Size, recycling: Recycling) -> Settings {
+    Settings { recycling, ..Settings::new(size) }
+}
+
+fn exact() -> Recycling {
+    Recycling { jitter: 0.0, ..Recycling::default() }
+}
+
+fn requests(max: u64) -> Recycling {
+    Recycling { max_requests: Some(max), ..exact() }
+}
+
+fn served(world: &mut World, worker: WorkerId, requests: u64) {
+    world.tell(Event::Usage { worker, requests, memory: 0 });
+}
+
+#[test]
+fn never_two_at_once_and_the_replacement_first() {
+    let mut world = World::new(settings(Size::Static(3), requests(100)));
+    world.skip(100);
+    world.leave = Some(ms(5));
+    for slot in [1, 0, 2] {
+        let worker = world.id(slot);
+        served(&mut world, worker, 99);
+        served(&mut world, worker, 100);
+        world.run(1);
+    }
+    world.run(1_000);
+    world.expect(
+        "100 report worker 1 (life 2) is recycled: it has served 100 requests
+         100 start 1#4 g1
+         110 ready 1#4
+         110 retire 1#2: it is recycled because it has served 100 requests
+         115 gone 1#2
+         115 report worker 0 (life 1) is recycled: it has served 100 requests
+         115 start 0#5 g1
+         125 ready 0#5
+         125 retire 0#1: it is recycled because it has served 100 requests
+         130 gone 0#1
+         130 report worker 2 (life 3) is recycled: it has served 100 requests
+         130 start 2#6 g1
+         140 ready 2#6
+         140 retire 2#3: it is recycled because it has served 100 requests
+         145 gone 2#3",
+    );
+}
+
+#[test]
+fn the_next_waits_until_the_last_is_gone_or_killed() {
+    let recycled = settings(Size::Static(2), requests(1));
+    let mut world = World::new(Settings { retire_timeout: Some(ms(500)), ..recycled });
+    world.skip(100);
+    world.leave = None;
+    for slot in [0, 1] {
+        let worker = world.id(slot);
+        served(&mut world, worker, 1);
+    }
+    world.run(600);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+         100 start 0#3 g1
+         110 ready 0#3
+         110 retire 0#1: it is recycled because it has served 1 requests
+         610 kill 0#1
+         610 gone 0#1
+         610 report worker 0 (life 1) did not leave as told: killed
+         610 report worker 1 (life 2) is recycled: it has served 1 requests
+         610 start 1#4 g1
+         620 ready 1#4
+         620 retire 1#2: it is recycled because it has served 1 requests",
+    );
+}
+
+#[test]
+fn a_replacement_that_fails_is_tried_again_while_the_old_one_works_on() {
+    let mut world = World::new(settings(Size::Static(2), requests(1)));
+    world.skip(100);
+    world.boots.extend([Boot::Fails, Boot::Fails]);
+    let worker = world.id(0);
+    served(&mut world, worker, 1);
+    world.run(25);
+    assert_eq!(world.ready(), "0#1 1#2");
+    world.run(1_000);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+         100 start 0#3 g1
+         110 report worker 0 (life 3) did not start: exit code 3
+         110 start 0#4 g1
+         120 report worker 0 (life 4) did not start: exit code 3
+         120 report worker 0 keeps failing, started again in 20 ms
+         140 start 0#5 g1
+         150 ready 0#5
+         150 retire 0#1: it is recycled because it has served 1 requests
+         151 gone 0#1",
+    );
+}
+
+#[test]
+fn the_old_one_may_die_before_its_replacement_is_ready() {
+    let mut world = World::new(settings(Size::Static(1), requests(1)));
+    world.skip(100);
+    let worker = world.id(0);
+    served(&mut world, worker, 1);
+    world.run(5);
+    world.shoot(worker);
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+         100 start 0#2 g1
+         105 report worker 0 (life 1) died: signal 9
+         110 ready 0#2",
+    );
+}
+
+#[test]
+fn who_is_not_needed_leaves_without_a_replacement() {
+    let mut world = World::new(settings(Size::dynamic(1, 4), requests(1)));
+    world.skip(100);
+    world.request(5);
+    world.skip(100);
+    assert_eq!(world.ready(), "0#1 1#2");
+    let worker = world.id(0);
+    served(&mut world, worker, 1);
+    world.run(100);
+    world.expect(
+        "200 report worker 0 (life 1) is recycled: it has served 1 requests
+         200 retire 0#1: it is recycled because it has served 1 requests
+         201 gone 0#1",
+    );
+}
+
+#[test]
+fn age_counts_from_ready() {
+    let limits = Recycling { max_age: Some(ms(1_000)), ..exact() };
+    let mut world = World::new(settings(Size::Static(2), limits));
+    world.run(2_500);
+    world.expect(
+        "0 start 0#1 g1
+         0 start 1#2 g1
+         10 ready 0#1
+         10 ready 1#2
+         10 READY
+         1010 report worker 0 (life 1) is recycled: it is 1 s old
+         1010 start 0#3 g1
+         1020 ready 0#3
+         1020 retire 0#1: it is recycled because it is 1 s old
+         1021 gone 0#1
+         1021 report worker 1 (life 2) is recycled: it is 1 s old
+         1021 start 1#4 g1
+         1031 ready 1#4
+         1031 retire 1#2: it is recycled because it is 1 s old
+         1032 gone 1#2
+         2020 report worker 0 (life 3) is recycled: it is 1 s old
+         2020 start 0#5 g1
+         2030 ready 0#5
+         2030 retire 0#3: it is recycled because it is 1 s old
+         2031 gone 0#3
+         2031 report worker 1 (life 4) is recycled: it is 1 s old
+         2031 start 1#6 g1
+         2041 ready 1#6
+         2041 retire 1#4: it is recycled because it is 1 s old
+         2042 gone 1#4",
+    );
+}
+
+#[test]
+fn memory_above_the_limit() {
+    let limits = Recycling { max_memory: Some(1_000), ..exact() };
+    let mut world = World::new(settings(Size::Static(1), limits));
+    world.skip(100);
+    let worker = world.id(0);
+    world.tell(Event::Usage { worker, requests: 5, memory: 1_000 });
+    world.tell(Event::Usage { worker, requests: 5, memory: 1_001 });
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it uses 1001 bytes of memory
+         100 start 0#2 g1
+         110 ready 0#2
+         110 retire 0#1: it is recycled because it uses 1001 bytes of memory
+         111 gone 0#1",
+    );
+}
+
+#[test]
+fn whoever_asks_is_served_in_turn_and_once() {
+    let mut world = World::new(Size::Static(2));
+    let early = world.id(0);
+    world.tell(Event::Recycle(early));
+    world.skip(100);
+    for slot in [1, 0, 1] {
+        world.tell(Event::Recycle(world.id(slot)));
+        world.run(1);
+    }
+    world.run(100);
+    world.expect(
+        "100 report worker 1 (life 2) is recycled: it was asked for
+         100 start 1#3 g1
+         110 ready 1#3
+         110 retire 1#2: it is recycled because it was asked for
+         111 gone 1#2
+         111 report worker 0 (life 1) is recycled: it was asked for
+         111 start 0#4 g1
+         121 ready 0#4
+         121 retire 0#1: it is recycled because it was asked for
+         122 gone 0#1",
+    );
+}
+
+#[test]
+fn jitter_keeps_those_apart_that_started_together() {
+    let limits = Recycling { max_age: Some(ms(100_000)), jitter: 0.5, ..Recycling::default() };
+    let mut world = World::new(settings(Size::Static(8), limits));
+    world.skip(10);
+    let mut ends = Vec::new();
+    while world.pool.counts().ready() == 8 && ends.len() < 8 {
+        let next = world.pool.poll_timeout().expect("somebody gets older");
+        ends.push(next.since_start().as_millis());
+        let wait = u64::try_from((next.saturating_since(world.now())).as_millis()).unwrap();
+        world.run(wait + 1);
+        world.skip(11);
+    }
+    assert_eq!(ends.len(), 8, "no capacity was lost");
+    assert!(ends.is_sorted() && ends[0] >= 50_010 && ends[7] <= 100_010, "{ends:?}");
+    assert!(ends.windows(2).all(|two| two[1] - two[0] > 100), "{ends:?}");
+}
+
+#[test]
+fn jitter_never_exceeds_the_limit_and_differs_between_lives() {
+    let limits = Recycling { max_requests: Some(1_000), jitter: 1.0, ..Recycling::default() };
+    let mut world = World::new(settings(Size::Static(1), limits));
+    let mut ends = Vec::new();
+    for _ in 0..100 {
+        world.skip(50);
+        let worker = world.id(0);
+        let end = (0..).find(|&requests| {
+            served(&mut world, worker, requests);
+            world.pool.counts().starting == 1
+        });
+        ends.push(end.expect("there is a limit"));
+    }
+    assert!(ends.iter().all(|end| (1..=1_000).contains(end)), "{ends:?}");
+    for quarter in 0..4 {
+        let (low, high) = (quarter * 250, quarter * 250 + 250);
+        let found = ends.iter().filter(|&&end| end > low && end <= high).count();
+        assert!((10..=45).contains(&found), "{found} of 100 up to {high}");
+    }
+}
+
+#[test]
+fn new_limits_are_looked_at_anew() {
+    let mut world = World::new(settings(Size::Static(3), requests(10)));
+    world.skip(100);
+    for slot in 0..3 {
+        let worker = world.id(slot);
+        served(&mut world, worker, 10);
+    }
+    world.tell(Event::Recycle(world.id(2)));
+    world.run(5);
+    // The first is already being replaced; the second may go on now, the third has been asked for.
+    world.pool.reshape(world.now(), settings(Size::Static(3), requests(20))).unwrap();
+    world.drain();
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+         100 start 0#4 g1
+         110 ready 0#4
+         110 retire 0#1: it is recycled because it has served 10 requests
+         111 gone 0#1
+         111 report worker 2 (life 3) is recycled: it was asked for
+         111 start 2#5 g1
+         121 ready 2#5
+         121 retire 2#3: it is recycled because it was asked for
+         122 gone 2#3",
+    );
+}
+
+#[test]
+fn who_asked_is_not_forgotten_by_new_limits() {
+    let mut world = World::new(Size::Static(2));
+    world.skip(100);
+    world.tell(Event::Recycle(world.id(0)));
+    world.tell(Event::Recycle(world.id(1)));
+    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.drain();
+    world.skip(100);
+    assert_eq!(world.ready(), "0#3 1#4");
+}
+
+#[test]
+fn a_new_generation_takes_the_place_of_a_recycling() {
+    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    world.skip(100);
+    for slot in 0..2 {
+        let worker = world.id(slot);
+        served(&mut world, worker, 10);
+    }
+    world.run(5);
+    world.pool.restart(world.now()).unwrap();
+    world.drain();
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+         100 start 0#3 g1
+         105 report generation 2 begins
+         105 report worker 0 (life 3) did not start: shutdown
+         105 retire 0#3: its generation is not wanted any more
+         105 start 0#4 g2
+         106 gone 0#3
+         106 start 1#5 g2
+         115 ready 0#4
+         116 ready 1#5
+         116 retire 0#1: its generation is not wanted any more
+         116 retire 1#2: its generation is not wanted any more
+         116 report generation 2 is ready, the old ones leave
+         117 gone 0#1
+         117 gone 1#2
+         117 forget g1",
+    );
+}
+
+#[test]
+fn causes_can_be_read() {
+    let text: Vec<String> = [Cause::Requests(7), Cause::Age(ms(61_500)), Cause::Memory(9), Cause::Asked]
+        .map(|cause| cause.to_string())
+        .into();
+    assert_eq!(
+        text,
+        ["it has served 7 requests", "it is 62 s old", "it uses 9 bytes of memory", "it was asked for"]
+    );
+}

@@ -1,0 +1,121 @@
+//! Static pools that become larger and smaller.
+
+use impresario_supervision::pool::{Event, Settings, Size};
+
+use crate::world::{World, ms};
+
+#[test]
+fn scales_by_one() {
+    let mut world = World::new(Size::Static(1));
+    world.skip(100);
+    world.tell(Event::ScaleUp);
+    world.run(100);
+    world.tell(Event::ScaleDown);
+    world.run(100);
+    world.tell(Event::ScaleDown);
+    world.run(100);
+    world.expect(
+        "100 report the pool has now 2 workers
+         100 start 1#2 g1
+         110 ready 1#2
+         200 report the pool has now 1 worker
+         200 retire 1#2: the pool has become smaller
+         201 gone 1#2
+         300 report the pool stays at 1 worker, its limit",
+    );
+    assert_eq!(world.pool.size(), Size::Static(1));
+    assert_eq!(world.pool.settings().size, Size::Static(1));
+}
+
+#[test]
+fn reshaping_forgets_what_was_scaled() {
+    let mut world = World::new(Size::Static(1));
+    world.tell(Event::ScaleUp);
+    world.tell(Event::ScaleUp);
+    assert_eq!(world.pool.size(), Size::Static(3));
+    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    assert_eq!(world.pool.size(), Size::Static(2));
+    world.tell(Event::ScaleUp);
+    assert_eq!(world.pool.size(), Size::Static(3));
+}
+
+#[test]
+fn a_smaller_pool_keeps_its_strength_while_a_slot_is_empty() {
+    let mut world = World::new(Size::Static(4));
+    world.skip(100);
+    world.shoot(world.id(0));
+    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.drain();
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) died: signal 9
+         100 start 0#5 g1
+         100 retire 2#3: the pool has become smaller
+         101 gone 2#3
+         110 ready 0#5
+         110 retire 3#4: the pool has become smaller
+         111 gone 3#4",
+    );
+    assert_eq!(world.ready(), "1#2 0#5");
+}
+
+#[test]
+fn a_death_is_made_good_although_others_are_still_leaving() {
+    let mut world = World::new(Size::Static(4));
+    world.skip(100);
+    world.leave = Some(ms(5_000));
+    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.drain();
+    world.run(10);
+    world.shoot(world.id(0));
+    world.run(10_000);
+    world.expect(
+        "100 retire 2#3: the pool has become smaller
+         100 retire 3#4: the pool has become smaller
+         110 report worker 0 (life 1) died: signal 9
+         110 start 0#5 g1
+         120 ready 0#5
+         5100 gone 2#3
+         5100 gone 3#4",
+    );
+}
+
+#[test]
+fn scaling_to_and_fro_piles_up_no_lives() {
+    let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(Size::Static(2)) });
+    world.skip(100);
+    world.leave = None;
+    for _ in 0..5 {
+        world.tell(Event::ScaleDown);
+        world.run(100);
+        world.tell(Event::ScaleUp);
+        world.run(100);
+    }
+    let counts = world.pool.counts();
+    assert_eq!((counts.ready(), counts.leaving, counts.starting), (1, 1, 0));
+    // Its turn comes when there is room.
+    let leaving = world.pool.workers().find(|worker| worker.id.slot == 1).unwrap();
+    world.shoot(leaving.id);
+    world.skip(100);
+    assert_eq!(world.ready(), "0#1 1#3");
+}
+
+#[test]
+fn a_pool_of_another_kind_moves_into_its_slots_without_a_dip() {
+    let mut world = World::new(Size::dynamic(3, 8));
+    world.skip(100);
+    world.shoot(world.id(0));
+    world.pool.reshape(world.now(), Size::dynamic(2, 8)).unwrap();
+    world.drain();
+    world.skip(100_000);
+    assert_eq!(world.ready(), "1#2 2#3");
+    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.drain();
+    world.run(100);
+    world.expect(
+        "100100 start 0#5 g1
+         100110 ready 0#5
+         100110 retire 2#3: the pool has become smaller
+         100111 gone 2#3",
+    );
+}

@@ -1,0 +1,181 @@
+//! Starts: how many at once, and what happens when they fail, hang, or are shot.
+
+use impresario_supervision::ExitReason;
+use impresario_supervision::pool::{Event, Settings, Size, WorkerId};
+
+use crate::world::{Boot, World, ms};
+
+#[test]
+fn starts_in_parallel_up_to_the_bound() {
+    let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(Size::Static(5)) });
+    world.run(100);
+    world.expect(
+        "0 start 0#1 g1
+         0 start 1#2 g1
+         10 ready 0#1
+         10 start 2#3 g1
+         10 ready 1#2
+         10 start 3#4 g1
+         20 ready 2#3
+         20 start 4#5 g1
+         20 ready 3#4
+         30 ready 4#5
+         30 READY",
+    );
+}
+
+#[test]
+fn one_failed_start_is_tried_again_by_itself() {
+    // Unit's defect D11: there, nothing happens before the next request.
+    let mut world = World::new(Size::Static(3));
+    world.boots.extend([Boot::Ready, Boot::Fails, Boot::Ready, Boot::Fails]);
+    world.run(1_000);
+    world.expect(
+        "0 start 0#1 g1
+         0 start 1#2 g1
+         0 start 2#3 g1
+         10 ready 0#1
+         10 report worker 1 (life 2) did not start: exit code 3
+         10 start 1#4 g1
+         10 ready 2#3
+         20 report worker 1 (life 4) did not start: exit code 3
+         20 report worker 1 keeps failing, started again in 20 ms
+         40 start 1#5 g1
+         50 ready 1#5
+         50 READY",
+    );
+}
+
+#[test]
+fn a_replacement_killed_right_after_its_start_is_replaced() {
+    // Unit's defect D2: there, the counter of starting processes is stuck for ever.
+    let mut world = World::new(Size::Static(2));
+    world.skip(100);
+    world.shoot(world.id(0));
+    for _ in 0..3 {
+        world.shoot(world.id(0));
+        world.run(40);
+    }
+    world.run(1_000);
+    world.expect(
+        "100 report worker 0 (life 1) died: signal 9
+         100 start 0#3 g1
+         100 report worker 0 (life 3) did not start: signal 9
+         100 report worker 0 keeps failing, started again in 20 ms
+         120 start 0#4 g1
+         130 ready 0#4
+         140 report worker 0 (life 4) died: signal 9
+         140 report worker 0 keeps failing, started again in 40 ms
+         180 start 0#5 g1
+         180 report worker 0 (life 5) did not start: signal 9
+         180 report worker 0 keeps failing, started again in 80 ms
+         260 start 0#6 g1
+         270 ready 0#6",
+    );
+}
+
+#[test]
+fn a_slot_that_keeps_failing_waits_and_the_others_do_not() {
+    let mut world = World::new(Size::Static(2));
+    world.skip(100);
+    for _ in 0..3 {
+        world.shoot(world.id(0));
+        world.run(50);
+    }
+    world.shoot(world.id(1));
+    world.run(5_100);
+    world.shoot(world.id(0));
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) died: signal 9
+         100 start 0#3 g1
+         110 ready 0#3
+         150 report worker 0 (life 3) died: signal 9
+         150 report worker 0 keeps failing, started again in 20 ms
+         170 start 0#4 g1
+         180 ready 0#4
+         200 report worker 0 (life 4) died: signal 9
+         200 report worker 0 keeps failing, started again in 40 ms
+         240 start 0#5 g1
+         250 ready 0#5
+         250 report worker 1 (life 2) died: signal 9
+         250 start 1#6 g1
+         260 ready 1#6
+         5350 report worker 0 (life 5) died: signal 9
+         5350 start 0#7 g1
+         5360 ready 0#7",
+    );
+}
+
+#[test]
+fn a_start_that_hangs_is_killed_and_tried_again() {
+    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(Size::Static(1)) };
+    let mut world = World::new(settings);
+    world.boots.extend([Boot::Hangs, Boot::Hangs]);
+    world.run(2_000);
+    world.expect(
+        "0 start 0#1 g1
+         500 kill 0#1
+         500 report worker 0 (life 1) did not start in time, killed
+         500 gone 0#1
+         500 start 0#2 g1
+         1000 kill 0#2
+         1000 report worker 0 (life 2) did not start in time, killed
+         1000 report worker 0 keeps failing, started again in 20 ms
+         1000 gone 0#2
+         1020 start 0#3 g1
+         1030 ready 0#3
+         1030 READY",
+    );
+}
+
+#[test]
+fn who_becomes_ready_after_the_time_out_is_too_late() {
+    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(Size::Static(1)) };
+    let mut world = World::new(settings);
+    world.boots.push_back(Boot::Hangs);
+    world.run(499);
+    let late = world.id(0);
+    world.pool.handle(world.now() + ms(1), Event::Timeout);
+    world.pool.handle(world.now() + ms(1), Event::Started(late));
+    world.drain();
+    assert_eq!(world.ready(), "");
+    world.run(100);
+    world.expect(
+        "0 start 0#1 g1
+         499 kill 0#1
+         499 report worker 0 (life 1) did not start in time, killed
+         499 gone 0#1
+         499 start 0#2 g1
+         509 ready 0#2
+         509 READY",
+    );
+}
+
+#[test]
+fn nothing_stale_changes_anything() {
+    let mut world = World::new(Size::Static(2));
+    world.skip(100);
+    let dead = world.id(0);
+    world.shoot(dead);
+    world.skip(100);
+    let wrong_slot = WorkerId { slot: 1, life: world.id(0).life };
+    let before = format!("{:?}", world.pool);
+    for stale in [dead, wrong_slot] {
+        for event in [
+            Event::Started(stale),
+            Event::StartFailed(stale, ExitReason::Killed),
+            Event::Exited(stale, ExitReason::Killed),
+            Event::Load { worker: stale, active: 3, queued: 0 },
+            Event::Usage { worker: stale, requests: 9, memory: 9 },
+            Event::Recycle(stale),
+        ] {
+            world.tell(event);
+            assert_eq!(format!("{:?}", world.pool), before);
+        }
+    }
+    // So does what cannot be: ready twice, load before it is ready.
+    world.tell(Event::Started(world.id(1)));
+    assert_eq!(format!("{:?}", world.pool), before);
+    world.expect("");
+}

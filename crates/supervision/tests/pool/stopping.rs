@@ -1,0 +1,170 @@
+//! Leaving: with time, without, late, badly, by a drain, a stop or a kill.
+
+use impresario_supervision::pool::{Action, Event, Pool, Settings, Size};
+use impresario_supervision::{ExitReason, Time};
+
+use crate::world::{Boot, World, ms};
+
+#[test]
+fn who_does_not_leave_in_time_is_killed() {
+    let settings = Settings { retire_timeout: Some(ms(300)), ..Settings::new(Size::Static(2)) };
+    let mut world = World::new(settings);
+    world.skip(100);
+    world.leave = None;
+    world.tell(Event::ScaleDown);
+    world.run(1_000);
+    world.expect(
+        "100 report the pool has now 1 worker
+         100 retire 1#2: the pool has become smaller
+         400 kill 1#2
+         400 gone 1#2
+         400 report worker 1 (life 2) did not leave as told: killed",
+    );
+}
+
+#[test]
+fn who_may_take_its_time_is_not_killed() {
+    let settings = Settings { retire_timeout: None, start_timeout: None, ..Settings::new(Size::Static(1)) };
+    let mut world = World::new(settings);
+    assert_eq!(world.pool.poll_timeout(), None);
+    world.skip(100);
+    world.leave = None;
+    world.tell(Event::Stop);
+    assert_eq!(world.pool.poll_timeout(), None);
+    world.run(1_000_000);
+    world.expect("100 retire 0#1: the pool is stopped");
+}
+
+#[test]
+fn who_leaves_badly_is_reported() {
+    let mut world = World::new(Size::Static(2));
+    world.skip(100);
+    world.leave = None;
+    let (bad, good) = (world.id(1), world.id(0));
+    world.tell(Event::Stop);
+    world.shoot(bad);
+    world.exits(good, ExitReason::Normal);
+    assert_eq!(world.pool.poll_timeout(), None);
+    world.expect(
+        "100 retire 0#1: the pool is stopped
+         100 retire 1#2: the pool is stopped
+         100 report worker 1 (life 2) did not leave as told: signal 9
+         100 EXIT",
+    );
+}
+
+#[test]
+fn drains_and_goes_on() {
+    let mut world = World::new(Size::Static(2));
+    world.skip(5);
+    world.tell(Event::Drain);
+    world.run(100);
+    world.tell(Event::Drain);
+    world.tell(Event::Timeout);
+    world.expect(
+        "5 report worker 0 (life 1) did not start: shutdown
+         5 retire 0#1: the pool is drained
+         5 report worker 1 (life 2) did not start: shutdown
+         5 retire 1#2: the pool is drained
+         6 gone 0#1
+         6 gone 1#2",
+    );
+    world.tell(Event::Start);
+    world.run(100);
+    world.tell(Event::Drain);
+    world.run(100);
+    world.expect(
+        "105 start 0#3 g1
+         105 start 1#4 g1
+         115 ready 0#3
+         115 ready 1#4
+         115 READY
+         205 retire 0#3: the pool is drained
+         205 retire 1#4: the pool is drained
+         206 gone 0#3
+         206 gone 1#4",
+    );
+}
+
+#[test]
+fn stops_in_the_middle_of_starting() {
+    let mut world = World::new(Size::Static(2));
+    world.boots.push_back(Boot::Ready);
+    world.run(5);
+    world.tell(Event::Stop);
+    world.run(100);
+    world.tell(Event::Start);
+    world.tell(Event::ScaleUp);
+    world.tell(Event::Stop);
+    world.tell(Event::Kill);
+    assert_eq!(world.pool.restart(world.now()), None);
+    world.run(100);
+    world.expect(
+        "0 start 0#1 g1
+         0 start 1#2 g1
+         5 report worker 0 (life 1) did not start: shutdown
+         5 retire 0#1: the pool is stopped
+         5 report worker 1 (life 2) did not start: shutdown
+         5 retire 1#2: the pool is stopped
+         6 gone 0#1
+         6 gone 1#2
+         6 EXIT",
+    );
+}
+
+#[test]
+fn a_pool_that_was_never_started_stops_at_once() {
+    let mut pool = Pool::new(Size::Static(2), 0).unwrap();
+    let now = Time::START;
+    pool.handle(now, Event::Queued(5));
+    assert_eq!((pool.poll_action(), pool.restart(now)), (None, None));
+    pool.handle(now, Event::Stop);
+    assert_eq!(pool.poll_action(), Some(Action::Exit));
+    assert_eq!(pool.poll_action(), None);
+}
+
+#[test]
+fn a_kill_spares_nobody_and_comes_once() {
+    let settings = Settings { parallel_starts: 2, ..Settings::new(Size::Static(3)) };
+    let mut world = World::new(settings);
+    world.leave = None;
+    world.run(10);
+    world.tell(Event::Stop);
+    world.run(10);
+    world.tell(Event::Kill);
+    world.tell(Event::Kill);
+    world.run(10);
+    world.expect(
+        "0 start 0#1 g1
+         0 start 1#2 g1
+         10 ready 0#1
+         10 start 2#3 g1
+         10 ready 1#2
+         10 retire 0#1: the pool is stopped
+         10 retire 1#2: the pool is stopped
+         10 report worker 2 (life 3) did not start: shutdown
+         10 retire 2#3: the pool is stopped
+         20 kill 0#1
+         20 kill 1#2
+         20 kill 2#3
+         20 gone 0#1
+         20 gone 1#2
+         20 gone 2#3
+         20 EXIT",
+    );
+}
+
+#[test]
+fn a_kill_ends_starts_as_well() {
+    let mut world = World::new(Size::Static(1));
+    world.run(5);
+    world.tell(Event::Kill);
+    world.run(10);
+    world.expect(
+        "0 start 0#1 g1
+         5 report worker 0 (life 1) did not start: killed
+         5 kill 0#1
+         5 gone 0#1
+         5 EXIT",
+    );
+}

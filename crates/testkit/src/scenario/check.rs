@@ -1,0 +1,191 @@
+//! What OTP checks at run time and Rust's types rule out: flags and specs as JSON become typed ones, or OTP's error.
+
+use std::time::Duration;
+
+use impresario_supervision::{
+    AutoShutdown, ChildId, ChildKind, ChildSpec, Flags, Intensity, Restart, Shutdown, SpecError, Strategy,
+    Supervisor,
+};
+use serde_json::Value;
+
+use super::plan::SupervisorPlan;
+use super::term::{Term, quoted};
+
+/// Flags and specs that a supervisor can follow.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Whether its children are instances of one template (`simple_one_for_one`).
+    pub dynamic: bool,
+    /// The flags.
+    pub flags: Flags,
+    /// The specs, in the order of the children.
+    pub specs: Vec<ChildSpec>,
+}
+
+/// What is wrong with a plan, as OTP's term for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Of the flags.
+    Flags(String),
+    /// Of the specs.
+    Specs(String),
+    /// A dynamic supervisor has exactly one spec.
+    Count(String),
+}
+
+impl Refusal {
+    /// As a start says it.
+    pub fn at_start(&self) -> String {
+        match self {
+            Self::Flags(error) => format!("{{supervisor_data,{error}}}"),
+            Self::Specs(error) => format!("{{start_spec,{error}}}"),
+            Self::Count(specs) => format!("{{bad_start_spec,{specs}}}"),
+        }
+    }
+
+    /// As a code change says it.
+    pub fn at_upgrade(&self) -> String {
+        match self {
+            Self::Flags(error) | Self::Specs(error) | Self::Count(error) => format!("{{error,{error}}}"),
+        }
+    }
+}
+
+/// Checks a whole plan, in OTP's order: flags first, then spec by spec.
+pub fn check(plan: &SupervisorPlan) -> Result<Checked, Refusal> {
+    let (dynamic, flags) = flags(&plan.flags).map_err(Refusal::Flags)?;
+    if dynamic && plan.children.len() != 1 {
+        let specs: Vec<String> = plan.children.iter().map(|child| shown(&child.spec)).collect();
+        return Err(Refusal::Count(format!("[{}]", specs.join(","))));
+    }
+    let mut specs = Vec::new();
+    for child in &plan.children {
+        let spec = spec(&child.spec, flags.auto_shutdown);
+        // A duplicate before it comes first.
+        combination(flags, specs.clone()).map_err(Refusal::Specs)?;
+        specs.push(spec.map_err(Refusal::Specs)?);
+    }
+    combination(flags, specs.clone()).map_err(Refusal::Specs)?;
+    Ok(Checked { dynamic, flags, specs })
+}
+
+/// A spec as OTP's runner shows it in errors.
+fn shown(spec: &Value) -> String {
+    match (spec, spec.get("id")) {
+        (Value::String(atom), _) => quoted(atom),
+        (_, Some(id)) => format!("{{spec,{}}}", Term::from_json(id)),
+        (_, None) => "map".to_owned(),
+    }
+}
+
+/// What the rules themselves find wrong.
+fn combination(flags: Flags, specs: Vec<ChildSpec>) -> Result<(), String> {
+    Supervisor::new(flags, specs).map(drop).map_err(|error| spec_error(&error))
+}
+
+/// OTP's term for what the rules find wrong.
+pub fn spec_error(error: &SpecError) -> String {
+    match error {
+        SpecError::DuplicateId { child } => format!("{{duplicate_child_name,{}}}", quoted(child.as_str())),
+        SpecError::SignificantWithoutAutoShutdown { .. } => {
+            "{bad_combination,[{auto_shutdown,never},{significant,true}]}".to_owned()
+        }
+        SpecError::SignificantPermanent { .. } => {
+            "{bad_combination,[{restart,permanent},{significant,true}]}".to_owned()
+        }
+        other => quoted(&other.to_string()),
+    }
+}
+
+fn flags(sup: &Value) -> Result<(bool, Flags), String> {
+    let given = |key: &str| sup.get(key).map(Term::from_json);
+    let invalid = |key: &str, value: Term| Err(format!("{{invalid_{key},{value}}}"));
+    let (dynamic, strategy) = match given("strategy") {
+        None => (false, Strategy::OneForOne),
+        Some(value) => match value.to_string().as_str() {
+            "one_for_one" => (false, Strategy::OneForOne),
+            "one_for_all" => (false, Strategy::OneForAll),
+            "rest_for_one" => (false, Strategy::RestForOne),
+            "simple_one_for_one" => (true, Strategy::OneForOne),
+            _ => return invalid("strategy", value),
+        },
+    };
+    let restarts = match given("intensity").unwrap_or(Term::Number(1)) {
+        Term::Number(number) if number >= 0 => u32::try_from(number).unwrap_or(u32::MAX),
+        value => return invalid("intensity", value),
+    };
+    let period = match given("period").unwrap_or(Term::Number(5)) {
+        Term::Number(number) if number > 0 => Duration::from_secs(number.unsigned_abs()),
+        value => return invalid("period", value),
+    };
+    let auto_shutdown = match given("auto_shutdown") {
+        None => AutoShutdown::Never,
+        Some(value) => match value.to_string().as_str() {
+            "never" => AutoShutdown::Never,
+            "any_significant" => AutoShutdown::AnySignificant,
+            "all_significant" => AutoShutdown::AllSignificant,
+            _ => return invalid("auto_shutdown", value),
+        },
+    };
+    Ok((dynamic, Flags { strategy, intensity: Intensity::new(restarts, period), auto_shutdown }))
+}
+
+/// One spec, in OTP's order of its keys.
+pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildSpec, String> {
+    if !spec.is_object() {
+        return Err(format!("{{invalid_child_spec,{}}}", Term::from_json(spec)));
+    }
+    let id = spec.get("id").ok_or("missing_id")?;
+    if spec.get("no_start").is_some() {
+        return Err("missing_start".to_owned());
+    }
+    let id = ChildId::from(id.as_str().map_or(Term::from_json(id).to_string(), str::to_owned));
+    let restart = match spec.get("restart").map(Term::from_json) {
+        None => Restart::Permanent,
+        Some(value) => match value.to_string().as_str() {
+            "permanent" => Restart::Permanent,
+            "transient" => Restart::Transient,
+            "temporary" => Restart::Temporary,
+            _ => return Err(format!("{{invalid_restart_type,{value}}}")),
+        },
+    };
+    let significant = match spec.get("significant") {
+        None => false,
+        Some(Value::Bool(significant)) => *significant,
+        Some(Value::String(text)) => return Err(format!("{{invalid_significant,{}}}", Term::Binary(text.clone()))),
+        Some(value) => return Err(format!("{{invalid_significant,{}}}", Term::from_json(value))),
+    };
+    let worker = ChildSpec { restart, significant, ..ChildSpec::worker(id.clone()) };
+    combination(Flags { auto_shutdown, ..Flags::default() }, vec![worker])?;
+    let typed = match spec.get("type").map(Term::from_json) {
+        None => ChildSpec::worker(id),
+        Some(value) => match value.to_string().as_str() {
+            "worker" => ChildSpec::worker(id),
+            "supervisor" => ChildSpec::supervisor(id),
+            _ => return Err(format!("{{invalid_child_type,{value}}}")),
+        },
+    };
+    let shutdown = match spec.get("shutdown").map(Term::from_json) {
+        None => typed.shutdown,
+        Some(Term::Number(ms)) if ms >= 0 => Shutdown::Timeout(Duration::from_millis(ms.unsigned_abs())),
+        Some(Term::Atom(word)) if word == "infinity" => Shutdown::Infinity,
+        Some(Term::Atom(word)) if word == "brutal_kill" => Shutdown::Kill,
+        Some(value) => return Err(format!("{{invalid_shutdown,{value}}}")),
+    };
+    Ok(ChildSpec { restart, shutdown, significant, ..typed })
+}
+
+/// A spec as `childspec` prints it.
+pub fn spec_text(spec: &ChildSpec) -> String {
+    let shutdown = match spec.shutdown {
+        Shutdown::Kill => "brutal_kill".to_owned(),
+        Shutdown::Timeout(time) => time.as_millis().to_string(),
+        Shutdown::Infinity => "infinity".to_owned(),
+    };
+    let kind = match spec.kind {
+        ChildKind::Worker => "worker",
+        ChildKind::Supervisor => "supervisor",
+    };
+    // The space at the end is OTP's runner's.
+    format!("restart={} shutdown={shutdown} significant={} type={kind} ", spec.restart, spec.significant)
+}

@@ -1,0 +1,43 @@
+//! What can be wrong with a scenario's file.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// Why a scenario cannot be run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// It is not JSON.
+    Json(serde_json::Error),
+    /// Something in it is not what the format has there.
+    Bad {
+        /// Where.
+        place: String,
+        /// What is there.
+        value: String,
+    },
+}
+
+impl ScenarioError {
+    pub(super) fn bad(place: &str, value: &Value) -> Self {
+        Self::Bad { place: place.to_owned(), value: value.to_string() }
+    }
+}
+
+impl From<serde_json::Error> for ScenarioError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "not json: {error}"),
+            Self::Bad { place, value } => write!(f, "{place} cannot be {value}; see tests/scenarios/README.md"),
+        }
+    }
+}
+
+impl std::error::Error for ScenarioError {}

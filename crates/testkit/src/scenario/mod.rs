@@ -1,0 +1,84 @@
+//! Scenarios: trees of children whose behaviour is told in JSON, what is done to them, and the trace of what follows.
+//!
+//! The format is OTP's as much as ours: the same file, played with Erlang's own `supervisor`, gives the trace that
+//! ours is compared with. `tests/scenarios/README.md` describes it.
+//!
+//! * [`Scenario`]: one file, parsed.
+//! * [`World`]: where it is played. [`VirtualWorld`] is one of simulated processes on virtual time.
+//! * [`run`]: plays a scenario and returns its trace.
+
+pub mod check;
+mod error;
+pub mod plan;
+mod script;
+pub mod step;
+pub mod term;
+pub mod trace;
+mod virtual_world;
+mod world;
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+pub use error::ScenarioError;
+pub use script::play;
+pub use virtual_world::VirtualWorld;
+pub use world::{Answer, Booted, CallId, Listed, ProcessId, World, answer_text};
+
+use plan::SupervisorPlan;
+use step::Step;
+use trace::SortStops;
+
+/// A tree and what is done to it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: String,
+    /// Why OTP's own trace is a bug, if it is.
+    pub otp_bug: Option<String>,
+    /// Which `stop` lines have no order of their own.
+    pub sort_stops: SortStops,
+    /// The top supervisor.
+    pub top: Rc<SupervisorPlan>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Scenario {
+    /// From the text of its file.
+    ///
+    /// # Errors
+    ///
+    /// A [`ScenarioError`] that names the place and what is there.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let value: Value = serde_json::from_str(text)?;
+        if !value.is_object() {
+            return Err(ScenarioError::bad("a scenario", &value));
+        }
+        let sort_stops = match &value["sort_stops"] {
+            Value::Null | Value::Bool(false) => SortStops::No,
+            Value::Bool(true) => SortStops::All,
+            kill if kill == "kill" => SortStops::AfterKill,
+            other => return Err(ScenarioError::bad("sort_stops", other)),
+        };
+        let none = Vec::new();
+        let steps = match &value["steps"] {
+            Value::Null => &none,
+            steps => steps.as_array().ok_or_else(|| ScenarioError::bad("steps", steps))?,
+        };
+        Ok(Self {
+            name: value["name"].as_str().unwrap_or_default().to_owned(),
+            otp_bug: value["otp_bug"].as_str().map(str::to_owned),
+            sort_stops,
+            top: Rc::new(SupervisorPlan::parse(&value)?),
+            steps: steps.iter().map(Step::parse).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Plays a scenario in a world; its trace.
+pub fn run<W: World>(scenario: &Scenario, mut world: W) -> Vec<String> {
+    play(scenario, &mut world);
+    trace::sort_stops(world.into_trace(), scenario.sort_stops)
+}

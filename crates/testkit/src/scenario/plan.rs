@@ -1,0 +1,178 @@
+//! What a scenario says about supervisors and children.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::ScenarioError;
+use super::term::Term;
+
+/// A supervisor: its flags, unchecked, and its children. What is wrong with them is for its start to find.
+#[derive(Clone, Debug)]
+pub struct SupervisorPlan {
+    /// The object `sup`.
+    pub flags: Value,
+    /// In start order.
+    pub children: Vec<Rc<ChildPlan>>,
+}
+
+/// A child: its spec, unchecked, and what it does.
+#[derive(Clone, Debug)]
+pub struct ChildPlan {
+    /// The object itself; a string stands for something that is no spec.
+    pub spec: Value,
+    /// What it is called in the trace.
+    pub id: String,
+    /// What its start attempts do, one after the other; the last one repeats. Never empty.
+    pub starts: Vec<Attempt>,
+    /// What it does when told to stop; without it any exit signal ends it at once.
+    pub on_shutdown: Option<OnShutdown>,
+    /// It is a supervisor with children of its own.
+    pub nested: Option<SupervisorPlan>,
+}
+
+/// What one start attempt does.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// How it goes.
+    pub outcome: Outcome,
+    /// The reason of a failure, or of the end that `exit_after` brings.
+    pub reason: Term,
+    /// How long the start function takes; its supervisor does nothing meanwhile.
+    pub delay: Duration,
+    /// When the started child exits by itself.
+    pub exit_after: Option<Duration>,
+}
+
+/// How a start attempt goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The child lives. `extra`: the caller is told more than that.
+    Ok {
+        /// See there.
+        extra: bool,
+    },
+    /// The child is not needed.
+    Ignore,
+    /// The start function returns what no start function returns.
+    Garbage,
+    /// The start function returns an error.
+    Error,
+    /// The start function raises.
+    Raise,
+}
+
+/// What a child that traps exits does when told to stop.
+#[derive(Clone, Debug)]
+pub enum OnShutdown {
+    /// Nothing.
+    Ignore,
+    /// Stops after this time, with the reason given to it or with one of its own.
+    After(Duration, Option<Term>),
+    /// Stops at once with this reason.
+    Exit(Term),
+    /// Stops at once with the reason given to it.
+    Obey,
+}
+
+impl SupervisorPlan {
+    /// From `{"sup": .., "children": ..}`.
+    pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        let none = Vec::new();
+        let children = match &value["children"] {
+            Value::Null => &none,
+            children => children.as_array().ok_or_else(|| ScenarioError::bad("children", children))?,
+        };
+        let children = children.iter().map(|child| ChildPlan::parse(child).map(Rc::new)).collect::<Result<_, _>>()?;
+        let flags = match &value["sup"] {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            flags => flags.clone(),
+        };
+        Ok(Self { flags, children })
+    }
+
+    /// What the callback `init` returns instead of flags and specs.
+    pub fn init(&self) -> Option<&str> {
+        self.flags["init"].as_str().filter(|init| ["ignore", "garbage"].contains(init))
+    }
+}
+
+impl ChildPlan {
+    /// From a CHILD.
+    pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        let id = value.as_str().or(value["id"].as_str()).unwrap_or("noid").to_owned();
+        let starts = match &value["start"] {
+            Value::Null => vec![Attempt::ok()],
+            starts => Attempt::parse_all(starts)?,
+        };
+        let on_shutdown = match &value["on_shutdown"] {
+            Value::Null => None,
+            how => Some(OnShutdown::parse(how)?),
+        };
+        let nested = if value["sup"].is_object() { Some(SupervisorPlan::parse(value)?) } else { None };
+        Ok(Self { spec: value.clone(), id, starts, on_shutdown, nested })
+    }
+}
+
+impl Attempt {
+    fn ok() -> Self {
+        Self {
+            outcome: Outcome::Ok { extra: false },
+            reason: Term::atom("boom"),
+            delay: Duration::ZERO,
+            exit_after: None,
+        }
+    }
+
+    /// From a list of start behaviours, or one.
+    pub fn parse_all(value: &Value) -> Result<Vec<Self>, ScenarioError> {
+        match value.as_array() {
+            Some(list) if list.is_empty() => Err(ScenarioError::bad("start", value)),
+            Some(list) => list.iter().map(Self::parse).collect(),
+            None => Ok(vec![Self::parse(value)?]),
+        }
+    }
+
+    fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        let what = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
+        let outcome = match what {
+            "ok" => Outcome::Ok { extra: false },
+            "ok_extra" => Outcome::Ok { extra: true },
+            "ignore" => Outcome::Ignore,
+            "garbage" => Outcome::Garbage,
+            "error" => Outcome::Error,
+            "raise" => Outcome::Raise,
+            _ => return Err(ScenarioError::bad("start", value)),
+        };
+        let reason = match &value["reason"] {
+            Value::Null => Term::atom("boom"),
+            reason => Term::from_json(reason),
+        };
+        let delay = milliseconds(&value["delay_ms"])?.unwrap_or_default();
+        Ok(Self { outcome, reason, delay, exit_after: milliseconds(&value["exit_after_ms"])? })
+    }
+}
+
+impl OnShutdown {
+    fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        let exit = Some(&value["exit"]).filter(|exit| !exit.is_null()).map(Term::from_json);
+        Ok(match (milliseconds(&value["delay_ms"])?, exit) {
+            (Some(delay), exit) => Self::After(delay, exit),
+            (None, Some(exit)) => Self::Exit(exit),
+            (None, None) if value == "ignore" => Self::Ignore,
+            (None, None) => Self::Obey,
+        })
+    }
+}
+
+/// A time in milliseconds, if there is one.
+pub(super) fn milliseconds(value: &Value) -> Result<Option<Duration>, ScenarioError> {
+    match value {
+        Value::Null => Ok(None),
+        value => match value.as_u64() {
+            Some(ms) => Ok(Some(Duration::from_millis(ms))),
+            None => Err(ScenarioError::bad("milliseconds", value)),
+        },
+    }
+}

@@ -1,0 +1,273 @@
+//! Plays the steps of a scenario in a world.
+
+use std::time::Duration;
+
+use impresario_supervision::ExitReason;
+
+use super::Scenario;
+use super::step::{Call, Op, Step, TOP};
+use super::term::Term;
+use super::world::{Answer, Booted, CallId, Listed, ProcessId, World, answer_text};
+
+// The times are those of the runner that recorded OTP's traces.
+/// How long a process that was told to go away may take.
+const END: Duration = Duration::from_secs(5);
+/// How long a shutdown may take.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// How long the last shutdown may take.
+const LAST_SHUTDOWN: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long an answer to an asynchronous call may take.
+const ASYNC_ANSWER: Duration = Duration::from_secs(10);
+/// What is left to a signal to arrive and be handled.
+const ARRIVAL: Duration = Duration::from_millis(20);
+/// The same for steps that do not wait.
+const ASYNC_ARRIVAL: Duration = Duration::from_millis(30);
+/// How often it is looked whether the world has settled.
+const LOOK: Duration = Duration::from_millis(5);
+/// How often in a row nothing must have happened.
+const QUIET_LOOKS: u32 = 2;
+/// After so many looks it is not going to.
+const MOST_LOOKS: u32 = 400;
+
+/// The length of a slot in `took` lines.
+const SLOT: Duration = Duration::from_millis(100);
+
+/// Plays a scenario to its end; the world then holds its trace.
+pub fn play<W: World>(scenario: &Scenario, world: &mut W) {
+    let mut script = Script { world, top: None, pending: Vec::new() };
+    match script.world.boot(&scenario.top) {
+        Booted::Ok(top) => {
+            script.top = Some(top);
+            script.settle();
+            scenario.steps.iter().for_each(|step| script.step(step));
+        }
+        Booted::Ignore => script.failed("start_link ignore".to_owned()),
+        Booted::Error(reason) => script.failed(format!("start_link error {reason}")),
+    }
+    script.settle();
+    script.end();
+}
+
+struct Script<'a, W> {
+    world: &'a mut W,
+    top: Option<ProcessId>,
+    /// Asynchronous calls whose answers nobody has waited for.
+    pending: Vec<CallId>,
+}
+
+impl<W: World> Script<'_, W> {
+    fn failed(&mut self, line: String) {
+        self.settle();
+        self.world.write(line);
+    }
+
+    fn end(&mut self) {
+        let Some(top) = self.top else { return };
+        if self.world.is_alive(top) {
+            self.world.write("end $sup alive".to_owned());
+            self.shutdown(ExitReason::Shutdown, LAST_SHUTDOWN);
+        } else {
+            self.world.write("end $sup dead".to_owned());
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.world.write(step.line.clone());
+        let settles = self.perform(&step.op);
+        if settles {
+            self.settle();
+        }
+    }
+
+    /// Does what the step says; whether the world is to settle afterwards.
+    fn perform(&mut self, op: &Op) -> bool {
+        match op {
+            Op::ExitSelf { id, reason, wait } => {
+                self.exit_self(id, reason.to_reason(), *wait);
+                return *wait;
+            }
+            Op::Signal { id, reason, wait } => {
+                self.signal(id, reason, *wait);
+                return *wait;
+            }
+            Op::Kill(id) => self.kill(id),
+            Op::Message(id) => self.with(id, W::message),
+            Op::Unlink(id) => {
+                self.with(id, W::unlink);
+                self.world.sleep(ARRIVAL);
+            }
+            Op::Call(supervisor, call) => self.call(supervisor, call),
+            Op::WhichSorted => self.which_sorted(),
+            Op::CallAsync { name, id, call } => {
+                self.call_async(name, id, call);
+                return false;
+            }
+            Op::AwaitReply => {
+                self.await_reply();
+                return false;
+            }
+            Op::Suspend => {
+                self.with(TOP, W::suspend);
+                return false;
+            }
+            Op::Resume => self.with(TOP, W::resume),
+            Op::Shutdown(reason) => self.shutdown(reason.to_reason(), SHUTDOWN),
+            Op::Sleep(time) => self.world.sleep(*time),
+            Op::Settle => {}
+            Op::SetStart(id, attempts) => {
+                self.world.set_start(id, attempts.clone());
+                return false;
+            }
+            Op::Upgrade(plan) => {
+                let answer = self.answer(TOP, &Call::Upgrade(plan.clone()));
+                self.world.write(format!("upgrade {answer}"));
+            }
+        }
+        true
+    }
+
+    /// The latest life of an id; the trace says so when there was none.
+    fn process(&mut self, id: &str) -> Option<ProcessId> {
+        let process = if id == TOP { self.top } else { self.world.process(id) };
+        if process.is_none() {
+            self.world.write(format!("RUNNER_CRASH no process {id}"));
+        }
+        process
+    }
+
+    fn with(&mut self, id: &str, act: impl Fn(&mut W, ProcessId)) {
+        if let Some(process) = self.process(id) {
+            act(self.world, process);
+        }
+    }
+
+    fn exit_self(&mut self, id: &str, reason: ExitReason, wait: bool) {
+        let Some(process) = self.process(id) else { return };
+        self.world.exit_self(process, reason);
+        if !wait {
+            self.world.sleep(ASYNC_ARRIVAL);
+        } else if !self.world.await_end(process, END) {
+            self.world.write("TIMEOUT down".to_owned());
+        }
+    }
+
+    fn signal(&mut self, id: &str, reason: &Term, wait: bool) {
+        let Some(process) = self.process(id) else { return };
+        if *reason == Term::atom("kill") {
+            self.world.kill(process);
+        } else {
+            self.world.signal(process, reason.to_reason());
+        }
+        self.world.sleep(if wait { ARRIVAL } else { ASYNC_ARRIVAL });
+    }
+
+    fn kill(&mut self, id: &str) {
+        let Some(process) = self.process(id) else { return };
+        self.world.kill(process);
+        if !self.world.await_end(process, END) {
+            self.world.write("TIMEOUT down".to_owned());
+        }
+        self.world.sleep(ARRIVAL);
+    }
+
+    fn call(&mut self, supervisor: &str, call: &Call) {
+        let answer = self.answer(supervisor, call);
+        let dead = answer.starts_with("exit ");
+        let line = match call {
+            Call::Which if answer.is_empty() => "which".to_owned(),
+            Call::Which => format!("which {answer}"),
+            Call::Count => format!("count {answer}"),
+            // OTP's runner does not look out for a dead supervisor here.
+            Call::ChildSpec(_) if dead => format!("RUNNER_CRASH {answer}"),
+            Call::ChildSpec(_) => format!("childspec {answer}"),
+            _ => format!("result {answer}"),
+        };
+        self.world.write(line);
+    }
+
+    /// Makes a call and waits; the answer as the trace prints it.
+    fn answer(&mut self, supervisor: &str, call: &Call) -> String {
+        match self.ask(supervisor, call) {
+            Some(answer) => answer_text(&answer, |process| self.world.name(process)),
+            None => "TIMEOUT call".to_owned(),
+        }
+    }
+
+    fn ask(&mut self, supervisor: &str, call: &Call) -> Option<Answer> {
+        let supervisor = self.process(supervisor)?;
+        let call = self.world.call(supervisor, call.clone(), None);
+        self.world.await_answer(call, ANSWER)
+    }
+
+    fn which_sorted(&mut self) {
+        let answer = self.answer(TOP, &Call::Which);
+        let mut children: Vec<&str> = answer.split_whitespace().collect();
+        children.sort_unstable();
+        let line = children.iter().fold("which".to_owned(), |line, child| line + " " + child);
+        self.world.write(line);
+    }
+
+    fn call_async(&mut self, name: &str, id: &str, call: &Call) {
+        if let Some(top) = self.process(TOP) {
+            let announce = format!("reply {name} {id} ");
+            let call = self.world.call(top, call.clone(), Some(announce));
+            self.pending.push(call);
+        }
+        self.world.sleep(ARRIVAL);
+    }
+
+    fn await_reply(&mut self) {
+        let answered = match self.pending.is_empty() {
+            true => None,
+            // Any of them will do, and the first is the one that is served first.
+            false => self.world.await_answer(self.pending.remove(0), ASYNC_ANSWER),
+        };
+        if answered.is_none() {
+            self.world.write("TIMEOUT await_reply".to_owned());
+        }
+    }
+
+    fn shutdown(&mut self, reason: ExitReason, within: Duration) {
+        let Some(top) = self.top else { return };
+        let start = self.world.elapsed();
+        self.world.signal(top, reason);
+        if !self.world.await_end(top, within) {
+            self.world.write("TIMEOUT sup".to_owned());
+            self.world.kill(top);
+            self.world.await_end(top, END);
+        }
+        let slots = (self.world.elapsed() - start).as_millis() / SLOT.as_millis();
+        let took = if slots == 0 { "<100ms".to_owned() } else { format!("{slots}x100ms") };
+        self.world.write(format!("took {took}"));
+    }
+
+    /// Waits until nothing moves: no child of the top supervisor is about to be restarted, and no new line.
+    fn settle(&mut self) {
+        let (mut lines, mut quiet) = (self.world.lines(), 0);
+        for _ in 0..=MOST_LOOKS {
+            if quiet >= QUIET_LOOKS {
+                return;
+            }
+            let busy = self.is_restarting();
+            self.world.sleep(LOOK);
+            let now = self.world.lines();
+            quiet = if now == lines && !busy { quiet + 1 } else { 0 };
+            lines = now;
+        }
+        self.world.write("TIMEOUT settle".to_owned());
+    }
+
+    fn is_restarting(&mut self) -> bool {
+        if self.top.is_none() {
+            return false;
+        }
+        match self.ask(TOP, &Call::Which) {
+            Some(Answer::Children(children)) => {
+                children.iter().any(|(_, listed)| *listed == Listed::Restarting)
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What is done to the tree, step by step.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::error::ScenarioError;
+use super::plan::{Attempt, ChildPlan, SupervisorPlan, milliseconds};
+use super::term::Term;
+
+/// A step and the line that announces it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// `> op args`.
+    pub line: String,
+    /// What is done.
+    pub op: Op,
+}
+
+/// What is done. Ids name the latest incarnation.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A child exits by itself; `wait`: until it is gone.
+    ExitSelf {
+        /// Who.
+        id: String,
+        /// Why.
+        reason: Term,
+        /// See there.
+        wait: bool,
+    },
+    /// An exit signal from outside; then a little time passes.
+    Signal {
+        /// To whom.
+        id: String,
+        /// Why.
+        reason: Term,
+        /// With time for it to arrive, but none for what follows.
+        wait: bool,
+    },
+    /// A kill that nobody can refuse.
+    Kill(String),
+    /// A message that nobody expects.
+    Message(String),
+    /// The child unlinks itself from its supervisor.
+    Unlink(String),
+    /// An admin call or a query to the supervisor with this id.
+    Call(String, Call),
+    /// Lists the children, sorted by their text.
+    WhichSorted,
+    /// An admin call from another process.
+    CallAsync {
+        /// The name of the call, for its `reply` line.
+        name: &'static str,
+        /// The child it is about.
+        id: String,
+        /// The call.
+        call: Call,
+    },
+    /// Waits for the answer to it.
+    AwaitReply,
+    /// The top supervisor handles nothing from here.
+    Suspend,
+    /// Until here.
+    Resume,
+    /// The parent tells the top supervisor to stop, and waits.
+    Shutdown(Term),
+    /// Time passes.
+    Sleep(Duration),
+    /// Nothing is done.
+    Settle,
+    /// Replaces what the next start attempts of an id do.
+    SetStart(String, Vec<Attempt>),
+    /// Replaces flags and specs of the top supervisor.
+    Upgrade(Rc<SupervisorPlan>),
+}
+
+/// What a supervisor is asked for.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// Add and start a child.
+    StartChild(Rc<ChildPlan>),
+    /// Start an instance with this label.
+    StartInstance(String),
+    /// Terminate by id.
+    Terminate(String),
+    /// Terminate by process: the latest incarnation of this id.
+    TerminateProcess(String),
+    /// Terminate a process that is no child.
+    TerminateStranger,
+    /// Restart by id.
+    Restart(String),
+    /// Delete by id.
+    Delete(String),
+    /// List the children.
+    Which,
+    /// Count them.
+    Count,
+    /// The spec of a child.
+    ChildSpec(String),
+    /// Go on with other flags and specs.
+    Upgrade(Rc<SupervisorPlan>),
+}
+
+/// The id of the top supervisor.
+pub const TOP: &str = "$sup";
+
+impl Step {
+    /// From `[op, arg, ...]`.
+    pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        let bad = || ScenarioError::bad("step", value);
+        let list = value.as_array().ok_or_else(bad)?;
+        let (name, args) = list.split_first().ok_or_else(bad)?;
+        let name = name.as_str().ok_or_else(bad)?;
+        let line = args.iter().fold(format!("> {name}"), |line, arg| line + " " + &argument(arg));
+        let op = match Args(args).op(name) {
+            Some(op) => op?,
+            None => return Err(bad()),
+        };
+        Ok(Self { line, op })
+    }
+}
+
+/// The arguments of a step; what is not there is not what the format has there.
+struct Args<'a>(&'a [Value]);
+
+type Parsed = Option<Result<Op, ScenarioError>>;
+
+impl Args<'_> {
+    fn text(&self, at: usize) -> Option<String> {
+        Some(self.0.get(at)?.as_str()?.to_owned())
+    }
+
+    fn term(&self, at: usize) -> Option<Term> {
+        self.0.get(at).map(Term::from_json)
+    }
+
+    fn supervisor(&self, at: usize) -> Option<String> {
+        if self.0.len() > at { self.text(at) } else { Some(TOP.to_owned()) }
+    }
+
+    fn op(&self, name: &str) -> Parsed {
+        let op = match name {
+            "exit_self" | "exit_self_async" => {
+                Op::ExitSelf { id: self.text(0)?, reason: self.term(1)?, wait: name == "exit_self" }
+            }
+            "signal" | "signal_async" => {
+                Op::Signal { id: self.text(0)?, reason: self.term(1)?, wait: name == "signal" }
+            }
+            "kill" => Op::Kill(self.text(0)?),
+            "message" => Op::Message(self.text(0)?),
+            "unlink" => Op::Unlink(self.text(0)?),
+            "which_sorted" => Op::WhichSorted,
+            "await_reply" => Op::AwaitReply,
+            "suspend" => Op::Suspend,
+            "resume" => Op::Resume,
+            "settle" => Op::Settle,
+            "shutdown" => Op::Shutdown(self.term(0).unwrap_or(Term::atom("shutdown"))),
+            "sleep" => return self.sleep(),
+            "set_start" => return self.set_start(),
+            "upgrade" => return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Rc::new(plan)))),
+            "start_child" => return self.start_child(),
+            "call_async" => self.call_async()?,
+            _ => return self.call(name).map(Ok),
+        };
+        Some(Ok(op))
+    }
+
+    fn call(&self, name: &str) -> Option<Op> {
+        let (supervisor, call) = match name {
+            "terminate" => (self.supervisor(1)?, Call::Terminate(self.text(0)?)),
+            "restart" => (self.supervisor(1)?, Call::Restart(self.text(0)?)),
+            "delete" => (self.supervisor(1)?, Call::Delete(self.text(0)?)),
+            "which" => (self.supervisor(0)?, Call::Which),
+            "count" => (self.supervisor(0)?, Call::Count),
+            "childspec" => (TOP.to_owned(), Call::ChildSpec(self.text(0)?)),
+            "terminate_pid" => (TOP.to_owned(), Call::TerminateProcess(self.text(0)?)),
+            "terminate_alien" => (TOP.to_owned(), Call::TerminateStranger),
+            "start_dyn" => (TOP.to_owned(), Call::StartInstance(self.text(0)?)),
+            _ => return None,
+        };
+        Some(Op::Call(supervisor, call))
+    }
+
+    fn call_async(&self) -> Option<Op> {
+        let id = self.text(1)?;
+        let (name, call) = match self.text(0)?.as_str() {
+            "terminate" => ("terminate_child", Call::Terminate(id.clone())),
+            "restart" => ("restart_child", Call::Restart(id.clone())),
+            "delete" => ("delete_child", Call::Delete(id.clone())),
+            _ => return None,
+        };
+        Some(Op::CallAsync { name, id, call })
+    }
+
+    fn start_child(&self) -> Parsed {
+        let supervisor = self.supervisor(1)?;
+        let plan = ChildPlan::parse(self.0.first()?);
+        Some(plan.map(|plan| Op::Call(supervisor, Call::StartChild(Rc::new(plan)))))
+    }
+
+    fn sleep(&self) -> Parsed {
+        let time = milliseconds(self.0.first()?);
+        Some(time.map(|time| Op::Sleep(time.unwrap_or_default())))
+    }
+
+    fn set_start(&self) -> Parsed {
+        let id = self.text(0)?;
+        Some(Attempt::parse_all(self.0.get(1)?).map(|attempts| Op::SetStart(id, attempts)))
+    }
+}
+
+/// An argument as the announcing line shows it.
+fn argument(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => format!("[{}]", list.iter().map(argument).collect::<Vec<_>>().join(",")),
+        Value::Object(object) => match (object.get("do"), object.get("reason")) {
+            (Some(what), Some(reason)) => format!("{}:{}", flat(what), flat(reason)),
+            (Some(what), None) => flat(what),
+            (None, _) => object.get("id").map_or("{}".to_owned(), flat),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// The texts in a value, without what holds them together.
+fn flat(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(flat).collect(),
+        other => other.to_string(),
+    }
+}

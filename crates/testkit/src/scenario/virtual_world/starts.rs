@@ -1,0 +1,244 @@
+//! Start functions: what happens between the word of the rules and a life, or none.
+
+use std::rc::Rc;
+
+use impresario_supervision as rules;
+use impresario_supervision::{ChildKey, Event, ExitReason, Incarnation};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use super::process::{Body, Process};
+use super::supervisor::{Rules, Supervisor, SupervisorId};
+use super::{Happening, Turn, VirtualWorld};
+use crate::scenario::check::{Checked, check};
+use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
+use crate::scenario::term::reason_text;
+use crate::scenario::world::{Booted, ProcessId};
+
+/// What OTP says of an `init` that returns garbage.
+pub(super) const BAD_INIT: &str = "{bad_return,{otp_diff,init,garbage}}";
+
+/// A start function under way.
+#[derive(Clone, Debug)]
+pub(super) struct Starting {
+    id: String,
+    number: u32,
+    attempt: Attempt,
+    plan: Rc<ChildPlan>,
+}
+
+impl VirtualWorld {
+    pub(super) fn start(&mut self, id: SupervisorId, key: ChildKey, life: Incarnation) {
+        let Some((label, plan)) = self.supervisors[id.0].plans.get(&key).cloned() else {
+            return self.tell(id, Event::StartFailed(life, ExitReason::NoProc));
+        };
+        self.take_turns();
+        let number = self.attempts.entry(label.clone()).or_default();
+        *number += 1;
+        let number = *number;
+        let next = self.behaviours.entry(label.clone()).or_insert_with(|| plan.starts.clone());
+        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
+        let delay = attempt.delay;
+        let starting = Starting { id: label, number, attempt, plan };
+        self.supervisors[id.0].starting.insert(life, starting);
+        if delay.is_zero() {
+            self.return_from_start(id, life);
+        } else {
+            self.arrange(delay, Happening::StartReturns(id, life));
+        }
+    }
+
+    pub(super) fn start_returns(&mut self, id: SupervisorId, life: Incarnation) {
+        if self.lives(id) {
+            self.return_from_start(id, life);
+            self.attend(id);
+        }
+    }
+
+    fn return_from_start(&mut self, id: SupervisorId, life: Incarnation) {
+        let Some(starting) = self.supervisors[id.0].starting.get(&life).cloned() else { return };
+        let Starting { id: label, number, attempt, plan } = &starting;
+        let reason = attempt.reason.to_string();
+        let (line, event) = match attempt.outcome {
+            Outcome::Ok { extra } => {
+                return match &plan.nested {
+                    Some(nested) => self.start_nested(id, life, label, *number, nested),
+                    None => self.start_worker(id, life, &starting, extra),
+                };
+            }
+            Outcome::Ignore => (format!("start_ignore {label} {number}"), Event::Ignored(life)),
+            Outcome::Garbage => {
+                let reason = ExitReason::Error("garbage".to_owned());
+                (format!("start_garbage {label} {number}"), Event::StartFailed(life, reason))
+            }
+            Outcome::Error => {
+                let line = format!("start_error {label} {number} {reason}");
+                (line, Event::StartFailed(life, attempt.reason.to_reason()))
+            }
+            Outcome::Raise => {
+                let raised = ExitReason::Error(format!("{{'EXIT',{reason}}}"));
+                (format!("start_raise {label} {number} {reason}"), Event::StartFailed(life, raised))
+            }
+        };
+        self.trace.push(line);
+        self.started(id, life, event);
+    }
+
+    /// The start function is done, and its supervisor knows how it went.
+    fn started(&mut self, id: SupervisorId, life: Incarnation, event: Event) {
+        self.supervisors[id.0].starting.remove(&life);
+        // Without a life the word that was meant for it is answered by this.
+        if !matches!(event, Event::Started(_)) {
+            self.supervisors[id.0].told.remove(&life);
+        }
+        self.tell(id, event);
+    }
+
+    fn start_worker(&mut self, id: SupervisorId, life: Incarnation, starting: &Starting, extra: bool) {
+        let body = Body::Worker { traps: starting.plan.on_shutdown.clone(), busy_dying: false };
+        let process = self.born(&starting.id, starting.number, Some((id, life)), body);
+        self.processes[process.0].extra = extra;
+        self.supervisors[id.0].lives.insert(life, process);
+        self.announce(process);
+        if let Some(after) = starting.attempt.exit_after {
+            let reason = starting.attempt.reason.to_reason();
+            self.arrange(after, Happening::ExitSelf(process, reason));
+        }
+        self.started(id, life, Event::Started(life));
+        if self.supervisors[id.0].told.contains(&life) {
+            self.exit_signal(process, ExitReason::Shutdown, true);
+        }
+    }
+
+    fn born(
+        &mut self,
+        id: &str,
+        attempt: u32,
+        birth: Option<(SupervisorId, Incarnation)>,
+        body: Body,
+    ) -> ProcessId {
+        let process = ProcessId(self.processes.len());
+        let id = id.to_owned();
+        let (linked, announced, extra, exit) = (true, false, false, None);
+        self.processes.push(Process { id, attempt, birth, linked, body, announced, extra, exit });
+        process
+    }
+
+    fn announce(&mut self, process: ProcessId) {
+        let known = &mut self.processes[process.0];
+        known.announced = true;
+        self.trace.push(format!("start {} {}", known.id, known.attempt));
+        self.latest.insert(known.id.clone(), process);
+    }
+
+    fn start_nested(
+        &mut self,
+        parent: SupervisorId,
+        life: Incarnation,
+        label: &str,
+        number: u32,
+        plan: &SupervisorPlan,
+    ) {
+        let failed = match plan.init() {
+            Some("ignore") => {
+                self.trace.push(format!("start_error {label} {number} ignore"));
+                return self.started(parent, life, Event::Ignored(life));
+            }
+            Some(_) => BAD_INIT.to_owned(),
+            None => match check(plan) {
+                Ok(checked) => {
+                    let process = self.begin_supervisor(label, number, Some((parent, life)), checked, plan);
+                    self.supervisors[parent.0].lives.insert(life, process);
+                    return;
+                }
+                Err(refusal) => refusal.at_start(),
+            },
+        };
+        self.trace.push(format!("start_error {label} {number} error {failed}"));
+        self.started(parent, life, Event::StartFailed(life, ExitReason::Error(failed)));
+    }
+
+    /// Begins a supervisor; `ready` or `not_ready` comes when its first children are started or not.
+    pub(super) fn begin_supervisor(
+        &mut self,
+        label: &str,
+        number: u32,
+        birth: Option<(SupervisorId, Incarnation)>,
+        checked: Checked,
+        plan: &SupervisorPlan,
+    ) -> ProcessId {
+        let Checked { dynamic, flags, mut specs } = checked;
+        let id = SupervisorId(self.supervisors.len());
+        let process = self.born(label, number, birth, Body::Supervisor(id));
+        let labelled = |child: &Rc<ChildPlan>| (child.id.clone(), child.clone());
+        let (rules, plans, template) = if dynamic {
+            let template = specs.remove(0);
+            let rules = rules::DynamicSupervisor::new(flags, template, None).expect("it was checked");
+            (Rules::Dynamic(Box::new(rules)), HashMap::new(), plan.children.first().cloned())
+        } else {
+            let rules = rules::Supervisor::new(flags, specs).expect("it was checked");
+            let plans = rules.keys().zip(plan.children.iter().map(labelled)).collect();
+            (Rules::Static(Box::new(rules)), plans, None)
+        };
+        self.supervisors.push(Supervisor {
+            process,
+            rules,
+            plans,
+            template,
+            auto_shutdown: flags.auto_shutdown,
+            lives: HashMap::new(),
+            starting: HashMap::new(),
+            told: HashSet::new(),
+            unseen: HashSet::new(),
+            mailbox: VecDeque::new(),
+            starting_up: true,
+            suspended: false,
+            requests: BTreeMap::new(),
+            armed: None,
+        });
+        self.tell(id, Event::Start);
+        self.act(id);
+        process
+    }
+
+    /// A supervisor has started its children, says so to whoever starts it, and goes on.
+    pub(super) fn ready(&mut self, id: SupervisorId) {
+        if self.lives(id) {
+            self.supervisors[id.0].starting_up = false;
+            self.wake(Turn::Started(id));
+            self.attend(id);
+        }
+    }
+
+    /// Whoever starts the supervisor hears that it is ready.
+    pub(super) fn is_started(&mut self, id: SupervisorId) {
+        let process = self.supervisors[id.0].process;
+        self.announce(process);
+        match self.processes[process.0].birth {
+            Some((parent, life)) => self.arrange(Duration::ZERO, Happening::GoesOn(parent, life)),
+            None => self.booted = Some(Booted::Ok(process)),
+        }
+    }
+
+    pub(super) fn goes_on(&mut self, parent: SupervisorId, life: Incarnation) {
+        if self.lives(parent) {
+            self.started(parent, life, Event::Started(life));
+            self.attend(parent);
+        }
+    }
+
+    pub(super) fn not_ready(&mut self, id: SupervisorId, reason: ExitReason) {
+        let process = &self.processes[self.supervisors[id.0].process.0];
+        let term = reason_text(&reason);
+        let Some((parent, life)) = process.birth else {
+            self.booted = Some(Booted::Error(term));
+            return;
+        };
+        if self.lives(parent) {
+            self.trace.push(format!("start_error {} {} error {term}", process.id, process.attempt));
+            self.started(parent, life, Event::StartFailed(life, reason));
+            self.attend(parent);
+        }
+    }
+}
+

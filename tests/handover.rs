@@ -1,0 +1,141 @@
+//! Connections on their way from the router to a worker while one of the two dies.
+
+use impresario_testkit::{Connection, Http, Mode, Process, Signal, Site, procfs};
+
+/// How many connections are under way; enough that each of two workers gets some.
+const UNDER_WAY: usize = 20;
+
+fn freeze(pid: u32) -> Process {
+    let process = Process::open(pid).expect("it runs");
+    process.signal(Signal::STOP).expect("it can be frozen");
+    process
+}
+
+/// Connects, and waits until so many of the connections are not taken: the router keeps a copy of each until then.
+fn not_taken(site: &Site, least: usize) -> Vec<Http> {
+    let router = site.tree().router.expect("it has a router");
+    let before = procfs::descriptors(router).expect("it runs");
+    let waiting = (0..UNDER_WAY).map(|_| site.ask()).collect();
+    site.program.until("the router has handed them over", || {
+        procfs::descriptors(router).filter(|count| *count >= before + least)
+    });
+    waiting
+}
+
+fn all_are_answered(waiting: Vec<Http>) {
+    for mut http in waiting {
+        assert_eq!(http.receive().expect("a connection under way is served").status, 200);
+    }
+}
+
+#[test]
+fn what_a_dying_worker_has_not_taken_goes_to_another() {
+    let site = Site::start(Mode::Router, 2, &[]);
+    let tree = site.tree();
+    let frozen = tree.workers[0];
+    freeze(frozen);
+    let waiting = not_taken(&site, UNDER_WAY / 4);
+    site.shoot(frozen);
+    all_are_answered(waiting);
+    drop(site.connect_to_each(&site.tree_without(&[frozen]).workers));
+}
+
+#[test]
+fn what_a_dying_router_has_passed_on_is_served() {
+    let site = Site::start(Mode::Router, 1, &[]);
+    let tree = site.tree();
+    let router = tree.router.expect("it has a router");
+    let worker = freeze(tree.workers[0]);
+    let waiting = not_taken(&site, UNDER_WAY);
+    // Main is frozen too, so that no new router can be what serves them.
+    site.program.signal(Signal::STOP);
+    site.shoot(router);
+    worker.signal(Signal::CONT).expect("it can be thawed");
+    all_are_answered(waiting);
+    site.program.signal(Signal::CONT);
+    let after = site.tree_without(&[router]);
+    assert_eq!(after.workers, tree.workers);
+    drop(site.connect_to_each(&after.workers));
+}
+
+#[test]
+fn what_comes_while_all_workers_are_frozen_is_served_later() {
+    let site = Site::start(Mode::Router, 2, &[]);
+    let tree = site.tree();
+    let frozen: Vec<Process> = tree.workers.iter().map(|pid| freeze(*pid)).collect();
+    let waiting: Vec<Http> = (0..UNDER_WAY).map(|_| site.ask()).collect();
+    for process in frozen {
+        process.signal(Signal::CONT).expect("it can be thawed");
+    }
+    all_are_answered(waiting);
+    assert_eq!(site.tree(), tree);
+}
+
+#[test]
+fn workers_that_came_while_main_was_frozen_become_known_to_the_router() {
+    let site = Site::start(Mode::Router, 2, &[]);
+    let tree = site.tree();
+    site.program.signal(Signal::STOP);
+    for worker in &tree.workers {
+        site.shoot(*worker);
+    }
+    let waiting: Vec<Http> = (0..UNDER_WAY).map(|_| site.ask()).collect();
+    site.program.signal(Signal::CONT);
+    all_are_answered(waiting);
+    let after = site.tree_without(&tree.workers);
+    assert_eq!((after.router, after.prototype), (tree.router, tree.prototype));
+    drop(site.connect_to_each(&after.workers));
+}
+
+#[test]
+fn deaths_that_the_router_has_not_seen_yet_cost_nothing() {
+    let site = Site::start(Mode::Router, 4, &[]);
+    let tree = site.tree();
+    let frozen = [freeze(tree.prototype), freeze(tree.router.expect("it has a router"))];
+    // The connects come first, so the router offers them to workers of whose death it will hear only then.
+    let waiting: Vec<Http> = (0..UNDER_WAY).map(|_| site.ask()).collect();
+    for worker in &tree.workers {
+        site.shoot(*worker);
+    }
+    for process in frozen {
+        process.signal(Signal::CONT).expect("it can be thawed");
+    }
+    all_are_answered(waiting);
+    drop(site.connect_to_each(&site.tree_without(&tree.workers).workers));
+}
+
+#[test]
+fn what_is_under_way_does_not_hold_up_a_shutdown_when_its_worker_dies() {
+    let mut site = Site::start(Mode::Router, 1, &["--shutdown-timeout", "60"]);
+    let worker = site.tree().workers[0];
+    freeze(worker);
+    let waiting = not_taken(&site, UNDER_WAY);
+    site.program.signal(Signal::TERM);
+    site.program.until("new connections are refused", || Connection::open(site.address).err());
+    site.shoot(worker);
+    // They may be served by a replacement or closed, but not kept until the time-out.
+    let status = site.program.wait();
+    assert_eq!(status.code(), Some(0), "main said:\n{}", site.program.said());
+    drop(waiting);
+}
+
+#[test]
+fn shots_in_quick_succession_are_survived() {
+    let site = Site::start(Mode::Router, 2, &[]);
+    let mut dead = Vec::new();
+    for shot in 0..9 {
+        let tree = site.tree_without(&dead);
+        let target = match shot % 3 {
+            0 => tree.workers[0],
+            1 => tree.router.expect("it has a router"),
+            _ => tree.prototype,
+        };
+        // The children of a prototype die with it, and no later tree has them.
+        dead.extend(if target == tree.prototype { tree.workers } else { Vec::new() });
+        dead.push(target);
+        site.shoot(target);
+    }
+    let tree = site.tree_without(&dead);
+    assert_eq!(site.ask().receive().expect("it serves").status, 200);
+    drop(site.connect_to_each(&tree.workers));
+}
