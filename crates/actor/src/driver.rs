@@ -12,7 +12,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::Env;
-use crate::control::Control;
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
 
@@ -21,7 +20,7 @@ pub(crate) trait Plan: 'static {
     fn handle(&mut self, now: Time, event: Event);
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_timeout(&self) -> Option<Time>;
-    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>>;
+    fn start(&mut self, key: ChildKey, env: Env, notify: Notify);
     fn forget(&mut self, key: ChildKey);
     /// The child that a request adds has this entry.
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
@@ -83,10 +82,10 @@ impl<P: Plan> Driver<P> {
         while let Some(action) = self.plan.poll_action() {
             match action {
                 Action::Start(key, life) => {
-                    let notify = Notify::new(self.notices.clone(), life);
-                    if let Some(control) = self.plan.start(key, &self.env, notify) {
-                        self.lives.insert(life, control);
-                    }
+                    let (env, notify) = (self.env.child(), Notify::new(self.notices.clone(), life));
+                    // Its end, which takes it out again, is heard later in any case.
+                    self.lives.insert(life, Arc::clone(env.control()));
+                    self.plan.start(key, env, notify);
                 }
                 Action::Stop(life) => self.lives.stop(life),
                 Action::Kill(life) => self.lives.kill(life),

@@ -9,7 +9,6 @@ use impresario_supervision as rules;
 use impresario_supervision::{Action, ChildId, ChildKey, Event, Flags, RequestId, Restart, Shutdown, Time};
 
 use crate::child_ref::ChildRef;
-use crate::control::Control;
 use crate::driver::{Driver, Plan};
 use crate::notify::Notify;
 use crate::spec::{ChildSpec, Starter, spawn};
@@ -44,9 +43,9 @@ impl<T: Send + 'static> DynamicRef<T> {
             shutdown: shutdown.into(),
             ..rules::ChildSpec::worker(id.clone())
         };
-        let begin = move |env: &Env, args: T, notify: Notify| {
+        let begin = move |env: Env, args: T, notify: Notify| {
             let factory = |env: &Env| factory(env, args);
-            spawn(env, notify, true, factory, drop::<Addr<A>>)
+            spawn(&env, notify, true, factory, drop::<Addr<A>>);
         };
         let starter = DynamicStarter { template, begin: Arc::new(begin), name: self.0.clone() };
         ChildSpec { rules: rules::ChildSpec::supervisor(id), starter: Arc::new(starter) }
@@ -68,7 +67,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     }
 }
 
-type Begin<T> = dyn Fn(&Env, T, Notify) -> Option<Arc<Control>> + Send + Sync;
+type Begin<T> = dyn Fn(Env, T, Notify) + Send + Sync;
 
 struct DynamicStarter<T: Send + 'static> {
     template: rules::ChildSpec,
@@ -77,14 +76,14 @@ struct DynamicStarter<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Starter for DynamicStarter<T> {
-    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+    fn start(&self, env: Env, notify: Notify) {
         let ack = notify.ack();
         let factory = |env: &Env| {
             let rules = rules::DynamicSupervisor::new(Flags::default(), self.template.clone(), None)?;
             let plan = Dynamic { rules, arguments: HashMap::new(), begin: Arc::clone(&self.begin) };
             Ok(Driver::new(plan, env.supervisor(&self.template.id, None)).acknowledge_by(ack))
         };
-        spawn(env, notify, false, factory, |addr| self.name.publish(addr))
+        spawn(&env, notify, false, factory, |addr| self.name.publish(addr));
     }
 }
 
@@ -109,9 +108,10 @@ impl<T: 'static> Plan for Dynamic<T> {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>> {
-        let arguments = self.arguments.remove(&key)?;
-        (self.begin)(env, arguments, notify)
+    fn start(&mut self, key: ChildKey, env: Env, notify: Notify) {
+        if let Some(arguments) = self.arguments.remove(&key) {
+            (self.begin)(env, arguments, notify);
+        }
     }
 
     fn forget(&mut self, key: ChildKey) {

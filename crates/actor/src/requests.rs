@@ -8,7 +8,6 @@ use impresario_supervision as rules;
 use impresario_supervision::{ChildId, ChildInfo, Counts, Incarnation, Reply, Request, RequestError};
 use tokio::sync::oneshot;
 
-use crate::control::Control;
 use crate::driver::Driver;
 use crate::notify::Notify;
 use crate::spec::{ChildSpec, Starter, spawn};
@@ -157,14 +156,14 @@ impl<F> Starter for SupervisorStarter<F>
 where
     F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync,
 {
-    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+    fn start(&self, env: Env, notify: Notify) {
         let ack = notify.ack();
         let factory = |env: &Env| {
             let supervisor = (self.init)(env)?;
             let env = env.supervisor(&self.id, supervisor.log.clone());
             Ok(Driver::new(Static::new(supervisor)?, env).acknowledge_by(ack))
         };
-        spawn(env, notify, false, factory, |addr| self.name.publish(addr))
+        spawn(&env, notify, false, factory, |addr| self.name.publish(addr));
     }
 }
 

@@ -35,15 +35,13 @@ impl Supervisor {
         let notify = Notify::new(notices, Incarnation::ROOT);
         let root = SupervisorRef::new();
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
-        let Some(control) = spec.starter.start(&Env::root(log), notify) else {
-            return Err(match incoming.recv().await {
-                Some(Event::Exited(_, reason)) => StartError::Failed(reason),
-                _ => StartError::Ignore,
-            });
-        };
+        let env = Env::root(log);
+        let control = Arc::clone(env.control());
+        spec.starter.start(env, notify);
         match incoming.recv().await {
             Some(Event::Started(_)) => {}
             Some(Event::Exited(_, reason)) => return Err(StartError::Failed(reason)),
+            Some(Event::Ignored(_)) => return Err(StartError::Ignore),
             _ => return Err(StartError::Failed(ExitReason::NoProc)),
         }
         let (exited, exit) = watch::channel(None);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context};
+use actix_rt::ArbiterHandle;
 use impresario_supervision as rules;
 use impresario_supervision::{Backoff, ChildId, ExitReason, Restart, Shutdown, SpecError};
 
-use crate::control::Control;
 use crate::notify::Notify;
 use crate::panic::catch;
 use crate::supervisor::Supervisor;
@@ -28,8 +28,8 @@ pub struct ChildSpec {
 
 /// Begins lives.
 pub(crate) trait Starter: Send + Sync {
-    /// Begins a life. How it goes is said through `notify`; `None` means that it has been said already.
-    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>>;
+    /// Begins the life that `env` was made for. How it goes is said through `notify`, perhaps before this returns.
+    fn start(&self, env: Env, notify: Notify);
 }
 
 /// Why there is no life.
@@ -91,6 +91,15 @@ impl ChildSpec {
         self
     }
 
+    /// Places every life on this arbiter, a thread of its own. The default is the supervisor's arbiter.
+    ///
+    /// A supervisor that is placed takes those of its children with it that are not placed themselves. If the arbiter is
+    /// gone, a start fails as [`ExitReason::NoProc`]; what ran on it has ended as [`ExitReason::Killed`].
+    pub fn on(mut self, arbiter: ArbiterHandle) -> Self {
+        self.starter = Arc::new(Placed { starter: self.starter, arbiter });
+        self
+    }
+
     /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.rules.start_timeout = Some(timeout);
@@ -122,32 +131,43 @@ where
     F: Fn(&Env) -> Result<A, StartError> + Send + Sync,
     P: Fn(Addr<A>) + Send + Sync,
 {
-    fn start(&self, env: &Env, notify: Notify) -> Option<Arc<Control>> {
-        spawn(env, notify, true, &self.factory, |addr| (self.publish)(addr))
+    fn start(&self, env: Env, notify: Notify) {
+        spawn(&env, notify, true, &self.factory, |addr| (self.publish)(addr));
+    }
+}
+
+/// Begins lives on another arbiter.
+struct Placed {
+    starter: Arc<dyn Starter>,
+    arbiter: ArbiterHandle,
+}
+
+impl Starter for Placed {
+    fn start(&self, env: Env, notify: Notify) {
+        let starter = Arc::clone(&self.starter);
+        // An arbiter that is gone drops the function unused, and with it `notify`, which says that there is no life.
+        self.arbiter.spawn_fn(move || starter.start(env, notify));
     }
 }
 
 /// Begins a life on this arbiter.
 pub(crate) fn spawn<A: Actor<Context = Context<A>>>(
-    parent: &Env,
+    env: &Env,
     mut notify: Notify,
     ack: bool,
     factory: impl FnOnce(&Env) -> Result<A, StartError>,
     publish: impl FnOnce(Addr<A>),
-) -> Option<Arc<Control>> {
-    let env = parent.child();
-    match catch(|| factory(&env)) {
+) {
+    match catch(|| factory(env)) {
         Ok(Ok(actor)) => {
             let context = Context::new();
             publish(context.address());
             let control = Arc::clone(env.control());
-            actix_rt::spawn(ChildTask::new(actor, context, Arc::clone(&control), notify, ack));
-            return Some(control);
+            actix_rt::spawn(ChildTask::new(actor, context, control, notify, ack));
         }
         Ok(Err(StartError::Ignore)) => notify.ignored(),
         Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
     }
-    None
 }
 
 impl fmt::Display for StartError {

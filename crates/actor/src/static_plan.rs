@@ -8,7 +8,6 @@ use impresario_supervision::{Action, ChildKey, Event, Flags, Reply, Request, Req
 use tokio::sync::oneshot;
 
 use crate::Env;
-use crate::control::Control;
 use crate::driver::Plan;
 use crate::notify::Notify;
 use crate::spec::Starter;
@@ -59,9 +58,11 @@ impl Plan for Static {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: &Env, notify: Notify) -> Option<Arc<Control>> {
+    fn start(&mut self, key: ChildKey, env: Env, notify: Notify) {
         // Without a starter the drop of `notify` says that there is no life.
-        self.starters.get(&key)?.start(env, notify)
+        if let Some(starter) = self.starters.get(&key) {
+            starter.start(env, notify);
+        }
     }
 
     fn forget(&mut self, key: ChildKey) {

@@ -1,0 +1,302 @@
+//! Every way in which the life of an actor can end, on the supervisor's arbiter and on another: each is told once, with
+//! its reason, and none takes anything else with it.
+
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, StreamHandler, WrapFuture,
+};
+use actix_rt::Arbiter;
+use impresario_actor::{
+    ChildRef, ChildSpec, Env, ExitReason, Intensity, StartError, Strategy, Supervisor, Tree,
+};
+use slog::{Discard, Logger, o};
+
+/// What happens in an actor, and where.
+#[derive(Clone, Copy, Debug, Default, Message)]
+#[rtype(result = "()")]
+struct Script {
+    /// The constructor panics.
+    new: bool,
+    /// `started()` panics.
+    started: bool,
+    /// What the one message does.
+    then: Then,
+    /// `stopping()` panics, or refuses.
+    stopping: Hook,
+    /// `stopped()` panics.
+    stopped: bool,
+    /// Dropping the actor panics.
+    dropped: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Then {
+    #[default]
+    Nothing,
+    Panic,
+    PanicInFuture,
+    PanicInWait,
+    PanicInStream,
+    PanicInTimer,
+    Stop,
+    Fail,
+    Terminate,
+    AwaitForever,
+    WaitForever,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Hook {
+    #[default]
+    Silent,
+    Panics,
+    Refuses,
+}
+
+struct Victim {
+    script: Script,
+    env: Env,
+}
+
+impl Actor for Victim {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        assert!(!self.script.started, "in started");
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Running {
+        assert!(self.script.stopping != Hook::Panics, "in stopping");
+        if self.script.stopping == Hook::Refuses { Running::Continue } else { Running::Stop }
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        assert!(!self.script.stopped, "in stopped");
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        assert!(!self.script.dropped, "in drop");
+    }
+}
+
+impl StreamHandler<()> for Victim {
+    fn handle(&mut self, (): (), _: &mut Context<Self>) {
+        panic!("in stream");
+    }
+}
+
+impl Handler<Script> for Victim {
+    type Result = ();
+
+    fn handle(&mut self, script: Script, ctx: &mut Context<Self>) {
+        match script.then {
+            Then::Nothing => {}
+            Then::Panic => panic!("in handler"),
+            Then::PanicInFuture => drop(ctx.spawn(async { panic!("in future") }.into_actor(self))),
+            Then::PanicInWait => ctx.wait(async { panic!("in wait") }.into_actor(self)),
+            Then::PanicInStream => drop(ctx.add_stream(futures::stream::iter([()]))),
+            Then::PanicInTimer => drop(ctx.run_later(Duration::ZERO, |_, _| panic!("in timer"))),
+            Then::Stop => ctx.stop(),
+            Then::Fail => {
+                self.env.set_exit_reason(ExitReason::Error("own reason".into()));
+                ctx.stop();
+            }
+            Then::Terminate => ctx.terminate(),
+            Then::AwaitForever => drop(ctx.spawn(std::future::pending().into_actor(self))),
+            Then::WaitForever => ctx.wait(std::future::pending().into_actor(self)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Same,
+    Other,
+}
+
+/// Starts a victim in a tree that ends with it. The arbiter, if any, lives as long as the test keeps it.
+async fn start(
+    script: Script,
+    place: Place,
+) -> (Result<Tree, StartError>, ChildRef<Victim>, Option<Arbiter>) {
+    let victim = ChildRef::new();
+    let spec = victim.child_spec("victim", move |env: &Env| {
+        assert!(!script.new, "in new");
+        Ok(Victim { script, env: env.clone() })
+    });
+    let arbiter = matches!(place, Place::Other).then(Arbiter::new);
+    let spec = match &arbiter {
+        Some(arbiter) => spec.on(arbiter.handle()),
+        None => spec,
+    };
+    (tree(spec).start().await, victim, arbiter)
+}
+
+fn tree(child: ChildSpec) -> Supervisor {
+    Supervisor::new(Strategy::OneForOne)
+        .intensity(Intensity::new(0, Duration::from_secs(1)))
+        .logger(Logger::root(Discard, o!()))
+        .child(child)
+}
+
+/// What the supervisor heard of the victim's end after its one message.
+async fn end_of(script: Script, place: Place) -> ExitReason {
+    let (tree, victim, _arbiter) = start(script, place).await;
+    victim.addr().expect("it was started").do_send(script);
+    match tree.expect("it starts").stopped().await {
+        ExitReason::GaveUp { reason, .. } => *reason,
+        other => other,
+    }
+}
+
+#[track_caller]
+fn is_panic(reason: &ExitReason, text: &str) {
+    let ExitReason::Panic { message, place } = reason else { panic!("{reason:?} instead of a panic {text}") };
+    assert_eq!(message, text);
+    assert!(place.as_ref().is_some_and(|place| place.contains("exits.rs:")), "{place:?}");
+}
+
+const PLACES: [Place; 2] = [Place::Same, Place::Other];
+
+#[actix_rt::test]
+async fn a_panic_anywhere_is_told_with_its_place() {
+    for place in PLACES {
+        for (then, text) in [
+            (Then::Panic, "in handler"),
+            (Then::PanicInFuture, "in future"),
+            (Then::PanicInWait, "in wait"),
+            (Then::PanicInStream, "in stream"),
+            (Then::PanicInTimer, "in timer"),
+        ] {
+            is_panic(&end_of(Script { then, ..Script::default() }, place).await, text);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_second_panic_adds_nothing_and_aborts_nothing() {
+    for place in PLACES {
+        let bad = Script { then: Then::Panic, stopping: Hook::Panics, stopped: true, ..Script::default() };
+        is_panic(&end_of(bad, place).await, "in handler");
+        let worse = Script { dropped: true, ..bad };
+        is_panic(&end_of(worse, place).await, "in handler");
+    }
+}
+
+#[actix_rt::test]
+async fn a_panic_while_it_stops_is_the_reason() {
+    for place in PLACES {
+        let stop = Script { then: Then::Stop, ..Script::default() };
+        is_panic(&end_of(Script { stopping: Hook::Panics, ..stop }, place).await, "in stopping");
+        is_panic(&end_of(Script { stopped: true, ..stop }, place).await, "in stopped");
+        is_panic(&end_of(Script { dropped: true, ..stop }, place).await, "in drop");
+    }
+}
+
+#[actix_rt::test]
+async fn who_stops_by_itself_ends_normal_or_with_its_own_reason() {
+    for place in PLACES {
+        let end = async |then| end_of(Script { then, ..Script::default() }, place).await;
+        assert_eq!(end(Then::Stop).await, ExitReason::Normal);
+        assert_eq!(end(Then::Terminate).await, ExitReason::Normal);
+        assert_eq!(end(Then::Fail).await, ExitReason::Error("own reason".into()));
+    }
+}
+
+#[actix_rt::test]
+async fn a_panic_before_it_is_ready_is_a_failed_start() {
+    for place in PLACES {
+        for (script, text) in [
+            (Script { new: true, ..Script::default() }, "in new"),
+            (Script { started: true, ..Script::default() }, "in started"),
+        ] {
+            let (tree, ..) = start(script, place).await;
+            let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) = tree else {
+                panic!("{script:?} {place:?} started")
+            };
+            is_panic(&reason, text);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_stop_reaches_it_whatever_it_does() {
+    for place in PLACES {
+        for then in [Then::Nothing, Then::AwaitForever, Then::WaitForever] {
+            let script = Script { then, ..Script::default() };
+            let (tree, victim, _arbiter) = start(script, place).await;
+            victim.addr().expect("it was started").do_send(script);
+            let tree = tree.expect("it starts");
+            tree.stop();
+            assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+            assert!(!victim.addr().expect("it was started").connected());
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_kill_reaches_it_whatever_it_does() {
+    for place in PLACES {
+        for then in [Then::Nothing, Then::AwaitForever, Then::WaitForever] {
+            let script = Script { then, stopping: Hook::Refuses, ..Script::default() };
+            let (tree, victim, _arbiter) = start(script, place).await;
+            let addr = victim.addr().expect("it was started");
+            addr.do_send(script);
+            let tree = tree.expect("it starts");
+            tree.kill();
+            assert_eq!(tree.stopped().await, ExitReason::Killed);
+            // Its end is not waited for by anybody then, but it comes.
+            while addr.connected() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn who_refuses_to_stop_is_killed_after_its_time() {
+    for place in PLACES {
+        let script = Script { stopping: Hook::Refuses, ..Script::default() };
+        let victim = ChildRef::new();
+        let spec = victim
+            .child_spec("victim", move |env: &Env| Ok(Victim { script, env: env.clone() }))
+            .shutdown(Duration::from_millis(1));
+        let arbiter = matches!(place, Place::Other).then(Arbiter::new);
+        let spec = match &arbiter {
+            Some(arbiter) => spec.on(arbiter.handle()),
+            None => spec,
+        };
+        let tree = tree(spec).start().await.expect("it starts");
+        tree.stop();
+        assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+        assert!(!victim.addr().expect("it was started").connected());
+    }
+}
+
+#[actix_rt::test]
+async fn an_arbiter_that_stops_kills_what_runs_on_it() {
+    let (tree, _victim, arbiter) = start(Script::default(), Place::Other).await;
+    let (tree, arbiter) = (tree.expect("it starts"), arbiter.expect("it is placed"));
+    arbiter.stop();
+    let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("it goes on") };
+    assert_eq!(*reason, ExitReason::Killed);
+}
+
+#[actix_rt::test]
+async fn nothing_starts_on_an_arbiter_that_is_gone() {
+    let arbiter = Arbiter::new();
+    let handle = arbiter.handle();
+    arbiter.stop();
+    arbiter.join().expect("it ends");
+    let spec =
+        ChildSpec::actor("late", |env: &Env| Ok(Victim { script: Script::default(), env: env.clone() }));
+    let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) =
+        tree(spec.on(handle)).start().await
+    else {
+        panic!("it starts")
+    };
+    assert_eq!(*reason, ExitReason::NoProc);
+}
