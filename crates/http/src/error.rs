@@ -31,5 +31,5 @@ fn peers(error: &hyper::Error) -> ErrorKind {
 }
 
 fn causes(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    successors(error.source(), |cause| cause.source())
+    successors(error.source(), |&cause| cause.source())
 }

@@ -63,10 +63,15 @@ impl<S> Exchange<S> {
     pub(crate) fn answer<I, B>(
         &self,
         request: Request<I>,
-    ) -> impl Future<Output = Result<Response<impl Body<Data = B::Data, Error = B::Error>>, S::Error>>
+    ) -> impl Future<
+        Output = Result<
+            Response<impl Body<Data = B::Data, Error = B::Error> + 'static + use<S, I, B>>,
+            S::Error,
+        >,
+    >
     where
         S: Service<Request<I>, Response = Response<B>>,
-        B: Body,
+        B: Body + 'static,
     {
         self.turn.0.set(None);
         let answering = Answering(self.turn.clone());
@@ -81,13 +86,12 @@ impl<S> Exchange<S> {
                 }
             };
             let response = future.await?;
-            // No error is changed; what the closure owns lives as long as the body does.
-            Ok(response.map(|body| {
-                body.map_err(move |error| {
-                    let _until_the_end = &answering;
-                    error
-                })
-            }))
+            // No error is changed; but what the closure owns lives as long as the body does.
+            let keep = move |error| {
+                let Answering(_) = &answering;
+                error
+            };
+            Ok(response.map(|body| body.map_err(keep)))
         }
     }
 

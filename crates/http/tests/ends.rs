@@ -2,9 +2,14 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use futures::{StreamExt, stream};
 use impresario_http::service;
 use support::{Server, routes, run, until};
 use tokio::sync::Notify;
@@ -82,6 +87,36 @@ fn an_answer_may_take_longer_than_a_head() {
         go.notify_one();
         let answer = client.answer().await;
         assert_eq!((answer.body.as_slice(), answer.closes()), (b"done\n".as_slice(), false));
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_body_may_take_longer_than_a_head() {
+    run(async {
+        let go = Arc::new(Notify::new());
+        let gone = Arc::clone(&go);
+        let stream = get(async move || {
+            let rest = stream::once(async move {
+                gone.notified().await;
+                Ok::<_, Infallible>("rest\n")
+            });
+            Body::from_stream(stream::iter([Ok("first\n")]).chain(rest))
+        });
+        let protocol = service(Router::new().route("/", stream));
+        let server = Server::start(protocol.header_read_timeout(Duration::from_millis(20))).await;
+        let mut client = server.client().await;
+        client.ask("/").await;
+        assert!(client.answer().await.head.contains("chunked"));
+        client.expect("6\r\nfirst\n\r\n").await;
+        // Another connection's time-out is the clock.
+        for _ in 0..3 {
+            server.client().await.closed().await;
+        }
+        go.notify_one();
+        client.expect("5\r\nrest\n\r\n0\r\n\r\n").await;
+        // Now it is the client's turn, which it misses.
+        client.closed().await;
         server.stop().await;
     });
 }

@@ -100,6 +100,7 @@ fn a_head_that_is_too_long_is_answered_by_431_though_more_is_coming() {
         read.expect("an orderly end");
         written.expect("the server reads");
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        drop((reading, writing));
         until(|| server.active() == 0).await;
         assert_eq!(server.errors.count(), 0);
         server.stop().await;

@@ -81,6 +81,11 @@ impl Leaf for WorkerLeaf {
             let mut tree = Supervisor::new(Strategy::RestForOne).logger(log.clone());
             tree = tree.child(parent_port(&parent, orders.clone()));
             tree = children.into_iter().fold(tree, Supervisor::child);
+            if let Some(router) = router {
+                // Before connections: what they say to the router at their end still goes through.
+                let desk = Desk { router: router.clone(), start: Arc::clone(&start), orders, log };
+                tree = tree.child(router.child_spec("router", move |event| desk.handle(event)));
+            }
             tree = tree.child(connections);
             for listener in listeners {
                 let start = Arc::clone(&start);
@@ -88,10 +93,6 @@ impl Leaf for WorkerLeaf {
                 let socket = ListenSocket::try_from(listener.fd)?;
                 tree =
                     tree.child(Acceptor::new(socket, &gate, move |accepted| start(accepted)).child_spec(id));
-            }
-            if let Some(router) = router {
-                let desk = Desk { router: router.clone(), start, orders, log };
-                tree = tree.child(router.child_spec("router", move |event| desk.handle(event)));
             }
             // Told to leave, it waits as long as connections last: the parent has the deadline.
             Ok(tree.child(gate.drain_spec("drain", None)))

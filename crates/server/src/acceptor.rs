@@ -21,8 +21,8 @@ use crate::held::Held;
 use crate::window::Window;
 use crate::{Accepted, Gate, ListenSocket, Refusal};
 
-/// How many connections may be handed over without an answer yet. One would be enough to be right; waiting for each
-/// answer would cost a turn of the scheduler for each connection.
+/// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
+/// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
 const HAND_OVERS: usize = 16;
 /// How many accepts in a row may fail before a pause, when each says that only its own connection is lost.
 const RETRIES: usize = 64;

@@ -34,6 +34,8 @@ where
 
 /// A protocol written as one async function, for where a loop reads better than callbacks.
 ///
+/// A loop that does not also wait for [`Socket::draining`] is cut off when the listener's deadline has passed.
+///
 /// ```
 /// # use impresario_server::{Listener, Socket, serve};
 /// # use std::io;

@@ -32,14 +32,10 @@ pub(crate) fn routes(begun: Arc<Notify>, go: Arc<Notify>) -> Router {
         go.notified().await;
         "done\n"
     };
-    let panic = || async {
-        let nothing: Option<&'static str> = None;
-        nothing.expect("a handler that panics")
-    };
     Router::new()
         .route("/", get(async || "hello\n"))
         .route("/echo", post(async |body: Body| body))
-        .route("/panic", get(panic))
+        .route("/panic", get(async || -> &'static str { panic!("asked to") }))
         .route("/slow", get(slow))
 }
 
@@ -152,6 +148,13 @@ impl Client {
         let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
         self.0.read_exact(&mut body).await.expect("the server answers");
         Answer { head, body }
+    }
+
+    /// Reads exactly this.
+    pub(crate) async fn expect(&mut self, text: &str) {
+        let mut bytes = vec![0; text.len()];
+        self.0.read_exact(&mut bytes).await.expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
     /// Everything that still comes until the server closes.
