@@ -11,13 +11,14 @@ fn freeze(pid: u32) -> Process {
     process
 }
 
-/// Connects, and waits until so many of the connections are not taken: the router keeps a copy of each until then.
+/// Connects, and waits until the router has passed everything on and so many of the connections are not taken: it keeps
+/// a copy of each until then.
 fn not_taken(site: &Site, least: usize) -> Vec<Http> {
     let router = site.tree().router.expect("it has a router");
-    let before = procfs::descriptors(router).expect("it runs");
     let waiting = (0..UNDER_WAY).map(|_| site.ask()).collect();
     site.program.until("the router has handed them over", || {
-        procfs::descriptors(router).filter(|count| *count >= before + least)
+        let held = procfs::connections(router, site.address.port())?;
+        (held >= least && procfs::is_idle(router)?).then_some(())
     });
     waiting
 }

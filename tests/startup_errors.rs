@@ -69,7 +69,10 @@ fn unprivileged(example: &str, name: &str) -> Option<(Command, PathBuf)> {
         return None;
     }
     let copy = std::env::temp_dir().join(format!("impresario-{name}-{}", std::process::id()));
-    fs::copy(example_path(example), &copy).expect("the temporary folder can be written");
+    // By a process of its own: what this one has open for writing, a test that forks just now keeps open, and then the
+    // copy is busy.
+    let copied = Command::new("cp").arg(example_path(example)).arg(&copy).status();
+    assert!(copied.is_ok_and(|status| status.success()), "the temporary folder cannot be written");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("it is ours");
     let mut command = Command::new(&copy);
     if fs::metadata("/proc/self").expect("/proc is mounted").uid() == 0 {

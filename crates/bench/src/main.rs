@@ -5,6 +5,7 @@
 //! that whatever the machine does meanwhile happens to both. A figure is the median of its rounds.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
 
+mod cpu;
 mod error;
 mod load;
 mod peers;

@@ -10,15 +10,15 @@ use crate::rows::{Figures, Row, Side};
 /// The first line of the table.
 pub(crate) fn head() -> String {
     format!(
-        "{:<14}{:>12}{:>12}{:>8}  {:<15}{:>20}{:>20}",
-        "row", "ours", "peer", "ratio", "unit", "ours p50/p99/spread", "peer p50/p99/spread"
+        "{:<14}{:>12}{:>12}{:>8}  {:<15}{:>32}{:>32}",
+        "row", "ours", "peer", "ratio", "unit", "ours: p50/p99 us, spread, cpu us", "peer: the same"
     )
 }
 
 /// A row's line of the table.
 pub(crate) fn line(row: &Row, figures: &Figures) -> String {
     format!(
-        "{:<14}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>20}{:>20}",
+        "{:<14}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>32}{:>32}",
         row.name,
         figures.ours.rate(),
         figures.peer.rate(),
@@ -31,7 +31,8 @@ pub(crate) fn line(row: &Row, figures: &Figures) -> String {
 
 fn detail(side: &Side) -> String {
     let micros = |share: f64| Duration::as_micros(&side.latency.quantile(share));
-    format!("{}/{} us {:.0}%", micros(0.5), micros(0.99), side.spread() * 100.0)
+    let (p50, p99) = (micros(0.5), micros(0.99));
+    format!("{p50}/{p99}, {:.0}%, {:.2}", side.spread() * 100.0, side.cpu_micros())
 }
 
 /// All rows as one object.

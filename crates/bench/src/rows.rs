@@ -83,11 +83,15 @@ impl Figures {
 #[derive(Default)]
 pub(crate) struct Side {
     rates: Vec<f64>,
+    operations: u64,
+    cpu: Duration,
     pub(crate) latency: Histogram,
 }
 
 impl Side {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, (outcome, cpu): &(Outcome, Duration)) {
+        self.operations += outcome.all;
+        self.cpu += *cpu;
         self.rates.push(outcome.rate());
         self.rates.sort_by(f64::total_cmp);
         self.latency.add(&outcome.latency);
@@ -96,6 +100,15 @@ impl Side {
     /// The median of the rounds; the lower of the two in the middle.
     pub(crate) fn rate(&self) -> f64 {
         self.rates.get(self.rates.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    }
+
+    /// How many microseconds of processor time the server needed for one operation: a figure that other programs on the
+    /// machine disturb less than the rate.
+    pub(crate) fn cpu_micros(&self) -> f64 {
+        if self.operations == 0 {
+            return 0.0;
+        }
+        self.cpu.as_secs_f64() * 1e6 / self.operations as f64
     }
 
     /// How far the rounds are apart, as a share of the median: what a ratio is worth.
@@ -141,8 +154,10 @@ mod tests {
         let mut side = Side::default();
         assert_eq!((side.rate(), side.spread()), (0.0, 0.0));
         for operations in [300, 100, 200] {
-            side.add(&Outcome { operations, time: Duration::from_secs(1), latency: Histogram::default() });
+            let latency = Histogram::default();
+            let outcome = Outcome { operations, all: 2 * operations, time: Duration::from_secs(1), latency };
+            side.add(&(outcome, Duration::from_millis(2)));
         }
-        assert_eq!((side.rate(), side.spread()), (200.0, 1.0));
+        assert_eq!((side.rate(), side.spread(), side.cpu_micros()), (200.0, 1.0, 5.0));
     }
 }

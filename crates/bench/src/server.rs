@@ -12,7 +12,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::error::Error;
 use crate::load::{Load, Outcome};
-use crate::{SERVE, peers, serve};
+use crate::{SERVE, cpu, peers, serve};
 
 /// How long a server may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,10 +57,15 @@ impl Server {
         Ok(server)
     }
 
-    /// Puts it under its load for this time.
-    pub(crate) async fn measure(&self, time: Duration) -> Result<Outcome, Error> {
+    /// Puts it under its load for this time; also returns the processor time that it needed for that.
+    pub(crate) async fn measure(&self, time: Duration) -> Result<(Outcome, Duration), Error> {
+        let before = cpu::used(self.child.id());
         let outcome = self.load.run(self.address, time).await;
-        outcome.map_err(|failure| Error::Failed { name: self.name, failure, said: self.said() })
+        let used = cpu::used(self.child.id()).saturating_sub(before);
+        match outcome {
+            Ok(outcome) => Ok((outcome, used)),
+            Err(failure) => Err(Error::Failed { name: self.name, failure, said: self.said() }),
+        }
     }
 
     /// What it has written to stderr, if that can still be read.

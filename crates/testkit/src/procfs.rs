@@ -1,5 +1,6 @@
 //! What `/proc` says about processes. Everything is optional: any process may be gone the next moment.
 
+use std::collections::HashSet;
 use std::fs;
 
 /// The processes in whose environment this variable has this value: a program's own process and whatever it forked,
@@ -39,6 +40,34 @@ pub fn descriptors(pid: u32) -> Option<usize> {
     Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
 }
 
+/// How many TCP connections it holds whose port on this machine is this one.
+#[must_use]
+pub fn connections(pid: u32, port: u16) -> Option<usize> {
+    let held: HashSet<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.to_str()?.to_owned()))
+        .collect();
+    let local = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    let is_held = |line: &&str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        // The local address is the second one, the state the fourth (0A listens), and the inode the tenth.
+        let [_, address, _, state, _, _, _, _, _, inode, ..] = fields.as_slice() else { return false };
+        address.ends_with(&local) && *state != "0A" && held.contains(&format!("socket:[{inode}]"))
+    };
+    Some(table.lines().filter(is_held).count())
+}
+
+/// Whether all of its threads wait for something, so that what has reached it so far has been dealt with.
+#[must_use]
+pub fn is_idle(pid: u32) -> Option<bool> {
+    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    Some(threads.all(|thread| {
+        let stat = thread.and_then(|thread| fs::read_to_string(thread.path().join("stat")));
+        stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" S ")))
+    }))
+}
+
 /// How many threads it has.
 #[must_use]
 pub fn threads(pid: u32) -> Option<usize> {
@@ -76,10 +105,23 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_counted_by_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        assert_eq!(connections(id(), address.port()), Some(0), "a listening socket is none");
+        let client = std::net::TcpStream::connect(address).expect("it listens");
+        let accepted = listener.accept().expect("it was connected to");
+        assert_eq!(connections(id(), address.port()), Some(1));
+        drop((client, accepted));
+        assert_eq!(connections(id(), address.port()), Some(0));
+        assert_eq!(is_idle(id()), Some(false), "this very thread runs");
+    }
+
+    #[test]
     fn a_mark_finds_children_and_grandchildren() {
         let value = format!("procfs-{}", id());
         let mut child = Command::new("sh")
-            .args(["-c", "cat & echo started; wait"])
+            .args(["-c", "sleep 600 & echo started; wait"])
             .env("IMPRESARIO_TESTKIT", &value)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

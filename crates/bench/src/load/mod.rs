@@ -35,7 +35,10 @@ pub(crate) enum Load {
 
 /// What one measurement found.
 pub(crate) struct Outcome {
+    /// Those that count.
     pub(crate) operations: u64,
+    /// All, those of the warm-up and the last ones included.
+    pub(crate) all: u64,
     pub(crate) time: Duration,
     pub(crate) latency: Histogram,
 }
@@ -73,7 +76,7 @@ impl Load {
         if sum.latency.count() == 0 {
             return Err(Failure::Nothing);
         }
-        Ok(Outcome { operations: sum.latency.count(), time, latency: sum.latency })
+        Ok(Outcome { operations: sum.latency.count(), all: sum.all, time, latency: sum.latency })
     }
 }
 
@@ -81,6 +84,7 @@ impl Load {
 #[derive(Default)]
 struct Tally {
     latency: Histogram,
+    all: u64,
     errors: u64,
     first_error: Option<io::Error>,
 }
@@ -88,6 +92,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, other: Self) {
         self.latency.add(&other.latency);
+        self.all += other.all;
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
     }
@@ -119,6 +124,7 @@ impl Client {
                     return Ok(());
                 }
                 self.operation().await?;
+                tally.all += 1;
                 let now = Instant::now();
                 if began >= start && now < end {
                     tally.latency.record(now - began);
