@@ -1,6 +1,5 @@
 //! HTTP: a router in front of an app's workers. Shoot any of them, then `curl http://127.0.0.1:8080/`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::RequestExt;
@@ -20,7 +19,7 @@ const MAX_ECHO_BYTES: u64 = MAX_ECHO as u64;
 struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: String,
     /// How many worker processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: u32,

@@ -121,6 +121,21 @@ fn what_is_under_way_does_not_hold_up_a_shutdown_when_its_worker_dies() {
 }
 
 #[test]
+fn a_worker_on_its_way_out_sends_nobody_away() {
+    let site = Site::start(Mode::Router, 2, &[]);
+    let tree = site.tree();
+    let mut on_each = site.connect_to_each(&tree.workers);
+    for http in &mut on_each {
+        http.send_raw(b"GET /slow/2000 HTTP/1.1\r\nhost: here\r\n\r\n").expect("it is connected");
+    }
+    Process::open(tree.workers[0]).expect("it runs").signal(Signal::TERM).expect("it can be told");
+    site.program
+        .wait_for_line("a worker drains", |line| line.contains("draining") && line.contains("worker"));
+    all_are_answered((0..UNDER_WAY).map(|_| site.ask()).collect());
+    all_are_answered(on_each);
+}
+
+#[test]
 fn shots_in_quick_succession_are_survived() {
     let site = Site::start(Mode::Router, 2, &[]);
     let mut dead = Vec::new();

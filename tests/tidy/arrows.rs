@@ -16,7 +16,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("http", &["actor", "port", "server"]),
     ("impresario", &["actor", "http", "port", "process", "server", "supervision", "sys", "wire"]),
     ("testkit", &["supervision"]),
-    ("bench", &["impresario"]),
+    ("bench", &["impresario", "supervision"]),
     ("examples", &["impresario"]),
     ("tests", &["testkit"]),
 ];

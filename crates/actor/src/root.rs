@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use impresario_supervision::{Event, ExitReason, Incarnation};
-use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::watch;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{oneshot, watch};
 
 use crate::control::Control;
 use crate::notify::Notify;
@@ -30,31 +30,51 @@ impl Supervisor {
     ///
     /// Outside of an actix `System`.
     pub async fn start(self) -> Result<Tree, StartError> {
-        let log = self.log.clone().unwrap_or_else(log::terminal);
-        let (notices, mut incoming) = unbounded_channel();
-        let notify = Notify::new(notices, Incarnation::ROOT);
-        let root = SupervisorRef::new();
+        let (tree, started) = self.launch();
+        started.await.unwrap_or(Err(StartError::Failed(ExitReason::NoProc)))?;
+        Ok(tree)
+    }
+
+    /// Begins to start the tree, which can be stopped meanwhile.
+    pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
+        let (notices, incoming) = unbounded_channel();
+        let env = Env::root(self.log.clone().unwrap_or_else(log::terminal));
+        let (root, control) = (SupervisorRef::new(), Arc::clone(env.control()));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
-        let env = Env::root(log);
-        let control = Arc::clone(env.control());
-        spec.starter.start(env, notify);
-        match incoming.recv().await {
-            Some(Event::Started(_)) => {}
-            Some(Event::Exited(_, reason)) => return Err(StartError::Failed(reason)),
-            Some(Event::Ignored(_)) => return Err(StartError::Ignore),
-            _ => return Err(StartError::Failed(ExitReason::NoProc)),
-        }
+        spec.starter.start(env, Notify::new(notices, Incarnation::ROOT));
         let (exited, exit) = watch::channel(None);
-        actix_rt::spawn(async move {
-            let reason = match incoming.recv().await {
+        let (begun, started) = oneshot::channel();
+        actix_rt::spawn(follow(incoming, begun, exited));
+        (Tree { root, control, exit }, started)
+    }
+}
+
+/// Passes on what the root says: that it has started, or why not, and its end.
+async fn follow(
+    mut incoming: UnboundedReceiver<Event>,
+    begun: oneshot::Sender<Result<(), StartError>>,
+    exited: watch::Sender<Option<ExitReason>>,
+) {
+    // Nobody may be interested in any of this.
+    let reason = match incoming.recv().await {
+        Some(Event::Started(_)) => {
+            let _ = begun.send(Ok(()));
+            match incoming.recv().await {
                 Some(Event::Exited(_, reason)) => reason,
                 _ => ExitReason::NoProc,
-            };
-            // Nobody may be interested.
-            let _ = exited.send(Some(reason));
-        });
-        Ok(Tree { root, control, exit })
-    }
+            }
+        }
+        Some(Event::Ignored(_)) => {
+            let _ = begun.send(Err(StartError::Ignore));
+            ExitReason::Normal
+        }
+        Some(Event::Exited(_, reason)) => {
+            let _ = begun.send(Err(StartError::Failed(reason.clone())));
+            reason
+        }
+        _ => ExitReason::NoProc,
+    };
+    let _ = exited.send(Some(reason));
 }
 
 impl Tree {

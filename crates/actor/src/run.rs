@@ -1,13 +1,12 @@
 //! A tree as a whole program.
 
-use std::io;
 use std::process::ExitCode;
 
 use impresario_supervision::ExitReason;
 use slog::Logger;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Supervisor, Tree, log};
+use crate::{Supervisor, log};
 
 /// The program ended because it was killed by a second signal.
 const KILLED: u8 = 130;
@@ -21,19 +20,13 @@ impl Supervisor {
         let log = self.log.clone().unwrap_or_else(log::terminal);
         let tree = self.logger(log.clone());
         actix_rt::System::new().block_on(async {
-            let root = match tree.start().await {
-                Ok(root) => root,
+            // Before anything else: whoever sees that the tree runs may tell it to end.
+            let signals =
+                signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
+            match signals {
+                Ok((terminate, interrupt)) => run(tree, terminate, interrupt, &log).await,
                 Err(error) => {
-                    slog::crit!(log, "cannot start: {error}");
-                    return ExitCode::FAILURE;
-                }
-            };
-            match wait(&root, &log).await {
-                Ok(code) => code,
-                Err(error) => {
-                    slog::crit!(log, "cannot wait for signals: {error}");
-                    root.kill();
-                    root.stopped().await;
+                    slog::crit!(log, "cannot start: signals cannot be waited for: {error}");
                     ExitCode::FAILURE
                 }
             }
@@ -41,9 +34,8 @@ impl Supervisor {
     }
 }
 
-async fn wait(root: &Tree, log: &Logger) -> io::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn run(tree: Supervisor, mut terminate: Signal, mut interrupt: Signal, log: &Logger) -> ExitCode {
+    let (root, started) = tree.launch();
     let mut signals = 0;
     let reason = loop {
         tokio::select! {
@@ -60,12 +52,17 @@ async fn wait(root: &Tree, log: &Logger) -> io::Result<ExitCode> {
             root.kill();
         }
     };
-    match reason {
-        ExitReason::Killed if signals > 1 => Ok(ExitCode::from(KILLED)),
-        ExitReason::Normal | ExitReason::Shutdown => Ok(ExitCode::SUCCESS),
-        reason => {
+    let not_started = started.await.ok().and_then(Result::err);
+    match (reason, not_started) {
+        (ExitReason::Killed, _) if signals > 1 => ExitCode::from(KILLED),
+        (ExitReason::Normal | ExitReason::Shutdown, _) => ExitCode::SUCCESS,
+        (_, Some(error)) => {
+            slog::crit!(log, "cannot start: {error}");
+            ExitCode::FAILURE
+        }
+        (reason, None) => {
             slog::crit!(log, "ended: {reason}");
-            Ok(ExitCode::FAILURE)
+            ExitCode::FAILURE
         }
     }
 }

@@ -11,6 +11,7 @@ mod load;
 mod peers;
 mod report;
 mod rows;
+mod rules;
 mod serve;
 mod server;
 

@@ -30,6 +30,10 @@ pub(crate) fn line(row: &Row, figures: &Figures) -> String {
 }
 
 fn detail(side: &Side) -> String {
+    // The rules alone have no requests.
+    if side.cpu_micros() == 0.0 {
+        return format!("{:.0}%", side.spread() * 100.0);
+    }
     let micros = |share: f64| Duration::as_micros(&side.latency.quantile(share));
     let (p50, p99) = (micros(0.5), micros(0.99));
     format!("{p50}/{p99}, {:.0}%, {:.2}", side.spread() * 100.0, side.cpu_micros())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::load::{Histogram, Load, Outcome};
+use crate::rules::Rules;
 use crate::server::Server;
 
 /// How many connections each load keeps open.
@@ -15,9 +16,15 @@ const ECHO_BYTES: usize = 64;
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
-    ours: &'static str,
-    peer: &'static str,
-    load: Load,
+    subject: Subject,
+}
+
+/// What is compared.
+enum Subject {
+    /// Two servers under the same load.
+    Servers { ours: &'static str, peer: &'static str, load: Load },
+    /// The rules of supervision at two sizes.
+    Rules { ours: Rules, peer: Rules },
 }
 
 /// All rows, in the order in which they are measured.
@@ -25,30 +32,54 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "echo-64",
         unit: "round trips/s",
-        ours: "echo",
-        peer: "bare-echo",
-        load: Load::Echo { connections: CONNECTIONS, bytes: ECHO_BYTES },
+        subject: Subject::Servers {
+            ours: "echo",
+            peer: "bare-echo",
+            load: Load::Echo { connections: CONNECTIONS, bytes: ECHO_BYTES },
+        },
     },
     Row {
         name: "echo-connect",
         unit: "connections/s",
-        ours: "echo",
-        peer: "bare-echo",
-        load: Load::Connect { at_once: CONNECTIONS, bytes: ECHO_BYTES },
+        subject: Subject::Servers {
+            ours: "echo",
+            peer: "bare-echo",
+            load: Load::Connect { at_once: CONNECTIONS, bytes: ECHO_BYTES },
+        },
     },
     Row {
         name: "http-hello",
         unit: "requests/s",
-        ours: "http",
-        peer: "bare-hyper",
-        load: Load::Http { connections: CONNECTIONS },
+        subject: Subject::Servers {
+            ours: "http",
+            peer: "bare-hyper",
+            load: Load::Http { connections: CONNECTIONS },
+        },
     },
     Row {
         name: "http-router",
         unit: "requests/s",
-        ours: "http-router",
-        peer: "http-direct",
-        load: Load::Http { connections: CONNECTIONS },
+        subject: Subject::Servers {
+            ours: "http-router",
+            peer: "http-direct",
+            load: Load::Http { connections: CONNECTIONS },
+        },
+    },
+    Row {
+        name: "rules-restart",
+        unit: "events/s",
+        subject: Subject::Rules {
+            ours: Rules::Restart { children: 10_000 },
+            peer: Rules::Restart { children: 10 },
+        },
+    },
+    Row {
+        name: "rules-dynamic",
+        unit: "events/s",
+        subject: Subject::Rules {
+            ours: Rules::Dynamic { children: 100_000 },
+            peer: Rules::Dynamic { children: 1_000 },
+        },
     },
 ];
 
@@ -92,9 +123,13 @@ impl Side {
     fn add(&mut self, (outcome, cpu): &(Outcome, Duration)) {
         self.operations += outcome.all;
         self.cpu += *cpu;
-        self.rates.push(outcome.rate());
-        self.rates.sort_by(f64::total_cmp);
         self.latency.add(&outcome.latency);
+        self.add_rate(outcome.rate());
+    }
+
+    fn add_rate(&mut self, rate: f64) {
+        self.rates.push(rate);
+        self.rates.sort_by(f64::total_cmp);
     }
 
     /// The median of the rounds; the lower of the two in the middle.
@@ -121,20 +156,32 @@ impl Side {
 impl Row {
     /// Measures both sides alternately. The side that begins changes from round to round.
     pub(crate) async fn measure(&self, rounds: u16, time: Duration) -> Result<Figures, Error> {
-        let ours = Server::start(self.ours, self.load).await?;
-        let peer = Server::start(self.peer, self.load).await?;
         let mut figures = Figures { ours: Side::default(), peer: Side::default() };
-        for round in 0..rounds {
-            for turn in 0..2 {
-                if (round + turn) % 2 == 0 {
-                    figures.ours.add(&ours.measure(time).await?);
-                } else {
-                    figures.peer.add(&peer.measure(time).await?);
+        match self.subject {
+            Subject::Servers { ours, peer, load } => {
+                let ours = Server::start(ours, load).await?;
+                let peer = Server::start(peer, load).await?;
+                for is_ours in turns(rounds) {
+                    let (side, server) =
+                        if is_ours { (&mut figures.ours, &ours) } else { (&mut figures.peer, &peer) };
+                    side.add(&server.measure(time).await?);
+                }
+            }
+            Subject::Rules { ours, peer } => {
+                for is_ours in turns(rounds) {
+                    let (side, rules) =
+                        if is_ours { (&mut figures.ours, ours) } else { (&mut figures.peer, peer) };
+                    side.add_rate(rules.measure(time));
                 }
             }
         }
         Ok(figures)
     }
+}
+
+/// Whether it is our turn, for two turns a round.
+fn turns(rounds: u16) -> impl Iterator<Item = bool> {
+    (0..rounds).flat_map(|round| [round % 2 == 0, round % 2 != 0])
 }
 
 #[cfg(test)]

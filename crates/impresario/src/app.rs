@@ -123,13 +123,13 @@ impl Pool {
     }
 
     /// The pool in the words of its rules.
-    pub(crate) fn rules(&self) -> impresario_process::Pool {
+    pub(crate) fn rules(&self, app: &str) -> impresario_process::Pool {
         let worker = impresario_supervision::ChildSpec {
             backoff: Some(self.backoff),
             start_timeout: Some(self.start_timeout),
             // Main's shutdown time-out is the one deadline.
             shutdown: Shutdown::Infinity,
-            ..impresario_supervision::ChildSpec::worker(Role::Worker.name())
+            ..impresario_supervision::ChildSpec::worker(format!("{app} {}", Role::Worker))
         };
         let flags = Flags { intensity: self.intensity, ..Flags::default() };
         impresario_process::Pool { size: self.size, worker, flags }

@@ -4,7 +4,7 @@ use actix_rt::{System, SystemRunner};
 use impresario_actor::{ExitReason, Supervisor, Tree};
 use impresario_process::{Body, BoxError, Exit};
 use slog::Logger;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a process is told from outside its tree. Few, so the channel needs no bound: a port says each once.
@@ -27,24 +27,27 @@ where
 {
     let system = System::new();
     let (orders, incoming) = unbounded_channel();
-    let root = system.block_on(async { tree(orders)?.start().await.map_err(BoxError::from) })?;
-    Ok(Box::new(move || run(&system, &root, incoming, &log)))
+    let (terminate, root) = system.block_on(async {
+        // First of all: whoever is told that this process is ready may tell it to leave.
+        let terminate = signal(SignalKind::terminate())?;
+        Ok::<_, BoxError>((terminate, tree(orders)?.start().await?))
+    })?;
+    Ok(Box::new(move || run(&system, &root, incoming, terminate, &log)))
 }
 
-fn run(system: &SystemRunner, root: &Tree, mut orders: UnboundedReceiver<Order>, log: &Logger) -> Exit {
+fn run(
+    system: &SystemRunner,
+    root: &Tree,
+    mut orders: UnboundedReceiver<Order>,
+    mut terminate: Signal,
+    log: &Logger,
+) -> Exit {
     system.block_on(async {
-        // One whose own process is told to end does as if its parent had said so.
-        let mut terminate = match signal(SignalKind::terminate()) {
-            Ok(terminate) => terminate,
-            Err(error) => {
-                slog::crit!(log, "cannot wait for signals: {error}");
-                return Exit::Failed;
-            }
-        };
         let mut exit = Exit::Done;
         let reason = loop {
             tokio::select! {
                 reason = root.stopped() => break reason,
+                // As if the parent had said so.
                 _ = terminate.recv() => root.stop(),
                 Some(order) = orders.recv() => match order {
                     Order::Quit => root.stop(),

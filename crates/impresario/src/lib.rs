@@ -34,6 +34,7 @@
 
 mod app;
 mod body;
+mod limits;
 pub mod log;
 mod main_process;
 pub mod prelude;

@@ -153,7 +153,7 @@ impl Main {
             (main, listeners) = bind(main, &app.listen)?;
             let App { name, pool, tree, max_connections, .. } = app;
             let leaf = WorkerLeaf { listeners, routed, tree, max_connections };
-            main = main.prototype(prototype_spec(&name), pool.rules(), leaf);
+            main = main.prototype(prototype_spec(&name), pool.rules(&name), leaf);
         }
         for router in self.routers {
             let listeners;
@@ -208,7 +208,11 @@ fn prototype_spec(app: &str) -> ChildSpec {
     }
 }
 
+/// The longest wait before a router is started again. Shorter than others: everybody waits for it.
+const ROUTER_BACKOFF: Duration = Duration::from_millis(50);
+
 fn router_spec() -> ChildSpec {
-    // Main's shutdown time-out is the one deadline, so nothing here has one of its own.
-    ChildSpec { start_timeout: Some(START_TIMEOUT), ..prototype_spec(Role::Router.name()) }
+    let backoff = Backoff { max: ROUTER_BACKOFF, ..Backoff::default() };
+    // Main's shutdown time-out is the one deadline, so it has none of its own, just as a prototype.
+    ChildSpec { backoff: Some(backoff), ..prototype_spec(Role::Router.name()) }
 }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use impresario_actor::{ChildSpec, Strategy, Supervisor};
+use impresario_actor::{AutoShutdown, ChildSpec, Restart, Strategy, Supervisor};
 use impresario_port::{Incoming, PortEvent, PortHandle, SendError};
 use impresario_process::{Body, BoxError, Identity, Leaf, Newborn, Prefork};
 use impresario_server::{Accepted, Acceptor, Connections, Gate, ListenSocket, Outcome, Protocol, Refusal};
@@ -14,6 +14,7 @@ use slog::Logger;
 
 use crate::app::Worker;
 use crate::body::{Order, Orders, boot};
+use crate::limits;
 
 /// Makes what a worker serves.
 pub(crate) type Tree = dyn Fn(Worker, Option<usize>) -> Result<Service, BoxError> + Send + Sync;
@@ -34,7 +35,8 @@ impl Service {
         children: Vec<ChildSpec>,
         max_connections: Option<usize>,
     ) -> Self {
-        let connections = Connections::new(protocol).max_connections(max_connections.unwrap_or(usize::MAX));
+        let most = max_connections.unwrap_or(usize::MAX).min(limits::connections());
+        let connections = Connections::new(protocol).max_connections(most);
         Self {
             children,
             connections: connections.child_spec("connections"),
@@ -78,13 +80,17 @@ impl Leaf for WorkerLeaf {
         let router = inherited.into_iter().next().map(router_port).transpose()?;
         boot(log.clone(), move |orders| {
             let Service { children, connections, gate, start } = (self.tree)(worker, self.max_connections)?;
-            let mut tree = Supervisor::new(Strategy::RestForOne).logger(log.clone());
+            let mut tree = Supervisor::new(Strategy::RestForOne)
+                .auto_shutdown(AutoShutdown::AnySignificant)
+                .logger(log.clone());
             tree = tree.child(parent_port(&parent, orders.clone()));
             tree = children.into_iter().fold(tree, Supervisor::child);
             if let Some(router) = router {
-                // Before connections: what they say to the router at their end still goes through.
+                // Before connections: what they say to the router at their end still goes through. If it fails, the
+                // worker leaves as one that was told to: connections finish, and a new worker gets a new port.
                 let desk = Desk { router: router.clone(), start: Arc::clone(&start), orders, log };
-                tree = tree.child(router.child_spec("router", move |event| desk.handle(event)));
+                let port = router.child_spec("router", move |event| desk.handle(event));
+                tree = tree.child(port.restart(Restart::Temporary).significant());
             }
             tree = tree.child(connections);
             for listener in listeners {

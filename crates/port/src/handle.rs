@@ -103,6 +103,12 @@ impl PortHandle {
         self.0.close();
     }
 
+    /// Closes the port as [`close`](Self::close) does, and all copies of its end that other processes hold with it: the
+    /// process at the other end hears that it is over.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
     /// Whether sending is over. What the other end sent before it went may still be on its way in.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()

@@ -120,7 +120,12 @@ impl Port {
     fn end(&mut self, reason: CloseReason) {
         // Out of the reactor first: a descriptor must not be closed while it is in it.
         self.socket = None;
-        self.handle.close();
+        if reason.is_orderly() {
+            self.handle.close();
+        } else {
+            // A copy elsewhere would keep the peer from hearing that nothing comes of this port any more.
+            self.handle.abort();
+        }
         if !self.handle.shared().tell_once() {
             return;
         }

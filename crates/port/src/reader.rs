@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task;
 use std::time::Duration;
 
-use impresario_sys::SeqPacket;
+use impresario_sys::{Received, SeqPacket};
 use impresario_wire::{Decoder, Frame, Link, MAX_FRAME};
 use slog::{Logger, warn};
 use std::os::fd::OwnedFd;
@@ -50,7 +50,7 @@ impl Reader {
 
     /// Takes one datagram from the socket.
     pub(crate) fn read(&mut self, socket: &SeqPacket) -> Result<Read, CloseReason> {
-        let received = match socket.recv(&mut self.buffer) {
+        let received = match socket.recv(&mut self.buffer).and_then(Received::complete) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Blocked),
             // Said once more than sys passes over: there is nothing left to read behind it.

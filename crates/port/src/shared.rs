@@ -146,6 +146,15 @@ impl Shared {
     }
 
     /// Closes the port: the descriptor, what waits, and the descriptors that wait with it. Wakes whoever waits.
+    /// Ends the port for all copies of this end, in whatever process, so that the other end hears of it.
+    pub(crate) fn abort(&self) {
+        if let Some(socket) = self.socket() {
+            // It fails when the other end is gone, which is as good.
+            let _ = rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both);
+        }
+        self.close();
+    }
+
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.socket = None;

@@ -11,9 +11,6 @@ use impresario_wire::StreamId;
 /// the kernel bounds too; a worker that stands still keeps no more than these.
 pub(crate) const MAX_UNANSWERED: usize = 64;
 
-/// How many workers may refuse a connection before it is closed.
-pub(crate) const MAX_REFUSALS: u32 = 3;
-
 /// How many workers may die with a connection that they were offered before it is closed: it might be the reason.
 pub(crate) const MAX_DEATHS: u32 = 16;
 
@@ -35,6 +32,8 @@ pub(crate) enum Event {
     Refused(WorkerId, StreamId),
     /// A connection that the worker owned has ended.
     Released(WorkerId),
+    /// Time has passed: workers that refused may be asked again.
+    Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +50,13 @@ pub(crate) enum Action {
 struct Worker {
     connections: usize,
     unanswered: usize,
+    /// It has refused, because it is full or on its way out, and nothing has changed since.
+    refuses: bool,
 }
 
 #[derive(Debug, Default)]
 struct Offer {
     to: Option<WorkerId>,
-    refusals: u32,
     deaths: u32,
 }
 
@@ -93,10 +93,15 @@ impl Dispatch {
             Event::Refused(worker, stream) => {
                 if self.answered(worker, stream) {
                     self.released(worker);
-                    self.offer_again(stream, |offer| offer.refusals += 1);
+                    self.refuses(worker, true);
+                    self.offer_again(stream, 0);
                 }
             }
-            Event::Released(worker) => self.released(worker),
+            Event::Released(worker) => {
+                self.released(worker);
+                self.refuses(worker, false);
+            }
+            Event::Retry => self.workers.values_mut().for_each(|worker| worker.refuses = false),
         }
         self.offer();
     }
@@ -109,6 +114,17 @@ impl Dispatch {
     #[cfg(test)]
     fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Whether connections wait for workers that refuse: then a [`Event::Retry`] is due some time.
+    pub(crate) fn wants_retry(&self) -> bool {
+        !self.queue.is_empty() && self.workers.values().any(|worker| worker.refuses)
+    }
+
+    fn refuses(&mut self, worker: WorkerId, refuses: bool) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.refuses = refuses;
+        }
     }
 
     fn released(&mut self, worker: WorkerId) {
@@ -142,16 +158,16 @@ impl Dispatch {
             .collect();
         orphans.sort_unstable();
         for stream in orphans.into_iter().rev() {
-            self.offer_again(stream, |offer| offer.deaths += 1);
+            self.offer_again(stream, 1);
         }
     }
 
     /// It has waited longer than those in the queue, so it goes to the front.
-    fn offer_again(&mut self, stream: StreamId, count: impl FnOnce(&mut Offer)) {
+    fn offer_again(&mut self, stream: StreamId, deaths: u32) {
         let Some(offer) = self.held.get_mut(&stream) else { return };
         offer.to = None;
-        count(offer);
-        if offer.refusals < MAX_REFUSALS && offer.deaths < MAX_DEATHS {
+        offer.deaths += deaths;
+        if offer.deaths < MAX_DEATHS {
             self.queue.push_front(stream);
         } else {
             self.held.remove(&stream);
@@ -174,7 +190,8 @@ impl Dispatch {
     }
 
     fn choose(&self) -> Option<WorkerId> {
-        let free = self.workers.iter().filter(|(_, worker)| worker.unanswered < MAX_UNANSWERED);
+        let takes = |worker: &Worker| !worker.refuses && worker.unanswered < MAX_UNANSWERED;
+        let free = self.workers.iter().filter(|(_, worker)| takes(worker));
         // Equals take turns: who comes after the last one goes before who does not.
         let turn = |id: WorkerId| (self.last.is_some_and(|last| id <= last), id);
         free.min_by_key(|(id, worker)| (worker.connections, turn(**id))).map(|(id, _)| *id)
@@ -244,14 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wants_is_closed() {
+    fn who_refuses_is_not_asked_again_until_something_changes() {
         let mut dispatch = two();
-        let mut actions = tell(&mut dispatch, Event::Arrived(stream(1)));
-        for _ in 0..MAX_REFUSALS {
-            let [Action::Offer(worker, _)] = actions[..] else { panic!("{actions:?}") };
-            actions = tell(&mut dispatch, Event::Refused(worker, stream(1)));
-        }
-        assert_eq!(actions, [Action::Close(stream(1))]);
+        assert_eq!(tell(&mut dispatch, Event::Arrived(stream(1))), [Action::Offer(A, stream(1))]);
+        assert_eq!(tell(&mut dispatch, Event::Refused(A, stream(1))), [Action::Offer(B, stream(1))]);
+        assert!(!dispatch.wants_retry(), "B may take it");
+        assert_eq!(tell(&mut dispatch, Event::Refused(B, stream(1))), []);
+        assert!(dispatch.wants_retry(), "it waits");
+        assert_eq!(tell(&mut dispatch, Event::Released(B)), [Action::Offer(B, stream(1))]);
+        tell(&mut dispatch, Event::Refused(B, stream(1)));
+        let retried = tell(&mut dispatch, Event::Retry);
+        assert!(matches!(retried[..], [Action::Offer(_, _)]), "{retried:?}");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 use impresario_actor::DynamicRef;
 use impresario_port::{CloseReason, Incoming, PortEvent, PortHandle, SendError};
 use impresario_server::Accepted;
@@ -38,6 +39,8 @@ pub(crate) struct Dispatcher {
     generation: u32,
     next_stream: u32,
     next_worker: u64,
+    /// A retry is due.
+    retries: bool,
     ports: DynamicRef<WorkerPort>,
     log: Logger,
 }
@@ -56,6 +59,7 @@ impl Dispatcher {
             generation,
             next_stream: 0,
             next_worker: 0,
+            retries: false,
             ports,
             log: log.clone(),
         }
@@ -84,9 +88,9 @@ impl Dispatcher {
 
     /// Whether the worker can be reached.
     fn offer(&self, worker: WorkerId, stream: StreamId) -> bool {
-        let (Some(peer), Some(accepted)) = (self.workers.get(&worker), self.held.get(&stream)) else {
-            return false;
-        };
+        let Some(peer) = self.workers.get(&worker) else { return false };
+        // The rules offer only what is held.
+        let Some(accepted) = self.held.get(&stream) else { return true };
         let from = accepted.peer_addr();
         let frame = Frame::Connection {
             peer: Address::Ip(from),
@@ -98,7 +102,8 @@ impl Dispatcher {
             Err(SendError::Closed) => false,
             Err(error) => {
                 slog::error!(self.log, "cannot offer a connection"; "worker_pid" => peer.process, "error" => %error);
-                peer.port.close();
+                // The worker must know that it gets no more from here, or it would wait for ever.
+                peer.port.abort();
                 false
             }
         }
@@ -164,6 +169,22 @@ impl Dispatcher {
     }
 }
 
+/// How long connections that every worker refused wait for the next try.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+impl Dispatcher {
+    /// Sees to it that those who wait for a worker that refused are offered again some time.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        if self.rules.wants_retry() && !std::mem::replace(&mut self.retries, true) {
+            ctx.run_later(RETRY_DELAY, |dispatcher, ctx| {
+                dispatcher.retries = false;
+                dispatcher.feed(Event::Retry);
+                dispatcher.arm(ctx);
+            });
+        }
+    }
+}
+
 impl Actor for Dispatcher {
     type Context = Context<Self>;
 }
@@ -175,11 +196,12 @@ impl Message for Arrived {
 impl Handler<Arrived> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, Arrived(accepted): Arrived, _: &mut Context<Self>) {
+    fn handle(&mut self, Arrived(accepted): Arrived, ctx: &mut Context<Self>) {
         let stream = self.new_stream();
         // The acceptor may go on: the connection is ours, and the gate says how many of them we hold.
         self.held.insert(stream, accepted.on_outcome(drop));
         self.feed(Event::Arrived(stream));
+        self.arm(ctx);
     }
 }
 
@@ -190,7 +212,7 @@ impl Message for News {
 impl Handler<News> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, news: News, _: &mut Context<Self>) {
+    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
         match news {
             News::Main(Incoming { message: Frame::NewPort { process, .. }, mut fds, .. }) => {
                 // The router's end comes first, then the worker's pidfd, which is main's business.
@@ -208,5 +230,6 @@ impl Handler<News> for Dispatcher {
                 self.forget(id);
             }
         }
+        self.arm(ctx);
     }
 }

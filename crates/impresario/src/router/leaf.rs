@@ -10,9 +10,10 @@ use impresario_wire::{Message, Role};
 
 use super::dispatcher::{Arrived, Dispatcher, News, WorkerPort};
 use crate::body::{Order, boot};
+use crate::limits;
 
-/// How many connections a router holds until workers have taken them. Beyond it, it does not accept: what comes then
-/// waits in the kernel.
+/// How many connections a router holds until workers have taken them, at most half of its descriptors. Beyond it, it
+/// does not accept: what comes then waits in the kernel.
 const MAX_HELD: usize = 1_024;
 
 /// How long a port actor may take to stop.
@@ -35,7 +36,7 @@ impl Leaf for RouterLeaf {
         let Newborn { identity, parent, link, listeners, log, .. } = newborn;
         let parent = PortHandle::new(parent, link);
         boot(log.clone(), move |orders| {
-            let gate = Gate::new().max_connections(MAX_HELD);
+            let gate = Gate::new().max_connections(MAX_HELD.min(limits::connections() / 2));
             let dispatcher = ChildRef::<Dispatcher>::new();
             let ports = DynamicRef::<WorkerPort>::new();
 

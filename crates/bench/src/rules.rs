@@ -1,0 +1,137 @@
+//! The rules by themselves: no actor, no process, only events and actions. The peer is the same rules with fewer
+//! children, so a ratio of 1 says that the cost does not grow with their number.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use impresario_supervision::{
+    Action, Backoff, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, Intensity,
+    RequestId, Restart, Supervisor, Time,
+};
+
+/// One side of a row that measures the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rules {
+    /// Restarts of one child of this many, one_for_one.
+    Restart { children: u32 },
+    /// Starting this many dynamic children, then stopping them all.
+    Dynamic { children: u32 },
+}
+
+/// A restart limit that is never reached at one restart per tick of [`TICK`].
+const INTENSITY: Intensity = Intensity::new(8, Duration::from_millis(1));
+/// How much virtual time passes between two restarts.
+const TICK: Duration = Duration::from_millis(1);
+/// How many different children are restarted.
+const VICTIMS: usize = 10;
+/// How many restarts are made between two looks at the clock.
+const BATCH: u32 = 256;
+
+impl Rules {
+    /// Goes on for this long; how many events the rules were told in a second.
+    pub(crate) fn measure(self, time: Duration) -> f64 {
+        match self {
+            Self::Restart { children } => restarts(children, time),
+            Self::Dynamic { children } => dynamic(children, time),
+        }
+    }
+}
+
+fn flags() -> Flags {
+    Flags { intensity: INTENSITY, ..Flags::default() }
+}
+
+/// Has the rules begin, and answers every start.
+fn begun(children: u32) -> (Supervisor, Vec<Incarnation>) {
+    let specs = (0..children).map(|number| ChildSpec::worker(format!("child {number}"))).collect();
+    let mut rules =
+        Supervisor::new(flags(), specs).unwrap_or_else(|error| unreachable!("ids differ: {error}"));
+    let mut lives = Vec::new();
+    rules.handle(Time::START, Event::Start);
+    while let Some(action) = rules.poll_action() {
+        if let Action::Start(_, life) = action {
+            lives.push(life);
+            rules.handle(Time::START, Event::Started(life));
+        }
+    }
+    (rules, lives)
+}
+
+fn restarts(children: u32, time: Duration) -> f64 {
+    let (mut rules, mut lives) = begun(children);
+    let (mut now, mut events, mut turn) = (Time::START, 0_u32, 0);
+    // As many victims whatever the number of children, so that only that number differs.
+    let distance = lives.len() / VICTIMS;
+    let start = Instant::now();
+    while start.elapsed() < time {
+        for _ in 0..BATCH {
+            now = now + TICK;
+            turn = (turn + 1) % VICTIMS;
+            let victim = turn * distance;
+            rules.handle(now, Event::Exited(lives[victim], ExitReason::Killed));
+            while let Some(action) = rules.poll_action() {
+                if let Action::Start(_, life) = black_box(action) {
+                    lives[victim] = life;
+                    rules.handle(now, Event::Started(life));
+                }
+            }
+            events += 2;
+        }
+    }
+    f64::from(events) / start.elapsed().as_secs_f64()
+}
+
+fn dynamic(children: u32, time: Duration) -> f64 {
+    let mut events = 0_u32;
+    let start = Instant::now();
+    while start.elapsed() < time {
+        events += dynamic_life(children);
+    }
+    f64::from(events) / start.elapsed().as_secs_f64()
+}
+
+/// The whole life of a dynamic supervisor; how many events it was told.
+fn dynamic_life(children: u32) -> u32 {
+    let template =
+        ChildSpec { restart: Restart::Temporary, backoff: None::<Backoff>, ..ChildSpec::worker("child") };
+    let mut rules = DynamicSupervisor::new(flags(), template, None)
+        .unwrap_or_else(|error| unreachable!("the template is good: {error}"));
+    let mut events = 1;
+    rules.handle(Time::START, Event::Start);
+    for number in 0..children {
+        // It runs and has no limit, so it does not refuse.
+        let _ = rules.start_child(Time::START, RequestId(number.into()));
+        events += answer(&mut rules);
+    }
+    rules.handle(Time::START, Event::Shutdown(ExitReason::Shutdown));
+    events + answer(&mut rules)
+}
+
+/// Does at once what the rules say.
+fn answer(rules: &mut DynamicSupervisor) -> u32 {
+    let mut events = 1;
+    while let Some(action) = rules.poll_action() {
+        let event = match black_box(action) {
+            Action::Start(_, life) => Event::Started(life),
+            Action::Stop(life) => Event::Exited(life, ExitReason::Shutdown),
+            _ => continue,
+        };
+        events += 1;
+        rules.handle(Time::START, event);
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_do_what_is_measured() {
+        let (rules, lives) = begun(10);
+        assert_eq!((rules.keys().count(), lives.len()), (10, 10));
+        // Per child its start and its end are told, and that it was asked for.
+        assert_eq!(dynamic_life(100), 1 + 2 * 100 + 1 + 100);
+        assert!(Rules::Restart { children: 10 }.measure(Duration::from_millis(5)) > 0.0);
+    }
+}
