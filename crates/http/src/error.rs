@@ -24,7 +24,11 @@ fn peers(error: &hyper::Error) -> ErrorKind {
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         ErrorKind::UnexpectedEof
     } else if let Some(cause) = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()) {
-        cause.kind()
+        match cause.kind() {
+            // So hyper calls chunks that are none. To others it would be a mistake of ours.
+            ErrorKind::InvalidInput => ErrorKind::InvalidData,
+            kind => kind,
+        }
     } else {
         ErrorKind::InvalidData
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -19,6 +20,8 @@ use tower_service::Service;
 pub(crate) struct Exchange<S> {
     service: RefCell<S>,
     turn: Turn,
+    /// Answers that begin now are the last of their connection.
+    leaving: Cell<bool>,
 }
 
 /// Since when the client is to send the head of a request; `None` while the service is at one.
@@ -39,7 +42,7 @@ impl<S> Exchange<S> {
     /// Nothing was received yet.
     pub(crate) fn new(service: S) -> Self {
         let turn = Turn(Rc::new(Cell::new(Some(Instant::now()))));
-        Self { service: RefCell::new(service), turn }
+        Self { service: RefCell::new(service), turn, leaving: Cell::new(false) }
     }
 
     /// Resolves when the client has had its turn for that long; never without a time-out.
@@ -56,6 +59,27 @@ impl<S> Exchange<S> {
                 return;
             }
             tokio::time::sleep_until(deadline.into()).await;
+        }
+    }
+
+    /// Whether the client is to send the head of a request, or the rest of it.
+    pub(crate) fn is_clients_turn(&self) -> bool {
+        self.turn.0.get().is_some()
+    }
+
+    /// From now on an answer says that it is the last.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+    }
+
+    /// Resolves when the client has let that time pass without a request; never once there was one since this call.
+    pub(crate) fn unasked(&self, limit: Duration) -> impl Future<Output = ()> + use<'_, S> {
+        let turn = self.turn.0.get();
+        async move {
+            tokio::time::sleep(limit).await;
+            if turn.is_none() || turn != self.turn.0.get() {
+                pending::<()>().await;
+            }
         }
     }
 
@@ -85,7 +109,11 @@ impl<S> Exchange<S> {
                     self.service.borrow_mut().call(*request)
                 }
             };
-            let response = future.await?;
+            let mut response = future.await?;
+            if self.leaving.get() {
+                // hyper reads this too, and closes.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             // No error is changed; but what the closure owns lives as long as the body does.
             let keep = move |error| {
                 let Answering(_) = &answering;

@@ -14,5 +14,6 @@
 mod error;
 mod exchange;
 mod protocol;
+mod stream;
 
 pub use protocol::{Http, service};

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -18,9 +18,15 @@ use tower_service::Service;
 
 use crate::error::blame;
 use crate::exchange::Exchange;
+use crate::stream::Stream;
 
 /// How long a client may take to send the head of a request, also of the next one on the same connection.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to finish the head of a request once the listener drains.
+const LAST_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// How old a connection is at least before a draining listener closes it because nothing was asked: a client that has
+/// just connected is about to ask.
+const FIRST_HEAD_GRACE: Duration = Duration::from_millis(100);
 /// How long the head of a request may be, with its request line.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The smallest limit of a buffer that hyper takes.
@@ -31,7 +37,7 @@ const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// HTTP/1.1 with keep-alive; bodies are streams in both directions. A head longer than 64 KiB is answered by 431,
 /// something that is no HTTP by 400. A client that does not finish its head within 30 s, or sends no other for 30 s
 /// after an answer, is disconnected. When the listener drains, idle connections close, and others after the answer they
-/// are at.
+/// are at. A request that was sent before is still answered, if its head is there within a second.
 ///
 /// The service is cloned once for each connection, whose requests it answers one after the other. Neither its futures
 /// nor its bodies need to be `Send`.
@@ -111,21 +117,38 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut draining = socket.draining();
+    let (began, draining) = (Instant::now(), socket.draining());
+    let stream = Stream::new(socket);
     let mut silence = pin!(exchange.silence(timeout));
     let answer = service_fn(|request| exchange.answer(request));
-    let mut connection = pin!(hyper.serve_connection(TokioIo::new(socket), answer));
-    let mut asked = false;
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return result.map_err(blame),
-            () = silence.as_mut() => return Err(io::ErrorKind::TimedOut.into()),
-            () = &mut draining, if !asked => {
-                asked = true;
-                connection.as_mut().graceful_shutdown();
+    let mut connection = pin!(hyper.serve_connection(TokioIo::new(&stream), answer));
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return result.map_err(blame),
+        () = silence.as_mut() => return Err(io::ErrorKind::TimedOut.into()),
+        () = draining => exchange.leave(),
+    }
+    // A client that is still reading its answer is not the one that is waited for.
+    let idle = exchange.is_clients_turn() && !stream.is_writing();
+    let unasked = exchange.unasked(LAST_HEAD_TIMEOUT);
+    // hyper would close an idle connection without a look at what was sent already.
+    if !(idle && stream.has_pending()) {
+        let grace = FIRST_HEAD_GRACE.saturating_sub(began.elapsed());
+        if idle && !grace.is_zero() {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => return result.map_err(blame),
+                () = silence.as_mut() => return Err(io::ErrorKind::TimedOut.into()),
+                () = exchange.unasked(grace) => {}
             }
         }
+        connection.as_mut().graceful_shutdown();
+    }
+    tokio::select! {
+        biased;
+        result = connection => result.map_err(blame),
+        () = silence => Err(io::ErrorKind::TimedOut.into()),
+        () = unasked, if idle => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 

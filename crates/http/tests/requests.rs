@@ -71,6 +71,26 @@ fn a_large_body_is_streamed_in_both_directions() {
 }
 
 #[test]
+fn chunks_that_are_none_are_no_failure_of_the_server() {
+    run(async {
+        let server = Server::of_routes().await;
+        let overflow = "F".repeat(17);
+        for chunks in
+            ["ZZ\r\n", "3\rabc", "3\r\nabcdef\r\n", "\r\n", overflow.as_str(), "0\r\n\x01: \x01\r\n\r\n"]
+        {
+            let mut client = server.client().await;
+            let head = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+            client.send(format!("{head}{chunks}")).await;
+            // However much of an answer it was.
+            let _ = client.0.read_to_end(&mut Vec::new()).await;
+            until(|| server.active() == 0).await;
+            assert_eq!(server.errors.count(), 0, "{chunks:?}");
+        }
+        server.stop().await;
+    });
+}
+
+#[test]
 fn what_is_no_http_is_answered_by_400_and_closed() {
     run(async {
         let server = Server::of_routes().await;

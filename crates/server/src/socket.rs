@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -119,6 +120,14 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Whether there are bytes that the next read would give. The kernel is asked, because the reactor does not know yet
+    /// what came before the connection was claimed. The end of what the peer sends, or an error, is no bytes.
+    pub fn has_pending(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peek = || rustix::net::recv(&self.stream, &mut [0], flags);
+        !self.read_ahead.is_empty() || peek().is_ok_and(|(_, length)| length > 0)
     }
 
     /// Resolves when the connection is asked to leave, because its listener drains. It borrows nothing: make it once

@@ -53,6 +53,26 @@ fn claiming_is_the_acknowledgement() {
 }
 
 #[test]
+fn what_is_pending_is_known_without_reading_it() {
+    run(async {
+        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let mut client = Client::connect(addr).await;
+        let accepted = incoming.recv().await.expect("a connection").with_read_ahead("ahead");
+        let mut socket = accepted.claim().expect("an open socket");
+        assert!(socket.has_pending());
+        assert_eq!(socket.recv().await.expect("bytes").expect("more"), "ahead");
+        assert!(!socket.has_pending());
+        client.send("sent").await;
+        assert!(socket.has_pending());
+        assert_eq!(socket.recv().await.expect("bytes").expect("more"), "sent");
+        drop(client);
+        assert!(!socket.has_pending());
+        drop(socket);
+        tree.stop().await;
+    });
+}
+
+#[test]
 fn dropped_unclaimed_it_is_closed_and_refused() {
     run(async {
         let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
