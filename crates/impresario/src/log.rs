@@ -1,9 +1,11 @@
 //! Loggers for the processes of a tree: lines on stderr, each with the process's role and pid, from level info on.
 //!
-//! Main and prototypes write each line themselves, because they may have no second thread; the others leave that to
-//! a logging thread, so that no actor waits for a slow terminal.
+//! Main and prototypes write each line themselves, because they may have no second thread, and lose lines that
+//! nobody reads; the others leave that to a logging thread, so that no actor waits for a slow terminal.
 
-use std::io::{LineWriter, Stderr, stderr};
+mod patient;
+
+use std::io::{LineWriter, Write, stderr};
 use std::panic::UnwindSafe;
 use std::sync::Mutex;
 
@@ -14,7 +16,9 @@ use slog_async::{Async, OverflowStrategy};
 use slog_json::Json;
 use slog_term::{FullFormat, PlainSyncDecorator};
 
-/// How many lines may wait for the logging thread. More, and the writers wait: a line is never lost.
+use self::patient::Patient;
+
+/// How many lines may wait for the logging thread. More, and the writers wait: there, a line is never lost.
 pub const MAX_WAITING_LINES: usize = 8_192;
 
 /// Lines below it are not written. Give [`Main::logger`](crate::Main::logger) a function of your own for more.
@@ -25,16 +29,39 @@ const MAX_LINE: usize = 64 * 1024;
 
 /// Lines for people.
 pub fn terminal(identity: &Identity) -> Logging {
-    let format = FullFormat::new(PlainSyncDecorator::new(stderr())).use_utc_timestamp();
+    let notice = |lost| format!("process {} lost {lost} lines of its log: {LOST}", std::process::id());
+    let format = FullFormat::new(PlainSyncDecorator::new(output(identity, notice))).use_utc_timestamp();
     logging(identity, format.build())
 }
 
 /// Lines for machines: one JSON object each.
 pub fn json(identity: &Identity) -> Logging {
     // In one piece at the end of each line, so that processes do not write into each other's.
-    let lines = LineWriter::with_capacity(MAX_LINE, stderr());
-    let json = Json::<LineWriter<Stderr>>::new(lines).set_newlines(true).add_default_keys().build();
+    let notice = |lost| {
+        let pid = std::process::id();
+        format!(r#"{{"msg":"lines of the log were lost: {LOST}","level":"WARN","pid":{pid},"lost":{lost}}}"#)
+    };
+    let lines = LineWriter::with_capacity(MAX_LINE, output(identity, notice));
+    let json = Json::<LineWriter<Output>>::new(lines).set_newlines(true).add_default_keys().build();
     logging(identity, Mutex::new(json))
+}
+
+/// Why lines are lost.
+const LOST: &str = "nobody read stderr";
+
+type Output = Box<dyn Write + Send>;
+
+/// Whether this process has a logging thread.
+const fn has_thread(identity: &Identity) -> bool {
+    match identity.role {
+        Role::Main | Role::Prototype => false,
+        Role::Router | Role::Worker => true,
+    }
+}
+
+/// Where the lines go. `notice` makes the line that says how many were lost.
+fn output(identity: &Identity, notice: fn(u64) -> String) -> Output {
+    if has_thread(identity) { Box::new(stderr()) } else { Box::new(Patient::new(stderr(), notice)) }
 }
 
 fn logging<D>(identity: &Identity, drain: D) -> Logging
@@ -43,16 +70,14 @@ where
 {
     let keys = o!("pid" => std::process::id(), "role" => identity.to_string());
     let drain = Quiet(drain);
-    match identity.role {
-        Role::Main | Role::Prototype => Logging::from(Logger::root(drain, keys)),
-        Role::Router | Role::Worker => {
-            let (drain, guard) = Async::new(drain)
-                .chan_size(MAX_WAITING_LINES)
-                .overflow_strategy(OverflowStrategy::Block)
-                .build_with_guard();
-            Logging { log: Logger::root(drain.ignore_res(), keys), guard: Some(Box::new(guard)) }
-        }
+    if !has_thread(identity) {
+        return Logging::from(Logger::root(drain, keys));
     }
+    let (drain, guard) = Async::new(drain)
+        .chan_size(MAX_WAITING_LINES)
+        .overflow_strategy(OverflowStrategy::Block)
+        .build_with_guard();
+    Logging { log: Logger::root(drain.ignore_res(), keys), guard: Some(Box::new(guard)) }
 }
 
 /// A drain without the lower levels, and without errors, which nobody could do anything about: a stderr that is closed is no reason to fall over.

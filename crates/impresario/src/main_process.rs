@@ -120,8 +120,9 @@ impl Main {
     ///
     /// Call it first in `main()`: a process with threads cannot fork.
     pub fn run(self) -> ExitCode {
-        let Logging { log, guard: _guard } = (self.logging)(&Identity::main());
-        match self.begin() {
+        let own = (self.logging)(&Identity::main());
+        let log = own.log.clone();
+        match self.begin(own) {
             Ok(code) => code,
             Err(error) => {
                 slog::crit!(log, "cannot start: {error}");
@@ -130,10 +131,11 @@ impl Main {
         }
     }
 
-    fn begin(self) -> Result<ExitCode, MainError> {
+    fn begin(self, own: Logging) -> Result<ExitCode, MainError> {
         self.check()?;
         let logging = self.logging;
         let mut main = impresario_process::Main::new(move |identity: &Identity| logging(identity))
+            .log(own)
             .flags(Flags { intensity: self.intensity, ..Flags::default() })
             .shutdown_timeout(self.shutdown_timeout);
         let mut addresses = Vec::new();

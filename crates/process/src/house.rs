@@ -14,6 +14,7 @@ use slog::Logger;
 use crate::birth::Cradle;
 use crate::child::{Child, Children};
 use crate::listeners::Listeners;
+use crate::orphans;
 use crate::phase::{KILL_WAIT, Phase, Phases};
 use crate::plan::Nursery;
 use crate::poller::{Poller, Source};
@@ -46,6 +47,8 @@ pub(crate) struct House {
     pub(crate) events: VecDeque<Event>,
     /// Room for one frame.
     pub(crate) buffer: Vec<u8>,
+    /// Whether the kernel gives it the children of the dead.
+    adopts: bool,
     begin: Instant,
 }
 
@@ -76,7 +79,11 @@ impl House {
     ) -> io::Result<Self> {
         // A parent may have left SIGCHLD ignored, and then no child's end could be waited for.
         reset_signals()?;
-        let signals = SignalFd::new(&SIGNALS)?;
+        let adopts = orphans::adopts();
+        // The ends of own children are read from their pidfds.
+        let adoption = adopts.then_some(Signal::SIGCHLD);
+        let signals: Vec<Signal> = SIGNALS.into_iter().chain(adoption).collect();
+        let signals = SignalFd::new(&signals)?;
         let poller = Poller::new()?;
         poller.add(&signals, Source::Signals)?;
         Ok(Self {
@@ -92,6 +99,7 @@ impl House {
             signals,
             events: VecDeque::new(),
             buffer: vec![0; MAX_FRAME],
+            adopts,
             begin: Instant::now(),
         })
     }
@@ -231,7 +239,7 @@ impl House {
     /// A child whose port ended first is probably ending; its pidfd will say how.
     pub(crate) fn port_failed(&mut self, life: u64, error: &PortError) {
         match error {
-            PortError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => self.port_ended(life),
+            PortError::Io(error) if is_end(error) => self.port_ended(life),
             error => self.condemn(life, error.to_string()),
         }
     }
@@ -271,6 +279,13 @@ impl House {
         Some(child)
     }
 
+    /// Waits for ended processes that were given to this one, if any are.
+    pub(crate) fn sweep_orphans(&self) {
+        if self.adopts {
+            orphans::sweep(|pid| self.children.iter().any(|child| child.pid == pid));
+        }
+    }
+
     /// Children that have had their time: those that did not finish a message, and those that did not end.
     pub(crate) fn overdue(&mut self) -> Vec<(u64, String)> {
         let now = self.now();
@@ -308,6 +323,11 @@ impl House {
             kind => slog::debug!(self.log, "{}", kind.name(); "child" => child, "child_pid" => pid),
         }
     }
+}
+
+/// Whether the other end is closed, as who writes hears it; reset if it had not read everything.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Ends a child that nobody would hear of again.

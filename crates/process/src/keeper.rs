@@ -141,6 +141,7 @@ impl<D: Duty> Keeper<D> {
         match signal {
             Signal::SIGTERM | Signal::SIGINT => self.stop(Stop::Terminate, signal.as_str()),
             Signal::SIGQUIT => self.stop(Stop::Quit, signal.as_str()),
+            Signal::SIGCHLD => self.house.sweep_orphans(),
             _ => slog::info!(self.house.log, "signal ignored"; "signal" => signal.as_str()),
         }
     }
@@ -279,7 +280,13 @@ impl<D: Duty> Keeper<D> {
             Ok(Some(status)) => Ok(status),
             Err(error) => Err(ExitReason::Error(format!("how it ended is not known: {error}"))),
         };
-        let Some(child) = self.house.bury(life) else { return };
+        let Some(mut child) = self.house.bury(life) else { return };
+        // What it hid from the sweep.
+        self.house.sweep_orphans();
+        if !self.house.phases.may_start() {
+            // Everything leaves. It may have heard so (an operator's signal to all) before its turn came.
+            child.tell();
+        }
         let fatal = status.as_ref().is_ok_and(|status| is_fatal(*status));
         let reason = status.map_or_else(|unknown| unknown, |status| child.reason(status));
         slog::debug!(self.house.log, "child gone"; "child" => %child.identity, "child_pid" => child.pid.as_raw(), "reason" => %reason);

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use impresario_supervision::Time;
-use impresario_sys::SeqPacket;
+use impresario_sys::{Received, SeqPacket};
 use impresario_wire::{
     DecodeError, Decoder, EncodeError, Encoder, Frame, Frames, Link, LinkError, Message, PARTIAL_TIMEOUT,
     StreamId,
@@ -120,7 +120,7 @@ impl Port {
 
     /// Takes one frame. Who sent it and whether they may is checked frame by frame, before anything is decoded.
     pub(crate) fn recv(&mut self, now: Time, buffer: &mut [u8]) -> Result<Incoming, PortError> {
-        let received = match self.socket.recv(buffer) {
+        let received = match self.socket.recv(buffer).and_then(Received::complete) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Incoming::Empty),
             result => result?,
         };

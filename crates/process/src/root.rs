@@ -14,6 +14,7 @@ use crate::child::Child;
 use crate::house::House;
 use crate::identity::MakeLogging;
 use crate::keeper::{Duty, Keeper};
+use crate::limits::raise_open_files;
 use crate::listeners::Listeners;
 use crate::phase::{KILL_WAIT, Phases};
 use crate::plan::{Nursery, Plan};
@@ -32,6 +33,7 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// once; `QUIT` drains without a deadline; `HUP`, `USR1` and `USR2` do nothing yet.
 pub struct Main {
     logging: MakeLogging,
+    own_logging: Option<Logging>,
     children: Vec<(ChildSpec, Plan)>,
     listeners: Listeners,
     flags: Flags,
@@ -78,12 +80,20 @@ impl Main {
     pub fn new(logging: impl Fn(&Identity) -> Logging + Send + Sync + 'static) -> Self {
         Self {
             logging: Arc::new(logging),
+            own_logging: None,
             children: Vec::new(),
             listeners: Listeners::default(),
             flags: Flags::default(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             on_ready: None,
         }
+    }
+
+    /// Gives main the logger that was made for it already, instead of making another. The same rules hold for it.
+    #[must_use]
+    pub fn log(mut self, own: Logging) -> Self {
+        self.own_logging = Some(own);
+        self
     }
 
     /// What main does about all its children.
@@ -144,7 +154,7 @@ impl Main {
             check(spec, plan, &self.listeners)?;
         }
         let me = Identity::main();
-        let Logging { log, guard } = (self.logging)(&me);
+        let Logging { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
         let (specs, plans): (Vec<ChildSpec>, Vec<(String, Plan)>) = self
             .children
             .into_iter()
@@ -154,6 +164,7 @@ impl Main {
             })
             .unzip();
         let rules = Rules::List(Supervisor::new(self.flags, specs)?);
+        raise_open_files(&log);
         let phases = Phases::new(Some(self.shutdown_timeout));
         let nursery = Nursery::new(plans, self.logging);
         let house = House::new(me, rules, phases, nursery, self.listeners, log).map_err(RunError::Signals)?;
@@ -275,5 +286,33 @@ fn tell_routers(house: &mut House, message: &Message, fds: &[Rc<dyn AsFd>]) {
     let routers: Vec<u64> = house.children.iter().filter(hears).map(|child| child.life.number()).collect();
     for life in routers {
         house.say(life, message, fds.to_vec());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::{Body, BoxError, Newborn};
+
+    struct Idle;
+
+    impl Leaf for Idle {
+        fn role(&self) -> Role {
+            Role::Router
+        }
+
+        fn setup(self: Box<Self>, _newborn: Newborn) -> Result<Body, BoxError> {
+            Ok(Box::new(|| Exit::Done))
+        }
+    }
+
+    #[test]
+    fn main_makes_no_logger_if_it_is_given_one() {
+        // Two of the same name, so that nothing is started.
+        let main = Main::new(|_| panic!("made another")).log(Logger::root(Discard, o!()).into());
+        let main = main.leaf(ChildSpec::worker("a"), Idle).leaf(ChildSpec::worker("a"), Idle);
+        assert!(matches!(main.run(), Err(RunError::Spec(_))));
     }
 }

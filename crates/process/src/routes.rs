@@ -112,8 +112,14 @@ impl Routes {
     }
 }
 
+/// Whether the process has ended. If its prototype died and left it to this process, it is buried here.
 fn is_over(pidfd: &PidFd) -> bool {
-    wait_for(pidfd, Duration::ZERO)
+    let over = wait_for(pidfd, Duration::ZERO);
+    if over {
+        // It fails for whom somebody else buries.
+        let _ = pidfd.try_wait();
+    }
+    over
 }
 
 /// Whether the process is over within this time. What cannot be asked counts as over: there is nothing to wait for.

@@ -37,7 +37,7 @@ pub enum ForkError {
         count: usize,
     },
     /// The threads could not be counted.
-    #[error("cannot fork: /proc/self/task cannot be read ({0}); mount /proc")]
+    #[error("cannot fork: /proc/self/task cannot be read ({0}); {remedy}", remedy = remedy(.0))]
     Count(#[source] io::Error),
     /// The kernel refused.
     #[error("cannot fork: {0}; look at the limits on processes and memory")]
@@ -45,6 +45,14 @@ pub enum ForkError {
     /// The child was born but there was no descriptor left to name it; it was killed again.
     #[error("cannot fork: no pidfd for the child ({0}); look at the limit on open files")]
     PidFd(#[source] io::Error),
+}
+
+/// What helps when a file of the kernel cannot be opened.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => "look at the limit on open files",
+        _ => "mount /proc",
+    }
 }
 
 /// Splits this process in two; returns in both.
@@ -91,4 +99,17 @@ fn discard(pid: Pid) {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: takes an integer and does not return.
     unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_depends_on_what_happened() {
+        let text = |code| ForkError::Count(io::Error::from_raw_os_error(code)).to_string();
+        assert!(text(libc::EMFILE).ends_with("look at the limit on open files"));
+        assert!(text(libc::ENFILE).ends_with("look at the limit on open files"));
+        assert!(text(libc::ENOENT).ends_with("mount /proc"));
+    }
 }

@@ -31,12 +31,29 @@ pub struct Received {
     pub fds: Vec<OwnedFd>,
     /// Who sent it.
     pub sender: Option<Pid>,
+    /// Whether it came with descriptors that are lost, because this process has no free ones. `fds` is empty then:
+    /// what did arrive of them is closed.
+    pub lost_descriptors: bool,
 }
 
 impl Received {
     /// Whether the other end is closed. An empty message is none: the kernel names its sender.
     pub fn is_eof(&self) -> bool {
         self.len == 0 && self.fds.is_empty() && self.sender.is_none()
+    }
+
+    /// For who has no use for a message without its descriptors.
+    ///
+    /// # Errors
+    ///
+    /// When some of them were lost.
+    pub fn complete(self) -> io::Result<Self> {
+        if self.lost_descriptors {
+            return Err(io::Error::other(
+                "the descriptors of a message were lost: no free descriptors; look at the limit on open files",
+            ));
+        }
+        Ok(self)
     }
 }
 
@@ -87,9 +104,9 @@ impl SeqPacket {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when there is none. `InvalidData` when the message did not fit into `buf`, or when some of its
-    /// descriptors were lost (more than [`MAX_FDS`], or this process has no free ones): the message is gone then,
-    /// and what did arrive of its descriptors is closed.
+    /// `WouldBlock` when there is none. `InvalidData` when the message did not fit into `buf`, or came with more than
+    /// [`MAX_FDS`] descriptors: the message is gone then, and its descriptors are closed. That this process has no
+    /// free descriptors is no error here, see [`Received::lost_descriptors`].
     #[doc(alias = "recvmsg")]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
         let room = buf.len();
@@ -106,18 +123,14 @@ impl SeqPacket {
                 result => break result?,
             }
         };
-        if message.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(invalid(format!(
-                "descriptors of a message were lost; at most {MAX_FDS} may come in one"
-            )));
-        }
         if message.flags.contains(ReturnFlags::TRUNC) || message.bytes > room {
             return Err(invalid(format!(
                 "a message of {} bytes; at most {room} may come in one",
                 message.bytes
             )));
         }
-        let mut received = Received { len: message.bytes, fds: Vec::new(), sender: None };
+        let mut received =
+            Received { len: message.bytes, fds: Vec::new(), sender: None, lost_descriptors: false };
         for control in control.drain() {
             match control {
                 RecvAncillaryMessage::ScmRights(fds) => received.fds.extend(fds),
@@ -126,6 +139,16 @@ impl SeqPacket {
                 }
                 _ => {}
             }
+        }
+        if message.flags.contains(ReturnFlags::CTRUNC) {
+            // The kernel hands out as many as there is room for, here and in the table of open files.
+            if received.fds.len() >= MAX_FDS {
+                return Err(invalid(format!(
+                    "descriptors of a message were lost; at most {MAX_FDS} may come in one"
+                )));
+            }
+            received.fds.clear();
+            received.lost_descriptors = true;
         }
         Ok(received)
     }
