@@ -38,7 +38,7 @@ impl Pool {
         }
         // Its turn lasts until it is gone, not only until its replacement is ready.
         let somebody_else = self.workers.iter().any(|worker| worker.recycled);
-        if somebody_else || self.generations.is_rolling() || self.census().ready_outdated > 0 {
+        if somebody_else || self.census().ready_outdated > 0 {
             return;
         }
         let waiting = self.workers.iter_mut().filter(|worker| worker.is_ready());

@@ -108,3 +108,17 @@ impl Chance {
         (bits >> 11) as f64 / (1u64 << 53) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Chance;
+
+    #[test]
+    fn chance_is_splitmix64() {
+        // The published outputs for this seed.
+        let known = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        for (output, draw) in known.into_iter().zip(1..) {
+            assert_eq!(Chance(1_234_567).of(draw), (output >> 11) as f64 / (1_u64 << 53) as f64);
+        }
+    }
+}

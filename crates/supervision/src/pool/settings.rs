@@ -13,7 +13,7 @@ pub const PARALLEL_STARTS: u32 = 16;
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a worker may take to finish what it has when it is told to leave, unless said otherwise.
 pub const RETIRE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many workers of a new generation may fail before the pool goes back to the old one, unless said otherwise.
+/// After so many failures of its workers a new generation is given up, unless said otherwise.
 pub const ROLL_FAILURES: u32 = 3;
 
 /// How a generation of workers is replaced by the next one.
@@ -23,8 +23,8 @@ pub struct Roll {
     /// default, means as many as the maximum, so that a whole new generation is ready before the old one leaves;
     /// fewer means that it goes in rounds of so many and takes less memory (Kubernetes: `maxSurge`).
     pub surge: Option<u32>,
-    /// How many workers of the new generation may fail before the pool goes back to the old one; at least 1.
-    /// The default is [`ROLL_FAILURES`].
+    /// After so many failures of workers of the new generation, ready or not, the pool goes back to the old one; at
+    /// least 1. The default is [`ROLL_FAILURES`].
     pub failures: u32,
 }
 

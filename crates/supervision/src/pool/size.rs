@@ -73,10 +73,8 @@ impl Size {
 
     /// How many workers there should be when the load keeps so many of them busy.
     pub(super) fn wanted(self, busy: u32) -> u32 {
-        match self {
-            Self::Static(all) => all,
-            _ => busy.saturating_add(self.spare()).min(self.max()),
-        }
+        // The same for a static pool, of which all are spare.
+        busy.saturating_add(self.spare()).min(self.max())
     }
 
     /// The same size with so many workers more or fewer; `None` when there is no such pool.

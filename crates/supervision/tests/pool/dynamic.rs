@@ -281,3 +281,39 @@ fn who_becomes_surplus_by_new_settings_begins_its_idle_time_then() {
          11101 gone 2#3",
     );
 }
+
+#[test]
+fn those_that_leave_already_are_not_counted_against_a_lower_maximum() {
+    let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(dynamic(0, 3, 1_000)) });
+    world.tell(Event::Queued(3));
+    world.skip(100);
+    let (second, third) = (world.id(1), world.id(2));
+    load(&mut world, second, 1);
+    load(&mut world, third, 1);
+    world.leave = None;
+    world.run(2_000);
+    world.pool.reshape(world.now(), dynamic(0, 1, 1_000)).unwrap();
+    world.drain();
+    world.expect(
+        "1010 retire 0#1: it was idle for too long
+         2100 retire 1#2: the pool has become smaller",
+    );
+}
+
+#[test]
+fn only_as_many_as_are_missing_whatever_their_slots() {
+    let mut world = World::new(dynamic(0, 4, 1_000));
+    world.tell(Event::Queued(4));
+    world.skip(100);
+    let (third, fourth) = (world.id(2), world.id(3));
+    load(&mut world, third, 1);
+    load(&mut world, fourth, 1);
+    world.skip(2_000);
+    assert_eq!(world.ready(), "2#3 3#4");
+    load(&mut world, fourth, 2);
+    world.run(100);
+    world.expect(
+        "2100 start 0#5 g1
+         2110 ready 0#5",
+    );
+}

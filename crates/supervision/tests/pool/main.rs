@@ -1,5 +1,6 @@
 //! The pool's rules in a virtual world, on virtual time.
 
+mod aborted;
 mod dynamic;
 mod generations;
 mod model;

@@ -334,3 +334,67 @@ fn causes_can_be_read() {
         ["it has served 7 requests", "it is 62 s old", "it uses 9 bytes of memory", "it was asked for"]
     );
 }
+
+#[test]
+fn nobody_is_recycled_while_a_generation_is_replaced() {
+    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    world.skip(100);
+    world.pool.restart(world.now()).unwrap();
+    let worker = world.id(0);
+    served(&mut world, worker, 10);
+    world.run(100);
+    world.expect(
+        "100 report generation 2 begins
+         100 start 0#3 g2
+         100 start 1#4 g2
+         110 ready 0#3
+         110 ready 1#4
+         110 retire 0#1: its generation is not wanted any more
+         110 retire 1#2: its generation is not wanted any more
+         110 report generation 2 is ready, the old ones leave
+         111 gone 0#1
+         111 gone 1#2
+         111 forget g1",
+    );
+}
+
+#[test]
+fn who_waits_for_its_turn_may_leave_for_another_reason() {
+    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    world.skip(100);
+    for slot in 0..2 {
+        let worker = world.id(slot);
+        served(&mut world, worker, 10);
+    }
+    world.tell(Event::ScaleDown);
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+         100 start 0#3 g1
+         100 report the pool has now 1 worker
+         100 retire 0#1: it is recycled because it has served 10 requests
+         101 gone 0#1
+         110 ready 0#3
+         110 retire 1#2: the pool has become smaller
+         111 gone 1#2",
+    );
+}
+
+#[test]
+fn the_early_death_of_one_that_is_recycled_is_no_failure_of_its_slot() {
+    let mut world = World::new(settings(Size::Static(1), requests(1)));
+    world.skip(100);
+    world.boots.push_back(Boot::Fails);
+    let worker = world.id(0);
+    served(&mut world, worker, 1);
+    world.shoot(worker);
+    world.run(100);
+    world.expect(
+        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+         100 start 0#2 g1
+         100 report worker 0 (life 1) died: signal 9
+         110 report worker 0 (life 2) did not start: exit code 3
+         110 start 0#3 g1
+         120 ready 0#3",
+    );
+}
