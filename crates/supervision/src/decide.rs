@@ -6,8 +6,8 @@ use crate::children::{Child, Life};
 use crate::supervisor::{Item, Phase};
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, AutoShutdown, ChildKey, ExitReason, Incarnation, Report, ReportKind, RequestError,
-    Restart, Supervisor, Time,
+    Action, AutoShutdown, ChildKey, ExitReason, Incarnation, Report, ReportKind, RequestError, Restart,
+    Supervisor, Time,
 };
 
 /// How long a shutdown waits for starts that are under way before it stops them. In OTP it waits without end.
@@ -81,7 +81,8 @@ impl Supervisor {
 
     /// A shutdown overtakes a start that is under way for too long.
     pub(crate) fn lose_patience(&mut self, now: Time) {
-        let starting = self.busy_at().is_some_and(|at| matches!(self.children[at].life, Life::Starting { .. }));
+        let starting =
+            self.busy_at().is_some_and(|at| matches!(self.children[at].life, Life::Starting { .. }));
         if !starting || self.patience.is_none_or(|end| end > now) {
             return;
         }

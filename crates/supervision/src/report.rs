@@ -75,15 +75,16 @@ impl Report {
     /// The fields by name, for a structured log.
     pub fn key_values(&self) -> impl Iterator<Item = (&'static str, String)> {
         let life = self.incarnation.map(|life| ("life", life.number().to_string()));
-        [("report", self.kind.name().to_owned()), ("child", self.child.to_string())].into_iter().chain(life).chain(
-            [
+        [("report", self.kind.name().to_owned()), ("child", self.child.to_string())]
+            .into_iter()
+            .chain(life)
+            .chain([
                 ("lives", self.lives.to_string()),
                 ("reason", self.reason.to_string()),
                 ("restart", self.restart.to_string()),
                 ("shutdown", self.shutdown.to_string()),
                 ("kind", self.child_kind.to_string()),
-            ],
-        )
+            ])
     }
 }
 

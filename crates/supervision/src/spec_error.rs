@@ -78,7 +78,10 @@ impl fmt::Display for SpecError {
                 write!(f, "child {child:?} has a start time-out of 0; give it time, or none for no limit")
             }
             Self::BackoffMax { child, first, max } => {
-                write!(f, "child {child:?} has a backoff from {first:?} to at most {max:?}; raise the maximum")
+                write!(
+                    f,
+                    "child {child:?} has a backoff from {first:?} to at most {max:?}; raise the maximum"
+                )
             }
             Self::BackoffFactor { child, factor } => {
                 write!(f, "child {child:?} has a backoff factor of {factor}; make it 1 or more")

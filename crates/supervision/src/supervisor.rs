@@ -8,8 +8,8 @@ use crate::intensity::Window;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Request, RequestError, RequestId, SpecError,
-    Time,
+    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Request, RequestError, RequestId,
+    SpecError, Time,
 };
 
 /// A supervisor of a list of children: started in order, stopped in reverse, restarted by a strategy.
@@ -155,8 +155,9 @@ impl Supervisor {
     pub fn poll_timeout(&self) -> Option<Time> {
         let child = self.busy_at().map(|at| &self.children[at].life);
         let busy = child.and_then(|life| match life {
-            Life::Starting { deadline, timed_out: false }
-            | Life::Stopping { deadline, timed_out: false } => *deadline,
+            Life::Starting { deadline, timed_out: false } | Life::Stopping { deadline, timed_out: false } => {
+                *deadline
+            }
             _ => None,
         });
         let patience = self.patience.filter(|_| matches!(child, Some(Life::Starting { .. })));

@@ -117,14 +117,13 @@ impl Supervisor {
         }
     }
 
-    /// The child in the way of a shutdown has not even started: stop it instead of waiting for it.
+    /// The child in the way of a shutdown has not even started: stop it instead of waiting for it. It was started
+    /// last, so it goes first.
     pub(crate) fn abandon_start(&mut self, now: Time) {
-        let Some(at) = self.busy_at() else { return };
-        self.busy = None;
-        if let Some(turn) = &mut self.turn {
-            turn.next = at;
+        if let Some(at) = self.busy_at() {
+            self.busy = None;
+            self.take_down(now, at);
         }
-        self.take_down(now, at);
     }
 
     fn stopped(&mut self, at: usize, reason: ExitReason) {
@@ -296,7 +295,3 @@ impl Supervisor {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "turn_tests.rs"]
-mod tests;

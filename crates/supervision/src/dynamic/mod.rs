@@ -13,7 +13,6 @@ use crate::{
     RequestError, RequestId, SpecError, Time,
 };
 use instance::{Instance, State};
-use stopping::Unexpected;
 
 /// A supervisor of instances of one template (OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`).
 ///
@@ -35,7 +34,8 @@ pub struct DynamicSupervisor {
     next_incarnation: u64,
     /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
     timers: BTreeSet<(Time, ChildKey)>,
-    unexpected: Unexpected,
+    /// Reasons that nobody expected while all were stopped together, with how many gave them.
+    unexpected: HashMap<ExitReason, usize>,
     actions: VecDeque<Action>,
 }
 
@@ -67,7 +67,7 @@ impl DynamicSupervisor {
             next_key: 0,
             next_incarnation: 1,
             timers: BTreeSet::new(),
-            unexpected: Unexpected::default(),
+            unexpected: HashMap::new(),
             actions: VecDeque::new(),
         })
     }
@@ -232,6 +232,3 @@ fn check(flags: &Flags, template: &ChildSpec, max_children: Option<usize>) -> Re
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

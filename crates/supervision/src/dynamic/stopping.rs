@@ -1,30 +1,9 @@
 //! How instances are stopped: one because somebody asked, or all together.
 
-use std::collections::HashMap;
-
 use super::instance::State;
 use super::{DynamicSupervisor, Phase};
 use crate::children::is_expected_stop;
 use crate::{Action, ChildKey, ExitReason, Reply, Report, ReportKind, RequestError, Shutdown, Time};
-
-/// Reasons that nobody expected while all were stopped together, with how many gave them, in the order in which each
-/// came first.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Unexpected {
-    places: HashMap<ExitReason, usize>,
-    counted: Vec<(ExitReason, usize)>,
-}
-
-impl Unexpected {
-    fn count(&mut self, reason: ExitReason) {
-        let next = self.counted.len();
-        let place = *self.places.entry(reason.clone()).or_insert(next);
-        if place == next {
-            self.counted.push((reason, 0));
-        }
-        self.counted[place].1 += 1;
-    }
-}
 
 impl DynamicSupervisor {
     /// Asks (or kills) one instance; with `alone`, it has its own deadline.
@@ -52,7 +31,7 @@ impl DynamicSupervisor {
     pub(super) fn stopped(&mut self, key: ChildKey, reason: ExitReason) {
         if !is_expected_stop(&self.template, &reason) {
             if self.is_leaving() {
-                self.unexpected.count(reason);
+                *self.unexpected.entry(reason).or_default() += 1;
             } else {
                 self.report(ReportKind::ShutdownError, key, reason);
             }
@@ -82,7 +61,10 @@ impl DynamicSupervisor {
         if !self.instances.is_empty() || !self.is_leaving() {
             return;
         }
-        for (reason, lives) in std::mem::take(&mut self.unexpected).counted {
+        // Sorted, so that the order is not that of a hash; by text, which is also OTP's order.
+        let mut unexpected: Vec<_> = std::mem::take(&mut self.unexpected).into_iter().collect();
+        unexpected.sort_by_cached_key(|(reason, _)| reason.to_string());
+        for (reason, lives) in unexpected {
             let report = Report::new(ReportKind::ShutdownError, &self.template, None, reason);
             self.actions.push_back(Action::Report(Report { lives, ..report }));
         }

@@ -1,29 +1,46 @@
-//! The dynamic supervisor against a driver that writes down its actions.
+//! The dynamic supervisor: how instances come, fail, come back and go.
 
 use std::time::Duration;
 
-use crate::{
-    Action, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, Intensity, Reply, RequestError, RequestId,
-    Restart, Time,
+use impresario_supervision::{
+    Action, AutoShutdown, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
+    Intensity, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, Time,
 };
 
-const NOW: Time = Time::START;
+use crate::world::{boom, ms, no};
 
-fn new(restart: Restart, restarts: u32) -> DynamicSupervisor {
-    let flags = Flags { intensity: Intensity::new(restarts, Duration::from_secs(5)), ..Flags::default() };
-    let template = ChildSpec { restart, ..ChildSpec::worker("t") };
+pub(crate) const NOW: Time = Time::START;
+
+pub(crate) fn at(elapsed: Duration) -> Time {
+    NOW + elapsed
+}
+
+pub(crate) fn limited(restarts: u32) -> Flags {
+    Flags { intensity: Intensity::new(restarts, Duration::from_secs(5)), ..Flags::default() }
+}
+
+pub(crate) fn of(restart: Restart) -> ChildSpec {
+    ChildSpec { restart, ..ChildSpec::worker("t") }
+}
+
+pub(crate) fn run(flags: Flags, template: ChildSpec) -> DynamicSupervisor {
     let mut rules = DynamicSupervisor::new(flags, template, Some(3)).expect("the template is good");
+    rules.handle(NOW, Event::Start);
     rules.handle(NOW, Event::Start);
     assert_eq!(drain(&mut rules), [Action::Ready]);
     rules
 }
 
-fn drain(rules: &mut DynamicSupervisor) -> Vec<Action> {
+fn new(restart: Restart, restarts: u32) -> DynamicSupervisor {
+    run(limited(restarts), of(restart))
+}
+
+pub(crate) fn drain(rules: &mut DynamicSupervisor) -> Vec<Action> {
     std::iter::from_fn(|| rules.poll_action()).collect()
 }
 
 /// Starts one instance and lets it be ready.
-fn start(rules: &mut DynamicSupervisor) -> Incarnation {
+pub(crate) fn start(rules: &mut DynamicSupervisor) -> Incarnation {
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
     let actions = drain(rules);
     let [Action::Start(started, life)] = actions[..] else { panic!("{actions:?}") };
@@ -33,14 +50,51 @@ fn start(rules: &mut DynamicSupervisor) -> Incarnation {
     life
 }
 
+/// The key and life of the only start among these actions.
+pub(crate) fn restarted(actions: &[Action]) -> (ChildKey, Incarnation) {
+    let starts: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Start(key, life) => Some((*key, *life)),
+            _ => None,
+        })
+        .collect();
+    let [start] = starts[..] else { panic!("{actions:?}") };
+    start
+}
+
+pub(crate) fn reports(actions: &[Action]) -> Vec<(ReportKind, usize, ExitReason)> {
+    let report = |action: &Action| match action {
+        Action::Report(report) => Some((report.kind, report.lives, report.reason.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(report).collect()
+}
+
 #[test]
 fn temporary_instances_come_and_go() {
     let mut rules = new(Restart::Temporary, 0);
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
+    assert!(!rules.is_empty() && rules.len() == 1);
     rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
     assert_eq!(drain(&mut rules), [Action::Forget(key)]);
     assert!(rules.is_empty() && rules.key_of(life).is_none());
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    assert_eq!(reports(&drain(&mut rules)), [(ReportKind::ChildTerminated, 1, boom())]);
+}
+
+#[test]
+fn nothing_starts_before_the_start_or_after_the_end() {
+    let mut rules = DynamicSupervisor::new(limited(1), of(Restart::Permanent), None).expect("good");
+    assert_eq!(rules.start_child(NOW, RequestId(1)), Err(RequestError::ShuttingDown));
+    rules.handle(NOW, Event::Shutdown(ExitReason::Normal));
+    assert_eq!(drain(&mut rules), [Action::Exit(ExitReason::Normal)]);
+    rules.handle(NOW, Event::Start);
+    rules.handle(NOW, Event::Shutdown(ExitReason::Normal));
+    assert_eq!(rules.start_child(NOW, RequestId(1)), Err(RequestError::ShuttingDown));
+    assert_eq!((drain(&mut rules), rules.poll_timeout()), (vec![], None));
 }
 
 #[test]
@@ -48,8 +102,119 @@ fn the_limit_answers_at_once() {
     let mut rules = new(Restart::Temporary, 0);
     let lives = [(); 3].map(|()| start(&mut rules));
     assert_eq!(rules.start_child(NOW, RequestId(9)), Err(RequestError::MaxChildren(3)));
+    assert_eq!(drain(&mut rules), []);
     rules.handle(NOW, Event::Exited(lives[1], ExitReason::Normal));
     assert!(rules.start_child(NOW, RequestId(9)).is_ok());
+}
+
+#[test]
+fn restart_type_and_reason_decide() {
+    for (restart, reason, again) in [
+        (Restart::Permanent, ExitReason::Normal, true),
+        (Restart::Transient, ExitReason::Shutdown, false),
+        (Restart::Transient, boom(), true),
+        (Restart::Temporary, boom(), false),
+    ] {
+        let mut rules = new(restart, 1);
+        let life = start(&mut rules);
+        let key = rules.key_of(life).expect("it lives");
+        rules.handle(NOW, Event::Exited(life, reason.clone()));
+        let actions = drain(&mut rules);
+        if again {
+            assert_eq!(restarted(&actions).0, key, "the entry stays the same");
+        } else {
+            assert_eq!(actions.last(), Some(&Action::Forget(key)), "{restart} {reason}");
+        }
+    }
+}
+
+#[test]
+fn permanent_instances_are_restarted_up_to_the_limit() {
+    let mut rules = new(Restart::Permanent, 1);
+    let [life, other] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(life, ExitReason::Killed));
+    let (_, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Started(second));
+    rules.handle(NOW, Event::Exited(other, boom()));
+    let actions = drain(&mut rules);
+    assert_eq!(
+        reports(&actions),
+        [(ReportKind::ChildTerminated, 1, boom()), (ReportKind::GaveUp, 1, boom())],
+        "the limit is that of all instances together"
+    );
+    assert_eq!(actions.last(), Some(&Action::Stop(second)));
+    rules.handle(NOW, Event::Exited(second, ExitReason::Shutdown));
+    let end = ExitReason::GaveUp { child: "t".into(), reason: Box::new(boom()) };
+    assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(end)));
+}
+
+/// The retry comes after what has happened by then, so a request is served in between.
+#[test]
+fn a_failed_restart_is_tried_again_after_what_is_queued() {
+    let mut rules = new(Restart::Permanent, 2);
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (key, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    assert_eq!(reports(&drain(&mut rules)), [(ReportKind::StartError, 1, no())]);
+    assert_eq!(rules.poll_timeout(), Some(NOW));
+    rules.restart_child(NOW, RequestId(7), key);
+    let error = Reply::Error(RequestError::Restarting);
+    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(7), error)]);
+    rules.handle(NOW, Event::Timeout);
+    let (again, third) = restarted(&drain(&mut rules));
+    assert!(again == key && third > second);
+    rules.handle(NOW, Event::StartFailed(third, no()));
+    drain(&mut rules);
+    rules.handle(NOW, Event::Timeout);
+    let actions = drain(&mut rules);
+    assert_eq!(reports(&actions), [(ReportKind::GaveUp, 1, no())], "each try counts when it is made");
+    assert!(matches!(actions.last(), Some(Action::Exit(ExitReason::GaveUp { .. }))), "{actions:?}");
+}
+
+#[test]
+fn a_retry_that_was_terminated_does_not_count() {
+    let mut rules = new(Restart::Permanent, 1);
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (key, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    drain(&mut rules);
+    rules.terminate_child(NOW, RequestId(5), key);
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(5), Reply::Done)]);
+    assert_eq!(rules.poll_timeout(), None);
+    rules.handle(NOW, Event::Timeout);
+    assert_eq!(drain(&mut rules), []);
+}
+
+#[test]
+fn nothing_is_kept_of_a_start_that_failed_or_was_not_needed() {
+    let mut rules = new(Restart::Permanent, 1);
+    let by = RequestId(4);
+    let key = rules.start_child(NOW, by).expect("there is room");
+    let (_, life) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(life, no()));
+    let reply = Reply::Error(RequestError::StartFailed(no()));
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(by, reply)]);
+    let key = rules.start_child(NOW, by).expect("there is room");
+    let (_, life) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Ignored(life));
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(by, Reply::Ignored)]);
+    assert_eq!(rules.key_of(life), None);
+}
+
+/// In OTP such an instance stays as a phantom, and the shutdown crashes on it.
+#[test]
+fn an_instance_that_is_not_needed_at_a_restart_is_gone() {
+    let mut rules = new(Restart::Permanent, 1);
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (key, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Ignored(second));
+    assert_eq!(drain(&mut rules), [Action::Forget(key)]);
+    assert_eq!(rules.count_children().workers, 0);
+    rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules), [Action::Exit(ExitReason::Shutdown)]);
 }
 
 #[test]
@@ -61,54 +226,106 @@ fn all_are_told_at_once_and_share_one_deadline() {
     rules.handle(NOW, Event::Exited(lives[0], ExitReason::Shutdown));
     drain(&mut rules);
     let deadline = rules.poll_timeout().expect("two are left");
+    assert_eq!(deadline, at(ms(5_000)));
+    rules.handle(at(ms(4_999)), Event::Timeout);
+    assert_eq!(drain(&mut rules), []);
+    rules.handle(deadline, Event::Timeout);
     rules.handle(deadline, Event::Timeout);
     assert_eq!(drain(&mut rules), [Action::Kill(lives[1]), Action::Kill(lives[2])]);
+    assert_eq!(rules.poll_timeout(), None);
     rules.handle(deadline, Event::Exited(lives[1], ExitReason::Killed));
     rules.handle(deadline, Event::Exited(lives[2], ExitReason::Killed));
     let actions = drain(&mut rules);
-    let [.., Action::Report(report), Action::Exit(ExitReason::Shutdown)] = &actions[..] else {
-        panic!("{actions:?}")
-    };
-    assert_eq!((report.lives, &report.reason), (2, &ExitReason::Killed), "one report speaks for both");
+    assert_eq!(
+        reports(&actions),
+        [(ReportKind::ShutdownError, 2, ExitReason::Killed)],
+        "one speaks for both"
+    );
+    assert_eq!(actions.last(), Some(&Action::Exit(ExitReason::Shutdown)));
 }
 
 #[test]
-fn permanent_instances_are_restarted_up_to_the_limit() {
-    let mut rules = new(Restart::Permanent, 1);
-    let life = start(&mut rules);
-    let key = rules.key_of(life);
-    rules.handle(NOW, Event::Exited(life, ExitReason::Killed));
-    let actions = drain(&mut rules);
-    let [Action::Report(_), Action::Start(again, second)] = actions[..] else { panic!("{actions:?}") };
-    assert!(Some(again) == key && second != life);
-    rules.handle(NOW, Event::StartFailed(second, ExitReason::Killed));
-    let actions = drain(&mut rules);
-    assert!(matches!(actions.last(), Some(Action::Exit(ExitReason::GaveUp { .. }))), "{actions:?}");
+fn unexpected_reasons_are_counted_and_sorted() {
+    let mut rules = new(Restart::Permanent, 0);
+    let lives = [(); 3].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+    rules.handle(NOW, Event::Exited(lives[0], ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(lives[1], boom()));
+    rules.handle(NOW, Event::Exited(lives[2], ExitReason::Shutdown));
+    let counted =
+        [(ReportKind::ShutdownError, 1, boom()), (ReportKind::ShutdownError, 1, ExitReason::Normal)];
+    assert_eq!(reports(&drain(&mut rules)), counted);
 }
 
 #[test]
-fn nothing_is_kept_of_a_start_that_failed() {
-    let mut rules = new(Restart::Permanent, 1);
-    let key = rules.start_child(NOW, RequestId(4)).expect("there is room");
-    let actions = drain(&mut rules);
-    let [Action::Start(_, life)] = actions[..] else { panic!("{actions:?}") };
-    rules.handle(NOW, Event::StartFailed(life, ExitReason::NoProc));
-    let reply = Reply::Error(RequestError::StartFailed(ExitReason::NoProc));
-    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(4), reply)]);
+fn a_brutal_end_asks_nobody_and_infinity_has_no_deadline() {
+    for (shutdown, kill) in [(Shutdown::Kill, true), (Shutdown::Infinity, false)] {
+        let mut rules = run(limited(1), ChildSpec { shutdown, ..of(Restart::Permanent) });
+        let life = start(&mut rules);
+        rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+        let expected = if kill { Action::Kill(life) } else { Action::Stop(life) };
+        assert_eq!((drain(&mut rules), rules.poll_timeout()), (vec![expected], None));
+        let reason = if kill { ExitReason::Killed } else { ExitReason::Shutdown };
+        rules.handle(NOW, Event::Exited(life, reason));
+        assert!(reports(&drain(&mut rules)).is_empty());
+    }
 }
 
 #[test]
-fn terminate_answers_when_it_is_gone() {
+fn a_start_under_way_is_stopped_and_its_asker_is_told() {
     let mut rules = new(Restart::Permanent, 1);
-    let life = start(&mut rules);
-    let key = rules.key_of(life).expect("it lives");
-    rules.terminate_child(NOW, RequestId(5), key);
-    assert_eq!(drain(&mut rules), [Action::Stop(life)]);
+    rules.start_child(NOW, RequestId(1)).expect("there is room");
+    let (key, life) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+    let refused = Action::Reply(RequestId(1), Reply::Error(RequestError::ShuttingDown));
+    assert_eq!(drain(&mut rules), [refused, Action::Stop(life)]);
+    rules.handle(NOW, Event::Started(life));
+    assert_eq!(drain(&mut rules), [], "too late");
     rules.handle(NOW, Event::Exited(life, ExitReason::Shutdown));
-    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(5), Reply::Done)]);
-    rules.terminate_child(NOW, RequestId(6), key);
-    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(6), Reply::Done)], "gone is as good");
-    rules.terminate_child(NOW, RequestId(7), ChildKey(99));
-    let reply = Reply::Error(RequestError::NotFound);
-    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(7), reply)]);
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Exit(ExitReason::Shutdown)]);
+}
+
+#[test]
+fn stale_answers_change_nothing() {
+    let mut rules = new(Restart::Permanent, 3);
+    let first = start(&mut rules);
+    rules.handle(NOW, Event::Exited(first, boom()));
+    let (_, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Started(second));
+    for event in [
+        Event::Started(first),
+        Event::Ignored(first),
+        Event::StartFailed(first, no()),
+        Event::Exited(first, no()),
+        Event::Started(second),
+        Event::Ignored(second),
+        Event::Timeout,
+    ] {
+        rules.handle(NOW, event);
+    }
+    assert_eq!((drain(&mut rules), rules.len()), (vec![], 1));
+}
+
+#[test]
+fn significant_instances_end_it() {
+    for (auto_shutdown, with_the_first) in
+        [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
+    {
+        let template = ChildSpec { significant: true, ..of(Restart::Temporary) };
+        let mut rules = run(Flags { auto_shutdown, ..limited(0) }, template);
+        let lives = [(); 2].map(|()| start(&mut rules));
+        rules.handle(NOW, Event::Exited(lives[0], ExitReason::Normal));
+        assert_eq!(drain(&mut rules).contains(&Action::Stop(lives[1])), with_the_first);
+        rules.handle(NOW, Event::Exited(lives[1], ExitReason::Shutdown));
+        assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(ExitReason::Shutdown)));
+    }
+}
+
+#[test]
+fn instances_that_are_not_significant_end_nothing() {
+    let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..limited(0) };
+    let mut rules = run(flags, of(Restart::Temporary));
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
+    assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
 }

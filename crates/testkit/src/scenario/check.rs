@@ -152,7 +152,9 @@ pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildSpec, Stri
     let significant = match spec.get("significant") {
         None => false,
         Some(Value::Bool(significant)) => *significant,
-        Some(Value::String(text)) => return Err(format!("{{invalid_significant,{}}}", Term::Binary(text.clone()))),
+        Some(Value::String(text)) => {
+            return Err(format!("{{invalid_significant,{}}}", Term::Binary(text.clone())));
+        }
         Some(value) => return Err(format!("{{invalid_significant,{}}}", Term::from_json(value))),
     };
     let worker = ChildSpec { restart, significant, ..ChildSpec::worker(id.clone()) };

@@ -35,7 +35,9 @@ impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(error) => write!(f, "not json: {error}"),
-            Self::Bad { place, value } => write!(f, "{place} cannot be {value}; see tests/scenarios/README.md"),
+            Self::Bad { place, value } => {
+                write!(f, "{place} cannot be {value}; see tests/scenarios/README.md")
+            }
         }
     }
 }

@@ -84,7 +84,8 @@ impl SupervisorPlan {
             Value::Null => &none,
             children => children.as_array().ok_or_else(|| ScenarioError::bad("children", children))?,
         };
-        let children = children.iter().map(|child| ChildPlan::parse(child).map(Rc::new)).collect::<Result<_, _>>()?;
+        let children =
+            children.iter().map(|child| ChildPlan::parse(child).map(Rc::new)).collect::<Result<_, _>>()?;
         let flags = match &value["sup"] {
             Value::Null => Value::Object(serde_json::Map::new()),
             flags => flags.clone(),

@@ -120,10 +120,7 @@ impl<W: World> Script<'_, W> {
                 self.world.set_start(id, attempts.clone());
                 return false;
             }
-            Op::Upgrade(plan) => {
-                let answer = self.answer(TOP, &Call::Upgrade(plan.clone()));
-                self.world.write(format!("upgrade {answer}"));
-            }
+            Op::Upgrade(plan) => self.call(TOP, &Call::Upgrade(plan.clone())),
         }
         true
     }
@@ -173,36 +170,28 @@ impl<W: World> Script<'_, W> {
     }
 
     fn call(&mut self, supervisor: &str, call: &Call) {
-        let answer = self.answer(supervisor, call);
-        let dead = answer.starts_with("exit ");
-        let line = match call {
-            Call::Which if answer.is_empty() => "which".to_owned(),
-            Call::Which => format!("which {answer}"),
-            Call::Count => format!("count {answer}"),
-            // OTP's runner does not look out for a dead supervisor here.
-            Call::ChildSpec(_) if dead => format!("RUNNER_CRASH {answer}"),
-            Call::ChildSpec(_) => format!("childspec {answer}"),
-            _ => format!("result {answer}"),
+        let announce = match call {
+            Call::Which => "which ",
+            Call::Count => "count ",
+            Call::ChildSpec(_) => "childspec ",
+            Call::Upgrade(_) => "upgrade ",
+            _ => "result ",
         };
-        self.world.write(line);
-    }
-
-    /// Makes a call and waits; the answer as the trace prints it.
-    fn answer(&mut self, supervisor: &str, call: &Call) -> String {
-        match self.ask(supervisor, call) {
-            Some(answer) => answer_text(&answer, |process| self.world.name(process)),
-            None => "TIMEOUT call".to_owned(),
+        if self.ask(supervisor, call, Some(announce.to_owned())).is_none() {
+            self.world.write("TIMEOUT call".to_owned());
         }
     }
 
-    fn ask(&mut self, supervisor: &str, call: &Call) -> Option<Answer> {
+    fn ask(&mut self, supervisor: &str, call: &Call, announce: Option<String>) -> Option<Answer> {
         let supervisor = self.process(supervisor)?;
-        let call = self.world.call(supervisor, call.clone(), None);
+        let call = self.world.call(supervisor, call.clone(), announce);
         self.world.await_answer(call, ANSWER)
     }
 
     fn which_sorted(&mut self) {
-        let answer = self.answer(TOP, &Call::Which);
+        let answer = self.ask(TOP, &Call::Which, None);
+        let answer = answer.map(|answer| answer_text(&answer, |process| self.world.name(process)));
+        let answer = answer.unwrap_or_default();
         let mut children: Vec<&str> = answer.split_whitespace().collect();
         children.sort_unstable();
         let line = children.iter().fold("which".to_owned(), |line, child| line + " " + child);
@@ -263,7 +252,7 @@ impl<W: World> Script<'_, W> {
         if self.top.is_none() {
             return false;
         }
-        match self.ask(TOP, &Call::Which) {
+        match self.ask(TOP, &Call::Which, None) {
             Some(Answer::Children(children)) => {
                 children.iter().any(|(_, listed)| *listed == Listed::Restarting)
             }

@@ -159,7 +159,9 @@ impl Args<'_> {
             "shutdown" => Op::Shutdown(self.term(0).unwrap_or(Term::atom("shutdown"))),
             "sleep" => return self.sleep(),
             "set_start" => return self.set_start(),
-            "upgrade" => return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Rc::new(plan)))),
+            "upgrade" => {
+                return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Rc::new(plan))));
+            }
             "start_child" => return self.start_child(),
             "call_async" => self.call_async()?,
             _ => return self.call(name).map(Ok),

@@ -88,8 +88,9 @@ pub fn reason_text(reason: &ExitReason) -> String {
 /// An atom as Erlang prints it.
 pub fn quoted(atom: &str) -> String {
     const RESERVED: [&str; 27] = [
-        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond",
-        "div", "end", "fun", "if", "let", "not", "of", "or", "orelse", "receive", "rem", "try", "when", "xor",
+        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch",
+        "cond", "div", "end", "fun", "if", "let", "not", "of", "or", "orelse", "receive", "rem", "try",
+        "when", "xor",
     ];
     let plain = atom.starts_with(|first: char| first.is_ascii_lowercase())
         && atom.chars().all(|char| char.is_ascii_alphanumeric() || char == '_' || char == '@')
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn reasons_go_there_and_back() {
-        for value in [json!("normal"), json!("shutdown"), json!(["shutdown", "x"]), json!("boom"), json!(["a", 1])]
+        for value in
+            [json!("normal"), json!("shutdown"), json!(["shutdown", "x"]), json!("boom"), json!(["a", 1])]
         {
             let term = Term::from_json(&value);
             assert_eq!(reason_text(&term.to_reason()), term.to_string());

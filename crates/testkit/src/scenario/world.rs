@@ -123,7 +123,7 @@ pub trait World {
     /// It goes on.
     fn resume(&mut self, supervisor: ProcessId);
 
-    /// Calls a supervisor. With `announce`, the world writes this text and the answer as soon as there is one.
+    /// Calls a supervisor. With `announce`, the world writes this text and the answer when the answer arrives.
     fn call(&mut self, supervisor: ProcessId, call: Call, announce: Option<String>) -> CallId;
 
     /// Waits for the answer, at most so long.

@@ -140,9 +140,10 @@ impl VirtualWorld {
         match state {
             ChildState::Down => Listed::Undefined,
             ChildState::Restarting => Listed::Restarting,
-            ChildState::Running(life) => {
-                self.supervisors[id.0].lives.get(&life).map_or(Listed::Undefined, |process| Listed::Process(*process))
-            }
+            ChildState::Running(life) => self.supervisors[id.0]
+                .lives
+                .get(&life)
+                .map_or(Listed::Undefined, |process| Listed::Process(*process)),
         }
     }
 
@@ -155,7 +156,8 @@ impl VirtualWorld {
             Err(refusal) => return Answer::Error(refusal.at_upgrade()),
         };
         let supervisor = &mut self.supervisors[id.0];
-        let (Rules::Dynamic(rules), Some(template)) = (&mut supervisor.rules, checked.specs.into_iter().next())
+        let (Rules::Dynamic(rules), Some(template)) =
+            (&mut supervisor.rules, checked.specs.into_iter().next())
         else {
             return Answer::Error("bad_start_spec".to_owned());
         };
@@ -225,7 +227,8 @@ impl VirtualWorld {
             let child: &Rc<ChildPlan> = child;
             supervisor.plans.insert(*key, (child.id.clone(), child.clone()));
         }
-        supervisor.auto_shutdown = check(&plan).map_or(supervisor.auto_shutdown, |checked| checked.flags.auto_shutdown);
+        supervisor.auto_shutdown =
+            check(&plan).map_or(supervisor.auto_shutdown, |checked| checked.flags.auto_shutdown);
     }
 
     fn error(&self, id: SupervisorId, what: &Call, error: &RequestError) -> Answer {

@@ -103,9 +103,9 @@ impl VirtualWorld {
 
     /// The end of a life that the supervisor waits for comes before everything in its mailbox.
     pub(super) fn down(&mut self, id: SupervisorId, life: Incarnation, reason: ExitReason) {
+        self.supervisors[id.0].told.remove(&life);
         if self.lives(id) {
             self.tell(id, Event::Exited(life, reason));
-            self.act(id);
             self.attend(id);
         }
     }
@@ -142,7 +142,8 @@ impl VirtualWorld {
             _ => reason_text(&report.reason),
         };
         // One that is about no life speaks for all that gave this reason.
-        let together = report.incarnation.is_none() && matches!(self.supervisors[id.0].rules, Rules::Dynamic(_));
+        let together =
+            report.incarnation.is_none() && matches!(self.supervisors[id.0].rules, Rules::Dynamic(_));
         let lives = if together { format!("*{}", report.lives) } else { String::new() };
         self.trace.push(format!("report {} {}{lives} {reason}", report.kind.name(), report.child));
         self.take_turns();

@@ -87,11 +87,7 @@ enum Happening {
     /// A nested supervisor has not.
     NotReady(SupervisorId, ExitReason),
     /// A process that traps exits reads of one.
-    Trapped {
-        process: ProcessId,
-        reason: ExitReason,
-        from_parent: bool,
-    },
+    Trapped { process: ProcessId, reason: ExitReason, from_parent: bool },
     /// A process is asked to exit by itself.
     ExitSelf(ProcessId, ExitReason),
     /// A process exits.
@@ -123,7 +119,9 @@ impl VirtualWorld {
 
     /// Lets the next thing happen, if there is one until then.
     fn happen(&mut self, until: Duration) -> bool {
-        let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= until) else { return false };
+        let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= until) else {
+            return false;
+        };
         let ((time, ..), happening) = entry.remove_entry();
         self.now = time;
         match happening {
@@ -183,7 +181,8 @@ impl VirtualWorld {
                 Turn::Answered(call, answer) => {
                     let text = answer_text(&answer, |process| self.name(process));
                     let announce = self.calls[call.0].announce.take().unwrap_or_default();
-                    self.trace.push(format!("{announce}{text}"));
+                    let line = announce + &text;
+                    self.trace.push(if text.is_empty() { line.trim_end().to_owned() } else { line });
                     self.calls[call.0].answer = Some(answer);
                 }
                 Turn::Started(supervisor) => self.is_started(supervisor),

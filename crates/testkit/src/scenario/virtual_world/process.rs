@@ -6,7 +6,7 @@ use impresario_supervision::{ExitReason, Incarnation};
 
 use super::messages::Letter;
 use super::supervisor::SupervisorId;
-use super::{Happening, VirtualWorld, stop_line};
+use super::{Happening, Place, VirtualWorld, stop_line};
 use crate::scenario::plan::OnShutdown;
 use crate::scenario::world::{Answer, ProcessId};
 
@@ -28,7 +28,10 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) enum Body {
     /// `busy_dying`: it is taking its time to exit and hears nothing more.
-    Worker { traps: Option<OnShutdown>, busy_dying: bool },
+    Worker {
+        traps: Option<OnShutdown>,
+        busy_dying: bool,
+    },
     Supervisor(SupervisorId),
 }
 
@@ -114,9 +117,9 @@ impl VirtualWorld {
 
     fn tell_parent(&mut self, parent: SupervisorId, life: Incarnation, linked: bool, reason: ExitReason) {
         let supervisor = &mut self.supervisors[parent.0];
-        if supervisor.told.remove(&life) {
-            // It monitors the child, linked or not.
-            self.arrange(Duration::ZERO, Happening::Down(parent, life, reason));
+        if supervisor.told.contains(&life) {
+            // It monitors the child, linked or not, and does nothing else until it hears of it.
+            self.place(Duration::ZERO, Place::First, Happening::Down(parent, life, reason));
         } else if linked {
             self.send(parent, Letter::Exit(life, reason));
         } else {

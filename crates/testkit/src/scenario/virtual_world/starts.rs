@@ -38,14 +38,10 @@ impl VirtualWorld {
         let number = *number;
         let next = self.behaviours.entry(label.clone()).or_insert_with(|| plan.starts.clone());
         let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
-        let delay = attempt.delay;
+        // Even one without delay lets others have their turn: it waits for the child's word.
+        self.arrange(attempt.delay, Happening::StartReturns(id, life));
         let starting = Starting { id: label, number, attempt, plan };
         self.supervisors[id.0].starting.insert(life, starting);
-        if delay.is_zero() {
-            self.return_from_start(id, life);
-        } else {
-            self.arrange(delay, Happening::StartReturns(id, life));
-        }
     }
 
     pub(super) fn start_returns(&mut self, id: SupervisorId, life: Incarnation) {
@@ -241,4 +237,3 @@ impl VirtualWorld {
         }
     }
 }
-

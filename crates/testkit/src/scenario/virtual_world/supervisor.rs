@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use impresario_supervision as rules;
-use impresario_supervision::{Action, AutoShutdown, ChildKey, Event, ExitReason, Incarnation, RequestId, Time};
+use impresario_supervision::{
+    Action, AutoShutdown, ChildKey, Event, ExitReason, Incarnation, RequestId, Time,
+};
 
 use super::messages::Letter;
 use super::starts::Starting;
@@ -58,7 +60,7 @@ pub(super) struct Supervisor {
     pub(super) lives: HashMap<Incarnation, ProcessId>,
     /// Start functions under way.
     pub(super) starting: HashMap<Incarnation, Starting>,
-    /// Lives that were told to end.
+    /// Lives that were told to end, until it hears that they have.
     pub(super) told: HashSet<Incarnation>,
     /// Lives that ended without its knowledge.
     pub(super) unseen: HashSet<Incarnation>,
@@ -114,7 +116,10 @@ impl VirtualWorld {
             Action::Reply(request, reply) => self.reply(id, request, reply),
             Action::Report(report) => self.report(id, &report),
             Action::Ready => self.arrange(Duration::ZERO, Happening::Ready(id)),
-            Action::Exit(reason) => self.die(self.supervisors[id.0].process, reason),
+            Action::Exit(reason) => {
+                let process = self.supervisors[id.0].process;
+                self.arrange(Duration::ZERO, Happening::Exit(process, reason));
+            }
         }
     }
 
@@ -126,7 +131,6 @@ impl VirtualWorld {
         let Some(&process) = supervisor.lives.get(&life) else { return };
         if !self.processes[process.0].is_alive() {
             let reason = self.flush(id, life);
-            self.supervisors[id.0].told.remove(&life);
             self.arrange(Duration::ZERO, Happening::Down(id, life, reason));
         } else if kill {
             self.die(process, ExitReason::Killed);
@@ -139,7 +143,8 @@ impl VirtualWorld {
     fn flush(&mut self, id: SupervisorId, life: Incarnation) -> ExitReason {
         let supervisor = &mut self.supervisors[id.0];
         supervisor.unseen.remove(&life);
-        let news = supervisor.mailbox.iter().position(|letter| matches!(letter, Letter::Exit(of, _) if *of == life));
+        let news =
+            supervisor.mailbox.iter().position(|letter| matches!(letter, Letter::Exit(of, _) if *of == life));
         match news.and_then(|at| supervisor.mailbox.remove(at)) {
             Some(Letter::Exit(_, reason)) => reason,
             _ => ExitReason::NoProc,

@@ -1,0 +1,136 @@
+//! What must hold for every supervisor, whatever happens.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use impresario_supervision::{Action, ChildKey, ExitReason, Incarnation, RequestId, Shutdown, Time};
+
+use crate::rules::Rules;
+
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    /// Lives that are not over.
+    pub(crate) alive: BTreeMap<Incarnation, Alive>,
+    of: HashMap<ChildKey, Incarnation>,
+    last: u64,
+    forgotten: HashSet<ChildKey>,
+    /// How often each request was answered.
+    replies: HashMap<RequestId, u32>,
+    ready: u32,
+    pub(crate) exit: Option<ExitReason>,
+}
+
+/// A life and what it was told.
+#[derive(Debug)]
+pub(crate) struct Alive {
+    pub(crate) key: ChildKey,
+    pub(crate) ready: bool,
+    pub(crate) since: Time,
+    pub(crate) told: Option<Time>,
+    pub(crate) killed: bool,
+}
+
+impl Alive {
+    fn is_awaited(&self) -> bool {
+        !self.ready || self.told.is_some() || self.killed
+    }
+}
+
+impl Checker {
+    pub(crate) fn asked(&mut self, request: RequestId) {
+        assert!(self.replies.insert(request, 0).is_none(), "{request:?} is asked once");
+    }
+
+    /// It was refused on the spot, without an action.
+    pub(crate) fn refused(&mut self, request: RequestId) {
+        assert_eq!(self.replies.remove(&request), Some(0));
+    }
+
+    pub(crate) fn started(&mut self, life: Incarnation) {
+        self.alive.get_mut(&life).expect("only a living one is ready").ready = true;
+    }
+
+    /// Exactly one exit per start: the world ends a life once, and the supervisor must have begun it.
+    pub(crate) fn ended(&mut self, life: Incarnation) {
+        let ended = self.alive.remove(&life).expect("a life ends once");
+        assert_eq!(self.of.remove(&ended.key), Some(life));
+    }
+
+    pub(crate) fn check(&mut self, rules: &Rules, now: Time, action: &Action) {
+        if let Action::Reply(request, _) = action {
+            let replies = self.replies.get_mut(request).expect("it was asked");
+            *replies += 1;
+            assert_eq!(*replies, 1, "{request:?} is answered once");
+            return;
+        }
+        assert_eq!(self.exit, None, "after the exit comes nothing, but {action:?} did");
+        match action {
+            Action::Start(key, life) => self.start(now, *key, *life),
+            Action::Stop(life) => {
+                let alive = self.alive.get_mut(life).expect("only the living are told");
+                assert!(
+                    alive.told.is_none() && !alive.killed,
+                    "{life:?} is told once, and not after its kill"
+                );
+                alive.told = Some(now);
+            }
+            Action::Kill(life) => {
+                let alive = self.alive.get_mut(life).expect("only the living are killed");
+                assert!(!std::mem::replace(&mut alive.killed, true), "{life:?} is killed once");
+            }
+            Action::Forget(key) => {
+                assert!(!self.of.contains_key(key), "a child that lives is not forgotten");
+                assert!(self.forgotten.insert(*key), "{key:?} is forgotten once");
+            }
+            Action::Exit(reason) => {
+                assert!(self.alive.is_empty(), "{:?} outlive their supervisor", self.alive);
+                self.exit = Some(reason.clone());
+            }
+            Action::Ready => {
+                self.ready += 1;
+                assert_eq!(self.ready, 1, "it is ready once");
+            }
+            Action::Added(request, _) => assert!(self.replies.contains_key(request)),
+            Action::Report(report) => {
+                assert!(report.lives > 0);
+                assert!(report.incarnation.is_none_or(|life| life.number() <= self.last));
+            }
+            Action::Reply(..) => {}
+        }
+        if !rules.is_dynamic() {
+            let awaited = self.alive.values().filter(|alive| alive.is_awaited()).count();
+            assert!(awaited <= 1, "it does one thing at a time, but waits for {:?}", self.alive);
+        }
+    }
+
+    fn start(&mut self, now: Time, key: ChildKey, life: Incarnation) {
+        assert!(life.number() > self.last, "every life has a new name");
+        self.last = life.number();
+        assert!(!self.forgotten.contains(&key), "{key:?} was forgotten");
+        assert_eq!(self.of.insert(key, life), None, "never two lives of a child at once");
+        let alive = Alive { key, ready: false, since: now, told: None, killed: false };
+        self.alive.insert(life, alive);
+    }
+
+    /// Every wait that has an end is known to the timer.
+    pub(crate) fn check_timer(&self, rules: &Rules) {
+        let timer = rules.poll_timeout();
+        for (life, alive) in &self.alive {
+            let Some(spec) = rules.spec(alive.key).filter(|_| !alive.killed) else { continue };
+            let end = match (alive.told, alive.ready, spec.shutdown, spec.start_timeout) {
+                (Some(told), _, Shutdown::Timeout(after), _) => told + after,
+                (None, false, _, Some(after)) => alive.since + after,
+                _ => continue,
+            };
+            assert!(
+                timer.is_some_and(|timer| timer <= end),
+                "nobody looks after {life:?} at {end:?}: {timer:?}"
+            );
+        }
+    }
+
+    /// At the end of a world in which everybody answers.
+    pub(crate) fn check_all_answered(&self) {
+        let open: Vec<_> = self.replies.iter().filter(|(_, replies)| **replies == 0).collect();
+        assert!(open.is_empty(), "{open:?} were never answered");
+    }
+}

@@ -1,0 +1,69 @@
+//! Both kinds of supervisor behind one face.
+
+use impresario_supervision::{
+    Action, ChildKey, ChildSpec, ChildState, DynamicSupervisor, Event, Request, RequestId, Supervisor, Time,
+};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Rules {
+    Static(Supervisor),
+    Dynamic(DynamicSupervisor),
+}
+
+impl Rules {
+    pub(crate) fn handle(&mut self, now: Time, event: Event) {
+        match self {
+            Self::Static(rules) => rules.handle(now, event),
+            Self::Dynamic(rules) => rules.handle(now, event),
+        }
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        match self {
+            Self::Static(rules) => rules.poll_action(),
+            Self::Dynamic(rules) => rules.poll_action(),
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        match self {
+            Self::Static(rules) => rules.poll_timeout(),
+            Self::Dynamic(rules) => rules.poll_timeout(),
+        }
+    }
+
+    pub(crate) fn spec(&self, key: ChildKey) -> Option<&ChildSpec> {
+        match self {
+            Self::Static(rules) => rules.spec(key),
+            Self::Dynamic(rules) => Some(rules.template()),
+        }
+    }
+
+    /// Where in the start order an entry is.
+    pub(crate) fn position(&self, key: ChildKey) -> usize {
+        match self {
+            Self::Static(rules) => rules.keys().position(|known| known == key).expect("it is in the list"),
+            Self::Dynamic(_) => 0,
+        }
+    }
+
+    pub(crate) fn is_dynamic(&self) -> bool {
+        matches!(self, Self::Dynamic(_))
+    }
+
+    /// How the children are, oldest first; only at a moment when nothing else waits to be done.
+    pub(crate) fn states(&mut self, now: Time) -> Vec<ChildState> {
+        match self {
+            Self::Dynamic(rules) => rules.which_children().into_iter().map(|child| child.state).collect(),
+            Self::Static(rules) => {
+                rules.request(now, RequestId(u64::MAX), Request::WhichChildren);
+                match rules.poll_action() {
+                    Some(Action::Reply(_, impresario_supervision::Reply::Children(children))) => {
+                        children.into_iter().rev().map(|child| child.state).collect()
+                    }
+                    other => panic!("it is not idle: {other:?}"),
+                }
+            }
+        }
+    }
+}

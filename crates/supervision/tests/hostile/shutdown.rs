@@ -1,0 +1,167 @@
+//! In which order children stop and start, and how long a shutdown may take.
+
+use std::time::Duration;
+
+use impresario_supervision::{Action, ChildSpec, Event, ExitReason, Incarnation, Shutdown};
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+
+use crate::CASES;
+use crate::op::{How, Op, failures, ops};
+use crate::plan::{Plan, permanent_workers, plan};
+use crate::tree::{Node, TOP, Tree};
+
+/// Positions in the start order of what was stopped or killed first, and of what was started, since then.
+fn positions(node: &Node, since: usize) -> (Vec<usize>, Vec<usize>) {
+    let key = |life: &Incarnation| {
+        let started = node.log.iter().find_map(|(_, action)| match action {
+            Action::Start(key, known) if known == life => Some(*key),
+            _ => None,
+        });
+        started.expect("it was started")
+    };
+    let (mut stopped, mut started) = (Vec::new(), Vec::new());
+    for (_, action) in &node.log[since..] {
+        match action {
+            Action::Stop(life) | Action::Kill(life) => {
+                let position = node.rules.position(key(life));
+                // A kill that follows a stop is of the same life.
+                if stopped.last() != Some(&position) {
+                    stopped.push(position);
+                }
+            }
+            Action::Start(key, _) => started.push(node.rules.position(*key)),
+            _ => {}
+        }
+    }
+    (stopped, started)
+}
+
+/// Nobody obeys: all that can be done is wait for the kill.
+fn only_kills(tree: &mut Tree) {
+    loop {
+        let killed =
+            tree.nodes[TOP].checker.alive.iter().find(|(_, alive)| alive.killed).map(|(life, _)| *life);
+        if let Some(life) = killed {
+            tree.nodes[TOP].checker.ended(life);
+            tree.tell(TOP, Event::Exited(life, ExitReason::Killed));
+        } else if !tree.deadline() {
+            return;
+        }
+    }
+}
+
+/// How long the children may take one after the other, and the longest of them.
+fn patience(plan: &Plan) -> (Duration, Duration) {
+    let times = plan.children.iter().map(|child| match child.spec.shutdown {
+        Shutdown::Timeout(time) => time,
+        _ => Duration::ZERO,
+    });
+    (times.clone().sum(), times.max().unwrap_or_default())
+}
+
+/// Children that never obey must not be waited for without end here.
+fn finite(mut plan: Plan) -> Plan {
+    for child in &mut plan.children {
+        if child.spec.shutdown == Shutdown::Infinity {
+            child.spec.shutdown = Shutdown::Timeout(Duration::from_millis(7));
+        }
+    }
+    plan
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn the_stop_order_is_the_reverse_of_the_start_order(plan in permanent_workers(1_000), ops in failures()) {
+        let mut tree = Tree::running(&plan);
+        tree.run(&ops);
+        tree.calm_down();
+        let since = tree.nodes[TOP].log.len();
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        tree.calm_down();
+        let (stopped, started) = positions(&tree.nodes[TOP], since);
+        let all: Vec<usize> = (0..plan.children.len()).rev().collect();
+        prop_assert_eq!((stopped, started), (all, vec![]));
+    }
+
+    /// And only those go that the strategy names.
+    #[test]
+    fn a_group_goes_down_in_reverse_and_comes_up_in_order(plan in permanent_workers(1_000), who in 0_usize..6) {
+        use impresario_supervision::Strategy;
+
+        let mut tree = Tree::running(&plan);
+        let since = tree.nodes[TOP].log.len();
+        let (who, count) = (who % plan.children.len(), plan.children.len());
+        tree.op(&Op::Crash(who, ExitReason::Error("boom".into())));
+        tree.calm_down();
+        let range = match plan.flags.strategy {
+            Strategy::OneForOne => who..who + 1,
+            Strategy::OneForAll => 0..count,
+            Strategy::RestForOne => who..count,
+        };
+        let (stopped, started) = positions(&tree.nodes[TOP], since);
+        let siblings: Vec<usize> = range.clone().rev().filter(|at| *at != who).collect();
+        prop_assert_eq!((stopped, started), (siblings, range.collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn a_stuck_child_delays_a_shutdown_by_at_most_its_time_out(plan in permanent_workers(1_000)) {
+        let plan = finite(plan);
+        let mut tree = Tree::running(&plan);
+        let start = tree.now;
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        only_kills(&mut tree);
+        prop_assert_eq!(tree.nodes[TOP].checker.exit.clone(), Some(ExitReason::Shutdown));
+        prop_assert_eq!(tree.now.saturating_since(start), patience(&plan).0);
+    }
+
+    #[test]
+    fn stuck_instances_delay_a_shutdown_by_one_time_out_together(plan in permanent_workers(1_000), count in 1_usize..5) {
+        let plan = Plan { dynamic: true, ..finite(plan) };
+        let plan = Plan { children: plan.children[..1].to_vec(), ..plan };
+        let mut tree = Tree::running(&plan);
+        for _ in 0..count {
+            tree.op(&Op::Ask(0, crate::op::Wish::Start, 0));
+            tree.op(&Op::Answer(0, How::Started));
+        }
+        let start = tree.now;
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        only_kills(&mut tree);
+        prop_assert_eq!(tree.nodes[TOP].checker.exit.clone(), Some(ExitReason::Shutdown));
+        prop_assert_eq!(tree.now.saturating_since(start), patience(&plan).1);
+    }
+
+    /// Also a start that never ends is in the way for a limited time only.
+    #[test]
+    fn a_stuck_start_delays_a_shutdown_by_at_most_the_patience_with_it(plan in permanent_workers(1_000), who in 0_usize..6) {
+        let plan = finite(plan);
+        let mut tree = Tree::running(&plan);
+        tree.op(&Op::Crash(who, ExitReason::Error("boom".into())));
+        let start = tree.now;
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        only_kills(&mut tree);
+        prop_assert!(tree.nodes[TOP].checker.exit.is_some());
+        // The group goes down once before the stuck start, and everything once after it.
+        let limit = Duration::from_secs(5).max(patience(&plan).0) + patience(&plan).0;
+        prop_assert!(tree.now.saturating_since(start) <= limit);
+    }
+
+    #[test]
+    fn a_backoff_never_delays_a_shutdown(plan in plan(0), ops in ops()) {
+        let mut plan = finite(plan);
+        for child in &mut plan.children {
+            let first = Duration::from_secs(3_600);
+            let backoff = impresario_supervision::Backoff { first, max: first, ..Default::default() };
+            child.spec = ChildSpec { backoff: Some(backoff), ..child.spec.clone() };
+        }
+        let mut tree = Tree::new(&plan);
+        let ops: Vec<Op> = ops.into_iter().filter(|op| !matches!(op, Op::Deadline)).collect();
+        tree.run(&ops);
+        let start = tree.now;
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        tree.calm_down();
+        prop_assert!(tree.nodes[TOP].checker.exit.is_some());
+        prop_assert!(tree.now.saturating_since(start) < Duration::from_secs(10));
+    }
+}

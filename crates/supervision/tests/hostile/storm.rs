@@ -1,0 +1,87 @@
+//! Whatever happens, and how it ends.
+
+use impresario_supervision::{ChildState, Event, ExitReason};
+use proptest::prelude::{ProptestConfig, prop_assert, proptest};
+
+use crate::CASES;
+use crate::op::{failures, ops};
+use crate::plan::{permanent_workers, plan};
+use crate::tree::{TOP, Tree};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// The checker's invariants hold through everything: exactly one exit per start, never two lives of a child at
+    /// once, at most one stop and one kill per life, one thing at a time, every end of a wait known to the timer, a
+    /// stale answer changes nothing, nothing alive after the exit, which comes once and last.
+    #[test]
+    fn no_storm_breaks_the_invariants(plan in plan(2), ops in ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        tree.calm_down();
+    }
+
+    #[test]
+    fn every_request_is_answered_exactly_once(plan in plan(1), ops in ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        tree.calm_down();
+        for node in tree.nodes.iter().filter(|node| !node.gone || node.checker.exit.is_some()) {
+            node.checker.check_all_answered();
+        }
+    }
+
+    /// Not even one that came in the middle of anything.
+    #[test]
+    fn a_shutdown_ends_every_tree_with_nothing_left_alive(plan in plan(2), ops in ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        tree.calm_down();
+        prop_assert!(tree.nodes[TOP].checker.exit.is_some());
+        for node in &tree.nodes {
+            prop_assert!(node.gone, "outlived its tree: {node:?}");
+        }
+    }
+
+    #[test]
+    fn a_storm_ends_with_everything_wanted_running_or_with_the_reason_why_not(
+        plan in permanent_workers(5),
+        ops in failures(),
+    ) {
+        let mut tree = Tree::running(&plan);
+        tree.run(&ops);
+        tree.calm_down();
+        let now = tree.now;
+        let node = &mut tree.nodes[TOP];
+        match &node.checker.exit {
+            Some(ExitReason::GaveUp { child, .. }) => {
+                prop_assert!(plan.children.iter().any(|known| known.spec.id == *child));
+            }
+            Some(reason) => prop_assert!(false, "nobody asked for {reason}"),
+            None => {
+                let states = node.rules.states(now);
+                prop_assert!(states.iter().all(|state| matches!(state, ChildState::Running(_))), "{states:?}");
+                prop_assert!(states.len() == plan.children.len());
+            }
+        }
+    }
+
+    /// The first start goes well or not at all.
+    #[test]
+    fn a_first_start_that_fails_leaves_nothing_and_says_who_failed(plan in permanent_workers(5), fails in 0_usize..6) {
+        let fails = fails % plan.children.len();
+        let mut tree = Tree::new(&plan);
+        for _ in 0..fails {
+            tree.op(&crate::op::Op::Answer(0, crate::op::How::Started));
+        }
+        let failed = crate::op::How::Failed(ExitReason::Error("no".into()));
+        tree.op(&crate::op::Op::Answer(0, failed));
+        tree.calm_down();
+        let expected = ExitReason::FailedToStart {
+            child: plan.children[fails].spec.id.clone(),
+            reason: Box::new(ExitReason::Error("no".into())),
+        };
+        prop_assert!(tree.nodes[TOP].checker.exit == Some(expected));
+    }
+}

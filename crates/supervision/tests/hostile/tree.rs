@@ -1,0 +1,339 @@
+//! A tree of supervisors, each an instance of the rules, whose workers do what the ops say and nothing else.
+
+use std::time::Duration;
+
+use impresario_supervision::{
+    Action, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Incarnation, Request, RequestId,
+    Supervisor, Time,
+};
+
+use crate::checker::Checker;
+use crate::op::{How, Op, Wish};
+use crate::plan::{ChildPlan, Plan};
+use crate::rules::Rules;
+
+/// A supervisor of the tree, dead or alive.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) rules: Rules,
+    pub(crate) checker: Checker,
+    plan: Plan,
+    /// Which life of which supervisor it is.
+    birth: Option<(usize, Incarnation)>,
+    /// The lives in it that are supervisors.
+    nested: Vec<(Incarnation, usize)>,
+    pub(crate) gone: bool,
+    /// What it was told to do, in order.
+    pub(crate) log: Vec<(Time, Action)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) now: Time,
+    next_request: u64,
+}
+
+/// The top supervisor.
+pub(crate) const TOP: usize = 0;
+
+impl Tree {
+    /// A tree that is about to start.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0 };
+        tree.begin(plan, None);
+        tree
+    }
+
+    /// A tree that runs: its first start went well.
+    pub(crate) fn running(plan: &Plan) -> Self {
+        let mut tree = Self::new(plan);
+        tree.calm_down();
+        tree
+    }
+
+    fn begin(&mut self, plan: &Plan, birth: Option<(usize, Incarnation)>) -> usize {
+        let specs: Vec<ChildSpec> = plan.children.iter().map(|child| child.spec.clone()).collect();
+        let rules = if plan.dynamic {
+            let template = specs[0].clone();
+            Rules::Dynamic(DynamicSupervisor::new(plan.flags, template, Some(5)).expect("good").seed(1))
+        } else {
+            Rules::Static(Supervisor::new(plan.flags, specs).expect("good").seed(1))
+        };
+        let id = self.nodes.len();
+        let (plan, checker) = (plan.clone(), Checker::default());
+        self.nodes.push(Node { rules, checker, plan, birth, nested: vec![], gone: false, log: vec![] });
+        self.tell(id, Event::Start);
+        id
+    }
+
+    pub(crate) fn tell(&mut self, id: usize, event: Event) {
+        let now = self.now;
+        let node = &mut self.nodes[id];
+        if !node.gone {
+            node.rules.handle(now, event);
+            self.play(id);
+        }
+    }
+
+    fn play(&mut self, id: usize) {
+        while let Some(action) = self.nodes[id].rules.poll_action() {
+            let node = &mut self.nodes[id];
+            node.checker.check(&node.rules, self.now, &action);
+            node.log.push((self.now, action.clone()));
+            match action {
+                Action::Start(key, life) => self.start(id, key, life),
+                Action::Stop(life) => {
+                    if let Some(nested) = self.nested(id, life) {
+                        self.tell(nested, Event::Shutdown(ExitReason::Shutdown));
+                    }
+                }
+                Action::Kill(life) => {
+                    if let Some(nested) = self.nested(id, life) {
+                        self.drop_node(nested);
+                        self.end(id, life, Event::Exited(life, ExitReason::Killed));
+                    }
+                }
+                Action::Ready => {
+                    if let Some((parent, life)) = self.nodes[id].birth {
+                        self.nodes[parent].checker.started(life);
+                        self.tell(parent, Event::Started(life));
+                    }
+                }
+                Action::Exit(reason) => {
+                    self.nodes[id].gone = true;
+                    if let Some((parent, life)) = self.nodes[id].birth {
+                        self.end(parent, life, Event::Exited(life, reason));
+                    }
+                }
+                Action::Added(..) | Action::Forget(_) | Action::Reply(..) | Action::Report(_) => {}
+            }
+        }
+        let node = &self.nodes[id];
+        if !node.gone {
+            node.checker.check_timer(&node.rules);
+        }
+    }
+
+    fn start(&mut self, id: usize, key: ChildKey, life: Incarnation) {
+        let node = &self.nodes[id];
+        let wanted = &node.rules.spec(key).expect("what starts is there").id;
+        let plan = node.plan.children.iter().find(|child| child.spec.id == *wanted);
+        if let Some(ChildPlan { nested: Some(plan), .. }) = plan {
+            let plan = plan.clone();
+            // It is known before it begins: it may be ready, or over, at once.
+            let nested = self.nodes.len();
+            self.nodes[id].nested.push((life, nested));
+            self.begin(&plan, Some((id, life)));
+        }
+    }
+
+    fn nested(&self, id: usize, life: Incarnation) -> Option<usize> {
+        self.nodes[id].nested.iter().find(|(known, _)| *known == life).map(|(_, nested)| *nested)
+    }
+
+    /// Whoever owns lives ends them with its own.
+    fn drop_node(&mut self, id: usize) {
+        self.nodes[id].gone = true;
+        for (_, nested) in self.nodes[id].nested.clone() {
+            self.drop_node(nested);
+        }
+    }
+
+    /// A life is over; its supervisor hears of it.
+    fn end(&mut self, id: usize, life: Incarnation, event: Event) {
+        if !self.nodes[id].gone {
+            self.nodes[id].checker.ended(life);
+            self.tell(id, event);
+        }
+    }
+
+    /// The lives of workers that fit, oldest first, of all supervisors that live.
+    fn workers(&self, fits: impl Fn(&crate::checker::Alive) -> bool) -> Vec<(usize, Incarnation)> {
+        let of = |(id, node): (usize, &Node)| {
+            let lives = node.checker.alive.iter().filter(|(_, alive)| fits(alive)).map(|(life, _)| *life);
+            lives.filter(|life| self.nested(id, *life).is_none()).map(|life| (id, life)).collect::<Vec<_>>()
+        };
+        self.nodes.iter().enumerate().filter(|(_, node)| !node.gone).flat_map(of).collect()
+    }
+
+    fn living(&self, at: usize) -> Option<usize> {
+        let living: Vec<usize> = (0..self.nodes.len()).filter(|id| !self.nodes[*id].gone).collect();
+        pick(&living, at)
+    }
+
+    pub(crate) fn run(&mut self, ops: &[Op]) {
+        ops.iter().for_each(|op| self.op(op));
+    }
+
+    pub(crate) fn op(&mut self, op: &Op) {
+        match op {
+            Op::Answer(at, how) => {
+                let starting = self.workers(|alive| !alive.ready);
+                if let Some((id, life)) = pick(&starting, *at) {
+                    self.answer(id, life, how);
+                }
+            }
+            Op::Crash(at, reason) => {
+                let all = self.workers(|_| true);
+                if let Some((id, life)) = pick(&all, *at) {
+                    self.end(id, life, Event::Exited(life, reason.clone()));
+                }
+            }
+            Op::Obey(at, reason) => {
+                let told = self.workers(|alive| alive.told.is_some() || alive.killed);
+                if let Some((id, life)) = pick(&told, *at) {
+                    self.end(id, life, Event::Exited(life, reason.clone()));
+                }
+            }
+            Op::Stale(at, life, how) => self.stale(*at, *life, how),
+            Op::Ask(at, wish, child) => {
+                if let Some(id) = self.living(*at) {
+                    self.ask(id, *wish, *child);
+                }
+            }
+            Op::Shutdown(at) => {
+                if let Some(id) = self.living(*at) {
+                    self.tell(id, Event::Shutdown(ExitReason::ShutdownWith("asked".into())));
+                }
+            }
+            Op::Pass(time) => self.pass(*time),
+            Op::Deadline => {
+                self.deadline();
+            }
+        }
+    }
+
+    fn answer(&mut self, id: usize, life: Incarnation, how: &How) {
+        match how {
+            How::Started => {
+                self.nodes[id].checker.started(life);
+                self.tell(id, Event::Started(life));
+            }
+            // One that was told has a life, so it cannot say that it was not needed.
+            How::Ignored if self.nodes[id].checker.alive[&life].told.is_some() => {}
+            How::Ignored if self.nodes[id].checker.alive[&life].killed => {}
+            How::Ignored => self.end(id, life, Event::Ignored(life)),
+            How::Failed(reason) => self.end(id, life, Event::StartFailed(life, reason.clone())),
+            How::Exited(reason) => self.end(id, life, Event::Exited(life, reason.clone())),
+        }
+    }
+
+    /// An answer about a life that is over, or has yet to be, changes nothing at all.
+    fn stale(&mut self, at: usize, life: usize, how: &How) {
+        let Some(id) = self.living(at) else { return };
+        let node = &mut self.nodes[id];
+        // There is no other way to make a name of a life than to have had it.
+        let starts = node.log.iter().filter_map(|(_, action)| match action {
+            Action::Start(_, life) => Some(*life),
+            _ => None,
+        });
+        let over: Vec<Incarnation> = starts.filter(|life| !node.checker.alive.contains_key(life)).collect();
+        let Some(life) = pick(&over, life) else { return };
+        let before = format!("{:?}", node.rules);
+        let event = match how {
+            How::Started => Event::Started(life),
+            How::Ignored => Event::Ignored(life),
+            How::Failed(reason) => Event::StartFailed(life, reason.clone()),
+            How::Exited(reason) => Event::Exited(life, reason.clone()),
+        };
+        node.rules.handle(self.now, event);
+        assert_eq!(before, format!("{:?}", node.rules), "a stale answer changed something");
+    }
+
+    fn ask(&mut self, id: usize, wish: Wish, child: usize) {
+        self.next_request += 1;
+        let by = RequestId(self.next_request);
+        let now = self.now;
+        let node = &mut self.nodes[id];
+        node.checker.asked(by);
+        match &mut node.rules {
+            Rules::Static(rules) => rules.request(now, by, static_request(&node.plan, wish, child)),
+            Rules::Dynamic(rules) => {
+                let keys: Vec<ChildKey> = rules.which_children().iter().map(|child| child.key).collect();
+                match (wish, pick(&keys, child)) {
+                    (Wish::Terminate | Wish::Delete, Some(key)) => rules.terminate_child(now, by, key),
+                    (Wish::Restart, Some(key)) => rules.restart_child(now, by, key),
+                    _ => {
+                        if rules.start_child(now, by).is_err() {
+                            node.checker.refused(by);
+                        }
+                    }
+                }
+            }
+        }
+        self.play(id);
+    }
+
+    fn next_deadline(&self) -> Option<(Time, usize)> {
+        let deadlines = self.nodes.iter().enumerate().filter(|(_, node)| !node.gone);
+        deadlines.filter_map(|(id, node)| Some((node.rules.poll_timeout()?, id))).min()
+    }
+
+    /// The next deadline of the whole tree comes; whether there is one.
+    pub(crate) fn deadline(&mut self) -> bool {
+        let Some((time, id)) = self.next_deadline() else { return false };
+        self.now = self.now.max(time);
+        self.tell(id, Event::Timeout);
+        true
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.next_deadline().is_some_and(|(time, _)| time <= until) {
+            self.deadline();
+        }
+        self.now = until;
+    }
+
+    /// From here on everybody does as told, at once: starts succeed and stops obey. Ends when nothing is left to do.
+    pub(crate) fn calm_down(&mut self) {
+        for _ in 0..CALM {
+            let awaited = self.workers(|alive| !alive.ready || alive.told.is_some() || alive.killed);
+            if let Some((id, life)) = awaited.first().copied() {
+                let alive = &self.nodes[id].checker.alive[&life];
+                let reason = if alive.killed { ExitReason::Killed } else { ExitReason::Shutdown };
+                if alive.told.is_some() || alive.killed {
+                    self.end(id, life, Event::Exited(life, reason));
+                } else {
+                    self.answer(id, life, &How::Started);
+                }
+            } else if !self.deadline() {
+                return;
+            }
+        }
+        panic!("it does not come to rest: {self:?}");
+    }
+}
+
+/// More than the deadlines and answers that any of these trees can have left.
+const CALM: usize = 10_000;
+
+fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
+    let known = &plan.children[child % plan.children.len()].spec;
+    let id = known.id.clone();
+    match wish {
+        // Sometimes one that is there, sometimes one that is new.
+        Wish::Start if child % 2 == 0 => Request::StartChild(known.clone()),
+        Wish::Start => {
+            Request::StartChild(ChildSpec { id: format!("n{}", child % 3).into(), ..known.clone() })
+        }
+        Wish::Terminate => Request::TerminateChild(id),
+        Wish::Restart => Request::RestartChild(id),
+        Wish::Delete => Request::DeleteChild(id),
+        Wish::Which => Request::WhichChildren,
+        Wish::Count => Request::CountChildren,
+        Wish::Spec => Request::ChildSpec(id),
+        Wish::Replace => {
+            let specs = plan.children.iter().map(|child| child.spec.clone());
+            Request::ReplaceSpecs(
+                plan.flags,
+                specs.cycle().skip(child % 5).take(plan.children.len()).collect(),
+            )
+        }
+    }
+}
+
+pub(crate) fn pick<T: Copy>(list: &[T], at: usize) -> Option<T> {
+    if list.is_empty() { None } else { Some(list[at % list.len()]) }
+}

@@ -1,0 +1,83 @@
+//! The limit of restarts.
+
+use std::time::Duration;
+
+use impresario_supervision::{Action, Flags, ReportKind, Time};
+use proptest::prelude::{ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+
+use crate::CASES;
+use crate::op::failures;
+use crate::plan::{Plan, permanent_workers};
+use crate::tree::{Node, TOP, Tree};
+
+/// When restarts began: with the first thing that was done after a failure was reported, unless it was to give up.
+fn restarts(node: &Node, since: usize) -> Vec<Time> {
+    let mut failed = false;
+    let mut restarts = Vec::new();
+    for (time, action) in &node.log[since..] {
+        match action {
+            Action::Report(report) => match report.kind {
+                ReportKind::ChildTerminated | ReportKind::StartError => failed = true,
+                ReportKind::GaveUp => failed = false,
+                _ => {}
+            },
+            Action::Start(..) | Action::Stop(_) | Action::Kill(_) if std::mem::take(&mut failed) => {
+                restarts.push(*time);
+            }
+            _ => {}
+        }
+    }
+    restarts
+}
+
+/// When children were started again; under one_for_one each time is one restart.
+fn starts(node: &Node, since: usize) -> Vec<Time> {
+    let start = |(time, action): &(Time, Action)| matches!(action, Action::Start(..)).then_some(*time);
+    node.log[since..].iter().filter_map(start).collect()
+}
+
+/// The most that fall into one window, both ends included.
+fn most_in_a_window(times: &[Time], period: Duration) -> usize {
+    let in_window = |end: &Time| {
+        times.iter().filter(|time| **time <= *end && end.saturating_since(**time) <= period).count()
+    };
+    times.iter().map(in_window).max().unwrap_or_default()
+}
+
+fn limited() -> impl Strategy<Value = Plan> {
+    (0_u32..5).prop_flat_map(permanent_workers)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn restarts_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures()) {
+        let mut tree = Tree::running(&plan);
+        let since = tree.nodes[TOP].log.len();
+        tree.run(&ops);
+        let limit = plan.flags.intensity;
+        let most = most_in_a_window(&restarts(&tree.nodes[TOP], since), limit.period);
+        prop_assert!(most <= limit.restarts as usize, "{most} of {limit:?}");
+    }
+
+    #[test]
+    fn it_gives_up_exactly_when_one_restart_more_would_exceed_the_intensity(plan in limited(), ops in failures()) {
+        let strategy = impresario_supervision::Strategy::OneForOne;
+        let plan = Plan { flags: Flags { strategy, ..plan.flags }, ..plan };
+        let mut tree = Tree::running(&plan);
+        let since = tree.nodes[TOP].log.len();
+        tree.run(&ops);
+        let limit = plan.flags.intensity;
+        let starts = starts(&tree.nodes[TOP], since);
+        prop_assert!(most_in_a_window(&starts, limit.period) <= limit.restarts as usize);
+        let gave_up = tree.nodes[TOP].log.iter().find_map(|(time, action)| match action {
+            Action::Report(report) if report.kind == ReportKind::GaveUp => Some(*time),
+            _ => None,
+        });
+        if let Some(end) = gave_up {
+            let before = starts.iter().filter(|time| end.saturating_since(**time) <= limit.period).count();
+            prop_assert_eq!(before, limit.restarts as usize);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Restarts that wait.
+
+use std::time::Duration;
+
+use impresario_supervision::{
+    Backoff, ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy, Supervisor,
+};
+
+use crate::world::{Start, World, flags, ms};
+
+/// 10 ms, 20 ms, 40 ms, ...
+fn backoff() -> Backoff {
+    Backoff { first: ms(10), ..Backoff::default() }
+}
+
+fn slow(id: &str, first: u64) -> ChildSpec {
+    let backoff = Backoff { first: ms(first), max: ms(10_000), ..backoff() };
+    ChildSpec { backoff: Some(backoff), ..ChildSpec::worker(id) }
+}
+
+fn world(strategy: Strategy, specs: Vec<ChildSpec>) -> World {
+    let mut world = World::new(flags(strategy, 100), specs);
+    world.tell(Event::Start);
+    world.take();
+    world
+}
+
+#[test]
+fn the_first_restart_is_immediate_and_the_next_ones_wait() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) +a");
+    for delay in [10, 20, 40] {
+        world.crash("a");
+        assert_eq!(world.take(), "child_terminated(a,boom)");
+        assert_eq!(world.sleep(), ms(delay));
+        assert_eq!(world.take(), "+a");
+    }
+}
+
+#[test]
+fn health_is_forgiven() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    world.crash("a");
+    world.sleep();
+    world.take();
+    world.pass(ms(5_000));
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) +a");
+}
+
+#[test]
+fn failed_restarts_wait_too_and_are_counted_when_they_fail() {
+    let intensity = Intensity::new(2, ms(60_000));
+    let mut world = World::new(Flags { intensity, ..Flags::default() }, vec![slow("a", 10)]);
+    world.tell(Event::Start);
+    world.take();
+    world.starts.insert("a", vec![Start::Fail; 9]);
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) !a start_error(a,no)");
+    assert_eq!(world.sleep(), ms(10));
+    let end = "shutdown(a,no) exit(restart limit reached, last failure of child a: no)";
+    assert_eq!(world.take(), format!("!a start_error(a,no) {end}"), "not 20 ms later");
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_it() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    world.crash("a");
+    world.crash("a");
+    world.take();
+    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(world.take(), "-b exit(shutdown)");
+    assert_eq!(world.rules.poll_timeout(), None);
+}
+
+#[test]
+fn a_request_does_not_wait_for_it() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    world.crash("a");
+    world.take();
+    world.ask(1, Request::DeleteChild("a".into()));
+    assert_eq!(world.take(), "1:Error(Restarting)");
+    world.ask(2, Request::TerminateChild("a".into()));
+    assert_eq!(world.take(), "2:Done");
+    assert_eq!(world.rules.poll_timeout(), None, "nobody waits any more");
+    world.ask(3, Request::DeleteChild("a".into()));
+    assert_eq!(world.take(), "forget:a 3:Done");
+}
+
+#[test]
+fn a_child_that_waits_is_restarted_at_once_by_hand() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    world.crash("a");
+    world.take();
+    world.ask(1, Request::RestartChild("a".into()));
+    assert!(world.take().starts_with("+a 1:Started"));
+    assert_eq!(world.rules.poll_timeout(), None);
+    world.crash("a");
+    assert_eq!(world.sleep(), ms(20), "the row goes on");
+}
+
+#[test]
+fn a_restart_by_hand_that_fails_is_answered_and_waits_again() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    world.crash("a");
+    world.take();
+    world.starts.insert("a", vec![Start::Fail, Start::Ignore]);
+    world.ask(1, Request::RestartChild("a".into()));
+    assert_eq!(world.take(), "!a start_error(a,no) 1:Error(StartFailed(Error(\"no\")))");
+    world.ask(2, Request::RestartChild("a".into()));
+    assert_eq!(world.take(), "~a 2:Ignored");
+    assert_eq!(world.rules.poll_timeout(), None);
+}
+
+#[test]
+fn a_restart_by_hand_brings_the_whole_group_back() {
+    let mut world = world(Strategy::OneForAll, vec![ChildSpec::worker("a"), slow("b", 10), slow("c", 10)]);
+    world.crash("b");
+    world.crash("b");
+    assert!(world.take().ends_with("child_terminated(b,boom) -c -a"));
+    world.ask(1, Request::RestartChild("b".into()));
+    let trace = world.take();
+    assert!(trace.starts_with("+a +b 1:Started") && trace.ends_with("+c"), "{trace}");
+    assert_eq!(world.rules.poll_timeout(), None);
+}
+
+#[test]
+fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
+    let specs = vec![ChildSpec::worker("a"), slow("b", 10), ChildSpec::worker("c")];
+    let mut world = world(Strategy::OneForAll, specs);
+    world.crash("b");
+    world.take();
+    world.crash("b");
+    assert_eq!(world.take(), "child_terminated(b,boom) -c -a");
+    assert_eq!(world.sleep(), ms(10));
+    assert_eq!(world.take(), "+a +b +c");
+}
+
+/// `c` waits for longer than `a`, who takes it along: the group waits for `c`.
+#[test]
+fn a_group_waits_for_the_longest() {
+    let specs = vec![slow("a", 10), ChildSpec::worker("b"), slow("c", 500)];
+    let mut world = world(Strategy::RestForOne, specs);
+    world.crash("c");
+    world.crash("a");
+    world.take();
+    world.crash("c");
+    assert_eq!(world.take(), "child_terminated(c,boom)");
+    world.pass(ms(100));
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) -b");
+    assert_eq!(world.sleep(), ms(400));
+    assert_eq!(world.take(), "+a +b +c");
+    assert_eq!(world.rules.poll_timeout(), None);
+}
+
+/// The other way round: `a` waits for longer, so the rest of `c`'s delay is none.
+#[test]
+fn a_shorter_delay_in_the_group_is_no_matter() {
+    let specs = vec![slow("a", 500), ChildSpec::worker("b"), slow("c", 10)];
+    let mut world = world(Strategy::RestForOne, specs);
+    world.crash("c");
+    world.crash("a");
+    world.crash("c");
+    world.take();
+    world.crash("a");
+    assert_eq!(world.sleep(), ms(500));
+    assert_eq!(world.take(), "child_terminated(a,boom) -b +a +b +c");
+}
+
+/// Its end is in the inbox when the child is terminated, restarted by hand and fails again: that is another wait.
+#[test]
+fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    world.crash("a");
+    world.crash("a");
+    world.stuck.push("b");
+    world.ask(1, Request::TerminateChild("b".into()));
+    world.take();
+    world.ask(2, Request::RestartChild("a".into()));
+    assert_eq!(world.sleep(), ms(10), "the delay is over while b is stopping");
+    assert_eq!(world.take(), "");
+    world.exit("b", ExitReason::Shutdown);
+    let trace = world.take();
+    assert!(trace.starts_with("1:Done +a 2:Started"), "{trace}");
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom)");
+    assert_eq!(world.sleep(), ms(20));
+    assert_eq!(world.take(), "+a");
+}
+
+/// Replaced specs may make a child temporary that waits for its restart; its group then drops it.
+#[test]
+fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
+    let specs = vec![ChildSpec::worker("a"), slow("b", 500)];
+    let mut world = world(Strategy::RestForOne, specs.clone());
+    world.crash("b");
+    world.crash("b");
+    let mut specs = specs;
+    specs[1].restart = Restart::Temporary;
+    world.ask(1, Request::ReplaceSpecs(flags(Strategy::OneForAll, 100), specs));
+    world.take();
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) forget:b");
+    assert_eq!(world.sleep(), ms(500), "the group keeps the delay");
+    assert_eq!(world.take(), "+a");
+}
+
+#[test]
+fn jitter_follows_the_seed() {
+    let delays = |seed| {
+        let mut spec = slow("a", 1_000);
+        if let Some(backoff) = &mut spec.backoff {
+            backoff.jitter = 0.5;
+        }
+        let rules = Supervisor::new(flags(Strategy::OneForOne, 100), vec![spec]).expect("good specs");
+        let mut world = World::of(rules.seed(seed));
+        world.tell(Event::Start);
+        world.crash("a");
+        [(); 3].map(|()| {
+            world.crash("a");
+            world.sleep()
+        })
+    };
+    assert_eq!(delays(7), delays(7));
+    assert_ne!(delays(7), delays(8));
+    let whole = [1_000, 2_000, 4_000].map(Duration::from_millis);
+    for (cut, whole) in delays(7).iter().zip(whole) {
+        assert!(*cut <= whole && *cut >= whole / 2, "{cut:?} of {whole:?}");
+    }
+}

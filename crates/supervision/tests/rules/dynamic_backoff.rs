@@ -1,0 +1,146 @@
+//! Instances that wait, and starts that take too long.
+
+use std::time::Duration;
+
+use impresario_supervision::{
+    Action, Backoff, ChildSpec, DynamicSupervisor, Event, ExitReason, Incarnation, Reply, ReportKind,
+    RequestError, RequestId, Restart,
+};
+
+use crate::dynamic::{NOW, at, drain, limited, of, reports, restarted, run, start};
+use crate::world::{boom, ms, no};
+
+fn slow(jitter: f64) -> ChildSpec {
+    let backoff = Backoff { first: ms(10), max: ms(1_000), jitter, ..Backoff::default() };
+    ChildSpec { backoff: Some(backoff), ..of(Restart::Permanent) }
+}
+
+/// Lets it crash again and again; how long each restart waited.
+fn delays(rules: &mut DynamicSupervisor, mut life: Incarnation, times: usize) -> Vec<Duration> {
+    let mut now = NOW;
+    let mut delays = Vec::new();
+    for _ in 0..times {
+        rules.handle(now, Event::Exited(life, boom()));
+        let mut actions = drain(rules);
+        let next = rules.poll_timeout().unwrap_or(now);
+        delays.push(next.saturating_since(now));
+        now = next;
+        rules.handle(now, Event::Timeout);
+        actions.extend(drain(rules));
+        life = restarted(&actions).1;
+        rules.handle(now, Event::Started(life));
+    }
+    delays
+}
+
+#[test]
+fn each_instance_has_a_row_of_its_own() {
+    let mut rules = run(limited(99), slow(0.0));
+    let [first, second] = [(); 2].map(|()| start(&mut rules));
+    assert_eq!(delays(&mut rules, first, 4), [0, 10, 20, 40].map(ms));
+    assert_eq!(delays(&mut rules, second, 2), [0, 10].map(ms));
+}
+
+#[test]
+fn jitter_follows_the_seed() {
+    let with = |seed| {
+        let mut rules = DynamicSupervisor::new(limited(99), slow(1.0), None).expect("good").seed(seed);
+        rules.handle(NOW, Event::Start);
+        drain(&mut rules);
+        let life = start(&mut rules);
+        delays(&mut rules, life, 5)
+    };
+    assert_eq!(with(1), with(1));
+    assert_ne!(with(1), with(2));
+}
+
+#[test]
+fn a_restart_that_fails_waits_and_is_counted_at_once() {
+    let mut rules = run(limited(2), slow(0.0));
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (_, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    assert_eq!(reports(&drain(&mut rules)), [(ReportKind::StartError, 1, no())]);
+    assert_eq!(rules.poll_timeout(), Some(at(ms(10))));
+    rules.handle(at(ms(9)), Event::Timeout);
+    assert_eq!(drain(&mut rules), []);
+    rules.handle(at(ms(10)), Event::Timeout);
+    let (_, third) = restarted(&drain(&mut rules));
+    rules.handle(at(ms(10)), Event::StartFailed(third, no()));
+    let actions = drain(&mut rules);
+    assert!(matches!(actions.last(), Some(Action::Exit(ExitReason::GaveUp { .. }))), "{actions:?}");
+}
+
+#[test]
+fn nobody_waits_at_a_shutdown() {
+    let mut rules = run(limited(9), slow(0.0));
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (key, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    drain(&mut rules);
+    rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Exit(ExitReason::Shutdown)]);
+    assert_eq!(rules.poll_timeout(), None);
+}
+
+#[test]
+fn an_instance_that_waits_is_restarted_at_once_by_hand() {
+    let mut rules = run(limited(9), slow(0.0));
+    let life = start(&mut rules);
+    rules.handle(NOW, Event::Exited(life, boom()));
+    let (key, second) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    drain(&mut rules);
+    rules.restart_child(NOW, RequestId(1), key);
+    let (_, third) = restarted(&drain(&mut rules));
+    assert_eq!(rules.poll_timeout(), None);
+    rules.handle(NOW, Event::StartFailed(third, no()));
+    let failed = Action::Reply(RequestId(1), Reply::Error(RequestError::StartFailed(no())));
+    let actions = drain(&mut rules);
+    assert!(actions.contains(&failed) && reports(&actions).len() == 1, "{actions:?}");
+    rules.restart_child(NOW, RequestId(2), key);
+    let (_, fourth) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Started(fourth));
+    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(2), Reply::Started(key, fourth))]);
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_killed_once_and_failed() {
+    let template = ChildSpec { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
+    let mut rules = run(limited(9), template);
+    let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
+    let (_, life) = restarted(&drain(&mut rules));
+    assert_eq!(rules.poll_timeout(), Some(at(ms(50))));
+    rules.handle(at(ms(50)), Event::Timeout);
+    rules.handle(at(ms(50)), Event::Timeout);
+    rules.handle(at(ms(50)), Event::Started(life));
+    assert_eq!((drain(&mut rules), rules.poll_timeout()), (vec![Action::Kill(life)], None));
+    rules.terminate_child(at(ms(51)), RequestId(2), key);
+    let told = Reply::Error(RequestError::StartFailed(ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules), [Action::Reply(RequestId(1), told)], "one kill is enough");
+    rules.handle(at(ms(52)), Event::Exited(life, ExitReason::Killed));
+    let actions = drain(&mut rules);
+    assert_eq!(actions.last(), Some(&Action::Reply(RequestId(2), Reply::Done)), "{actions:?}");
+
+    let key = rules.start_child(at(ms(100)), RequestId(3)).expect("there is room");
+    let (_, life) = restarted(&drain(&mut rules));
+    rules.handle(at(ms(150)), Event::Timeout);
+    rules.handle(at(ms(150)), Event::Exited(life, ExitReason::Killed));
+    let late = Reply::Error(RequestError::StartFailed(ExitReason::StartTimeout));
+    assert_eq!(
+        drain(&mut rules),
+        [Action::Kill(life), Action::Forget(key), Action::Reply(RequestId(3), late)]
+    );
+}
+
+#[test]
+fn a_ready_instance_has_no_start_time_out_any_more() {
+    let template = ChildSpec { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
+    let mut rules = run(limited(9), template);
+    start(&mut rules);
+    assert_eq!(rules.poll_timeout(), None);
+    rules.handle(at(ms(60)), Event::Timeout);
+    assert_eq!(drain(&mut rules), []);
+}

@@ -1,0 +1,108 @@
+//! Strategies: who goes with whom.
+
+use impresario_supervision::{Event, ExitReason, Request, Restart, Strategy};
+
+use crate::world::{Start, World, boom, flags, workers};
+
+#[test]
+fn a_strategy_is_a_range() {
+    for (strategy, expected) in [
+        (Strategy::OneForOne, "child_terminated(b,boom) +b"),
+        (Strategy::RestForOne, "child_terminated(b,boom) -c +b +c"),
+        (Strategy::OneForAll, "child_terminated(b,boom) -c -a +a +b +c"),
+    ] {
+        let mut world = World::abc(strategy, 1);
+        world.crash("b");
+        assert_eq!(world.take(), expected);
+    }
+}
+
+#[test]
+fn a_group_restart_counts_once() {
+    let mut world = World::abc(Strategy::OneForAll, 2);
+    world.crash("a");
+    world.crash("c");
+    assert!(!world.take().contains("exit"));
+    world.crash("b");
+    assert!(world.take().contains("exit(restart limit"));
+}
+
+#[test]
+fn siblings_that_died_meanwhile_are_not_counted_again() {
+    let mut world = World::abc(Strategy::OneForAll, 1);
+    world.stuck.push("c");
+    world.crash("a");
+    world.crash("b");
+    world.stuck.clear();
+    world.crash("c");
+    let errors = "shutdown_error(c,boom) shutdown_error(b,boom)";
+    assert_eq!(world.take(), format!("child_terminated(a,boom) -c {errors} +a +b +c"));
+}
+
+#[test]
+fn temporary_siblings_go_with_the_group() {
+    let mut specs = workers();
+    specs[1].restart = Restart::Temporary;
+    let mut world = World::new(flags(Strategy::OneForAll, 1), specs);
+    world.tell(Event::Start);
+    world.take();
+    world.crash("c");
+    assert_eq!(world.take(), "child_terminated(c,boom) -b forget:b -a +a +c");
+}
+
+#[test]
+fn a_temporary_sibling_that_is_not_needed_any_more_leaves_the_group_in_order() {
+    let mut world = World::abc(Strategy::OneForAll, 5);
+    world.ask(1, Request::TerminateChild("c".into()));
+    world.ask(2, Request::DeleteChild("c".into()));
+    let temporary = impresario_supervision::ChildSpec { restart: Restart::Temporary, ..workers().remove(2) };
+    world.starts.insert("c", vec![Start::Ignore]);
+    world.ask(3, Request::StartChild(temporary));
+    assert!(world.take().ends_with("added:c ~c forget:c 3:Ignored"));
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) -b +a +b");
+}
+
+#[test]
+fn who_was_down_before_comes_back_with_the_group() {
+    let mut world = World::abc(Strategy::RestForOne, 5);
+    world.ask(1, Request::TerminateChild("a".into()));
+    world.ask(2, Request::TerminateChild("c".into()));
+    world.take();
+    world.crash("b");
+    assert_eq!(world.take(), "child_terminated(b,boom) +b +c", "only those after it");
+}
+
+#[test]
+fn one_for_all_starts_over_when_a_sibling_fails() {
+    let mut world = World::abc(Strategy::OneForAll, 3);
+    world.starts.insert("b", vec![Start::Fail]);
+    world.crash("c");
+    let first = "child_terminated(c,boom) -b -a +a !b start_error(b,no)";
+    assert_eq!(world.take(), format!("{first} -a +a +b +c"));
+}
+
+#[test]
+fn rest_for_one_goes_on_from_who_failed() {
+    let mut world = World::abc(Strategy::RestForOne, 3);
+    world.starts.insert("b", vec![Start::Fail]);
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) -c -b +a !b start_error(b,no) +b +c");
+}
+
+/// The group restart of an earlier one brings it up, so its own retry has nothing left to do.
+#[test]
+fn a_retry_is_dropped_when_a_group_restart_came_first() {
+    let mut world = World::abc(Strategy::OneForAll, 100);
+    world.stuck.push("b");
+    world.crash("c");
+    let life = world.life("b");
+    world.exit("b", ExitReason::Shutdown);
+    assert_ne!(world.life("b"), life);
+    world.crash("a");
+    world.take();
+    world.stuck.clear();
+    let life = world.life("b");
+    world.tell(Event::StartFailed(life, boom()));
+    assert_eq!(world.take(), "start_error(b,boom) child_terminated(a,boom) +a +b +c");
+}

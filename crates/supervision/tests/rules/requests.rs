@@ -1,0 +1,216 @@
+//! What a running supervisor answers.
+
+use impresario_supervision::{
+    ChildKind, ChildSpec, ChildState, Counts, Event, ExitReason, Flags, Reply, Request, RequestError,
+    RequestId, Restart, Shutdown, SpecError, Strategy, Supervisor, Time,
+};
+
+use crate::world::{Start, World, flags, ms, no};
+
+fn error(id: u64, error: RequestError) -> String {
+    format!("{id}:{:?}", Reply::Error(error))
+}
+
+#[test]
+fn the_admin_calls_answer_as_otp_does() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    let life = world.life("b");
+    world.ask(1, Request::StartChild(ChildSpec::worker("b")));
+    assert_eq!(world.take(), error(1, RequestError::AlreadyStarted(life)));
+    world.ask(2, Request::DeleteChild("b".into()));
+    assert_eq!(world.take(), error(2, RequestError::Running));
+    world.ask(3, Request::RestartChild("b".into()));
+    assert_eq!(world.take(), error(3, RequestError::Running));
+    world.ask(4, Request::TerminateChild("b".into()));
+    assert_eq!(world.take(), "-b 4:Done");
+    world.ask(5, Request::TerminateChild("b".into()));
+    assert_eq!(world.take(), "5:Done", "down is as good");
+    world.ask(6, Request::StartChild(ChildSpec::worker("b")));
+    assert_eq!(world.take(), error(6, RequestError::AlreadyPresent));
+    world.ask(7, Request::DeleteChild("b".into()));
+    assert_eq!(world.take(), "forget:b 7:Done");
+    for (id, request) in [
+        (8, Request::RestartChild("b".into())),
+        (9, Request::TerminateChild("b".into())),
+        (10, Request::DeleteChild("b".into())),
+        (11, Request::ChildSpec("b".into())),
+    ] {
+        world.ask(id, request);
+        assert_eq!(world.take(), error(id, RequestError::NotFound));
+    }
+}
+
+#[test]
+fn an_added_child_is_the_last_one() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    let brutal = ChildSpec { shutdown: Shutdown::Kill, ..ChildSpec::worker("d") };
+    world.ask(1, Request::StartChild(brutal));
+    assert!(world.take().starts_with("added:d +d 1:Started"));
+    world.tell(Event::Shutdown(ExitReason::Normal));
+    assert_eq!(world.take(), "xd -c -b -a exit(normal)");
+}
+
+/// Its key comes before its start, so that a driver can put what starts it under the key.
+#[test]
+fn an_added_child_gets_its_key_before_its_start() {
+    let mut rules = Supervisor::new(Flags::default(), vec![]).expect("nothing is wrong with nothing");
+    rules.handle(Time::START, Event::Start);
+    rules.request(Time::START, RequestId(1), Request::StartChild(ChildSpec::worker("a")));
+    let actions: Vec<String> = std::iter::from_fn(|| rules.poll_action()).map(|a| format!("{a:?}")).collect();
+    assert_eq!(actions, ["Ready", "Added(RequestId(1), ChildKey(0))", "Start(ChildKey(0), Incarnation(1))"]);
+}
+
+#[test]
+fn nothing_is_kept_of_an_added_child_that_does_not_start() {
+    let mut world = World::abc(Strategy::OneForOne, 0);
+    world.starts.insert("d", vec![Start::Fail]);
+    world.ask(1, Request::StartChild(ChildSpec::worker("d")));
+    assert_eq!(world.take(), format!("added:d !d forget:d {}", error(1, RequestError::StartFailed(no()))));
+    world.starts.insert("d", vec![Start::Ignore]);
+    world.ask(2, Request::StartChild(ChildSpec::worker("d")));
+    assert_eq!(world.take(), "added:d ~d 2:Ignored", "but a spec of one that is not needed now");
+    world.ask(3, Request::DeleteChild("d".into()));
+    assert_eq!(world.take(), "forget:d 3:Done");
+}
+
+#[test]
+fn a_failed_restart_by_hand_is_the_callers_matter() {
+    let mut world = World::abc(Strategy::OneForOne, 0);
+    world.ask(1, Request::TerminateChild("a".into()));
+    world.take();
+    world.starts.insert("a", vec![Start::Fail]);
+    world.ask(2, Request::RestartChild("a".into()));
+    assert_eq!(world.take(), format!("!a {}", error(2, RequestError::StartFailed(no()))));
+    world.ask(3, Request::RestartChild("a".into()));
+    assert!(world.take().starts_with("+a 3:Started"));
+}
+
+#[test]
+fn a_child_between_two_tries_is_restarting() {
+    let mut world = World::abc(Strategy::OneForOne, 1_000);
+    world.stuck.push("a");
+    world.crash("a");
+    let life = world.life("a");
+    for (id, request) in [
+        (1, Request::RestartChild("a".into())),
+        (2, Request::DeleteChild("a".into())),
+        (3, Request::StartChild(ChildSpec::worker("a"))),
+        (4, Request::WhichChildren),
+        (5, Request::CountChildren),
+    ] {
+        world.ask(id, request);
+    }
+    world.take();
+    world.tell(Event::StartFailed(life, no()));
+    let trace = world.take();
+    let counts = Counts { specs: 3, active: 2, supervisors: 0, workers: 3 };
+    for expected in [
+        error(1, RequestError::Restarting),
+        error(2, RequestError::Restarting),
+        error(3, RequestError::AlreadyPresent),
+        format!("5:{:?}", Reply::Counts(counts)),
+        "state: Restarting".to_owned(),
+    ] {
+        assert!(trace.contains(&expected), "{expected} is not in {trace}");
+    }
+}
+
+/// It died while its supervisor was busy; that it did is behind the question in the inbox.
+#[test]
+fn a_child_that_is_dead_but_undecided_is_listed_and_not_counted() {
+    let mut world = World::abc(Strategy::OneForOne, 5);
+    world.stuck.push("c");
+    world.ask(1, Request::TerminateChild("c".into()));
+    let life = world.life("a");
+    world.ask(2, Request::WhichChildren);
+    world.ask(3, Request::CountChildren);
+    world.ask(4, Request::StartChild(ChildSpec::worker("a")));
+    world.ask(5, Request::RestartChild("a".into()));
+    world.ask(6, Request::DeleteChild("a".into()));
+    world.ask(7, Request::TerminateChild("a".into()));
+    world.crash("a");
+    world.take();
+    world.exit("c", ExitReason::Shutdown);
+    let trace = world.take();
+    let counts = Counts { specs: 3, active: 1, supervisors: 0, workers: 3 };
+    for expected in [
+        format!("id: \"a\", key: ChildKey(0), state: {:?}", ChildState::Running(life)),
+        format!("3:{:?}", Reply::Counts(counts)),
+        error(4, RequestError::AlreadyStarted(life)),
+        error(5, RequestError::Running),
+        error(6, RequestError::Running),
+        "shutdown_error(a,boom) 7:Done".to_owned(),
+    ] {
+        assert!(trace.contains(&expected), "{expected} is not in {trace}");
+    }
+    assert!(trace.ends_with("7:Done"), "its death is settled: {trace}");
+}
+
+#[test]
+fn children_are_listed_latest_first_and_counted_by_kind() {
+    let specs = vec![ChildSpec::worker("a"), ChildSpec::supervisor("s"), ChildSpec::worker("c")];
+    let mut world = World::new(flags(Strategy::OneForOne, 1), specs);
+    world.starts.insert("c", vec![Start::Ignore]);
+    world.tell(Event::Start);
+    world.rules.request(world.now, RequestId(1), Request::WhichChildren);
+    world.rules.request(world.now, RequestId(2), Request::CountChildren);
+    let replies: Vec<_> = std::iter::from_fn(|| world.rules.poll_action()).collect();
+    let [impresario_supervision::Action::Reply(_, Reply::Children(children)), counts] = &replies[..] else {
+        panic!("{replies:?}")
+    };
+    let listed: Vec<_> = children.iter().map(|child| (child.id.as_str(), child.kind, child.state)).collect();
+    let running = |name| ChildState::Running(world.life(name));
+    assert_eq!(
+        listed,
+        [
+            ("c", ChildKind::Worker, ChildState::Down),
+            ("s", ChildKind::Supervisor, running("s")),
+            ("a", ChildKind::Worker, running("a")),
+        ]
+    );
+    let expected = Counts { specs: 3, active: 2, supervisors: 1, workers: 2 };
+    assert_eq!(*counts, impresario_supervision::Action::Reply(RequestId(2), Reply::Counts(expected)));
+}
+
+#[test]
+fn a_spec_is_shown_with_its_defaults() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.ask(1, Request::ChildSpec("b".into()));
+    let spec = ChildSpec { restart: Restart::Permanent, ..ChildSpec::worker("b") };
+    assert_eq!(spec.shutdown, Shutdown::Timeout(ms(5_000)));
+    assert_eq!(world.take(), format!("1:{:?}", Reply::Spec(spec)));
+}
+
+#[test]
+fn a_spec_that_nobody_can_follow_is_refused() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.ask(1, Request::StartChild(ChildSpec { significant: true, ..ChildSpec::worker("d") }));
+    let expected = SpecError::SignificantWithoutAutoShutdown { child: "d".into() };
+    assert_eq!(world.take(), error(1, RequestError::Spec(expected)));
+}
+
+#[test]
+fn a_terminated_temporary_child_is_gone() {
+    let specs = vec![ChildSpec { restart: Restart::Temporary, ..ChildSpec::worker("t") }];
+    let mut world = World::new(Flags::default(), specs);
+    world.tell(Event::Start);
+    world.take();
+    world.ask(1, Request::TerminateChild("t".into()));
+    assert_eq!(world.take(), "-t forget:t 1:Done");
+    world.ask(2, Request::StartChild(ChildSpec::worker("t")));
+    assert!(world.take().starts_with("added:t +t 2:Started"));
+}
+
+#[test]
+fn removed_children_leave_the_others_in_place() {
+    let mut world = World::abc(Strategy::RestForOne, 5);
+    world.ask(1, Request::TerminateChild("a".into()));
+    world.ask(2, Request::DeleteChild("a".into()));
+    world.take();
+    world.crash("b");
+    assert_eq!(world.take(), "child_terminated(b,boom) -c +b +c");
+    world.ask(3, Request::StartChild(ChildSpec::worker("a")));
+    world.take();
+    world.crash("b");
+    assert_eq!(world.take(), "child_terminated(b,boom) -a -c +b +c +a");
+}

@@ -1,0 +1,156 @@
+//! Restart types, the limit, and retries.
+
+use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy};
+
+use crate::world::{Start, World, boom, flags, ms};
+
+#[test]
+fn restart_type_and_reason_decide() {
+    let shut = ExitReason::ShutdownWith("x".into());
+    for (restart, reason, expected) in [
+        (Restart::Permanent, ExitReason::Normal, "child_terminated(a,normal) +a"),
+        (Restart::Permanent, boom(), "child_terminated(a,boom) +a"),
+        (Restart::Transient, ExitReason::Normal, ""),
+        (Restart::Transient, ExitReason::Shutdown, ""),
+        (Restart::Transient, shut.clone(), ""),
+        (Restart::Transient, ExitReason::Killed, "child_terminated(a,killed) +a"),
+        (Restart::Transient, ExitReason::Code(1), "child_terminated(a,exit code 1) +a"),
+        (Restart::Temporary, ExitReason::Normal, "forget:a"),
+        (Restart::Temporary, shut, "forget:a"),
+        (Restart::Temporary, boom(), "child_terminated(a,boom) forget:a"),
+    ] {
+        let spec = ChildSpec { restart, ..ChildSpec::worker("a") };
+        let mut world = World::new(Flags::default(), vec![spec]);
+        world.tell(Event::Start);
+        world.take();
+        world.exit("a", reason.clone());
+        assert_eq!(world.take(), expected, "{restart} {reason}");
+    }
+}
+
+/// In OTP a supervisor that gave up, or failed to start, ends with `shutdown`, which is clean.
+#[test]
+fn a_transient_supervisor_that_gave_up_is_left_alone() {
+    let reasons = [
+        ExitReason::GaveUp { child: "w".into(), reason: Box::new(boom()) },
+        ExitReason::FailedToStart { child: "w".into(), reason: Box::new(boom()) },
+    ];
+    for reason in reasons {
+        let spec = ChildSpec { restart: Restart::Transient, ..ChildSpec::supervisor("s") };
+        let mut world = World::new(Flags::default(), vec![spec]);
+        world.tell(Event::Start);
+        world.take();
+        world.exit("s", reason);
+        assert_eq!(world.take(), "");
+    }
+}
+
+#[test]
+fn one_restart_too_many_ends_it() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.crash("b");
+    world.take();
+    world.crash("c");
+    let end = "exit(restart limit reached, last failure of child c: boom)";
+    assert_eq!(world.take(), format!("child_terminated(c,boom) shutdown(c,boom) -b -a {end}"));
+}
+
+#[test]
+fn the_window_moves_on() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    for _ in 0..3 {
+        world.crash("b");
+        assert_eq!(world.take(), "child_terminated(b,boom) +b");
+        world.pass(ms(5_001));
+    }
+    world.crash("b");
+    world.pass(ms(5_000));
+    world.crash("b");
+    assert!(world.take().contains("exit(restart limit"), "exactly one period later still counts");
+}
+
+#[test]
+fn a_failed_restart_counts_and_is_retried() {
+    let mut world = World::abc(Strategy::OneForOne, 3);
+    world.starts.insert("a", vec![Start::Fail; 2]);
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) !a start_error(a,no) !a start_error(a,no) +a");
+    world.crash("a");
+    assert!(world.take().contains("shutdown(a,boom)"), "1 crash and 2 failed tries had been counted");
+}
+
+#[test]
+fn a_restart_that_never_works_ends_it() {
+    let mut world = World::abc(Strategy::OneForOne, 2);
+    world.starts.insert("a", vec![Start::Fail; 9]);
+    world.crash("a");
+    let tries = "!a start_error(a,no) !a start_error(a,no)";
+    let end = "shutdown(a,no) -c -b exit(restart limit reached, last failure of child a: no)";
+    assert_eq!(world.take(), format!("child_terminated(a,boom) {tries} {end}"));
+}
+
+#[test]
+fn a_restart_that_is_not_needed_leaves_the_child_down() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.starts.insert("a", vec![Start::Ignore]);
+    world.crash("a");
+    assert_eq!(world.take(), "child_terminated(a,boom) ~a");
+    world.ask(1, Request::RestartChild("a".into()));
+    assert!(world.take().starts_with("+a 1:Started"));
+}
+
+#[test]
+fn requests_are_served_between_retries() {
+    let mut world = World::abc(Strategy::OneForOne, 1_000);
+    world.stuck.push("a");
+    world.crash("a");
+    let life = world.life("a");
+    world.ask(7, Request::TerminateChild("a".into()));
+    assert_eq!(world.take(), "child_terminated(a,boom) +a");
+    world.tell(Event::StartFailed(life, boom()));
+    assert_eq!(world.take(), "start_error(a,boom) 7:Done", "the retry has come to nothing");
+}
+
+#[test]
+fn a_start_that_takes_too_long_at_a_restart_is_a_failed_one() {
+    let spec = ChildSpec { start_timeout: Some(ms(50)), ..ChildSpec::worker("a") };
+    let mut world = World::new(flags(Strategy::OneForOne, 2), vec![spec]);
+    world.tell(Event::Start);
+    world.take();
+    world.stuck.push("a");
+    world.crash("a");
+    assert_eq!(world.sleep(), ms(50));
+    assert_eq!(world.take(), "child_terminated(a,boom) +a xa start_error(a,did not start in time) +a");
+}
+
+#[test]
+fn stale_answers_change_nothing() {
+    let mut world = World::abc(Strategy::OneForOne, 3);
+    let first = world.life("a");
+    world.crash("a");
+    world.take();
+    for event in [
+        Event::Exited(first, boom()),
+        Event::Started(first),
+        Event::Ignored(first),
+        Event::StartFailed(first, boom()),
+        Event::Timeout,
+    ] {
+        world.tell(event);
+    }
+    let running = world.life("a");
+    world.tell(Event::Started(running));
+    world.tell(Event::Ignored(running));
+    assert_eq!(world.take(), "");
+    assert_eq!(world.rules.poll_timeout(), None);
+}
+
+#[test]
+fn zero_restarts_means_none() {
+    let intensity = Intensity::new(0, ms(1));
+    let flags = Flags { intensity, ..Flags::default() };
+    let mut world = World::new(flags, vec![ChildSpec::worker("a")]);
+    world.tell(Event::Start);
+    world.crash("a");
+    assert!(world.take().ends_with("exit(restart limit reached, last failure of child a: boom)"));
+}

@@ -1,0 +1,102 @@
+//! What is refused before anything starts, by name and value.
+
+use impresario_supervision::{
+    AutoShutdown, Backoff, ChildKind, ChildSpec, DynamicSupervisor, Flags, Intensity, Restart, Shutdown,
+    SpecError, Strategy, Supervisor,
+};
+
+use crate::world::ms;
+
+fn refusal(flags: Flags, specs: Vec<ChildSpec>) -> String {
+    let error = Supervisor::new(flags, specs).expect_err("it is bad");
+    error.to_string()
+}
+
+#[test]
+fn each_bad_combination_names_the_child_and_the_value() {
+    let db = || ChildSpec::worker("db");
+    let backoff = |backoff: Backoff| vec![ChildSpec { backoff: Some(backoff), ..db() }];
+    let good = Backoff::default();
+    let any = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::default() };
+    for (flags, specs, expected) in [
+        (Flags::default(), vec![db(), db()], "two children have the id \"db\"; give each its own"),
+        (
+            Flags::default(),
+            vec![ChildSpec { significant: true, ..db() }],
+            "child \"db\" is significant but auto-shutdown is never; set auto-shutdown",
+        ),
+        (
+            any,
+            vec![ChildSpec { significant: true, ..db() }],
+            "child \"db\" is significant and permanent; make it transient or temporary",
+        ),
+        (
+            Flags::default(),
+            vec![ChildSpec { start_timeout: Some(ms(0)), ..db() }],
+            "child \"db\" has a start time-out of 0; give it time, or none for no limit",
+        ),
+        (
+            Flags::default(),
+            backoff(Backoff { first: ms(900), ..good }),
+            "child \"db\" has a backoff from 900ms to at most 500ms; raise the maximum",
+        ),
+        (
+            Flags::default(),
+            backoff(Backoff { factor: 0.5, ..good }),
+            "child \"db\" has a backoff factor of 0.5; make it 1 or more",
+        ),
+        (
+            Flags::default(),
+            backoff(Backoff { jitter: 2.0, ..good }),
+            "child \"db\" has a backoff jitter of 2; make it 0 to 1",
+        ),
+        (
+            Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() },
+            vec![],
+            "the intensity's period is 0; give it at least a millisecond",
+        ),
+    ] {
+        assert_eq!(refusal(flags, specs), expected);
+    }
+}
+
+#[test]
+fn a_template_is_checked_too() {
+    let template = ChildSpec { significant: true, ..ChildSpec::worker("t") };
+    let refused = |flags, template, max| DynamicSupervisor::new(flags, template, max).map(drop);
+    let expected = SpecError::SignificantWithoutAutoShutdown { child: "t".into() };
+    assert_eq!(refused(Flags::default(), template, None), Err(expected));
+    let zero = Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() };
+    assert_eq!(refused(zero, ChildSpec::worker("t"), None), Err(SpecError::ZeroPeriod));
+    let error = refused(Flags::default(), ChildSpec::worker("t"), Some(0)).expect_err("none may start");
+    assert_eq!(error.to_string(), "the supervisor of \"t\" may have 0 children; allow at least 1");
+}
+
+#[test]
+fn every_good_combination_passes() {
+    for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
+        for shutdown in [Shutdown::Kill, Shutdown::Timeout(ms(0)), Shutdown::Infinity] {
+            for kind in [ChildKind::Worker, ChildKind::Supervisor] {
+                for auto in [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant]
+                {
+                    let significant = restart != Restart::Permanent && auto != AutoShutdown::Never;
+                    let spec = ChildSpec { restart, shutdown, kind, significant, ..ChildSpec::worker("a") };
+                    let flags = Flags { auto_shutdown: auto, ..Flags::default() };
+                    assert!(Supervisor::new(flags, vec![spec]).is_ok());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_otps_but_for_the_limit() {
+    let flags = Flags::default();
+    assert_eq!((flags.strategy, flags.auto_shutdown), (Strategy::OneForOne, AutoShutdown::Never));
+    assert_eq!(flags.intensity, Intensity::new(3, ms(5_000)));
+    let worker = ChildSpec::worker("a");
+    assert_eq!((worker.restart, worker.shutdown), (Restart::Permanent, Shutdown::from(ms(5_000))));
+    let supervisor = ChildSpec::supervisor("s");
+    assert_eq!((supervisor.kind, supervisor.shutdown), (ChildKind::Supervisor, Shutdown::Infinity));
+    assert!(!worker.significant && worker.backoff.is_none() && worker.start_timeout.is_none());
+}

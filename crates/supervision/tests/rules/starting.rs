@@ -1,0 +1,134 @@
+//! The first start.
+
+use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
+
+use crate::world::{Start, World, boom, flags, ms, workers};
+
+#[test]
+fn the_first_start_goes_left_to_right_and_ready_comes_once() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.tell(Event::Start);
+    assert_eq!(world.take(), "", "a second start is none");
+}
+
+#[test]
+fn nothing_happens_before_the_start() {
+    let mut world = World::new(Flags::default(), workers());
+    world.ask(1, Request::CountChildren);
+    assert_eq!(world.take(), "");
+    world.tell(Event::Start);
+    assert!(world.take().starts_with("+a +b +c ready 1:Counts"));
+}
+
+#[test]
+fn the_first_start_fails_fast() {
+    let mut world = World::new(Flags::default(), workers());
+    world.starts.insert("b", vec![Start::Fail]);
+    world.tell(Event::Start);
+    assert_eq!(world.take(), "+a !b start_error(b,no) -a exit(child b failed to start: no)");
+}
+
+#[test]
+fn a_first_start_that_is_not_needed_keeps_its_spec_unless_it_is_temporary() {
+    let mut specs = workers();
+    specs[1].restart = Restart::Temporary;
+    let mut world = World::new(Flags::default(), specs);
+    world.starts.insert("a", vec![Start::Ignore]);
+    world.starts.insert("b", vec![Start::Ignore]);
+    world.tell(Event::Start);
+    assert_eq!(world.take(), "~a ~b forget:b +c ready");
+    world.ask(1, Request::RestartChild("a".into()));
+    assert!(world.take().starts_with("+a 1:Started"));
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_the_first_start() {
+    let mut world = World::new(Flags::default(), workers());
+    world.stuck.push("b");
+    world.tell(Event::Start);
+    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(world.take(), "+a +b -b");
+    world.exit("b", ExitReason::Shutdown);
+    assert_eq!(world.take(), "-a exit(shutdown)");
+}
+
+#[test]
+fn a_shutdown_before_the_start_is_an_exit() {
+    let mut world = World::new(Flags::default(), workers());
+    world.tell(Event::Shutdown(ExitReason::Normal));
+    assert_eq!(world.take(), "exit(normal)");
+    world.tell(Event::Start);
+    assert_eq!(world.take(), "");
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_killed_once() {
+    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let mut world = World::new(Flags::default(), specs);
+    world.stuck.push("a");
+    world.tell(Event::Start);
+    assert_eq!(world.sleep(), ms(1_000));
+    let reason = "did not start in time";
+    let failed = format!("start_error(a,{reason}) exit(child a failed to start: {reason})");
+    assert_eq!(world.take(), format!("+a xa {failed}"));
+}
+
+/// A life that was killed for its slow start says that it is ready after all.
+#[test]
+fn ready_after_the_start_time_out_is_too_late() {
+    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let mut world = World::new(Flags::default(), specs);
+    world.stuck.push("a");
+    world.tell(Event::Start);
+    let life = world.life("a");
+    world.pass(ms(1_000));
+    world.rules.handle(world.now, Event::Timeout);
+    world.rules.handle(world.now, Event::Started(life));
+    world.rules.handle(world.now, Event::Ignored(life));
+    assert_eq!(world.rules.poll_timeout(), None, "a kill is waited for without end");
+    world.rules.handle(world.now, Event::Timeout);
+    world.tell(Event::StartFailed(life, boom()));
+    let trace = world.take();
+    assert_eq!(trace.matches("xa").count(), 1, "{trace}");
+    assert!(trace.ends_with("exit(child a failed to start: did not start in time)"), "{trace}");
+}
+
+/// It was killed for that already, so the shutdown that comes on top of it must not kill again.
+#[test]
+fn a_shutdown_after_the_start_time_out_kills_nobody_twice() {
+    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let mut world = World::new(Flags::default(), specs);
+    world.stuck.push("a");
+    world.tell(Event::Start);
+    let life = world.life("a");
+    world.pass(ms(1_000));
+    world.rules.handle(world.now, Event::Timeout);
+    world.rules.handle(world.now, Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(world.rules.poll_timeout(), None);
+    world.rules.handle(world.now, Event::Exited(life, ExitReason::Killed));
+    world.tell(Event::Timeout);
+    assert_eq!(world.take(), "+a xa shutdown_error(a,killed) exit(shutdown)");
+}
+
+/// It is killed at once, and its answer is waited for.
+#[test]
+fn a_brutal_shutdown_of_a_start_is_a_kill() {
+    let specs = vec![ChildSpec { shutdown: Shutdown::Kill, ..ChildSpec::worker("a") }];
+    let mut world = World::new(Flags::default(), specs);
+    world.stuck.push("a");
+    world.tell(Event::Start);
+    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(world.take(), "+a xa exit(shutdown)");
+}
+
+#[test]
+fn deaths_during_the_first_start_are_dealt_with_after_it() {
+    let mut world = World::new(flags(Strategy::OneForOne, 1), workers());
+    world.stuck.push("b");
+    world.tell(Event::Start);
+    world.crash("a");
+    assert_eq!(world.take(), "+a +b");
+    world.stuck.clear();
+    world.finish_start("b");
+    assert_eq!(world.take(), "+c ready child_terminated(a,boom) +a");
+}

@@ -1,0 +1,192 @@
+//! Shutdown.
+
+use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
+
+use crate::world::{Start, World, boom, flags, ms, workers};
+
+fn shutdown() -> Event {
+    Event::Shutdown(ExitReason::Shutdown)
+}
+
+#[test]
+fn children_stop_in_reverse() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.tell(Event::Shutdown(ExitReason::ShutdownWith("deploy".into())));
+    assert_eq!(world.take(), "-c -b -a exit(shutdown: deploy)");
+    assert_eq!(world.rules.poll_timeout(), None);
+    world.tell(shutdown());
+    world.tell(Event::Timeout);
+    assert_eq!(world.take(), "", "the exit comes once");
+}
+
+#[test]
+fn a_stuck_child_delays_a_shutdown_by_its_time_out() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("b");
+    world.tell(shutdown());
+    assert_eq!(world.take(), "-c -b");
+    world.pass(ms(4_999));
+    world.tell(Event::Timeout);
+    assert_eq!(world.take(), "", "not before its time");
+    assert_eq!(world.sleep(), ms(1));
+    assert_eq!(world.take(), "xb shutdown_error(b,killed) -a exit(shutdown)");
+}
+
+#[test]
+fn infinity_waits_and_kill_does_not_ask() {
+    let mut specs = workers();
+    specs[0].shutdown = Shutdown::Kill;
+    specs[1].shutdown = Shutdown::Infinity;
+    let mut world = World::new(Flags::default(), specs);
+    world.tell(Event::Start);
+    world.take();
+    world.stuck.push("b");
+    world.tell(shutdown());
+    assert_eq!((world.rules.poll_timeout(), world.take()), (None, "-c -b".to_owned()));
+    world.exit("b", ExitReason::Shutdown);
+    assert_eq!(world.take(), "xa exit(shutdown)", "killed is what was asked for");
+}
+
+/// OTP: permanent children stop with `shutdown`, others also with any clean reason.
+#[test]
+fn what_is_not_as_told_is_reported() {
+    for (restart, reason, reported) in [
+        (Restart::Permanent, ExitReason::Shutdown, false),
+        (Restart::Permanent, ExitReason::Normal, true),
+        (Restart::Permanent, ExitReason::ShutdownWith("x".into()), true),
+        (Restart::Permanent, boom(), true),
+        (Restart::Transient, ExitReason::Normal, false),
+        (Restart::Temporary, ExitReason::ShutdownWith("x".into()), false),
+        (Restart::Transient, ExitReason::Killed, true),
+        (Restart::Temporary, boom(), true),
+    ] {
+        let spec = ChildSpec { restart, ..ChildSpec::worker("a") };
+        let mut world = World::new(Flags::default(), vec![spec]);
+        world.tell(Event::Start);
+        world.stuck.push("a");
+        world.tell(shutdown());
+        world.exit("a", reason.clone());
+        let trace = world.take();
+        assert_eq!(trace.contains("shutdown_error"), reported, "{restart} {reason}: {trace}");
+    }
+}
+
+/// In OTP a nested supervisor that gives up says `shutdown`, so nobody notices that it did while it was told to stop.
+#[test]
+fn a_supervisor_that_gives_up_while_told_to_stop_is_as_told() {
+    let mut world = World::new(Flags::default(), vec![ChildSpec::supervisor("s")]);
+    world.tell(Event::Start);
+    world.stuck.push("s");
+    world.tell(shutdown());
+    world.exit("s", ExitReason::GaveUp { child: "w".into(), reason: Box::new(boom()) });
+    assert_eq!(world.take(), "+s ready -s exit(shutdown)");
+}
+
+#[test]
+fn a_kill_that_comes_too_late_changes_nothing() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("c");
+    world.tell(shutdown());
+    let life = world.life("c");
+    world.pass(ms(5_000));
+    world.rules.handle(world.now, Event::Timeout);
+    world.rules.handle(world.now, Event::Exited(life, ExitReason::Shutdown));
+    world.tell(Event::Timeout);
+    assert_eq!(world.take(), "-c xc -b -a exit(shutdown)", "it ended as told, if late");
+}
+
+#[test]
+fn children_found_dead_are_reported_with_their_own_reason() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("c");
+    world.ask(1, Request::TerminateChild("c".into()));
+    world.tell(shutdown());
+    world.crash("a");
+    world.exit("b", ExitReason::Shutdown);
+    world.take();
+    world.exit("c", ExitReason::Shutdown);
+    assert_eq!(world.take(), "1:Done shutdown_error(a,boom) exit(shutdown)");
+}
+
+#[test]
+fn a_shutdown_waits_for_a_restart_under_way_but_not_for_ever() {
+    let mut world = World::abc(Strategy::OneForAll, 1);
+    world.stuck.push("b");
+    world.crash("c");
+    let life = world.life("b");
+    world.tell(Event::Exited(life, ExitReason::Shutdown));
+    assert_eq!(world.take(), "child_terminated(c,boom) -b -a +a +b");
+    world.tell(shutdown());
+    assert_eq!(world.take(), "");
+    world.stuck.clear();
+    world.finish_start("b");
+    assert_eq!(world.take(), "+c -c -b -a exit(shutdown)", "as in OTP: first up, then down");
+
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("a");
+    world.crash("a");
+    world.take();
+    world.pass(ms(100));
+    world.tell(shutdown());
+    world.pass(ms(1_000));
+    world.tell(shutdown());
+    world.pass(ms(3_999));
+    world.tell(Event::Timeout);
+    assert_eq!(world.take(), "", "its patience is 5 s from the first word");
+    assert_eq!(world.sleep(), ms(1));
+    assert_eq!(world.take(), "-a", "from here it is stopped by its own rule");
+    assert_eq!(world.sleep(), ms(5_000));
+    assert_eq!(world.take(), "xa shutdown_error(a,killed) -c -b exit(shutdown)");
+}
+
+#[test]
+fn a_shutdown_loses_patience_only_with_starts() {
+    let mut world = World::abc(Strategy::OneForAll, 1);
+    world.stuck.push("c");
+    world.crash("a");
+    world.tell(shutdown());
+    assert_eq!(world.sleep(), ms(5_000), "this is the time-out of the stop");
+    assert_eq!(world.take(), "child_terminated(a,boom) -c xc shutdown_error(c,killed) -b +a +b +c");
+    assert_eq!(world.sleep(), ms(0), "and the patience is over too");
+    assert_eq!(world.take(), "-c", "what was started last goes first");
+}
+
+/// Whoever asked for the start that a shutdown ends is told.
+#[test]
+fn a_start_that_somebody_asked_for_is_answered_when_a_shutdown_ends_it() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("d");
+    world.ask(1, Request::StartChild(ChildSpec::worker("d")));
+    world.tell(shutdown());
+    world.sleep();
+    assert_eq!(world.take(), "added:d +d 1:Error(ShuttingDown) -d");
+    world.exit("d", ExitReason::Shutdown);
+    assert_eq!(world.take(), "-c -b -a exit(shutdown)");
+}
+
+#[test]
+fn requests_that_were_not_served_are_refused() {
+    let mut world = World::abc(Strategy::OneForOne, 1);
+    world.stuck.push("c");
+    world.tell(shutdown());
+    world.ask(1, Request::WhichChildren);
+    assert_eq!(world.take(), "-c");
+    world.exit("c", ExitReason::Shutdown);
+    assert_eq!(world.take(), "-b -a 1:Error(ShuttingDown) exit(shutdown)");
+    world.ask(2, Request::CountChildren);
+    assert_eq!(world.take(), "2:Error(ShuttingDown)");
+}
+
+#[test]
+fn a_retry_does_not_outlive_a_shutdown() {
+    let mut world = World::new(flags(Strategy::OneForOne, 1_000), workers());
+    world.tell(Event::Start);
+    world.take();
+    world.stuck.push("a");
+    world.crash("a");
+    world.tell(shutdown());
+    world.starts.insert("a", vec![Start::Fail]);
+    let life = world.life("a");
+    world.tell(Event::StartFailed(life, boom()));
+    assert_eq!(world.take(), "child_terminated(a,boom) +a start_error(a,boom) -c -b exit(shutdown)");
+}

@@ -1,0 +1,87 @@
+//! Every scenario in `tests/scenarios`, played in the virtual world: its trace is OTP's, line by line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use impresario_testkit::scenario::trace::difference;
+use impresario_testkit::scenario::{Scenario, VirtualWorld, run};
+
+/// How many there are at least; a folder that was not found must not pass.
+const AT_LEAST: usize = 72;
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    files
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn parse(file: &Path) -> Scenario {
+    Scenario::parse(&read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// What is asked of us: OTP's trace, or ours where we differ on purpose, which then says why.
+fn expected(file: &Path) -> Vec<String> {
+    let otp = lines(&read(&file.with_extension("trace")));
+    let own = file.with_extension("impresario");
+    if !own.exists() {
+        return otp;
+    }
+    let own = lines(&read(&own));
+    let (why, own) = own.split_first().expect("a reason");
+    assert!(why.starts_with("# "), "{} does not say why: {why:?}", file.display());
+    assert!(difference(&otp, own).is_some(), "{} does not differ from OTP", file.display());
+    own.to_vec()
+}
+
+#[test]
+fn every_trace_is_the_expected_one() {
+    let files = scenarios();
+    assert!(files.len() >= AT_LEAST, "{} scenarios", files.len());
+    let failures: Vec<String> = files
+        .iter()
+        .filter_map(|file| {
+            let found = run(&parse(file), VirtualWorld::new());
+            let difference = difference(&expected(file), &found)?;
+            Some(format!("{}: {difference}", file.display()))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} of {} differ:\n{}", failures.len(), files.len(), failures.join("\n"));
+}
+
+#[test]
+fn a_trace_is_the_same_each_time() {
+    for file in scenarios() {
+        let scenario = parse(&file);
+        let [first, second] = [(); 2].map(|()| run(&scenario, VirtualWorld::new()));
+        assert_eq!(first, second, "{}", file.display());
+    }
+}
+
+#[test]
+fn what_is_not_a_scenario_is_refused_with_its_place() {
+    for (text, place) in [
+        ("[1]", "a scenario"),
+        ("{", "not json"),
+        (r#"{"steps": [["dance"]]}"#, "step"),
+        (r#"{"steps": [["kill"]]}"#, "step"),
+        (r#"{"children": [{"id": "a", "start": ["maybe"]}]}"#, "start"),
+        (r#"{"children": [{"id": "a", "start": []}]}"#, "start"),
+        (r#"{"children": 7}"#, "children"),
+        (r#"{"steps": [["sleep", "long"]]}"#, "milliseconds"),
+        (r#"{"sort_stops": "maybe"}"#, "sort_stops"),
+    ] {
+        let error = Scenario::parse(text).expect_err(text).to_string();
+        assert!(error.contains(place), "{text}: {error}");
+    }
+}
