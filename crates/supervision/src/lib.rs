@@ -22,6 +22,7 @@ mod dynamic;
 mod event;
 mod id;
 mod intensity;
+mod lives;
 pub mod pool;
 mod reason;
 mod report;

@@ -314,7 +314,7 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
     let id = known.id.clone();
     match wish {
         // Sometimes one that is there, sometimes one that is new.
-        Wish::Start if child % 2 == 0 => Request::StartChild(known.clone()),
+        Wish::Start if child.is_multiple_of(2) => Request::StartChild(known.clone()),
         Wish::Start => {
             Request::StartChild(ChildSpec { id: format!("n{}", child % 3).into(), ..known.clone() })
         }
