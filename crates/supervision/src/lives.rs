@@ -32,8 +32,7 @@ impl Supervisor {
         self.busy = None;
         if child.spec.restart == Restart::Temporary {
             if let Some(turn) = &mut self.turn {
-                turn.next -= 1;
-                turn.range.end -= 1;
+                turn.leave_out();
             }
             self.remove(at);
         }
@@ -78,11 +77,11 @@ impl Supervisor {
         if turn.purpose == (Purpose::Start { added: true }) {
             self.remove(at);
         }
-        if let Some(asker) = turn.asker.map(|(asker, _)| asker) {
-            let reply = Reply::Error(RequestError::StartFailed(reason.clone()));
-            self.actions.push_back(Action::Reply(asker, reply));
+        let purpose = turn.purpose;
+        if let Some(asker) = turn.into_asker() {
+            self.refuse(asker, RequestError::StartFailed(reason.clone()));
         }
-        match turn.purpose {
+        match purpose {
             Purpose::FirstStart => {
                 let child = self.children[at].spec.id.clone();
                 self.leave(ExitReason::FailedToStart { child, reason: Box::new(reason) });

@@ -6,7 +6,8 @@ use std::ops::Range;
 use crate::children::Life;
 use crate::supervisor::{Item, Phase};
 use crate::{
-    Action, ChildKey, ExitReason, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, Supervisor, Time,
+    Action, ChildKey, ExitReason, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, Supervisor,
+    Time,
 };
 
 /// The work under way.
@@ -16,9 +17,9 @@ pub(crate) struct Turn {
     /// Going down: everything from here to the end of the range is down. Going up: everything before is up.
     next: usize,
     direction: Direction,
-    purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Who is told how it went with this child.
-    asker: Option<(RequestId, ChildKey)>,
+    pub(crate) asker: Option<(RequestId, ChildKey)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,12 @@ impl Turn {
     pub(crate) fn asked_by(mut self, asker: RequestId, child: ChildKey) -> Self {
         self.asker = Some((asker, child));
         self
+    }
+
+    /// The child that was to be brought up is not in the list any more.
+    pub(crate) fn leave_out(&mut self) {
+        self.next -= 1;
+        self.range.end -= 1;
     }
 
     pub(crate) fn into_asker(self) -> Option<RequestId> {
@@ -125,7 +132,7 @@ impl Supervisor {
         }
     }
 
-    fn stopped(&mut self, at: usize, reason: ExitReason) {
+    pub(crate) fn stopped(&mut self, at: usize, reason: ExitReason) {
         if !self.children[at].may_stop_with(&reason) {
             self.report(ReportKind::ShutdownError, at, reason);
         }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use impresario_supervision::{Event, ExitReason, Incarnation, ReportKind, Request, RequestId};
 
+use super::VirtualWorld;
+use super::agenda::{Happening, Place};
 use super::supervisor::{Rules, SupervisorId};
-use super::{Happening, Place, VirtualWorld};
 use crate::scenario::step::Call;
 use crate::scenario::term::reason_text;
 use crate::scenario::world::CallId;

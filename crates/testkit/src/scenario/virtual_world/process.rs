@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Incarnation};
 
+use super::agenda::{Happening, Place};
 use super::messages::Letter;
 use super::supervisor::SupervisorId;
-use super::{Happening, Place, VirtualWorld, stop_line};
+use super::{VirtualWorld, stop_line};
 use crate::scenario::plan::OnShutdown;
 use crate::scenario::world::{Answer, ProcessId};
 

@@ -7,9 +7,10 @@ use impresario_supervision::{ChildKey, Event, ExitReason, Incarnation};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::VirtualWorld;
+use super::agenda::{Happening, Turn};
 use super::process::{Body, Process};
 use super::supervisor::{Rules, Supervisor, SupervisorId};
-use super::{Happening, Turn, VirtualWorld};
 use crate::scenario::check::{Checked, check};
 use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
 use crate::scenario::term::reason_text;

@@ -9,9 +9,10 @@ use impresario_supervision::{
     Action, AutoShutdown, ChildKey, Event, ExitReason, Incarnation, RequestId, Time,
 };
 
+use super::VirtualWorld;
+use super::agenda::Happening;
 use super::messages::Letter;
 use super::starts::Starting;
-use super::{Happening, VirtualWorld};
 use crate::scenario::plan::ChildPlan;
 use crate::scenario::step::Call;
 use crate::scenario::world::{CallId, ProcessId};

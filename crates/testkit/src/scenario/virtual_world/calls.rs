@@ -1,0 +1,159 @@
+//! Calls to supervisors, and what they answer.
+
+use impresario_supervision::{ChildKey, Request, RequestError};
+
+use super::VirtualWorld;
+use super::supervisor::{Rules, SupervisorId};
+use crate::scenario::check::{check, spec, spec_error};
+use crate::scenario::plan::SupervisorPlan;
+use crate::scenario::step::Call;
+use crate::scenario::term::quoted;
+use crate::scenario::world::{Answer, CallId, Listed, ProcessId};
+
+impl VirtualWorld {
+    pub(super) fn ask(&mut self, id: SupervisorId, call: CallId, what: &Call) {
+        let answer = match self.supervisors[id.0].rules {
+            Rules::Static(_) => self.ask_static(id, call, what),
+            Rules::Dynamic(_) => self.ask_dynamic(id, call, what),
+        };
+        if let Some(answer) = answer {
+            self.finish(call, answer);
+        }
+    }
+
+    /// Asks the rules; the answer, if they are not needed for it.
+    fn ask_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+        let error = |term: &str| Some(Answer::Error(term.to_owned()));
+        let auto_shutdown = self.supervisors[id.0].auto_shutdown;
+        let request = match what {
+            Call::StartChild(plan) => match spec(&plan.spec, auto_shutdown) {
+                Ok(spec) => Request::StartChild(spec),
+                Err(term) => return error(&term),
+            },
+            Call::StartInstance(label) => return error(&format!("{{invalid_child_spec,[{label:?}]}}")),
+            Call::Terminate(child) => Request::TerminateChild(child.as_str().into()),
+            Call::TerminateProcess(_) | Call::TerminateStranger => return error("not_found"),
+            Call::Restart(child) => Request::RestartChild(child.as_str().into()),
+            Call::Delete(child) => Request::DeleteChild(child.as_str().into()),
+            Call::Which => Request::WhichChildren,
+            Call::Count => Request::CountChildren,
+            Call::ChildSpec(child) => Request::ChildSpec(child.as_str().into()),
+            Call::Upgrade(plan) if plan.init() == Some("ignore") => return Some(Answer::Done),
+            Call::Upgrade(plan) => match check(plan) {
+                Ok(checked) => Request::ReplaceSpecs(checked.flags, checked.specs),
+                Err(refusal) => return error(&refusal.at_upgrade()),
+            },
+        };
+        let now = self.time();
+        let supervisor = &mut self.supervisors[id.0];
+        let by = supervisor.next_request(call, what);
+        if let Rules::Static(rules) = &mut supervisor.rules {
+            rules.request(now, by, request);
+        }
+        None
+    }
+
+    fn ask_dynamic(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+        let error = |term: &str| Some(Answer::Error(term.to_owned()));
+        match what {
+            Call::StartInstance(label) => self.start_instance(id, call, label),
+            Call::StartChild(_) => error("badarg"),
+            Call::Terminate(_) | Call::Restart(_) | Call::Delete(_) => error("simple_one_for_one"),
+            Call::TerminateProcess(child) => match self.latest.get(child).copied() {
+                Some(process) => self.terminate_process(id, call, process),
+                None => error("simple_one_for_one"),
+            },
+            Call::TerminateStranger => error("not_found"),
+            Call::Which => Some(self.instances(id)),
+            Call::Count => {
+                let Rules::Dynamic(rules) = &self.supervisors[id.0].rules else { return None };
+                Some(Answer::Counts(rules.count_children()))
+            }
+            Call::ChildSpec(child) => {
+                let Rules::Dynamic(rules) = &self.supervisors[id.0].rules else { return None };
+                let spec = Some(rules.template()).filter(|spec| spec.id.as_str() == child);
+                Some(spec.map_or(Answer::Error("not_found".to_owned()), |spec| Answer::Spec(spec.clone())))
+            }
+            Call::Upgrade(plan) => Some(self.upgrade_template(id, plan)),
+        }
+    }
+
+    fn start_instance(&mut self, id: SupervisorId, call: CallId, label: &str) -> Option<Answer> {
+        let now = self.time();
+        let supervisor = &mut self.supervisors[id.0];
+        let by = supervisor.next_request(call, &Call::StartInstance(label.to_owned()));
+        let (Rules::Dynamic(rules), Some(template)) = (&mut supervisor.rules, &supervisor.template) else {
+            return None;
+        };
+        match rules.start_child(now, by) {
+            Ok(key) => {
+                supervisor.plans.insert(key, (label.to_owned(), template.clone()));
+                None
+            }
+            // It is about to end, which answers everybody.
+            Err(RequestError::ShuttingDown) => None,
+            Err(refused) => Some(Answer::Error(quoted(&refused.to_string()))),
+        }
+    }
+
+    fn terminate_process(&mut self, id: SupervisorId, call: CallId, process: ProcessId) -> Option<Answer> {
+        let key = self.key_of(id, process);
+        let Some(key) = key else {
+            // Whether a dead process was one of its own is something that OTP does not remember.
+            let dead = !self.processes[process.0].is_alive();
+            return Some(if dead { Answer::Done } else { Answer::Error("not_found".to_owned()) });
+        };
+        let now = self.time();
+        let supervisor = &mut self.supervisors[id.0];
+        let by = supervisor.next_request(call, &Call::TerminateStranger);
+        if let Rules::Dynamic(rules) = &mut supervisor.rules {
+            rules.terminate_child(now, by, key);
+        }
+        None
+    }
+
+    fn key_of(&self, id: SupervisorId, process: ProcessId) -> Option<ChildKey> {
+        let label = &self.processes[process.0].id;
+        let mine = self.processes[process.0].birth.is_some_and(|(parent, _)| parent == id);
+        let plans = self.supervisors[id.0].plans.iter().filter(|_| mine);
+        // Labels may be used again, keys are not: the latest is meant.
+        plans.filter(|(_, (known, _))| known == label).map(|(key, _)| *key).max()
+    }
+
+    /// OTP lists instances by process, the restarting ones last.
+    fn instances(&self, id: SupervisorId) -> Answer {
+        let supervisor = &self.supervisors[id.0];
+        let Rules::Dynamic(rules) = &supervisor.rules else { return Answer::Children(Vec::new()) };
+        let children = rules.which_children();
+        let mut listed: Vec<Listed> = children.iter().map(|child| self.listed(id, child.state)).collect();
+        listed.sort_by_key(|listed| match listed {
+            Listed::Process(process) => process.0,
+            Listed::Restarting | Listed::Undefined => usize::MAX,
+        });
+        Answer::Children(listed.into_iter().map(|listed| ("undefined".to_owned(), listed)).collect())
+    }
+
+    fn upgrade_template(&mut self, id: SupervisorId, plan: &SupervisorPlan) -> Answer {
+        if plan.init() == Some("ignore") {
+            return Answer::Done;
+        }
+        let checked = match check(plan) {
+            Ok(checked) => checked,
+            Err(refusal) => return Answer::Error(refusal.at_upgrade()),
+        };
+        let supervisor = &mut self.supervisors[id.0];
+        let (Rules::Dynamic(rules), Some(template)) =
+            (&mut supervisor.rules, checked.specs.into_iter().next())
+        else {
+            return Answer::Error("bad_start_spec".to_owned());
+        };
+        match rules.replace(checked.flags, template, None) {
+            Ok(()) => {
+                supervisor.template = plan.children.first().cloned();
+                supervisor.auto_shutdown = checked.flags.auto_shutdown;
+                Answer::Done
+            }
+            Err(error) => Answer::Error(format!("{{error,{}}}", spec_error(&error))),
+        }
+    }
+}
