@@ -37,3 +37,7 @@ book:
 # Licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
+
+# Whether a test notices each change of the rules (needs cargo-mutants; the accepted ones are in MUTANTS.md).
+mutants *ARGS:
+    cargo mutants --package impresario-supervision --timeout 20 {{ARGS}}

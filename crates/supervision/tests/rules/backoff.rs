@@ -33,7 +33,7 @@ fn the_first_restart_is_immediate_and_the_next_ones_wait() {
     for delay in [10, 20, 40] {
         world.crash("a");
         assert_eq!(world.take(), "child_terminated(a,boom)");
-        assert_eq!(world.sleep(), ms(delay));
+        assert_eq!(world.skip(), ms(delay));
         assert_eq!(world.take(), "+a");
     }
 }
@@ -43,7 +43,7 @@ fn health_is_forgiven() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
     world.crash("a");
     world.crash("a");
-    world.sleep();
+    world.skip();
     world.take();
     world.pass(ms(5_000));
     world.crash("a");
@@ -59,7 +59,7 @@ fn failed_restarts_wait_too_and_are_counted_when_they_fail() {
     world.starts.insert("a", vec![Start::Fail; 9]);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) !a start_error(a,no)");
-    assert_eq!(world.sleep(), ms(10));
+    assert_eq!(world.skip(), ms(10));
     let end = "shutdown(a,no) exit(restart limit reached, last failure of child a: no)";
     assert_eq!(world.take(), format!("!a start_error(a,no) {end}"), "not 20 ms later");
 }
@@ -100,7 +100,7 @@ fn a_child_that_waits_is_restarted_at_once_by_hand() {
     assert!(world.take().starts_with("+a 1:Started"));
     assert_eq!(world.rules.poll_timeout(), None);
     world.crash("a");
-    assert_eq!(world.sleep(), ms(20), "the row goes on");
+    assert_eq!(world.skip(), ms(20), "the row goes on");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
     world.take();
     world.crash("b");
     assert_eq!(world.take(), "child_terminated(b,boom) -c -a");
-    assert_eq!(world.sleep(), ms(10));
+    assert_eq!(world.skip(), ms(10));
     assert_eq!(world.take(), "+a +b +c");
 }
 
@@ -154,7 +154,7 @@ fn a_group_waits_for_the_longest() {
     world.pass(ms(100));
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) -b");
-    assert_eq!(world.sleep(), ms(400));
+    assert_eq!(world.skip(), ms(400));
     assert_eq!(world.take(), "+a +b +c");
     assert_eq!(world.rules.poll_timeout(), None);
 }
@@ -169,7 +169,7 @@ fn a_shorter_delay_in_the_group_is_no_matter() {
     world.crash("c");
     world.take();
     world.crash("a");
-    assert_eq!(world.sleep(), ms(500));
+    assert_eq!(world.skip(), ms(500));
     assert_eq!(world.take(), "child_terminated(a,boom) -b +a +b +c");
 }
 
@@ -183,14 +183,14 @@ fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
     world.ask(1, Request::TerminateChild("b".into()));
     world.take();
     world.ask(2, Request::RestartChild("a".into()));
-    assert_eq!(world.sleep(), ms(10), "the delay is over while b is stopping");
+    assert_eq!(world.skip(), ms(10), "the delay is over while b is stopping");
     assert_eq!(world.take(), "");
     world.exit("b", ExitReason::Shutdown);
     let trace = world.take();
     assert!(trace.starts_with("1:Done +a 2:Started"), "{trace}");
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom)");
-    assert_eq!(world.sleep(), ms(20));
+    assert_eq!(world.skip(), ms(20));
     assert_eq!(world.take(), "+a");
 }
 
@@ -207,7 +207,7 @@ fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
     world.take();
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) forget:b");
-    assert_eq!(world.sleep(), ms(500), "the group keeps the delay");
+    assert_eq!(world.skip(), ms(500), "the group keeps the delay");
     assert_eq!(world.take(), "+a");
 }
 
@@ -224,7 +224,7 @@ fn jitter_follows_the_seed() {
         world.crash("a");
         [(); 3].map(|()| {
             world.crash("a");
-            world.sleep()
+            world.skip()
         })
     };
     assert_eq!(delays(7), delays(7));

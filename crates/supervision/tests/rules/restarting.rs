@@ -119,7 +119,7 @@ fn a_start_that_takes_too_long_at_a_restart_is_a_failed_one() {
     world.take();
     world.stuck.push("a");
     world.crash("a");
-    assert_eq!(world.sleep(), ms(50));
+    assert_eq!(world.skip(), ms(50));
     assert_eq!(world.take(), "child_terminated(a,boom) +a xa start_error(a,did not start in time) +a");
 }
 

@@ -67,7 +67,7 @@ fn a_start_that_takes_too_long_is_killed_once() {
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
     world.tell(Event::Start);
-    assert_eq!(world.sleep(), ms(1_000));
+    assert_eq!(world.skip(), ms(1_000));
     let reason = "did not start in time";
     let failed = format!("start_error(a,{reason}) exit(child a failed to start: {reason})");
     assert_eq!(world.take(), format!("+a xa {failed}"));

@@ -28,7 +28,7 @@ fn a_stuck_child_delays_a_shutdown_by_its_time_out() {
     world.pass(ms(4_999));
     world.tell(Event::Timeout);
     assert_eq!(world.take(), "", "not before its time");
-    assert_eq!(world.sleep(), ms(1));
+    assert_eq!(world.skip(), ms(1));
     assert_eq!(world.take(), "xb shutdown_error(b,killed) -a exit(shutdown)");
 }
 
@@ -133,9 +133,9 @@ fn a_shutdown_waits_for_a_restart_under_way_but_not_for_ever() {
     world.pass(ms(3_999));
     world.tell(Event::Timeout);
     assert_eq!(world.take(), "", "its patience is 5 s from the first word");
-    assert_eq!(world.sleep(), ms(1));
+    assert_eq!(world.skip(), ms(1));
     assert_eq!(world.take(), "-a", "from here it is stopped by its own rule");
-    assert_eq!(world.sleep(), ms(5_000));
+    assert_eq!(world.skip(), ms(5_000));
     assert_eq!(world.take(), "xa shutdown_error(a,killed) -c -b exit(shutdown)");
 }
 
@@ -145,9 +145,9 @@ fn a_shutdown_loses_patience_only_with_starts() {
     world.stuck.push("c");
     world.crash("a");
     world.tell(shutdown());
-    assert_eq!(world.sleep(), ms(5_000), "this is the time-out of the stop");
+    assert_eq!(world.skip(), ms(5_000), "this is the time-out of the stop");
     assert_eq!(world.take(), "child_terminated(a,boom) -c xc shutdown_error(c,killed) -b +a +b +c");
-    assert_eq!(world.sleep(), ms(0), "and the patience is over too");
+    assert_eq!(world.skip(), ms(0), "and the patience is over too");
     assert_eq!(world.take(), "-c", "what was started last goes first");
 }
 
@@ -158,7 +158,7 @@ fn a_start_that_somebody_asked_for_is_answered_when_a_shutdown_ends_it() {
     world.stuck.push("d");
     world.ask(1, Request::StartChild(ChildSpec::worker("d")));
     world.tell(shutdown());
-    world.sleep();
+    world.skip();
     assert_eq!(world.take(), "added:d +d 1:Error(ShuttingDown) -d");
     world.exit("d", ExitReason::Shutdown);
     assert_eq!(world.take(), "-c -b -a exit(shutdown)");

@@ -142,7 +142,7 @@ impl World {
     }
 
     /// Jumps to the next deadline.
-    pub(crate) fn sleep(&mut self) -> Duration {
+    pub(crate) fn skip(&mut self) -> Duration {
         let next = self.rules.poll_timeout().expect("there is a deadline");
         let slept = next.saturating_since(self.now);
         self.now = next;

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let mut code = ExitCode::SUCCESS;
     for file in &files {
         if files.len() > 1 {
             println!("== {}", Path::new(file).file_name().unwrap_or_default().to_string_lossy());
@@ -34,11 +35,11 @@ fn main() -> ExitCode {
             Ok(trace) => trace.iter().for_each(|line| println!("{line}")),
             Err(error) => {
                 eprintln!("scenario: {file}: {error}");
-                return ExitCode::FAILURE;
+                code = ExitCode::FAILURE;
             }
         }
     }
-    ExitCode::SUCCESS
+    code
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<(Place, Vec<String>), String> {

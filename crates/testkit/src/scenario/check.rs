@@ -29,8 +29,14 @@ pub enum Refusal {
     Flags(String),
     /// Of the specs.
     Specs(String),
-    /// A dynamic supervisor has exactly one spec.
-    Count(String),
+    /// A dynamic supervisor has exactly one spec. A start is told what it has instead; a code change, which has
+    /// looked at them first, what came of that.
+    Count {
+        /// The specs.
+        specs: String,
+        /// What came of looking at them.
+        looked_at: String,
+    },
 }
 
 impl Refusal {
@@ -39,14 +45,16 @@ impl Refusal {
         match self {
             Self::Flags(error) => format!("{{supervisor_data,{error}}}"),
             Self::Specs(error) => format!("{{start_spec,{error}}}"),
-            Self::Count(specs) => format!("{{bad_start_spec,{specs}}}"),
+            Self::Count { specs, .. } => format!("{{bad_start_spec,{specs}}}"),
         }
     }
 
     /// As a code change says it.
     pub fn at_upgrade(&self) -> String {
         match self {
-            Self::Flags(error) | Self::Specs(error) | Self::Count(error) => format!("{{error,{error}}}"),
+            Self::Flags(error) | Self::Specs(error) | Self::Count { looked_at: error, .. } => {
+                format!("{{error,{error}}}")
+            }
         }
     }
 }
@@ -54,19 +62,26 @@ impl Refusal {
 /// Checks a whole plan, in OTP's order: flags first, then spec by spec.
 pub fn check(plan: &SupervisorPlan) -> Result<Checked, Refusal> {
     let (dynamic, flags) = flags(&plan.flags).map_err(Refusal::Flags)?;
+    let specs = specs(plan, flags);
     if dynamic && plan.children.len() != 1 {
-        let specs: Vec<String> = plan.children.iter().map(|child| shown(&child.spec)).collect();
-        return Err(Refusal::Count(format!("[{}]", specs.join(","))));
+        let ids = plan.children.iter().map(|child| quoted(&child.id)).collect::<Vec<_>>().join(",");
+        let looked_at = specs.map_or_else(|error| error, |_| format!("{{ok,{{[{ids}],map}}}}"));
+        let specs = plan.children.iter().map(|child| shown(&child.spec)).collect::<Vec<_>>().join(",");
+        return Err(Refusal::Count { specs: format!("[{specs}]"), looked_at });
     }
+    Ok(Checked { dynamic, flags, specs: specs.map_err(Refusal::Specs)? })
+}
+
+fn specs(plan: &SupervisorPlan, flags: Flags) -> Result<Vec<ChildSpec>, String> {
     let mut specs = Vec::new();
     for child in &plan.children {
         let spec = spec(&child.spec, flags.auto_shutdown);
         // A duplicate before it comes first.
-        combination(flags, specs.clone()).map_err(Refusal::Specs)?;
-        specs.push(spec.map_err(Refusal::Specs)?);
+        combination(flags, specs.clone())?;
+        specs.push(spec?);
     }
-    combination(flags, specs.clone()).map_err(Refusal::Specs)?;
-    Ok(Checked { dynamic, flags, specs })
+    combination(flags, specs.clone())?;
+    Ok(specs)
 }
 
 /// A spec as OTP's runner shows it in errors.
