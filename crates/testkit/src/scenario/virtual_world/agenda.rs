@@ -103,8 +103,12 @@ impl VirtualWorld {
     /// Lets another process have its turn: not before the supervisor that woke it has done what it can do without
     /// waiting for anybody.
     pub(super) fn wake(&mut self, turn: Turn) {
+        let place = match turn {
+            Turn::Answered(..) => Place::Last,
+            Turn::Started(_) => Place::Among,
+        };
         self.turns.push(turn);
-        self.place(Duration::ZERO, Place::Last, Happening::Turns);
+        self.place(Duration::ZERO, place, Happening::Turns);
     }
 
     /// Processes that were woken come to their turn.
