@@ -148,6 +148,15 @@ mod tests {
         }
     }
 
+    /// The first numbers that splitmix64 is known to give for the seed 0.
+    #[test]
+    fn luck_is_splitmix64() {
+        let mut luck = Luck(0);
+        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18] {
+            assert!((luck.next() - f64::from(known) / 4_294_967_296.0).abs() < f64::EPSILON);
+        }
+    }
+
     #[test]
     fn luck_is_spread_over_its_range() {
         let mut luck = Luck(7);

@@ -121,7 +121,7 @@ impl Supervisor {
 
     pub(crate) fn report(&mut self, kind: ReportKind, at: usize, reason: ExitReason) {
         let child = &self.children[at];
-        let life = Some(child.incarnation).filter(|life| life.number() > 0);
-        self.actions.push_back(Action::Report(Report::new(kind, &child.spec, life, reason)));
+        let report = Report::new(kind, &child.spec, Some(child.incarnation), reason);
+        self.actions.push_back(Action::Report(report));
     }
 }
