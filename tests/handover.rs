@@ -7,7 +7,7 @@ const UNDER_WAY: usize = 20;
 
 fn freeze(pid: u32) -> Process {
     let process = Process::open(pid).expect("it runs");
-    process.signal(Signal::STOP).expect("it can be frozen");
+    process.freeze();
     process
 }
 
@@ -49,7 +49,7 @@ fn what_a_dying_router_has_passed_on_is_served() {
     let worker = freeze(tree.workers[0]);
     let waiting = not_taken(&site, UNDER_WAY);
     // Main is frozen too, so that no new router can be what serves them.
-    site.program.signal(Signal::STOP);
+    site.program.freeze();
     site.shoot(router);
     worker.signal(Signal::CONT).expect("it can be thawed");
     all_are_answered(waiting);
@@ -76,7 +76,7 @@ fn what_comes_while_all_workers_are_frozen_is_served_later() {
 fn workers_that_came_while_main_was_frozen_become_known_to_the_router() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
-    site.program.signal(Signal::STOP);
+    site.program.freeze();
     for worker in &tree.workers {
         site.shoot(*worker);
     }

@@ -21,7 +21,7 @@ fn a_worker_is_replaced(mode: Mode) {
     // While the prototype is frozen nobody can replace the worker, so what is answered now is answered by the other
     // one.
     let prototype = Process::open(tree.prototype).expect("it runs");
-    prototype.signal(Signal::STOP).expect("it can be frozen");
+    prototype.freeze();
     site.shoot(dead);
     assert!(connections[0].get("/").is_err(), "the connections of a dead worker end");
     assert_eq!(connections[1].pid().expect("those of other workers go on"), living);
@@ -66,7 +66,7 @@ fn a_router_is_replaced() {
     let mut connections = site.connect_to_each(&tree.workers);
 
     // While main is frozen nobody can replace the router: the gap is as long as the test wants it.
-    site.program.signal(Signal::STOP);
+    site.program.freeze();
     site.shoot(router);
     let waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
     for (pid, http) in tree.workers.iter().zip(&mut connections) {
@@ -158,7 +158,7 @@ fn a_frozen_tree_does_not_outlive_main_either(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     for pid in tree.pids() {
-        Process::open(pid).expect("it runs").signal(Signal::STOP).expect("it can be frozen");
+        Process::open(pid).expect("it runs").freeze();
     }
     site.shoot(tree.main);
     site.program.wait();

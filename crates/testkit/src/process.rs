@@ -2,11 +2,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::{DEADLINE, procfs};
 
 /// A process whose exit can be waited for. It counts as gone once it is a zombie: the parent it ends up with (pid 1
 /// of a container) may never wait for it.
@@ -37,6 +40,22 @@ impl Process {
     /// `ESRCH` when it is gone and has been waited for.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(&self.descriptor, signal)?)
+    }
+
+    /// Sends SIGSTOP and waits until it has stopped. The signal alone stops one of its threads at once, and the others
+    /// only when that one has been scheduled.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone, or does not stop.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot freeze {}: {error}", self.pid));
+        let end = Instant::now() + DEADLINE;
+        while procfs::is_frozen(self.pid) != Some(true) {
+            assert!(Instant::now() < end, "{} does not stop", self.pid);
+            thread::yield_now();
+        }
     }
 
     /// Waits for the exit, at most this long.

@@ -61,10 +61,22 @@ pub fn connections(pid: u32, port: u16) -> Option<usize> {
 /// Whether all of its threads wait for something, so that what has reached it so far has been dealt with.
 #[must_use]
 pub fn is_idle(pid: u32) -> Option<bool> {
+    all_threads_are(pid, 'S')
+}
+
+/// Whether all of its threads have been stopped by a signal.
+#[must_use]
+pub fn is_frozen(pid: u32) -> Option<bool> {
+    all_threads_are(pid, 'T')
+}
+
+/// Whether all of its threads are in this state (`proc_pid_stat(5)`).
+fn all_threads_are(pid: u32, state: char) -> Option<bool> {
     let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     Some(threads.all(|thread| {
         let stat = thread.and_then(|thread| fs::read_to_string(thread.path().join("stat")));
-        stat.is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" S ")))
+        let after_name = stat.as_ref().ok().and_then(|stat| stat.rsplit_once(") "));
+        after_name.is_some_and(|(_, rest)| rest.starts_with(state))
     }))
 }
 

@@ -93,6 +93,16 @@ impl Program {
             .unwrap_or_else(|error| panic!("cannot signal main {}: {error}", self.pid()));
     }
 
+    /// Stops main until it gets SIGCONT; see [`Process::freeze`].
+    ///
+    /// # Panics
+    ///
+    /// When main has already been waited for.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.process.freeze();
+    }
+
     /// Sends a signal to the process group that main leads, as a terminal does at control-C. The command must have
     /// been prepared with `process_group(0)`.
     ///
