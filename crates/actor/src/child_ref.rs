@@ -1,29 +1,27 @@
 //! The stable name of a child whose lives come and go.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use actix::{Actor, Addr, Context};
+use actix::{Actor, Addr, Context, Handler, Message};
 use impresario_supervision::ChildId;
+use tokio::sync::watch;
 
-use crate::control::lock;
+use crate::call::{Call, CastError};
 use crate::spec::{ActorStarter, ChildSpec};
-use crate::{Env, StartError};
+use crate::{ActorRef, Env, Pid, StartError};
 
-/// Names the slot of a child, not one of its lives: after a restart it leads to the new one.
+/// Names the slot of a child, not one of its lives: after a restart it leads to the new one (OTP: a registered name, or
+/// `via`).
 ///
 /// The mailbox is lost with a life, as in OTP: messages to the old one are not handled by the new one.
-pub struct ChildRef<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
+#[doc(alias = "via")]
+pub struct ChildRef<A: Actor>(Arc<watch::Sender<Option<ActorRef<A>>>>);
 
 impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// A name that leads nowhere until a spec made from it is started.
     pub fn new() -> Self {
-        Self(Arc::default())
-    }
-
-    /// The address of the present life, or of the last one. `None` before the first.
-    pub fn addr(&self) -> Option<Addr<A>> {
-        lock(&self.0).clone()
+        Self(Arc::new(watch::Sender::new(None)))
     }
 
     /// A child that this name leads to. Otherwise as [`ChildSpec::actor`].
@@ -32,12 +30,71 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
-        let publish = move |addr: Addr<A>| *lock(&name.0) = Some(addr);
+        let publish = move |life| name.publish(life);
         ChildSpec::worker(id.into(), Arc::new(ActorStarter::new(factory, publish)))
     }
 
-    pub(crate) fn publish(&self, addr: Addr<A>) {
-        *lock(&self.0) = Some(addr);
+    pub(crate) fn publish(&self, life: ActorRef<A>) {
+        self.0.send_replace(Some(life));
+    }
+
+    /// The address of the present life, or of the last one. `None` before the first.
+    pub fn addr(&self) -> Option<Addr<A>> {
+        self.0.borrow().as_ref().map(|life| life.addr().clone())
+    }
+
+    /// The present life, or `None` between two of them.
+    pub fn actor(&self) -> Option<ActorRef<A>> {
+        self.0.borrow().clone().filter(|life| life.pid().is_alive())
+    }
+
+    /// Which life it leads to.
+    #[doc(alias = "whereis")]
+    pub fn pid(&self) -> Option<Pid> {
+        self.actor().map(|life| life.pid().clone())
+    }
+
+    /// Waits until there is a life, for any time.
+    pub async fn available(&self) -> ActorRef<A> {
+        let mut slot = self.0.subscribe();
+        loop {
+            if let Some(life) = self.actor() {
+                return life;
+            }
+            if slot.changed().await.is_err() {
+                // The other end is `self`, so this cannot be.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Sends a message to the present life and waits for the answer; see [`ActorRef::call`]. Between two lives it fails at
+    /// once, or waits for the next with [`Call::wait`].
+    pub fn call<M>(&self, message: M) -> Call<A, M>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        Call::of_slot(self.clone(), message)
+    }
+
+    /// Sends a message to the present life and does not wait; see [`ActorRef::cast`].
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back when the queue is full or there is no life now. To wait for one, use
+    /// [`available`](Self::available).
+    pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        match &*self.0.borrow() {
+            Some(life) => life.cast(message),
+            None => Err(CastError::NotAvailable(message)),
+        }
     }
 }
 

@@ -82,9 +82,10 @@ impl<P: Plan> Driver<P> {
         while let Some(action) = self.plan.poll_action() {
             match action {
                 Action::Start(key, life) => {
-                    let (env, notify) = (self.env.child(), Notify::new(self.notices.clone(), life));
+                    let env = self.env.child(life);
+                    let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
                     // Its end, which takes it out again, is heard later in any case.
-                    self.lives.insert(life, Arc::clone(env.control()));
+                    self.lives.insert(life, Arc::clone(env.life()));
                     self.plan.start(key, env, notify);
                 }
                 Action::Stop(life) => self.lives.stop(life),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Context, Handler, Message};
 use impresario_supervision as rules;
 use impresario_supervision::{Action, ChildId, ChildKey, Event, Flags, RequestId, Restart, Shutdown, Time};
 
@@ -12,7 +12,7 @@ use crate::child_ref::ChildRef;
 use crate::driver::{Driver, Plan};
 use crate::notify::Notify;
 use crate::spec::{ChildSpec, Starter, spawn};
-use crate::{Env, StartError};
+use crate::{ActorRef, Env, StartError};
 
 /// The name of a supervisor of temporary actors, each made from one `T` (OTP: `simple_one_for_one`).
 ///
@@ -45,7 +45,7 @@ impl<T: Send + 'static> DynamicRef<T> {
         };
         let begin = move |env: Env, args: T, notify: Notify| {
             let factory = |env: &Env| factory(env, args);
-            spawn(&env, notify, true, factory, drop::<Addr<A>>);
+            spawn(&env, notify, true, factory, drop::<ActorRef<A>>);
         };
         let starter = DynamicStarter { template, begin: Arc::new(begin), name: self.0.clone() };
         ChildSpec { rules: rules::ChildSpec::supervisor(id), starter: Arc::new(starter) }
@@ -83,7 +83,7 @@ impl<T: Send + 'static> Starter for DynamicStarter<T> {
             let plan = Dynamic { rules, arguments: HashMap::new(), begin: Arc::clone(&self.begin) };
             Ok(Driver::new(plan, env.supervisor(&self.template.id, None)).acknowledge_by(ack))
         };
-        spawn(&env, notify, false, factory, |addr| self.name.publish(addr));
+        spawn(&env, notify, false, factory, |life| self.name.publish(life));
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use impresario_supervision::{ChildId, ExitReason};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use impresario_supervision::{ChildId, ExitReason, Incarnation};
 use slog::Logger;
 
-use crate::control::Control;
+use crate::life::Life;
+use crate::monitor::monitor;
+use crate::signal::Signal;
+use crate::{Down, Exit, Monitor, Pid, System};
 
-/// What one life of a child gets from its supervisor. Cheap to clone.
+/// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Env {
     /// The logger of the tree, without the place in it.
@@ -15,18 +19,24 @@ pub struct Env {
     log: Logger,
     /// Where in the tree the supervisor is: ids from the root, with slashes.
     path: Arc<str>,
-    control: Arc<Control>,
+    life: Arc<Life>,
+    /// How many messages may wait for this life.
+    mailbox: usize,
 }
+
+/// How many messages may wait for an actor unless its spec says otherwise.
+const MAILBOX: usize = 65_536;
 
 impl Env {
     /// What a root is born with.
     pub(crate) fn root(log: Logger) -> Self {
-        Self { base: log.clone(), log, path: Arc::default(), control: Arc::default() }
+        let life = Life::new(System::new(), Incarnation::ROOT);
+        Self { base: log.clone(), log, path: Arc::default(), life, mailbox: MAILBOX }
     }
 
     /// What a new life of a child is born with.
-    pub(crate) fn child(&self) -> Self {
-        Self { control: Arc::default(), ..self.clone() }
+    pub(crate) fn child(&self, incarnation: Incarnation) -> Self {
+        Self { life: Life::new(self.system().clone(), incarnation), mailbox: MAILBOX, ..self.clone() }
     }
 
     /// The same life, as that of a supervisor one step further down, perhaps with a logger of its own.
@@ -37,11 +47,20 @@ impl Env {
         };
         let base = log.unwrap_or_else(|| self.base.clone());
         let log = base.new(slog::o!("supervisor" => path.to_string()));
-        Self { base, log, path, control: Arc::clone(&self.control) }
+        Self { base, log, path, life: Arc::clone(&self.life), mailbox: self.mailbox }
     }
 
-    pub(crate) fn control(&self) -> &Arc<Control> {
-        &self.control
+    /// The same life, with another limit for its messages.
+    pub(crate) fn with_mailbox(self, mailbox: usize) -> Self {
+        Self { mailbox, ..self }
+    }
+
+    pub(crate) fn mailbox(&self) -> usize {
+        self.mailbox
+    }
+
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
     }
 
     /// The logger of the supervisor.
@@ -49,12 +68,114 @@ impl Env {
         &self.log
     }
 
+    /// Who this life is.
+    #[doc(alias = "self")]
+    pub fn pid(&self) -> Pid {
+        Pid::of(&self.life)
+    }
+
+    /// The names of the tree.
+    pub fn system(&self) -> &System {
+        self.life.system()
+    }
+
     /// Says why this life is about to end; call `ctx.stop()` afterwards.
     ///
     /// Without it a life that stops by itself ends as [`ExitReason::Normal`], and one that was told to as
     /// [`ExitReason::Shutdown`] (OTP: the reason in `{stop, Reason, State}`).
-    #[doc(alias = "exit")]
     pub fn set_exit_reason(&self, reason: ExitReason) {
-        self.control.set_reason(reason);
+        self.life.set_reason(reason);
+    }
+
+    /// Ends this life for a reason, when what it is doing returns (OTP: `exit/1`, `{stop, Reason, State}`).
+    #[doc(alias = "stop")]
+    pub fn exit<A: Actor<Context = Context<A>>>(&self, reason: ExitReason, ctx: &mut Context<A>) {
+        self.set_exit_reason(reason);
+        ctx.stop();
+    }
+
+    /// Sends another life an exit signal from this one (OTP: `exit/2`); see [`Pid::exit`].
+    ///
+    /// One that is sent to oneself is not ignored, even if it is `Normal`.
+    pub fn send_exit(&self, to: &Pid, reason: ExitReason) {
+        to.life().signal(Signal::Exit { from: Some(self.pid()), reason, linked: false });
+    }
+
+    /// Links this life and another: when one ends, the other gets an exit signal with the reason (OTP: `link/1`).
+    ///
+    /// Two lives are linked once at most. If the other is over, the signal is [`ExitReason::NoProc`].
+    pub fn link(&self, to: &Pid) {
+        let own = self.pid();
+        if own == *to {
+            return;
+        }
+        match to.life().with_bonds(|bonds| bonds.link(&own)) {
+            // An error means that this very life is over; `to` hears of it or has.
+            Ok(()) => match self.life.with_bonds(|bonds| bonds.link(to)) {
+                Ok(()) => {}
+                Err(reason) => {
+                    let _ = to.life().with_bonds(|bonds| bonds.unlink(&own));
+                    to.life().signal(Signal::Exit { from: Some(own), reason, linked: true });
+                }
+            },
+            Err(_) => {
+                let reason = ExitReason::NoProc;
+                self.life.signal(Signal::Exit { from: Some(to.clone()), reason, linked: true });
+            }
+        }
+    }
+
+    /// Takes a link back, from both ends (OTP: `unlink/1`). A signal that it has sent and that has not been dealt with is
+    /// dropped; an [`Exit`] that is in the mailbox already is not.
+    pub fn unlink(&self, from: &Pid) {
+        let own = self.pid();
+        // An error means that one of them is over, and linked to nobody any more.
+        let _ = from.life().with_bonds(|bonds| bonds.unlink(&own));
+        let _ = self.life.with_bonds(|bonds| bonds.unlink(from));
+        self.life.forget_signals(
+            |signal| matches!(signal, Signal::Exit { from: Some(pid), linked: true, .. } if pid == from),
+        );
+    }
+
+    /// Those this life is linked to.
+    pub fn links(&self) -> Vec<Pid> {
+        self.life.with_bonds(|bonds| bonds.links().cloned().collect()).unwrap_or_default()
+    }
+
+    /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
+    ///
+    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped.
+    #[doc(alias = "process_flag")]
+    pub fn trap_exits<A>(&self, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>> + Handler<Exit>,
+    {
+        let recipient = ctx.address().recipient();
+        // An error means that the life is over.
+        let _ = self.life.with_bonds(|bonds| bonds.trap(Some(recipient)));
+    }
+
+    /// From now on, exit signals end this life again.
+    pub fn trap_exits_no_more(&self) {
+        let _ = self.life.with_bonds(|bonds| bonds.trap(None));
+    }
+
+    /// Has this actor hear of the end of a life, once (OTP: `monitor(process, Pid)`).
+    ///
+    /// If it is over, the actor hears of it at once, with [`ExitReason::NoProc`].
+    pub fn monitor<A>(&self, pid: &Pid, ctx: &mut Context<A>) -> Monitor
+    where
+        A: Actor<Context = Context<A>> + Handler<Down>,
+    {
+        monitor(pid, ctx)
+    }
+
+    /// Takes a monitor back: nothing is heard of it afterwards, even if the life is over already (OTP: `demonitor/2` with
+    /// `flush`).
+    pub fn demonitor<A>(&self, monitor: &Monitor, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        ctx.cancel_future(monitor.handle);
     }
 }

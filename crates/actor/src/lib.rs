@@ -19,23 +19,35 @@ compile_error!(
      remove that line from the profile in Cargo.toml"
 );
 
+mod actor_ref;
+mod bonds;
+mod call;
 mod child_ref;
-mod control;
+mod door;
 mod driver;
 mod dynamic;
 mod env;
+mod life;
 mod lives;
 mod log;
+mod mail;
+mod monitor;
 mod notify;
 mod panic;
+mod pid;
 mod requests;
 mod root;
 mod run;
+mod signal;
 mod spec;
 mod static_plan;
 mod supervisor;
+mod sys;
+mod system;
 mod task;
 
+pub use actor_ref::ActorRef;
+pub use call::{Call, CallError, CastError};
 pub use child_ref::ChildRef;
 pub use dynamic::DynamicRef;
 pub use env::Env;
@@ -44,7 +56,11 @@ pub use impresario_supervision::{
     Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
+pub use monitor::{Down, Monitor};
+pub use pid::Pid;
 pub use requests::{AdminError, SupervisorRef};
 pub use root::Tree;
+pub use signal::Exit;
 pub use spec::{ChildSpec, StartError};
 pub use supervisor::Supervisor;
+pub use system::{NameError, System};

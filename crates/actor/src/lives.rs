@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use impresario_supervision::Incarnation;
 
-use crate::control::Control;
+use crate::life::Life;
 
 /// Who owns a life can end it; and a supervisor that is dropped, for whatever reason, ends all of its own.
 #[derive(Debug, Default)]
-pub(crate) struct Lives(HashMap<Incarnation, Arc<Control>>);
+pub(crate) struct Lives(HashMap<Incarnation, Arc<Life>>);
 
 impl Lives {
-    pub(crate) fn insert(&mut self, life: Incarnation, control: Arc<Control>) {
-        self.0.insert(life, control);
+    pub(crate) fn insert(&mut self, incarnation: Incarnation, life: Arc<Life>) {
+        self.0.insert(incarnation, life);
     }
 
     pub(crate) fn remove(&mut self, life: Incarnation) {
@@ -22,21 +22,21 @@ impl Lives {
 
     /// A life that is not there any more has ended; the news is on its way.
     pub(crate) fn stop(&self, life: Incarnation) {
-        if let Some(control) = self.0.get(&life) {
-            control.stop();
+        if let Some(life) = self.0.get(&life) {
+            life.stop();
         }
     }
 
     /// See [`stop`](Self::stop).
     pub(crate) fn kill(&self, life: Incarnation) {
-        if let Some(control) = self.0.get(&life) {
-            control.kill();
+        if let Some(life) = self.0.get(&life) {
+            life.kill();
         }
     }
 }
 
 impl Drop for Lives {
     fn drop(&mut self) {
-        self.0.values().for_each(|control| control.kill());
+        self.0.values().for_each(|life| life.kill());
     }
 }

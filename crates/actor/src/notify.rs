@@ -1,7 +1,11 @@
 //! How a supervisor hears of a life: started at most once, ended exactly once.
 
+use std::sync::Arc;
+
 use impresario_supervision::{Event, ExitReason, Incarnation};
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::life::Life;
 
 /// The way to a supervisor. Not bounded by number, but by its senders: each life says at most two things.
 pub(crate) type Notices = UnboundedSender<Event>;
@@ -24,45 +28,57 @@ impl StartAck {
 /// nobody says anything, dropping it does.
 #[derive(Debug)]
 pub(crate) struct Notify {
-    ack: StartAck,
-    fallback: Option<ExitReason>,
+    notices: Notices,
+    life: Arc<Life>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Unborn,
+    Born,
+    Over,
 }
 
 impl Notify {
-    pub(crate) fn new(notices: Notices, life: Incarnation) -> Self {
-        Self { ack: StartAck { notices, life }, fallback: Some(ExitReason::NoProc) }
+    pub(crate) fn new(notices: Notices, life: Arc<Life>) -> Self {
+        Self { notices, life, stage: Stage::Unborn }
     }
 
     pub(crate) fn ack(&self) -> StartAck {
-        self.ack.clone()
+        StartAck { notices: self.notices.clone(), life: self.life.incarnation() }
     }
 
     /// From here on a life that is dropped was killed.
     pub(crate) fn born(&mut self) {
-        self.fallback = Some(ExitReason::Killed);
+        self.stage = Stage::Born;
     }
 
     /// There was no need for a life.
     pub(crate) fn ignored(mut self) {
-        self.say(Event::Ignored(self.ack.life));
+        self.over(ExitReason::Normal, |life, _| Event::Ignored(life));
     }
 
     /// The life is over, or could not begin.
     pub(crate) fn exited(&mut self, reason: ExitReason) {
-        self.say(Event::Exited(self.ack.life, reason));
+        self.over(reason, Event::Exited);
     }
 
-    fn say(&mut self, event: Event) {
-        if self.fallback.take().is_some() {
-            let _ = self.ack.notices.send(event);
+    fn over(&mut self, reason: ExitReason, event: impl FnOnce(Incarnation, ExitReason) -> Event) {
+        if self.stage != Stage::Over {
+            self.stage = Stage::Over;
+            self.life.over(&reason);
+            let _ = self.notices.send(event(self.life.incarnation(), reason));
         }
     }
 }
 
 impl Drop for Notify {
     fn drop(&mut self) {
-        if let Some(reason) = self.fallback.clone() {
-            self.exited(reason);
+        match self.stage {
+            Stage::Unborn => self.exited(ExitReason::NoProc),
+            Stage::Born => self.exited(ExitReason::Killed),
+            Stage::Over => {}
         }
     }
 }

@@ -163,7 +163,7 @@ where
             let env = env.supervisor(&self.id, supervisor.log.clone());
             Ok(Driver::new(Static::new(supervisor)?, env).acknowledge_by(ack))
         };
-        spawn(&env, notify, false, factory, |addr| self.name.publish(addr));
+        spawn(&env, notify, false, factory, |life| self.name.publish(life));
     }
 }
 

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use impresario_supervision::{Event, ExitReason, Incarnation};
+use impresario_supervision::{Event, ExitReason};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
-use crate::control::Control;
+use crate::life::Life;
 use crate::notify::Notify;
-use crate::{Env, StartError, Supervisor, SupervisorRef, log};
+use crate::{Env, StartError, Supervisor, SupervisorRef, System, log};
 
 /// A running tree. Dropping it changes nothing; the tree lives on its own.
 #[derive(Clone)]
 pub struct Tree {
     root: SupervisorRef,
-    control: Arc<Control>,
+    life: Arc<Life>,
     exit: watch::Receiver<Option<ExitReason>>,
 }
 
@@ -39,13 +39,13 @@ impl Supervisor {
     pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
         let (notices, incoming) = unbounded_channel();
         let env = Env::root(self.log.clone().unwrap_or_else(log::terminal));
-        let (root, control) = (SupervisorRef::new(), Arc::clone(env.control()));
+        let (root, life) = (SupervisorRef::new(), Arc::clone(env.life()));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
-        spec.starter.start(env, Notify::new(notices, Incarnation::ROOT));
+        spec.starter.start(env, Notify::new(notices, Arc::clone(&life)));
         let (exited, exit) = watch::channel(None);
         let (begun, started) = oneshot::channel();
         actix_rt::spawn(follow(incoming, begun, exited));
-        (Tree { root, control, exit }, started)
+        (Tree { root, life, exit }, started)
     }
 }
 
@@ -83,14 +83,19 @@ impl Tree {
         &self.root
     }
 
+    /// The names of the tree.
+    pub fn system(&self) -> &System {
+        self.life.system()
+    }
+
     /// Asks the tree to stop: the children in reverse order, each by its own rule.
     pub fn stop(&self) {
-        self.control.stop();
+        self.life.stop();
     }
 
     /// Ends the tree at once, with everything in it.
     pub fn kill(&self) {
-        self.control.kill();
+        self.life.kill();
     }
 
     /// Waits for the end of the tree, however often it is asked.

@@ -5,16 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::{Actor, Context};
 use actix_rt::ArbiterHandle;
 use impresario_supervision as rules;
 use impresario_supervision::{Backoff, ChildId, ExitReason, Restart, Shutdown, SpecError};
 
+use crate::door::Door;
 use crate::notify::Notify;
 use crate::panic::catch;
 use crate::supervisor::Supervisor;
 use crate::task::ChildTask;
-use crate::{Env, SupervisorRef};
+use crate::{ActorRef, Env, SupervisorRef, mail};
 
 /// What is to be supervised, and how (OTP: child specification).
 ///
@@ -100,6 +101,15 @@ impl ChildSpec {
         self
     }
 
+    /// How many messages may wait for a life. The default is 65,536.
+    ///
+    /// One more is answered with *full*. The limit is a hard one, unlike actix's own, and holds for what is sent through an
+    /// [`ActorRef`] or a [`ChildRef`](crate::ChildRef); a plain `Addr` goes past it.
+    pub fn mailbox_limit(mut self, limit: usize) -> Self {
+        self.starter = Arc::new(Limited { starter: self.starter, limit });
+        self
+    }
+
     /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.rules.start_timeout = Some(timeout);
@@ -113,7 +123,7 @@ impl fmt::Debug for ChildSpec {
     }
 }
 
-/// Starts actors made by `F`, and tells `P` the address of each life.
+/// Starts actors made by `F`, and tells `P` of each life.
 pub(crate) struct ActorStarter<F, P> {
     factory: F,
     publish: P,
@@ -129,10 +139,10 @@ impl<A, F, P> Starter for ActorStarter<F, P>
 where
     A: Actor<Context = Context<A>>,
     F: Fn(&Env) -> Result<A, StartError> + Send + Sync,
-    P: Fn(Addr<A>) + Send + Sync,
+    P: Fn(ActorRef<A>) + Send + Sync,
 {
     fn start(&self, env: Env, notify: Notify) {
-        spawn(&env, notify, true, &self.factory, |addr| (self.publish)(addr));
+        spawn(&env, notify, true, &self.factory, |life| (self.publish)(life));
     }
 }
 
@@ -150,20 +160,32 @@ impl Starter for Placed {
     }
 }
 
+/// Begins lives for whom only so many messages may wait.
+struct Limited {
+    starter: Arc<dyn Starter>,
+    limit: usize,
+}
+
+impl Starter for Limited {
+    fn start(&self, env: Env, notify: Notify) {
+        self.starter.start(env.with_mailbox(self.limit), notify);
+    }
+}
+
 /// Begins a life on this arbiter.
 pub(crate) fn spawn<A: Actor<Context = Context<A>>>(
     env: &Env,
     mut notify: Notify,
     ack: bool,
     factory: impl FnOnce(&Env) -> Result<A, StartError>,
-    publish: impl FnOnce(Addr<A>),
+    publish: impl FnOnce(ActorRef<A>),
 ) {
     match catch(|| factory(env)) {
         Ok(Ok(actor)) => {
-            let context = Context::new();
-            publish(context.address());
-            let control = Arc::clone(env.control());
-            actix_rt::spawn(ChildTask::new(actor, context, control, notify, ack));
+            let (context, door) = mail::context(env.life(), env.mailbox());
+            env.life().open(Arc::<Door<A>>::clone(&door));
+            publish(ActorRef::new(env.pid(), Arc::clone(&door)));
+            actix_rt::spawn(ChildTask::new(actor, (context, door), env.life(), notify, ack));
         }
         Ok(Err(StartError::Ignore)) => notify.ignored(),
         Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),

@@ -5,21 +5,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::dev::ContextFut;
-use actix::{Actor, ActorContext, ActorFuture, Addr, AsyncContext, Context};
+use actix::dev::{ContextFut, Mailbox};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
-use crate::control::{Control, Word};
+use crate::door::Door;
+use crate::life::Life;
 use crate::notify::{Notify, StartAck};
 use crate::panic::catch;
+use crate::signal::{Signal, Verdict, judge};
+use crate::{Exit, Pid};
 
-/// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, a
-/// kill, a dropped arbiter.
+/// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
+/// signal, a kill, a dropped arbiter.
 pub(crate) struct ChildTask<A: Actor<Context = Context<A>>> {
     actor: Option<ContextFut<A, Context<A>>>,
-    /// A child lives until it is told to end, not until nobody can reach it any more, as actix has it.
-    _address: Addr<A>,
-    control: Arc<Control>,
+    /// A child lives until it is told to end, not until nobody can reach it any more, as actix has it. So there is
+    /// always an address, behind this.
+    door: Arc<Door<A>>,
+    life: Arc<Life>,
     notify: Notify,
     told_to_stop: bool,
 }
@@ -28,8 +32,8 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     /// With `ack`, the life is ready when `started()` and whatever it waits for are done.
     pub(crate) fn new(
         actor: A,
-        mut context: Context<A>,
-        control: Arc<Control>,
+        (mut context, door): (Context<A>, Arc<Door<A>>),
+        life: &Arc<Life>,
         mut notify: Notify,
         ack: bool,
     ) -> Self {
@@ -38,14 +42,9 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
             context.wait(Acknowledge(notify.ack()));
         }
         notify.born();
-        let address = context.address();
-        Self {
-            _address: address,
-            actor: Some(context.into_future(actor)),
-            control,
-            notify,
-            told_to_stop: false,
-        }
+        // The messages come through the door.
+        let actor = Some(ContextFut::new(context, actor, Mailbox::default()));
+        Self { actor, door, life: Arc::clone(life), notify, told_to_stop: false }
     }
 
     /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
@@ -62,7 +61,7 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
         match polled {
             Ok(()) => {
                 let told = if self.told_to_stop { ExitReason::Shutdown } else { ExitReason::Normal };
-                let own = self.control.take_reason();
+                let own = self.life.take_reason();
                 self.bury(true).err().or(own).unwrap_or(told)
             }
             Err(panic) => {
@@ -72,6 +71,40 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
             }
         }
     }
+
+    /// Ends the life without asking the actor.
+    fn cut_off(&mut self, reason: ExitReason) -> Poll<()> {
+        let _ = self.bury(false);
+        self.notify.exited(reason);
+        Poll::Ready(())
+    }
+
+    /// Deals with what came out of band; an error is the reason to end now.
+    fn hear(&mut self) -> Result<(), ExitReason> {
+        for signal in self.life.take_signals() {
+            match signal {
+                Signal::Exit { from, reason, .. } => self.exit_signal(from, reason)?,
+                Signal::Ping(answer) => {
+                    // Who does not wait any more does not need it.
+                    let _ = answer.send(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn exit_signal(&self, from: Option<Pid>, reason: ExitReason) -> Result<(), ExitReason> {
+        let own = from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), &self.life));
+        let trap = self.life.with_bonds(|bonds| bonds.trapping().cloned()).ok().flatten();
+        match (judge(trap.is_some(), own, &reason), trap) {
+            (Verdict::Die, _) => Err(reason),
+            (Verdict::Deliver, Some(trap)) => {
+                trap.do_send(Exit { from, reason });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
@@ -79,21 +112,23 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
-        match this.control.poll(cx) {
-            Word::Kill => {
-                let _ = this.bury(false);
-                this.notify.exited(ExitReason::Killed);
-                return Poll::Ready(());
+        let word = this.life.poll(cx);
+        if word.kill() {
+            return this.cut_off(ExitReason::Killed);
+        }
+        if word.signals()
+            && let Err(reason) = this.hear()
+        {
+            return this.cut_off(reason);
+        }
+        if word.stop() && !this.told_to_stop {
+            this.told_to_stop = true;
+            if let Some(actor) = &mut this.actor {
+                actor.ctx().stop();
             }
-            Word::Stop if !this.told_to_stop => {
-                this.told_to_stop = true;
-                if let Some(actor) = &mut this.actor {
-                    actor.ctx().stop();
-                }
-            }
-            Word::Stop | Word::Run => {}
         }
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
+        this.door.renew_turn();
         let polled = match catch(|| Pin::new(actor).poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),

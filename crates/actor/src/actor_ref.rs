@@ -1,0 +1,108 @@
+//! One life of an actor, to be called and cast to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message};
+
+use crate::Pid;
+use crate::call::{Call, CastError};
+use crate::door::{Door, Refusal};
+
+/// Reaches one life of an actor, and no later one; see [`ChildRef`](crate::ChildRef) for what survives restarts.
+///
+/// It has the actor's [`Pid`] and knows its type. Its messages wait in a queue that has a length and a hard limit; those
+/// to a plain `Addr` wait in actix's own, which has neither. Each queue keeps its order; they are read by turns.
+pub struct ActorRef<A: Actor> {
+    pid: Pid,
+    door: Arc<Door<A>>,
+}
+
+impl<A: Actor<Context = Context<A>>> ActorRef<A> {
+    pub(crate) fn new(pid: Pid, door: Arc<Door<A>>) -> Self {
+        Self { pid, door }
+    }
+
+    /// Which life it is.
+    pub fn pid(&self) -> &Pid {
+        &self.pid
+    }
+
+    /// The actix address of the same life. It goes past the limit of the queue.
+    pub fn addr(&self) -> &Addr<A> {
+        self.door.addr()
+    }
+
+    /// Sends a message and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
+    ///
+    /// Nothing is sent before it is awaited.
+    pub fn call<M>(&self, message: M) -> Call<A, M>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        Call::of_life(self.clone(), message)
+    }
+
+    /// Sends a message and does not wait (OTP: `gen_server:cast`).
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back when the queue is full or the life is over. What was accepted is handled, unless the life
+    /// ends before.
+    pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        self.send(message, None).map_err(|(refusal, message)| match refusal {
+            Refusal::Full => CastError::Full(message),
+            Refusal::Closed => CastError::NotAvailable(message),
+        })
+    }
+
+    pub(crate) fn send<M>(
+        &self,
+        message: M,
+        answer: Option<tokio::sync::oneshot::Sender<M::Result>>,
+    ) -> Result<(), (Refusal, M)>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        if self.door.push(message, answer)? {
+            self.pid.life().wake();
+        }
+        Ok(())
+    }
+}
+
+impl Pid {
+    /// The life as one of an `A`, if it is one and has not ended.
+    pub fn actor<A: Actor<Context = Context<A>>>(&self) -> Option<ActorRef<A>> {
+        Some(ActorRef::new(self.clone(), self.life().door()?))
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self { pid: self.pid.clone(), door: Arc::clone(&self.door) }
+    }
+}
+
+impl<A: Actor> PartialEq for ActorRef<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid == other.pid
+    }
+}
+
+impl<A: Actor> Eq for ActorRef<A> {}
+
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef<{}>({})", std::any::type_name::<A>(), self.pid.number())
+    }
+}

@@ -1,0 +1,71 @@
+//! Who hears of the end of a life: those linked to it, and those that monitor it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::Recipient;
+use impresario_supervision::ExitReason;
+use tokio::sync::oneshot;
+
+use crate::life::Life;
+use crate::signal::Signal;
+use crate::{Exit, Pid};
+
+/// Is told how the life ended.
+pub(crate) type Watcher = oneshot::Sender<ExitReason>;
+
+/// The links and monitors of one life, and whether it traps exits.
+#[derive(Default)]
+pub(crate) struct Bonds {
+    links: BTreeMap<usize, Pid>,
+    watchers: BTreeMap<u64, Watcher>,
+    watched: u64,
+    trap: Option<Recipient<Exit>>,
+}
+
+impl Bonds {
+    pub(crate) fn link(&mut self, to: &Pid) {
+        self.links.insert(to.key(), to.clone());
+    }
+
+    pub(crate) fn unlink(&mut self, from: &Pid) {
+        self.links.remove(&from.key());
+    }
+
+    pub(crate) fn links(&self) -> impl Iterator<Item = &Pid> {
+        self.links.values()
+    }
+
+    pub(crate) fn watch(&mut self, watcher: Watcher) -> u64 {
+        self.watched += 1;
+        self.watchers.insert(self.watched, watcher);
+        self.watched
+    }
+
+    pub(crate) fn unwatch(&mut self, key: u64) {
+        self.watchers.remove(&key);
+    }
+
+    pub(crate) fn trap(&mut self, recipient: Option<Recipient<Exit>>) {
+        self.trap = recipient;
+    }
+
+    pub(crate) fn trapping(&self) -> Option<&Recipient<Exit>> {
+        self.trap.as_ref()
+    }
+
+    /// The life is over: everybody hears of it, in the order in which they asked.
+    pub(crate) fn dissolve(self, life: &Arc<Life>, reason: &ExitReason) {
+        let pid = Pid::of(life);
+        for watcher in self.watchers.into_values() {
+            // Who does not wait any more does not need it.
+            let _ = watcher.send(reason.clone());
+        }
+        for linked in self.links.into_values() {
+            // Both ends forget the link: a life that is over is linked to nobody.
+            let _ = linked.life().with_bonds(|bonds| bonds.unlink(&pid));
+            let signal = Signal::Exit { from: Some(pid.clone()), reason: reason.clone(), linked: true };
+            linked.life().signal(signal);
+        }
+    }
+}

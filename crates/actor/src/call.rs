@@ -1,0 +1,194 @@
+//! Calls: a message, and the wait for its answer.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Message};
+use impresario_supervision::ExitReason;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::door::Refusal;
+use crate::signal::Signal;
+use crate::{ActorRef, ChildRef, Pid};
+
+/// How long a call waits unless told otherwise, as in OTP.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A call to an actor. It does nothing until it is awaited.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call<A: Actor, M: Message> {
+    target: Target<A>,
+    message: M,
+    timeout: Option<Duration>,
+}
+
+enum Target<A: Actor> {
+    Life(ActorRef<A>),
+    Slot { name: ChildRef<A>, wait: bool },
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is no such life now: it has not been started, it is over, or it is being restarted (OTP: `noproc`).
+    NotAvailable,
+    /// The queue is full.
+    Full,
+    /// No answer in this time. The message may still be handled, unless nobody had begun with it; an answer that comes
+    /// late is dropped.
+    Timeout(Duration),
+    /// The life ended before it answered.
+    Exit(ExitReason),
+    /// The handler dropped the call without an answer, and lives.
+    NoReply,
+}
+
+/// Why a message was not accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CastError<M> {
+    /// There is no such life now.
+    NotAvailable(M),
+    /// The queue is full.
+    Full(M),
+}
+
+impl<A: Actor, M: Message> Call<A, M> {
+    pub(crate) fn of_life(life: ActorRef<A>, message: M) -> Self {
+        Self { target: Target::Life(life), message, timeout: Some(TIMEOUT) }
+    }
+
+    pub(crate) fn of_slot(name: ChildRef<A>, message: M) -> Self {
+        Self { target: Target::Slot { name, wait: false }, message, timeout: Some(TIMEOUT) }
+    }
+
+    /// How long to wait for the answer, and for a life to call. The default is 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Waits for the answer for any time (OTP: `infinity`).
+    pub fn no_timeout(mut self) -> Self {
+        self.timeout = None;
+        self
+    }
+
+    /// If the child is not there, being restarted for example, waits for its next life instead of failing at once. A call
+    /// that was made to one life is not made again to the next. Has no effect on a call to one certain life.
+    pub fn wait(mut self) -> Self {
+        if let Target::Slot { wait, .. } = &mut self.target {
+            *wait = true;
+        }
+        self
+    }
+}
+
+impl<A, M> Call<A, M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    async fn run(target: Target<A>, message: M) -> Result<M::Result, CallError> {
+        let life = match target {
+            Target::Life(life) => life,
+            Target::Slot { name, wait: false } => name.actor().ok_or(CallError::NotAvailable)?,
+            Target::Slot { name, wait: true } => name.available().await,
+        };
+        let (answer, reply) = oneshot::channel();
+        life.send(message, Some(answer)).map_err(|(refusal, _)| match refusal {
+            Refusal::Full => CallError::Full,
+            Refusal::Closed => CallError::NotAvailable,
+        })?;
+        match reply.await {
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(dropped(life.pid()).await),
+        }
+    }
+}
+
+/// A call was dropped without an answer: because the life ended, or is just about to, or because its handler did so.
+async fn dropped(pid: &Pid) -> CallError {
+    let (answer, seen) = oneshot::channel();
+    pid.life().signal(Signal::Ping(answer));
+    if seen.await.is_ok() {
+        return CallError::NoReply;
+    }
+    CallError::Exit(pid.ended().await)
+}
+
+impl<A, M> IntoFuture for Call<A, M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    type Output = Result<M::Result, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { target, message, timeout: limit } = self;
+        let call = Self::run(target, message);
+        match limit {
+            Some(limit) => {
+                Box::pin(async move { timeout(limit, call).await.unwrap_or(Err(CallError::Timeout(limit))) })
+            }
+            None => Box::pin(call),
+        }
+    }
+}
+
+impl<A: Actor, M: Message> fmt::Debug for Call<A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (actor, message) = (std::any::type_name::<A>(), std::any::type_name::<M>());
+        write!(f, "Call<{actor}, {message}>({:?})", self.timeout)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAvailable => f.write_str("the actor is not available: it is down or being restarted"),
+            Self::Full => f.write_str("the queue of the actor is full"),
+            Self::Timeout(limit) => write!(f, "no answer within {limit:?}"),
+            Self::Exit(reason) => write!(f, "the actor ended before it answered: {reason}"),
+            Self::NoReply => f.write_str("the actor dropped the call without an answer"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl<M> CastError<M> {
+    /// The message that was not accepted.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::NotAvailable(message) | Self::Full(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Debug for CastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAvailable(_) => "NotAvailable(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<M> fmt::Display for CastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAvailable(_) => CallError::NotAvailable.fmt(f),
+            Self::Full(_) => CallError::Full.fmt(f),
+        }
+    }
+}
+
+impl<M> std::error::Error for CastError<M> {}

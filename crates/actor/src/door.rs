@@ -1,0 +1,99 @@
+//! Where messages wait for one life of an actor.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actix::dev::Envelope;
+use actix::{Actor, Addr, Context, Handler, Message};
+use tokio::sync::oneshot::Sender;
+
+use crate::life::lock;
+
+/// After so many messages in one turn an actor lets others have theirs.
+const TURN: u32 = 256;
+
+/// A queue of its own beside that of actix, which has neither a hard limit nor a length.
+pub(crate) struct Door<A: Actor> {
+    addr: Addr<A>,
+    queue: Mutex<Option<VecDeque<Envelope<A>>>>,
+    limit: usize,
+    /// What is left of the turn. Only the actor's own task uses it.
+    turn: AtomicU32,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Full,
+    Closed,
+}
+
+impl<A: Actor> Door<A> {
+    pub(crate) fn new(addr: Addr<A>, limit: usize) -> Arc<Self> {
+        let queue = Mutex::new(Some(VecDeque::new()));
+        Arc::new(Self { addr, queue, limit, turn: AtomicU32::new(TURN) })
+    }
+
+    pub(crate) fn addr(&self) -> &Addr<A> {
+        &self.addr
+    }
+
+    /// Puts a message last; whether it is the only one, and the life has to be woken. A longer queue is one that the life
+    /// has not finished, so it comes back to it.
+    pub(crate) fn push<M>(&self, message: M, answer: Option<Sender<M::Result>>) -> Result<bool, (Refusal, M)>
+    where
+        A: Actor<Context = Context<A>> + Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        match &mut *lock(&self.queue) {
+            Some(queue) if queue.len() < self.limit => {
+                queue.push_back(Envelope::new(message, answer));
+                Ok(queue.len() == 1)
+            }
+            Some(_) => Err((Refusal::Full, message)),
+            None => Err((Refusal::Closed, message)),
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Envelope<A>> {
+        lock(&self.queue).as_mut()?.pop_front()
+    }
+
+    /// A new turn begins.
+    pub(crate) fn renew_turn(&self) {
+        self.turn.store(TURN, Ordering::Relaxed);
+    }
+
+    /// Takes one from the turn; `false` when nothing is left of it.
+    pub(crate) fn spend(&self) -> bool {
+        let left = self.turn.load(Ordering::Relaxed);
+        self.turn.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+}
+
+/// A door, whoever lives behind it.
+pub(crate) trait AnyDoor: Send + Sync {
+    fn queued(&self) -> usize;
+    /// Nothing is taken any more, and what waits is dropped.
+    fn close(&self);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<A: Actor> AnyDoor for Door<A> {
+    fn queued(&self) -> usize {
+        lock(&self.queue).as_ref().map_or(0, VecDeque::len)
+    }
+
+    fn close(&self) {
+        let rest = lock(&self.queue).take();
+        drop(rest);
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

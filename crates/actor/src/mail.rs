@@ -1,0 +1,102 @@
+//! Takes messages from the door to the actor.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use actix::dev::channel::{AddressReceiver, channel};
+use actix::dev::{AsyncContextParts, ContextParts, EnvelopeProxy};
+use actix::{Actor, ActorFuture, Addr, AsyncContext, Context};
+use futures::Stream;
+
+use crate::door::Door;
+use crate::life::Life;
+use crate::sys::run_errands;
+
+/// An actor future that hands out the messages, from both queues by turns.
+///
+/// The context's own mailbox would be read without end while messages come, so that nothing else on the arbiter gets a
+/// turn, a kill included. So that mailbox stays empty: the addresses of the context lead here.
+pub(crate) struct Mail<A: Actor<Context = Context<A>>> {
+    door: Arc<Door<A>>,
+    receiver: AddressReceiver<A>,
+    life: Arc<Life>,
+}
+
+/// A context whose messages wait at a door.
+pub(crate) fn context<A: Actor<Context = Context<A>>>(
+    life: &Arc<Life>,
+    limit: usize,
+) -> (Context<A>, Arc<Door<A>>) {
+    // The capacity is that of actix's own mailboxes.
+    let (sender, receiver) = channel(16);
+    let mut context = Context::new();
+    *context.parts() = ContextParts::new(receiver.sender_producer());
+    let door = Door::new(Addr::new(sender), limit);
+    context.spawn(Mail { door: Arc::clone(&door), receiver, life: Arc::clone(life) });
+    (context, door)
+}
+
+impl<A: Actor<Context = Context<A>>> Mail<A> {
+    /// Whether there was a message.
+    fn hand_out(&mut self, actor: &mut A, context: &mut Context<A>, task: &mut TaskContext<'_>) -> bool {
+        let waiting = self.door.pop();
+        let found = waiting.is_some();
+        if let Some(mut message) = waiting {
+            message.handle(actor, context);
+            if context.waiting() {
+                return true;
+            }
+        }
+        match Pin::new(&mut self.receiver).poll_next(task) {
+            Poll::Ready(Some(mut message)) => {
+                message.handle(actor, context);
+                true
+            }
+            // The door holds an address, so there is always one.
+            Poll::Ready(None) | Poll::Pending => found,
+        }
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        context: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let mail = self.get_mut();
+        run_errands(&mail.life, actor, context);
+        loop {
+            if context.waiting() {
+                return Poll::Pending;
+            }
+            if !mail.door.spend() {
+                context.wait(Yield(false));
+                return Poll::Pending;
+            }
+            if !mail.hand_out(actor, context, task) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// Ends the turn of an actor. Its next one comes after everybody else's.
+struct Yield(bool);
+
+impl<A: Actor> ActorFuture<A> for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut A, _: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
+        if self.0 {
+            return Poll::Ready(());
+        }
+        self.0 = true;
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

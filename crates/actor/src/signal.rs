@@ -1,0 +1,84 @@
+//! What reaches a life out of band, and what it makes of it.
+
+use std::fmt;
+
+use actix::Message;
+use impresario_supervision::ExitReason;
+use tokio::sync::oneshot;
+
+use crate::Pid;
+
+/// Waits for a life at its next poll.
+pub(crate) enum Signal {
+    /// An exit signal, with whom it is from; `linked` when it came over a link.
+    Exit { from: Option<Pid>, reason: ExitReason, linked: bool },
+    /// Answered when it is seen: whatever the life did in its poll before is over then.
+    Ping(oneshot::Sender<()>),
+}
+
+/// An exit signal, as a process that traps exits hears of it (OTP: `{'EXIT', From, Reason}`).
+#[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "EXIT")]
+#[non_exhaustive]
+pub struct Exit {
+    /// Who ended, or who sent it; `None` if it was sent by something that is not a process.
+    pub from: Option<Pid>,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+impl Message for Exit {
+    type Result = ();
+}
+
+/// What an exit signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Ignore,
+    /// It becomes a message.
+    Deliver,
+    /// It ends the life with the signal's reason.
+    Die,
+}
+
+/// OTP's rule; `own` is a signal that the life sent itself. A kill is no such signal: it cannot be trapped, and takes
+/// another way.
+pub(crate) fn judge(traps: bool, own: bool, reason: &ExitReason) -> Verdict {
+    match (traps, reason) {
+        (true, _) => Verdict::Deliver,
+        (false, ExitReason::Normal) if !own => Verdict::Ignore,
+        (false, _) => Verdict::Die,
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit { from, reason, linked } => f
+                .debug_struct("Exit")
+                .field("from", from)
+                .field("reason", reason)
+                .field("linked", linked)
+                .finish(),
+            Self::Ping(_) => f.write_str("Ping"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_signals_follow_otp() {
+        let error = ExitReason::Error("x".to_owned());
+        assert_eq!(judge(false, false, &ExitReason::Normal), Verdict::Ignore);
+        assert_eq!(judge(false, true, &ExitReason::Normal), Verdict::Die);
+        for reason in [ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc, error] {
+            assert_eq!(judge(false, false, &reason), Verdict::Die);
+            assert_eq!(judge(true, false, &reason), Verdict::Deliver);
+        }
+        assert_eq!(judge(true, false, &ExitReason::Normal), Verdict::Deliver);
+    }
+}

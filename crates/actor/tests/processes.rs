@@ -1,0 +1,351 @@
+//! What lives know of each other: links, monitors, exit signals, names, calls.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
+use impresario_actor::{
+    CallError, CastError, ChildRef, ChildSpec, Down, Env, Exit, ExitReason, NameError, Pid, Restart,
+    Strategy, Supervisor, Tree,
+};
+use slog::{Discard, Logger, o};
+use tokio::sync::{mpsc, oneshot};
+
+/// An actor that says what it hears.
+struct Process {
+    env: Env,
+    heard: mpsc::UnboundedSender<Heard>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Down(Pid, ExitReason),
+    Exit(Option<Pid>, ExitReason),
+}
+
+impl Actor for Process {
+    type Context = Context<Self>;
+}
+
+type Do = dyn FnOnce(&mut Process, &mut Context<Process>) + Send;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Run(Box<Do>);
+
+impl Handler<Run> for Process {
+    type Result = ();
+
+    fn handle(&mut self, Run(what): Run, ctx: &mut Context<Self>) {
+        what(self, ctx);
+    }
+}
+
+impl Handler<Down> for Process {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+        let _ = self.heard.send(Heard::Down(down.pid, down.reason));
+    }
+}
+
+impl Handler<Exit> for Process {
+    type Result = ();
+
+    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
+        let _ = self.heard.send(Heard::Exit(exit.from, exit.reason));
+    }
+}
+
+/// Answers when it gets the permit.
+#[derive(Message)]
+#[rtype(result = "u32")]
+struct Answer(oneshot::Receiver<u32>);
+
+impl Handler<Answer> for Process {
+    type Result = actix::ResponseActFuture<Self, u32>;
+
+    fn handle(&mut self, Answer(answer): Answer, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move { answer.await.unwrap_or_default() }.into_actor(self))
+    }
+}
+
+struct Child {
+    name: ChildRef<Process>,
+    heard: mpsc::UnboundedReceiver<Heard>,
+}
+
+impl Child {
+    async fn run(&self, what: impl FnOnce(&mut Process, &mut Context<Process>) + Send + 'static) {
+        self.name.call(Run(Box::new(what))).await.expect("it runs");
+    }
+
+    fn pid(&self) -> Pid {
+        self.name.pid().expect("it lives")
+    }
+
+    async fn hears(&mut self) -> Heard {
+        self.heard.recv().await.expect("it says what it hears")
+    }
+}
+
+fn quiet() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+fn child(id: &str) -> (Child, ChildSpec) {
+    let name = ChildRef::new();
+    let (tell, heard) = mpsc::unbounded_channel();
+    let spec = name
+        .child_spec(id, move |env| Ok(Process { env: env.clone(), heard: tell.clone() }))
+        .restart(Restart::Temporary);
+    (Child { name, heard }, spec)
+}
+
+async fn pair() -> (Tree, Child, Child) {
+    let ((a, a_spec), (b, b_spec)) = (child("a"), child("b"));
+    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(a_spec).child(b_spec).start().await;
+    (tree.expect("it starts"), a, b)
+}
+
+fn error(text: &str) -> ExitReason {
+    ExitReason::Error(text.to_owned())
+}
+
+#[actix::test]
+async fn a_monitor_hears_of_the_end_once() {
+    let (_tree, mut a, b) = pair().await;
+    let (other, reason) = (b.pid(), error("enough"));
+    let monitored = other.clone();
+    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    other.exit(reason.clone());
+    assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
+    assert_eq!(other.ended().await, reason);
+    assert_eq!(other.ended().await, reason, "the end can be asked for again");
+
+    let late = other.clone();
+    a.run(move |process, ctx| drop(process.env.clone().monitor(&late, ctx))).await;
+    assert_eq!(a.hears().await, Heard::Down(other, ExitReason::NoProc));
+}
+
+#[actix::test]
+async fn what_is_not_monitored_any_more_is_not_heard_of() {
+    let (_tree, mut a, b) = pair().await;
+    let other = b.pid();
+    let monitored = other.clone();
+    // Over before the monitor is taken back: it is not heard of all the same.
+    a.run(move |process, ctx| {
+        let env = process.env.clone();
+        let (first, second) = (env.monitor(&monitored, ctx), env.monitor(&monitored, ctx));
+        monitored.kill();
+        env.demonitor(&first, ctx);
+        drop(second);
+    })
+    .await;
+    assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
+    a.name.call(Run(Box::new(|_, _| {}))).await.expect("it runs");
+    assert!(a.heard.try_recv().is_err(), "only one of them was left");
+}
+
+#[actix::test]
+async fn a_link_takes_the_other_with_it() {
+    let (_tree, a, b) = pair().await;
+    let (first, second) = (a.pid(), b.pid());
+    let to = second.clone();
+    a.run(move |process, _| process.env.link(&to)).await;
+    second.exit(error("enough"));
+    assert_eq!(first.ended().await, error("enough"));
+}
+
+#[actix::test]
+async fn a_normal_end_takes_nobody_with_it() {
+    let (_tree, a, b) = pair().await;
+    let to = b.pid();
+    a.run(move |process, _| process.env.link(&to)).await;
+    b.run(|process, ctx| process.env.clone().exit(ExitReason::Normal, ctx)).await;
+    assert_eq!(b.name.pid(), None);
+    a.run(|process, _| assert!(process.env.links().is_empty(), "the link is gone with its other end")).await;
+}
+
+#[actix::test]
+async fn who_traps_exits_hears_of_them() {
+    let (_tree, mut a, b) = pair().await;
+    let (first, second) = (a.pid(), b.pid());
+    let to = second.clone();
+    a.run(move |process, ctx| {
+        process.env.clone().trap_exits(ctx);
+        process.env.link(&to);
+    })
+    .await;
+    first.exit(ExitReason::Normal);
+    assert_eq!(a.hears().await, Heard::Exit(None, ExitReason::Normal));
+    second.kill();
+    assert_eq!(a.hears().await, Heard::Exit(Some(second.clone()), ExitReason::Killed));
+    // To be linked to somebody who is gone is an exit signal of its own.
+    a.run(move |process, _| process.env.link(&second)).await;
+    assert!(matches!(a.hears().await, Heard::Exit(Some(_), ExitReason::NoProc)));
+    first.kill();
+    assert_eq!(first.ended().await, ExitReason::Killed, "a kill cannot be trapped");
+}
+
+#[actix::test]
+async fn an_unlinked_end_is_not_heard_of() {
+    let (_tree, a, b) = pair().await;
+    let (first, second) = (a.pid(), b.pid());
+    let to = second.clone();
+    a.run(move |process, _| {
+        process.env.link(&to);
+        process.env.unlink(&to);
+        to.kill();
+    })
+    .await;
+    second.ended().await;
+    a.run(|_, _| {}).await;
+    assert!(first.is_alive());
+}
+
+#[actix::test]
+async fn normal_from_outside_is_ignored_and_to_oneself_is_not() {
+    let (_tree, a, _b) = pair().await;
+    let first = a.pid();
+    first.exit(ExitReason::Normal);
+    a.run(|_, _| {}).await;
+    assert!(first.is_alive());
+    a.run(|process, _| process.env.send_exit(&process.env.pid(), ExitReason::Normal)).await;
+    assert_eq!(first.ended().await, ExitReason::Normal);
+}
+
+#[actix::test]
+async fn a_name_is_free_when_the_end_is_heard_of() {
+    let (tree, mut a, b) = pair().await;
+    let (first, second) = (a.pid(), b.pid());
+    let system = tree.system().clone();
+    system.register("room", &second).expect("it is free");
+    system.register("room", &second).expect("it is its own");
+    assert_eq!(system.register("room", &first), Err(NameError::Taken(second.clone())));
+    assert_eq!(system.whereis("room"), Some(second.clone()));
+    let monitored = second.clone();
+    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    second.kill();
+    a.hears().await;
+    assert_eq!(system.registered(), [""; 0]);
+    assert_eq!(system.register("room", &second), Err(NameError::NotAlive));
+    system.register("room", &first).expect("it is free again");
+    assert!(system.unregister("room") && !system.unregister("room"));
+}
+
+#[actix::test]
+async fn a_call_fails_with_the_reason_of_the_end() {
+    let (_tree, a, b) = pair().await;
+    let (_never, answer) = oneshot::channel();
+    let (life, victim) = (a.pid(), a.name.actor().expect("it lives"));
+    let call = actix_rt::spawn(victim.call(Answer(answer)).into_future());
+    b.run(|_, _| {}).await;
+    life.exit(error("enough"));
+    assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
+    assert_eq!(a.name.call(Run(Box::new(|_, _| {}))).await, Err(CallError::NotAvailable));
+    assert!(matches!(a.name.cast(Run(Box::new(|_, _| {}))), Err(CastError::NotAvailable(_))));
+
+    let call = b.name.call(Run(Box::new(|_, _| panic!("boo"))));
+    assert!(
+        matches!(call.await, Err(CallError::Exit(ExitReason::Panic { message, .. })) if message == "boo")
+    );
+}
+
+#[actix::test]
+async fn a_call_has_a_time_out_and_its_answer_is_dropped() {
+    tokio::time::pause();
+    let (_tree, a, _b) = pair().await;
+    let (late, answer) = oneshot::channel();
+    let limit = Duration::from_secs(60);
+    assert_eq!(a.name.call(Answer(answer)).timeout(limit).await, Err(CallError::Timeout(limit)));
+    late.send(1).ok();
+    let (now, answer) = oneshot::channel();
+    now.send(2).expect("it waits");
+    assert_eq!(a.name.call(Answer(answer)).await, Ok(2));
+}
+
+#[actix::test]
+async fn a_call_can_wait_for_the_next_life() {
+    let (heard, _) = mpsc::unbounded_channel();
+    let name = ChildRef::new();
+    let spec = name.child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone() }));
+    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
+    let tree = tree.await.expect("it starts");
+    let first = name.pid().expect("it lives");
+    tree.root().terminate_child("a").await.expect("it is there");
+    assert_eq!(name.call(Run(Box::new(|_, _| {}))).await, Err(CallError::NotAvailable));
+    let call = actix_rt::spawn(name.call(Run(Box::new(|_, _| {}))).wait().into_future());
+    tokio::task::yield_now().await;
+    tree.root().restart_child("a").await.expect("it starts");
+    assert_eq!(call.await.expect("no panic"), Ok(()));
+    let second = name.pid().expect("it lives again");
+    assert_ne!(first, second);
+    assert!(first.incarnation() < second.incarnation());
+}
+
+#[actix::test]
+async fn a_full_queue_is_an_answer() {
+    let (a, spec) = child("a");
+    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec.mailbox_limit(2)).start();
+    let _tree = tree.await.expect("it starts");
+    let nothing = || Run(Box::new(|_, _| {}));
+    // It gets no turn before this test waits for something.
+    a.name.cast(nothing()).expect("there is room");
+    a.name.cast(nothing()).expect("there is room");
+    assert!(matches!(a.name.cast(nothing()), Err(CastError::Full(_))));
+    assert_eq!(a.name.call(nothing()).await, Err(CallError::Full));
+    tokio::task::yield_now().await;
+    assert_eq!(a.name.call(nothing()).await, Ok(()));
+}
+
+#[actix::test]
+async fn who_floods_itself_lets_others_have_their_turn() {
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Again;
+    impl Handler<Again> for Process {
+        type Result = ();
+        fn handle(&mut self, _: Again, ctx: &mut Context<Self>) {
+            ctx.address().do_send(Again);
+        }
+    }
+    let (_tree, a, b) = pair().await;
+    a.name.cast(Again).expect("there is room");
+    b.run(|_, _| {}).await;
+    let life = a.pid();
+    life.kill();
+    assert_eq!(life.ended().await, ExitReason::Killed);
+
+    // So does one that always has another future to run.
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Notify;
+    impl Handler<Notify> for Process {
+        type Result = ();
+        fn handle(&mut self, _: Notify, ctx: &mut Context<Self>) {
+            ctx.notify(Notify);
+        }
+    }
+    b.name.cast(Notify).expect("there is room");
+    let life = b.pid();
+    tokio::task::yield_now().await;
+    life.kill();
+    assert_eq!(life.ended().await, ExitReason::Killed);
+}
+
+#[actix::test]
+async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
+    let (_tree, a, b) = pair().await;
+    let life = a.pid();
+    assert!(life.suspend().await.is_ok() && life.suspend().await.is_ok());
+    let mut call = actix_rt::spawn(a.name.call(Run(Box::new(|_, _| {}))).into_future());
+    b.run(|_, _| {}).await;
+    assert!(futures::poll!(&mut call).is_pending(), "it handles nothing");
+    life.resume();
+    assert_eq!(call.await.expect("no panic"), Ok(()));
+    assert!(life.suspend().await.is_ok());
+    life.kill();
+    assert_eq!(life.ended().await, ExitReason::Killed);
+    assert_eq!(life.suspend().await, Err(ExitReason::Killed));
+}
