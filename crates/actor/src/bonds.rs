@@ -8,7 +8,6 @@ use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
 
 use crate::life::Life;
-use crate::signal::Signal;
 use crate::{Exit, Pid};
 
 /// Is told how the life ended.
@@ -28,8 +27,9 @@ impl Bonds {
         self.links.insert(to.key(), to.clone());
     }
 
-    pub(crate) fn unlink(&mut self, from: &Pid) {
-        self.links.remove(&from.key());
+    /// Whether there was a link.
+    pub(crate) fn unlink(&mut self, from: &Pid) -> bool {
+        self.links.remove(&from.key()).is_some()
     }
 
     pub(crate) fn links(&self) -> impl Iterator<Item = &Pid> {
@@ -62,10 +62,7 @@ impl Bonds {
             let _ = watcher.send(reason.clone());
         }
         for linked in self.links.into_values() {
-            // Both ends forget the link: a life that is over is linked to nobody.
-            let _ = linked.life().with_bonds(|bonds| bonds.unlink(&pid));
-            let signal = Signal::Exit { from: Some(pid.clone()), reason: reason.clone(), linked: true };
-            linked.life().signal(signal);
+            linked.life().linked_exit(&pid, reason);
         }
     }
 }

@@ -109,19 +109,12 @@ impl Env {
         if own == *to {
             return;
         }
-        match to.life().with_bonds(|bonds| bonds.link(&own)) {
-            // An error means that this very life is over; `to` hears of it or has.
-            Ok(()) => match self.life.with_bonds(|bonds| bonds.link(to)) {
-                Ok(()) => {}
-                Err(reason) => {
-                    let _ = to.life().with_bonds(|bonds| bonds.unlink(&own));
-                    to.life().signal(Signal::Exit { from: Some(own), reason, linked: true });
-                }
-            },
-            Err(_) => {
-                let reason = ExitReason::NoProc;
-                self.life.signal(Signal::Exit { from: Some(to.clone()), reason, linked: true });
-            }
+        // This end first: a signal is sent only over a link that its receiver knows of.
+        if self.life.with_bonds(|bonds| bonds.link(to)).is_err() {
+            return;
+        }
+        if to.life().with_bonds(|bonds| bonds.link(&own)).is_err() {
+            self.life.linked_exit(to, &ExitReason::NoProc);
         }
     }
 

@@ -154,6 +154,22 @@ impl Life {
         }
     }
 
+    /// The other end of a link is over. Both forget the link in the same step in which the signal is sent, so a link that
+    /// was taken back before sends none.
+    pub(crate) fn linked_exit(&self, from: &Pid, reason: &ExitReason) {
+        let send = |rare: &mut Rare| {
+            let linked = rare.bonds.unlink(from);
+            if linked {
+                let (from, reason) = (Some(from.clone()), reason.clone());
+                rare.signals.push_back(Signal::Exit { from, reason, linked });
+            }
+            linked
+        };
+        if self.with_rare(send) == Ok(true) {
+            self.say(SIGNALS);
+        }
+    }
+
     /// Lets the actor find an errand between two messages. One that is over drops it.
     pub(crate) fn errand(&self, errand: Errand) {
         if self.with_rare(|rare| rare.errands.push_back(errand)).is_ok() {
