@@ -115,6 +115,9 @@ impl Env {
         }
         if to.life().with_bonds(|bonds| bonds.link(&own)).is_err() {
             self.life.linked_exit(to, &ExitReason::NoProc);
+        } else if let Some(reason) = self.life.end_reason() {
+            // It was over before the other end knew of the link.
+            to.life().linked_exit(&own, &reason);
         }
     }
 
