@@ -25,6 +25,12 @@ pub(crate) enum Error {
     /// A server answered wrongly or not at all under load: a figure would mean nothing.
     #[error("server {name} fails under load: {failure}; it said:\n{said}")]
     Failed { name: &'static str, failure: Failure, said: String },
+    /// A hidden argument that means nothing.
+    #[error("{0:?} is no work, no framework, or no time")]
+    Argument(String),
+    /// Actors did not do their work.
+    #[error("{work} by {framework} has no figure ({status}); it said:\n{said}")]
+    Work { work: &'static str, framework: &'static str, status: ExitStatus, said: String },
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -2,9 +2,14 @@
 //!
 //! Both servers of a row run in child processes (this program again, with a hidden first argument) for as long as
 //! the row does. The load generator, one thread in this process, turns to them alternately, round after round, so
-//! that whatever the machine does meanwhile happens to both. A figure is the median of its rounds.
+//! that whatever the machine does meanwhile happens to both. Rows of actors have no load: each of their measurements
+//! is such a process. A figure is the median of its rounds.
+//!
+//! Rows of actors whose names end in that of a framework have it as the peer: `tell-ractor`. The ratio is ours
+//! divided by the peer's, so more is better, but for `bytes/actor`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
 
+mod actors;
 mod cpu;
 mod error;
 mod load;
@@ -15,6 +20,7 @@ mod rules;
 mod serve;
 mod server;
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +32,8 @@ use rows::Row;
 
 /// The hidden first argument of a child process; the name of a server and its address follow.
 const SERVE: &str = "serve";
+/// The same for one measurement of actors; work, framework and seconds follow.
+const ACT: &str = "act";
 
 /// Measures us and a peer in the same run, and prints `row ours peer ratio`.
 #[derive(Parser)]
@@ -52,11 +60,11 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).take(3).collect();
-    if let [first, name, address] = arguments.as_slice()
-        && first == SERVE
-    {
-        return serve(name, address);
+    let arguments: Vec<String> = std::env::args().skip(1).take(4).collect();
+    match arguments.as_slice() {
+        [first, name, address] if first == SERVE => return serve(name, address),
+        [first, work, framework, seconds] if first == ACT => return act(work, framework, seconds),
+        _ => {}
     }
     match measure(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,6 +82,20 @@ fn serve(name: &str, address: &str) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("impresario-bench {SERVE} {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a child process does: it says the figure of one measurement.
+fn act(work: &str, framework: &str, seconds: &str) -> ExitCode {
+    match actors::run(work, framework, seconds) {
+        Ok(figure) => {
+            println!("{figure}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("impresario-bench {ACT} {work} {framework}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -10,7 +10,7 @@ use crate::rows::{Figures, Row, Side};
 /// The first line of the table.
 pub(crate) fn head() -> String {
     format!(
-        "{:<14}{:>12}{:>12}{:>8}  {:<15}{:>32}{:>32}",
+        "{:<20}{:>12}{:>12}{:>8}  {:<15}{:>32}{:>32}",
         "row", "ours", "peer", "ratio", "unit", "ours: p50/p99 us, spread, cpu us", "peer: the same"
     )
 }
@@ -18,7 +18,7 @@ pub(crate) fn head() -> String {
 /// A row's line of the table.
 pub(crate) fn line(row: &Row, figures: &Figures) -> String {
     format!(
-        "{:<14}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>32}{:>32}",
+        "{:<20}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>32}{:>32}",
         row.name,
         figures.ours.rate(),
         figures.peer.rate(),
@@ -30,7 +30,7 @@ pub(crate) fn line(row: &Row, figures: &Figures) -> String {
 }
 
 fn detail(side: &Side) -> String {
-    // The rules alone have no requests.
+    // Rules and actors have no requests.
     if side.cpu_micros() == 0.0 {
         return format!("{:.0}%", side.spread() * 100.0);
     }

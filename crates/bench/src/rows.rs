@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::actors::{self, Framework, Work};
 use crate::error::Error;
 use crate::load::{Histogram, Load, Outcome};
 use crate::rules::Rules;
@@ -25,6 +26,14 @@ enum Subject {
     Servers { ours: &'static str, peer: &'static str, load: Load },
     /// The rules of supervision at two sizes.
     Rules { ours: Rules, peer: Rules },
+    /// Actors of ours and of a peer doing the same work.
+    Actors { peer: Framework, work: Work },
+}
+
+impl Row {
+    const fn actors(name: &'static str, work: Work, peer: Framework) -> Self {
+        Self { name, unit: work.unit(), subject: Subject::Actors { peer, work } }
+    }
 }
 
 /// All rows, in the order in which they are measured.
@@ -81,6 +90,36 @@ pub(crate) const ROWS: &[Row] = &[
             peer: Rules::Dynamic { children: 1_000 },
         },
     },
+    Row::actors("tell", Work::Tell, Framework::Actix),
+    Row::actors("tell-ractor", Work::Tell, Framework::Ractor),
+    Row::actors("tell-kameo", Work::Tell, Framework::Kameo),
+    Row::actors("tell-xtra", Work::Tell, Framework::Xtra),
+    Row::actors("tell-tokio", Work::Tell, Framework::Tokio),
+    Row::actors("ask", Work::Ask, Framework::Actix),
+    Row::actors("ask-ractor", Work::Ask, Framework::Ractor),
+    Row::actors("ask-kameo", Work::Ask, Framework::Kameo),
+    Row::actors("ask-xtra", Work::Ask, Framework::Xtra),
+    Row::actors("ask-tokio", Work::Ask, Framework::Tokio),
+    Row::actors("spawn-stop", Work::SpawnStop, Framework::Ractor),
+    Row::actors("spawn-stop-actix", Work::SpawnStop, Framework::Actix),
+    Row::actors("spawn-stop-kameo", Work::SpawnStop, Framework::Kameo),
+    Row::actors("spawn-stop-xtra", Work::SpawnStop, Framework::Xtra),
+    Row::actors("spawn-stop-tokio", Work::SpawnStop, Framework::Tokio),
+    Row::actors("restart", Work::Restart, Framework::Ractor),
+    Row::actors("restart-actix", Work::Restart, Framework::Actix),
+    Row::actors("restart-kameo", Work::Restart, Framework::Kameo),
+    Row::actors("restart-xtra", Work::Restart, Framework::Xtra),
+    Row::actors("restart-tokio", Work::Restart, Framework::Tokio),
+    Row::actors("idle-memory", Work::IdleMemory, Framework::Actix),
+    Row::actors("idle-memory-ractor", Work::IdleMemory, Framework::Ractor),
+    Row::actors("idle-memory-kameo", Work::IdleMemory, Framework::Kameo),
+    Row::actors("idle-memory-xtra", Work::IdleMemory, Framework::Xtra),
+    Row::actors("idle-memory-tokio", Work::IdleMemory, Framework::Tokio),
+    Row::actors("shutdown", Work::Shutdown, Framework::Actix),
+    Row::actors("shutdown-ractor", Work::Shutdown, Framework::Ractor),
+    Row::actors("shutdown-kameo", Work::Shutdown, Framework::Kameo),
+    Row::actors("shutdown-xtra", Work::Shutdown, Framework::Xtra),
+    Row::actors("shutdown-tokio", Work::Shutdown, Framework::Tokio),
 ];
 
 /// The rows with these names, or all.
@@ -174,6 +213,16 @@ impl Row {
                     side.add_rate(rules.measure(time));
                 }
             }
+            Subject::Actors { peer, work } => {
+                for is_ours in turns(work.rounds(rounds)) {
+                    let (side, framework) = if is_ours {
+                        (&mut figures.ours, Framework::Ours)
+                    } else {
+                        (&mut figures.peer, peer)
+                    };
+                    side.add_rate(actors::measure(work, framework, time)?);
+                }
+            }
         }
         Ok(figures)
     }
@@ -193,6 +242,8 @@ mod tests {
         assert_eq!(select(&[]).expect("all").len(), ROWS.len());
         let one = select(&["http-router".to_owned()]).expect("it exists");
         assert_eq!(one.iter().map(|row| row.name).collect::<Vec<_>>(), ["http-router"]);
+        let names: std::collections::BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len(), "a name is given twice");
         assert!(matches!(select(&["nothing".to_owned()]), Err(Error::Row { .. })));
     }
 

@@ -1,0 +1,163 @@
+//! kameo: actors with supervision of their own.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use kameo::actor::{Actor, ActorRef, Spawn};
+use kameo::mailbox::unbounded;
+use kameo::message::{Context, Message};
+use kameo::supervision::RestartPolicy;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
+
+use super::work;
+
+/// How many starts are under way at once.
+const AT_ONCE: usize = 256;
+
+pub(super) struct Kameo;
+
+impl work::Actors for Kameo {
+    type Adder = ActorRef<Adder>;
+    type Nursery = Bare;
+    type Phoenix = Supervised;
+    type Crowd = Bare;
+}
+
+/// Adds numbers.
+pub(super) struct Adder(u64);
+
+impl Actor for Adder {
+    type Args = Option<UnboundedSender<()>>;
+    type Error = Infallible;
+
+    async fn on_start(news: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        if let Some(news) = news {
+            // At the end of the program nobody listens any more.
+            let _ = news.send(());
+        }
+        Ok(Self(0))
+    }
+}
+
+/// Adds this; the answer is the sum.
+pub(super) struct Add(u64);
+
+impl Message<Add> for Adder {
+    type Reply = u64;
+
+    async fn handle(&mut self, Add(number): Add, _: &mut Context<Self, u64>) -> u64 {
+        self.0 += number;
+        self.0
+    }
+}
+
+/// Has the actor panic.
+pub(super) struct Boom;
+
+impl Message<Boom> for Adder {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Boom, _: &mut Context<Self, ()>) {
+        panic!("boom");
+    }
+}
+
+fn spawn() -> ActorRef<Adder> {
+    Adder::spawn_with_mailbox(None, unbounded())
+}
+
+impl work::Adder for ActorRef<Adder> {
+    async fn start() -> Self {
+        spawn()
+    }
+
+    async fn tell(&self, times: u64) {
+        for _ in 0..times {
+            self.tell(Add(1)).send().await.expect("it lives");
+        }
+    }
+
+    async fn ask(&self, number: u64) -> u64 {
+        self.ask(Add(number)).send().await.expect("it lives")
+    }
+}
+
+/// Actors without a supervisor.
+#[derive(Default)]
+pub(super) struct Bare(Vec<ActorRef<Adder>>);
+
+impl work::Nursery for Bare {
+    async fn start() -> Self {
+        Self::default()
+    }
+
+    async fn life(&mut self) {
+        let actor = spawn();
+        actor.stop_gracefully().await.expect("it lives");
+        actor.wait_for_shutdown().await;
+    }
+}
+
+impl work::Crowd for Bare {
+    async fn start() -> Self {
+        Self::default()
+    }
+
+    async fn add(&mut self, actors: usize) {
+        self.0.reserve_exact(actors);
+        for number in 1..=actors {
+            self.0.push(spawn());
+            if number % AT_ONCE == 0 || number == actors {
+                yield_now().await;
+            }
+        }
+    }
+
+    async fn stop(self) {
+        for actor in &self.0 {
+            actor.stop_gracefully().await.expect("it lives");
+        }
+        for actor in &self.0 {
+            actor.wait_for_shutdown().await;
+        }
+    }
+}
+
+/// Has a child, and does nothing else.
+struct Supervisor;
+
+impl Actor for Supervisor {
+    type Args = ();
+    type Error = Infallible;
+
+    async fn on_start((): (), _: ActorRef<Self>) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+/// A child that kameo restarts; its mailbox stays.
+pub(super) struct Supervised {
+    child: ActorRef<Adder>,
+    news: UnboundedReceiver<()>,
+    _supervisor: ActorRef<Supervisor>,
+}
+
+impl work::Phoenix for Supervised {
+    async fn start() -> Self {
+        let (sender, mut news) = unbounded_channel();
+        let supervisor = Supervisor::spawn(());
+        let child = Adder::supervise_with(&supervisor, move || Some(sender.clone()))
+            .restart_policy(RestartPolicy::Permanent)
+            .restart_limit(u32::MAX, Duration::from_millis(1))
+            .spawn_with_mailbox(unbounded())
+            .await;
+        news.recv().await.expect("the child holds a sender");
+        Self { child, news, _supervisor: supervisor }
+    }
+
+    async fn restart(&mut self) {
+        self.child.tell(Boom).send().await.expect("its mailbox stays");
+        self.news.recv().await.expect("the child holds a sender");
+    }
+}

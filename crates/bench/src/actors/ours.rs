@@ -1,0 +1,149 @@
+//! Our side: everything under a supervisor, and addressed by names that lead to the present life.
+
+use std::time::Duration;
+
+use actix::Addr;
+use impresario::actor::{DynamicRef, Tree};
+use impresario::prelude::{ChildRef, ChildSpec, Intensity, Strategy, Supervisor};
+use slog::{Discard, Logger, o};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::adder::{Add, Adder, Boom, News, Seat, Stop, gone, here};
+use super::work;
+
+/// How many starts are under way at once.
+const AT_ONCE: usize = 256;
+/// A restart limit that is never reached.
+const INTENSITY: Intensity = Intensity::new(1_000, Duration::from_millis(1));
+
+/// How long the children of a dynamic supervisor may take to stop.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+pub(super) struct Ours;
+
+impl work::Actors for Ours {
+    type Adder = Child;
+    type Nursery = Children;
+    type Phoenix = Restarted;
+    type Crowd = Children;
+}
+
+/// A tree with one child. Its reports go nowhere, as those of the peers do.
+async fn tree(child: ChildSpec) -> Tree {
+    let supervisor = Supervisor::new(Strategy::OneForOne)
+        .intensity(INTENSITY)
+        .logger(Logger::root(Discard, o!()))
+        .child(child);
+    supervisor.start().await.expect("nothing in it can fail to start")
+}
+
+/// One child, known by its name.
+pub(super) struct Child(ChildRef<Adder>);
+
+impl Child {
+    fn present(&self) -> Addr<Adder> {
+        self.0.addr().expect("the tree has started")
+    }
+}
+
+impl work::Adder for Child {
+    async fn start() -> Self {
+        let name = ChildRef::new();
+        tree(name.child_spec("adder", |_| Ok(Adder::new(None)))).await;
+        Self(name)
+    }
+
+    async fn tell(&self, times: u64) {
+        // Once for a burst: nothing can restart the child while this does not yield.
+        let child = self.present();
+        for _ in 0..times {
+            child.do_send(Add(1));
+        }
+    }
+
+    async fn ask(&self, number: u64) -> u64 {
+        self.present().send(Add(number)).await.expect("it lives")
+    }
+}
+
+/// Temporary children of a dynamic supervisor.
+pub(super) struct Children {
+    tree: Tree,
+    name: DynamicRef<Seat>,
+    sender: UnboundedSender<News>,
+    news: UnboundedReceiver<News>,
+    addresses: Vec<Addr<Adder>>,
+}
+
+impl Children {
+    async fn new() -> Self {
+        let name = DynamicRef::new();
+        let spec = name.child_spec("adders", SHUTDOWN, |_, seat| Ok(Adder::new(Some(seat))));
+        let tree = tree(spec).await;
+        let (sender, news) = unbounded_channel();
+        Self { tree, name, sender, news, addresses: Vec::new() }
+    }
+
+    fn spawn(&self) {
+        assert!(self.name.start(Seat::announced(&self.sender)).is_ok(), "the supervisor is there");
+    }
+}
+
+impl work::Nursery for Children {
+    async fn start() -> Self {
+        Self::new().await
+    }
+
+    async fn life(&mut self) {
+        self.spawn();
+        here(&mut self.news).await.do_send(Stop);
+        gone(&mut self.news).await;
+    }
+}
+
+impl work::Crowd for Children {
+    async fn start() -> Self {
+        Self::new().await
+    }
+
+    async fn add(&mut self, actors: usize) {
+        self.addresses.reserve_exact(actors);
+        let wanted = self.addresses.len() + actors;
+        while self.addresses.len() < wanted {
+            let now = AT_ONCE.min(wanted - self.addresses.len());
+            (0..now).for_each(|_| self.spawn());
+            for _ in 0..now {
+                self.addresses.push(here(&mut self.news).await);
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        self.tree.stop();
+        for _ in &self.addresses {
+            gone(&mut self.news).await;
+        }
+        self.tree.stopped().await;
+    }
+}
+
+/// One child that is restarted.
+pub(super) struct Restarted {
+    name: ChildRef<Adder>,
+    news: UnboundedReceiver<News>,
+}
+
+impl work::Phoenix for Restarted {
+    async fn start() -> Self {
+        let (sender, mut news) = unbounded_channel();
+        let name = ChildRef::new();
+        tree(name.child_spec("adder", move |_| Ok(Adder::new(Some(Seat::announced(&sender)))))).await;
+        here(&mut news).await;
+        Self { name, news }
+    }
+
+    async fn restart(&mut self) {
+        self.name.addr().expect("the tree has started").do_send(Boom);
+        here(&mut self.news).await;
+    }
+}
