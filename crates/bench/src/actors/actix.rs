@@ -53,12 +53,12 @@ impl Bare {
     }
 }
 
-impl work::Nursery for Bare {
+impl work::Steps for Bare {
     async fn start() -> Self {
         Self::new()
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         self.spawn().do_send(Stop);
         gone(&mut self.news).await;
     }
@@ -94,7 +94,7 @@ pub(super) struct Replaced {
     news: UnboundedReceiver<News>,
 }
 
-impl work::Phoenix for Replaced {
+impl work::Steps for Replaced {
     async fn start() -> Self {
         let (sender, mut news) = unbounded_channel();
         let present = Adder::new(Some(Seat::announced(&sender))).start();
@@ -102,7 +102,7 @@ impl work::Phoenix for Replaced {
         Self { present, sender, news }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         self.present.do_send(Boom);
         gone(&mut self.news).await;
         self.present = Adder::new(Some(Seat::announced(&self.sender))).start();

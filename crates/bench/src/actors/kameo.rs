@@ -87,12 +87,12 @@ impl work::Adder for ActorRef<Adder> {
 #[derive(Default)]
 pub(super) struct Bare(Vec<ActorRef<Adder>>);
 
-impl work::Nursery for Bare {
+impl work::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         let actor = spawn();
         actor.stop_gracefully().await.expect("it lives");
         actor.wait_for_shutdown().await;
@@ -143,7 +143,7 @@ pub(super) struct Supervised {
     _supervisor: ActorRef<Supervisor>,
 }
 
-impl work::Phoenix for Supervised {
+impl work::Steps for Supervised {
     async fn start() -> Self {
         let (sender, mut news) = unbounded_channel();
         let supervisor = Supervisor::spawn(());
@@ -156,7 +156,7 @@ impl work::Phoenix for Supervised {
         Self { child, news, _supervisor: supervisor }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         self.child.tell(Boom).send().await.expect("its mailbox stays");
         self.news.recv().await.expect("the child holds a sender");
     }

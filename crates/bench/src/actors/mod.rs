@@ -14,7 +14,8 @@ mod xtra;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ::tokio::runtime;
+use ::tokio::runtime::Builder;
+use ::tokio::task::JoinError;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::error::Error;
@@ -133,22 +134,33 @@ pub(crate) fn run(work: &str, framework: &str, seconds: &str) -> Result<f64, Err
         // These panics are wanted. Printing them would be most of the time, and only some frameworks do.
         std::panic::set_hook(Box::new(|_| ()));
     }
-    if let Framework::Ours | Framework::Actix = framework {
-        return actix_rt::System::new().block_on(run_on(work, framework, time));
-    }
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run_on(work, framework, time))
+    run_on_runtime(work, framework, time)
 }
 
-async fn run_on(work: Work, framework: Framework, time: Duration) -> Result<f64, Error> {
-    match framework {
-        Framework::Ours => work::run::<ours::Ours>(work, time).await,
-        Framework::Actix => work::run::<actix::Actix>(work, time).await,
-        Framework::Ractor => work::run::<ractor::Ractor>(work, time).await,
-        Framework::Kameo => work::run::<kameo::Kameo>(work, time).await,
-        Framework::Xtra => work::run::<xtra::Xtra>(work, time).await,
-        Framework::Tokio => work::run::<tokio::Tokio>(work, time).await,
-    }
+/// Does the work in a task: what waits for actors is one of theirs, not the thread that drives the runtime, which
+/// has to wake itself by a system call.
+fn run_on_runtime(work: Work, framework: Framework, time: Duration) -> Result<f64, Error> {
+    let ended = match framework {
+        Framework::Ours => system(work::run::<ours::Ours>(work, time)),
+        Framework::Actix => system(work::run::<actix::Actix>(work, time)),
+        Framework::Ractor => runtime(work::run::<ractor::Ractor>(work, time)),
+        Framework::Kameo => runtime(work::run::<kameo::Kameo>(work, time)),
+        Framework::Xtra => runtime(work::run::<xtra::Xtra>(work, time)),
+        Framework::Tokio => runtime(work::run::<tokio::Tokio>(work, time)),
+    };
+    ended.unwrap_or_else(|error| Err(Error::Io(error.into())))
+}
+
+/// Runs a task under actix.
+fn system<T: 'static>(work: impl Future<Output = T> + 'static) -> Result<T, JoinError> {
+    actix_rt::System::new().block_on(async { actix_rt::spawn(work).await })
+}
+
+/// Runs a task under tokio.
+fn runtime<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+    // Only a system without descriptors or memory refuses this, and it has just given us a process.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+    runtime.block_on(async { ::tokio::spawn(work).await })
 }
 
 #[cfg(test)]
@@ -160,16 +172,7 @@ mod tests {
         let time = Duration::from_millis(1);
         for framework in Framework::ALL {
             for work in [Work::Tell, Work::Ask, Work::SpawnStop] {
-                let figure = match framework {
-                    Framework::Ours | Framework::Actix => {
-                        actix_rt::System::new().block_on(run_on(work, framework, time))
-                    }
-                    _ => runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build()
-                        .expect("it can be built")
-                        .block_on(run_on(work, framework, time)),
-                };
+                let figure = run_on_runtime(work, framework, time);
                 assert!(figure.is_ok_and(|figure| figure > 0.0), "{work:?} by {framework:?}");
             }
         }

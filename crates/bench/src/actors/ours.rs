@@ -89,12 +89,12 @@ impl Children {
     }
 }
 
-impl work::Nursery for Children {
+impl work::Steps for Children {
     async fn start() -> Self {
         Self::new().await
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         self.spawn();
         here(&mut self.news).await.do_send(Stop);
         gone(&mut self.news).await;
@@ -133,7 +133,7 @@ pub(super) struct Restarted {
     news: UnboundedReceiver<News>,
 }
 
-impl work::Phoenix for Restarted {
+impl work::Steps for Restarted {
     async fn start() -> Self {
         let (sender, mut news) = unbounded_channel();
         let name = ChildRef::new();
@@ -142,7 +142,7 @@ impl work::Phoenix for Restarted {
         Self { name, news }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         self.name.addr().expect("the tree has started").do_send(Boom);
         here(&mut self.news).await;
     }

@@ -71,12 +71,12 @@ impl work::Adder for ActorRef<Said> {
 #[derive(Default)]
 pub(super) struct Bare(Vec<(ActorRef<Said>, JoinHandle<()>)>);
 
-impl work::Nursery for Bare {
+impl work::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         let (actor, end) = spawn().await;
         actor.stop(None);
         end.await.expect("it does not panic");
@@ -142,7 +142,7 @@ pub(super) struct Supervised {
     _supervisor: ActorRef<()>,
 }
 
-impl work::Phoenix for Supervised {
+impl work::Steps for Supervised {
     async fn start() -> Self {
         let (sender, mut news) = unbounded_channel();
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("it starts");
@@ -150,7 +150,7 @@ impl work::Phoenix for Supervised {
         Self { present, news, _supervisor: supervisor }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         self.present.cast(Said::Boom).expect("it lives");
         self.present = self.news.recv().await.expect("the supervisor holds a sender");
     }

@@ -72,12 +72,12 @@ impl work::Adder for UnboundedSender<Said> {
 #[derive(Default)]
 pub(super) struct Bare(Vec<(UnboundedSender<Said>, JoinHandle<()>)>);
 
-impl work::Nursery for Bare {
+impl work::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         let (actor, end) = spawn(None);
         drop(actor);
         end.await.expect("it does not panic");
@@ -116,7 +116,7 @@ pub(super) struct Replaced {
     news: UnboundedReceiver<()>,
 }
 
-impl work::Phoenix for Replaced {
+impl work::Steps for Replaced {
     async fn start() -> Self {
         let (sender, mut news) = unbounded_channel();
         let (present, life) = spawn(Some(sender.clone()));
@@ -124,7 +124,7 @@ impl work::Phoenix for Replaced {
         Self { present, life, sender, news }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         assert!(self.present.send(Said::Boom).is_ok(), "it lives");
         assert!((&mut self.life).await.is_err(), "it panics");
         (self.present, self.life) = spawn(Some(self.sender.clone()));

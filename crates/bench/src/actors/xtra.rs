@@ -100,12 +100,12 @@ async fn stop(actor: &Address<Adder>) {
 #[derive(Default)]
 pub(super) struct Bare(Vec<Address<Adder>>);
 
-impl work::Nursery for Bare {
+impl work::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
-    async fn life(&mut self) {
+    async fn step(&mut self) {
         let actor = spawn();
         let end = actor.join();
         stop(&actor).await;
@@ -152,7 +152,7 @@ fn begin(mailbox: &Mailbox<Adder>, news: &UnboundedSender<()>) -> JoinHandle<()>
     tokio::spawn(xtra::run(mailbox.clone(), Adder { sum: 0, news: Some(news.clone()) }))
 }
 
-impl work::Phoenix for Replaced {
+impl work::Steps for Replaced {
     async fn start() -> Self {
         let (address, mailbox) = Mailbox::unbounded();
         let (sender, mut news) = unbounded_channel();
@@ -161,7 +161,7 @@ impl work::Phoenix for Replaced {
         Self { address, mailbox, life, sender, news }
     }
 
-    async fn restart(&mut self) {
+    async fn step(&mut self) {
         let _answer = self.address.send(Boom).detach().await.expect("its mailbox stays");
         assert!((&mut self.life).await.is_err(), "it panics");
         self.life = begin(&self.mailbox, &self.sender);
