@@ -47,7 +47,7 @@ struct Options {
     /// How many times each side is measured.
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
-    /// How many seconds one measurement takes.
+    /// How many seconds one measurement takes; of processor time, where actors are measured.
     #[arg(long, default_value_t = 0.4, value_parser = seconds)]
     secs: f64,
 }
