@@ -3,9 +3,8 @@
 use impresario_supervision::{
     Action, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, RequestId, Restart, Time,
 };
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
 use crate::op::ops;
 use crate::plan::{Plan, plan};
 use crate::tree::{TOP, Tree};
@@ -42,8 +41,6 @@ fn the_work_grows_with_the_number_of_instances_and_no_faster() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn instances_never_outnumber_max_children(plan in plan(0), ops in ops()) {
         let plan = Plan { dynamic: true, ..plan };

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use impresario_supervision::{Action, ChildSpec, Event, ExitReason, Incarnation, Shutdown};
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
 use crate::op::{How, Op, failures, ops};
 use crate::plan::{Plan, permanent_workers, plan};
 use crate::tree::{Node, TOP, Tree};
@@ -70,8 +69,6 @@ fn finite(mut plan: Plan) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn the_stop_order_is_the_reverse_of_the_start_order(plan in permanent_workers(1_000), ops in failures()) {
         let mut tree = Tree::running(&plan);

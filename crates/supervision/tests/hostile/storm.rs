@@ -1,16 +1,13 @@
 //! Whatever happens, and how it ends.
 
 use impresario_supervision::{ChildState, Event, ExitReason};
-use proptest::prelude::{ProptestConfig, prop_assert, proptest};
+use proptest::prelude::{prop_assert, proptest};
 
-use crate::CASES;
 use crate::op::{failures, ops};
 use crate::plan::{permanent_workers, plan};
 use crate::tree::{TOP, Tree};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     /// The checker's invariants hold through everything: exactly one exit per start, never two lives of a child at
     /// once, at most one stop and one kill per life, one thing at a time, every end of a wait known to the timer, a
     /// stale answer changes nothing, nothing alive after the exit, which comes once and last.

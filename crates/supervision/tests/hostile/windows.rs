@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use impresario_supervision::{Action, Flags, ReportKind, Time};
-use proptest::prelude::{ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
 use crate::op::failures;
 use crate::plan::{Plan, permanent_workers};
 use crate::tree::{Node, TOP, Tree};
@@ -49,8 +48,6 @@ fn limited() -> impl Strategy<Value = Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn restarts_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures()) {
         let mut tree = Tree::running(&plan);
