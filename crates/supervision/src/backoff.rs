@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn luck_is_splitmix64() {
         let mut luck = Luck(0);
-        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18] {
+        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18, 0xf88b_b8a8] {
             assert!((luck.next() - f64::from(known) / 4_294_967_296.0).abs() < f64::EPSILON);
         }
     }

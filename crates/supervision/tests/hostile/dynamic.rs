@@ -7,7 +7,7 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use crate::op::ops;
 use crate::plan::{Plan, plan};
-use crate::tree::{TOP, Tree};
+use crate::tree::{MAX_CHILDREN, TOP, Tree};
 
 /// Lets so many instances come, and go together; how many actions that took.
 fn come_and_go(count: usize) -> usize {
@@ -48,7 +48,7 @@ proptest! {
         for op in ops {
             tree.op(&op);
             let crate::rules::Rules::Dynamic(rules) = &tree.nodes[TOP].rules else { unreachable!("it is dynamic") };
-            prop_assert!(rules.len() <= 5);
+            prop_assert!(rules.len() <= MAX_CHILDREN);
             let counts = rules.count_children();
             prop_assert!(counts.active <= counts.workers && counts.workers <= rules.len());
             prop_assert_eq!(rules.which_children().len(), counts.workers);
