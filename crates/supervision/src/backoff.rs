@@ -44,7 +44,9 @@ impl Backoff {
         let Some(steps) = row.checked_sub(1) else { return Duration::ZERO };
         // More steps than this are at the longest delay, or the factor is 1.
         let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-        let seconds = self.first.as_secs_f64() * self.factor.powi(steps);
+        // Finite, so that nothing times it is still nothing.
+        let factor = self.factor.powi(steps).min(f64::MAX);
+        let seconds = self.first.as_secs_f64() * factor;
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(Backoff::default().delay(u32::MAX), Backoff::default().max);
         let steady = Backoff { factor: 1.0, ..Backoff::default() };
         assert_eq!(steady.delay(u32::MAX), steady.first);
+        let none = Backoff { first: Duration::ZERO, ..Backoff::default() };
+        assert_eq!(none.delay(u32::MAX), Duration::ZERO, "nothing does not grow");
     }
 
     #[test]

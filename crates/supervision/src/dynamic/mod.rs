@@ -19,6 +19,24 @@ use instance::{Instance, State};
 /// Instances start and stop independently of each other, so a slow one is in nobody's way. At shutdown all are
 /// told at once and share one deadline. What starts an instance (its arguments) stays with the driver, under the
 /// instance's [`ChildKey`], until [`Action::Forget`].
+///
+/// ```
+/// use impresario_supervision::{
+///     Action, ChildSpec, DynamicSupervisor, Event, Flags, Reply, RequestError, RequestId, Time,
+/// };
+///
+/// let now = Time::START;
+/// let mut rules = DynamicSupervisor::new(Flags::default(), ChildSpec::worker("session"), Some(1)).unwrap();
+/// rules.handle(now, Event::Start);
+/// assert_eq!(rules.poll_action(), Some(Action::Ready));
+///
+/// let key = rules.start_child(now, RequestId(1)).unwrap();
+/// let Some(Action::Start(started, life)) = rules.poll_action() else { panic!() };
+/// assert_eq!(started, key);
+/// rules.handle(now, Event::Started(life));
+/// assert_eq!(rules.poll_action(), Some(Action::Reply(RequestId(1), Reply::Started(key, life))));
+/// assert_eq!(rules.start_child(now, RequestId(2)), Err(RequestError::MaxChildren(1)));
+/// ```
 #[doc(alias = "simple_one_for_one")]
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisor {
@@ -79,6 +97,7 @@ impl DynamicSupervisor {
     }
 
     /// What is done about each instance (OTP: `get_childspec`).
+    #[doc(alias = "get_childspec")]
     pub fn template(&self) -> &ChildSpec {
         &self.template
     }
@@ -170,7 +189,8 @@ impl DynamicSupervisor {
         self.exit_if_empty();
     }
 
-    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers.
+    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers. One
+    /// that is between two tries without backoff is refused with [`RequestError::Restarting`].
     pub fn restart_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
         let error = match self.instances.get_mut(&key) {
             None => RequestError::NotFound,
@@ -190,6 +210,7 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// A [`SpecError`] as in [`new`](Self::new); nothing is changed then.
+    #[doc(alias = "code_change")]
     pub fn replace(
         &mut self,
         flags: Flags,

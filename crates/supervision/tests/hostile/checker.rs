@@ -131,6 +131,7 @@ impl Checker {
     /// Every wait that has an end is known to the timer.
     pub(crate) fn check_timer(&self, rules: &Rules) {
         let timer = rules.poll_timeout();
+        assert!(self.exit.is_none() || timer.is_none(), "after the exit nothing is waited for");
         for (life, alive) in &self.alive {
             let Some(end) = rules.spec(alive.key).and_then(|spec| alive.end(spec)) else { continue };
             assert!(

@@ -22,9 +22,17 @@ pub(crate) struct Node {
     birth: Option<(usize, Incarnation)>,
     /// The lives in it that are supervisors.
     nested: Vec<(Incarnation, usize)>,
+    /// It has exited, or was dropped with who owned it.
     pub(crate) gone: bool,
     /// What it was told to do, in order.
     pub(crate) log: Vec<(Time, Action)>,
+}
+
+impl Node {
+    /// Who has exited may still be told something; who was dropped is not there.
+    fn hears(&self) -> bool {
+        !self.gone || self.checker.exit.is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -72,7 +80,7 @@ impl Tree {
     pub(crate) fn tell(&mut self, id: usize, event: Event) {
         let now = self.now;
         let node = &mut self.nodes[id];
-        if !node.gone {
+        if node.hears() {
             let is_timeout = event == Event::Timeout;
             node.rules.handle(now, event);
             self.play(id);
@@ -117,7 +125,7 @@ impl Tree {
             }
         }
         let node = &self.nodes[id];
-        if !node.gone {
+        if node.hears() {
             node.checker.check_timer(&node.rules);
         }
     }
@@ -171,9 +179,9 @@ impl Tree {
         lives
     }
 
-    fn living(&self, at: usize) -> Option<usize> {
-        let living: Vec<usize> = (0..self.nodes.len()).filter(|id| !self.nodes[*id].gone).collect();
-        pick(&living, at)
+    fn hearing(&self, at: usize) -> Option<usize> {
+        let hearing: Vec<usize> = (0..self.nodes.len()).filter(|id| self.nodes[*id].hears()).collect();
+        pick(&hearing, at)
     }
 
     pub(crate) fn run(&mut self, ops: &[Op]) {
@@ -205,12 +213,12 @@ impl Tree {
             }
             Op::Stale(at, life, how) => self.stale(*at, *life, how),
             Op::Ask(at, wish, child) => {
-                if let Some(id) = self.living(*at) {
+                if let Some(id) = self.hearing(*at) {
                     self.ask(id, *wish, *child);
                 }
             }
             Op::Shutdown(at) => {
-                if let Some(id) = self.living(*at) {
+                if let Some(id) = self.hearing(*at) {
                     self.tell(id, Event::Shutdown(ExitReason::ShutdownWith("asked".into())));
                 }
             }
@@ -238,7 +246,7 @@ impl Tree {
 
     /// An answer about a life that is over changes nothing at all, and neither does one that was given before.
     fn stale(&mut self, at: usize, life: usize, how: &How) {
-        let Some(id) = self.living(at) else { return };
+        let Some(id) = self.hearing(at) else { return };
         let node = &mut self.nodes[id];
         // There is no other way to make a name of a life than to have had it.
         let starts = node.log.iter().filter_map(|(_, action)| match action {
