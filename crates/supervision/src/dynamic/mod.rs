@@ -52,6 +52,8 @@ pub struct DynamicSupervisor {
     next_incarnation: u64,
     /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
     timers: BTreeSet<(Time, ChildKey)>,
+    /// A significant instance ended by itself when no other was present, and none has become ready since.
+    last_has_ended: bool,
     /// Reasons that nobody expected while all were stopped together, with how many gave them.
     unexpected: HashMap<ExitReason, usize>,
     actions: VecDeque<Action>,
@@ -85,6 +87,7 @@ impl DynamicSupervisor {
             next_key: 0,
             next_incarnation: 1,
             timers: BTreeSet::new(),
+            last_has_ended: false,
             unexpected: HashMap::new(),
             actions: VecDeque::new(),
         })
@@ -132,6 +135,7 @@ impl DynamicSupervisor {
             Event::Shutdown(reason) => self.leave(now, reason),
             Event::Timeout => self.timeout(now),
         }
+        self.end_with_the_last(now);
         self.exit_if_empty();
     }
 
@@ -186,6 +190,7 @@ impl DynamicSupervisor {
             self.actions.push_back(Action::Reply(starter, reply));
         }
         self.stop(now, key, true);
+        self.end_with_the_last(now);
         self.exit_if_empty();
     }
 
