@@ -18,7 +18,7 @@ pub enum Event {
     Ignored(Incarnation),
     /// A start failed; there is no life.
     StartFailed(Incarnation, ExitReason),
-    /// A life is over.
+    /// A life is over. Before `Started` this is a failed start.
     Exited(Incarnation, ExitReason),
     /// The parent says stop; the supervisor will exit with this reason.
     Shutdown(ExitReason),

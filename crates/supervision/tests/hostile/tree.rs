@@ -40,6 +40,7 @@ pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) now: Time,
     next_request: u64,
+    deadlines: usize,
 }
 
 /// The top supervisor.
@@ -48,7 +49,7 @@ pub(crate) const TOP: usize = 0;
 impl Tree {
     /// A tree that is about to start.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0 };
+        let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0, deadlines: 0 };
         tree.begin(plan, None);
         tree
     }
@@ -305,6 +306,8 @@ impl Tree {
     /// The next deadline of the whole tree comes; whether there is one.
     pub(crate) fn deadline(&mut self) -> bool {
         let Some((time, id)) = self.next_deadline() else { return false };
+        self.deadlines += 1;
+        assert!(self.deadlines < CALM, "its deadlines never end: {self:?}");
         self.now = self.now.max(time);
         self.tell(id, Event::Timeout);
         true
