@@ -7,6 +7,7 @@
 
 mod checker;
 mod dynamic;
+mod map;
 mod op;
 mod plan;
 mod rules;
