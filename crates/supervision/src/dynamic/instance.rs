@@ -44,10 +44,6 @@ impl Instance {
         matches!(self.state, State::Waiting { .. } | State::Starting { first: false, .. })
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        matches!(self.state, State::Stopping { .. })
-    }
-
     /// Whether it keeps a supervisor that ends with its last significant instance: one that was told to stop does
     /// not, and one that starts for the first time does only when it is ready.
     pub(super) fn is_present(&self) -> bool {

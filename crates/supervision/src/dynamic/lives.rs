@@ -118,10 +118,10 @@ impl DynamicSupervisor {
         }
     }
 
-    /// All that were significant have ended, the last one by itself; unless a start under way brings another one.
+    /// The last significant one has ended by itself, and no start that was under way then brought another one.
     pub(super) fn end_with_the_last(&mut self, now: Time) {
         let all = self.flags.auto_shutdown == AutoShutdown::AllSignificant && self.last_has_ended;
-        if all && self.instances.values().all(Instance::is_stopping) {
+        if all && self.instances.is_empty() {
             self.leave(now, ExitReason::Shutdown);
         }
     }

@@ -190,7 +190,6 @@ impl DynamicSupervisor {
             self.actions.push_back(Action::Reply(starter, reply));
         }
         self.stop(now, key, true);
-        self.end_with_the_last(now);
         self.exit_if_empty();
     }
 

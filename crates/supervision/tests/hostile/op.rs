@@ -118,6 +118,11 @@ pub(crate) fn stale_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Mix { stale: 16, ..ALL })
 }
 
+/// Many who ask.
+pub(crate) fn curious_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Mix { ask: 16, ..ALL })
+}
+
 /// Hardly anybody obeys, so that time-outs have to.
 pub(crate) fn stubborn_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Mix { crash: 1, obey: 1, ask: 6, deadline: 8, ..ALL })

@@ -355,23 +355,38 @@ fn a_start_under_way_decides_when_the_last_one_has_ended() {
     }
 }
 
-/// An instance that was terminated did not end by itself, and ends nothing.
+/// An instance that was terminated did not end by itself, and ends nothing, whoever ended by itself before.
 #[test]
 fn the_last_instance_can_be_terminated() {
     let mut rules = all_significant();
-    let life = start(&mut rules);
-    let key = rules.key_of(life).expect("it lives");
+    let [ends, told] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    let key = rules.key_of(told).expect("it lives");
     rules.terminate_child(NOW, RequestId(5), key);
-    rules.handle(NOW, Event::Exited(life, ExitReason::Shutdown));
+    rules.handle(NOW, Event::Exited(told, ExitReason::Shutdown));
     assert_eq!(drain(&mut rules).last(), Some(&Action::Reply(RequestId(5), Reply::Done)));
     start(&mut rules);
 }
 
 #[test]
+fn an_instance_that_is_restarting_is_present() {
+    let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(1) };
+    let mut rules = run(flags, ChildSpec { significant: true, ..of(Restart::Transient) });
+    let [fails, ends] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(fails, boom()));
+    let (key, _) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    rules.terminate_child(NOW, RequestId(5), key);
+    assert!(matches!(drain(&mut rules)[..], [Action::Forget(_), Action::Stop(_)]));
+    assert_eq!(rules.len(), 1);
+}
+
+#[test]
 fn instances_that_are_not_significant_end_nothing() {
-    let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..limited(0) };
-    let mut rules = run(flags, of(Restart::Temporary));
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
-    assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
+    for auto_shutdown in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
+        let mut rules = run(Flags { auto_shutdown, ..limited(0) }, of(Restart::Temporary));
+        let life = start(&mut rules);
+        rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
+        assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
+    }
 }
