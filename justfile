@@ -38,6 +38,6 @@ book:
 deny:
     cargo deny check
 
-# Whether a test notices each change of the rules (needs cargo-mutants; the accepted ones are in MUTANTS.md).
+# Whether a test notices each change of the rules (needs cargo-mutants; crates/supervision/MUTANTS.md has the accepted ones).
 mutants *ARGS:
-    cargo mutants --package impresario-supervision --timeout 20 {{ARGS}}
+    PROPTEST_CASES=32 cargo mutants --package impresario-supervision --timeout 60 {{ARGS}}

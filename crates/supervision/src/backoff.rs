@@ -44,7 +44,9 @@ impl Backoff {
         let Some(steps) = row.checked_sub(1) else { return Duration::ZERO };
         // More steps than this are at the longest delay, or the factor is 1.
         let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-        let seconds = self.first.as_secs_f64() * self.factor.powi(steps);
+        // Finite, so that nothing times it is still nothing.
+        let factor = self.factor.powi(steps).min(f64::MAX);
+        let seconds = self.first.as_secs_f64() * factor;
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn luck_is_splitmix64() {
         let mut luck = Luck(0);
-        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18] {
+        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18, 0xf88b_b8a8] {
             assert!((luck.next() - f64::from(known) / 4_294_967_296.0).abs() < f64::EPSILON);
         }
     }
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(Backoff::default().delay(u32::MAX), Backoff::default().max);
         let steady = Backoff { factor: 1.0, ..Backoff::default() };
         assert_eq!(steady.delay(u32::MAX), steady.first);
+        let none = Backoff { first: Duration::ZERO, ..Backoff::default() };
+        assert_eq!(none.delay(u32::MAX), Duration::ZERO, "nothing does not grow");
     }
 
     #[test]

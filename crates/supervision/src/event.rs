@@ -5,6 +5,8 @@ use std::fmt;
 use crate::{ChildId, ChildKey, ChildKind, ChildSpec, ExitReason, Flags, Incarnation, Report};
 
 /// What has happened; the input of `handle`.
+///
+/// What is said about a life that is over, or said again, changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Begin: start the first children.
@@ -12,14 +14,15 @@ pub enum Event {
     /// A life is ready.
     Started(Incarnation),
     /// A start decided that the child is not needed; there is no life (OTP: `ignore`).
+    #[doc(alias = "ignore")]
     Ignored(Incarnation),
     /// A start failed; there is no life.
     StartFailed(Incarnation, ExitReason),
-    /// A life is over.
+    /// A life is over. Before `Started` this is a failed start.
     Exited(Incarnation, ExitReason),
     /// The parent says stop; the supervisor will exit with this reason.
     Shutdown(ExitReason),
-    /// The time that `poll_timeout` named has come.
+    /// The time that `poll_timeout` named has come. Too early does no harm.
     Timeout,
 }
 
@@ -68,12 +71,14 @@ pub enum Request {
     /// Count them (OTP: `count_children`).
     CountChildren,
     /// Show the spec of a child, with all its defaults (OTP: `get_childspec`).
+    #[doc(alias = "get_childspec")]
     ChildSpec(ChildId),
     /// Go on with these flags and specs; the restarts counted so far still count (OTP: `code_change`).
     ///
     /// Nothing starts or stops. A child whose id is known goes on under its new spec. A new one is down until
     /// somebody restarts it, or a group restart does. A child that is not in the list any more stays as it is,
     /// under its old spec, and counts as started after all others: terminate and delete it.
+    #[doc(alias = "code_change")]
     ReplaceSpecs(Flags, Vec<ChildSpec>),
 }
 
@@ -160,6 +165,7 @@ pub struct ChildInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
     /// Not running, and nobody is about to change that (OTP: `undefined`).
+    #[doc(alias = "undefined")]
     Down,
     /// About to be started again (OTP: `restarting`).
     Restarting,

@@ -8,7 +8,9 @@ use crate::Time;
 /// At most `restarts` restarts within any `period`; one more, and the supervisor gives up (OTP: intensity and
 /// period).
 ///
-/// The default is 3 restarts in 5 seconds. Zero restarts means none at all.
+/// The default is 3 restarts in 5 seconds. Zero restarts means none at all. A restart counts before it is made, and
+/// one that waits for a [`Backoff`](crate::Backoff) counts before the wait. That of a group counts once, a try after
+/// a failed one counts again, and what somebody asked for does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intensity {
     /// How many restarts one period may see.
@@ -30,7 +32,7 @@ impl Default for Intensity {
     }
 }
 
-/// The instants of the restarts that still count, oldest first; never longer than `restarts` + 1.
+/// The instants of the restarts that still count, oldest first; never longer than the highest limit so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Window {
     instants: VecDeque<Time>,

@@ -42,6 +42,7 @@ pub enum ExitReason {
     /// It did not start within its start time-out and was killed.
     StartTimeout,
     /// A supervisor that could not start its first children (OTP: `{shutdown, {failed_to_start_child, ..}}`).
+    #[doc(alias = "failed_to_start_child")]
     FailedToStart {
         /// The child that did not start.
         child: ChildId,
@@ -51,6 +52,7 @@ pub enum ExitReason {
     /// A supervisor whose children failed more often than its intensity allows.
     ///
     /// OTP says `shutdown` here, which also means "was told to"; the restart decision is the same.
+    #[doc(alias = "reached_max_restart_intensity")]
     GaveUp {
         /// The child whose failure was one too many.
         child: ChildId,

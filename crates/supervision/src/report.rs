@@ -7,6 +7,7 @@ use crate::{ChildId, ChildKind, ChildSpec, ExitReason, Incarnation, Restart, Shu
 /// One thing that a supervisor has to say about a child (OTP: supervisor report).
 ///
 /// [`Display`](fmt::Display) is the line for people, [`key_values`](Self::key_values) the fields for machines.
+#[doc(alias = "supervisor_report")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// What happened.

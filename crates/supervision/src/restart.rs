@@ -70,6 +70,7 @@ impl Supervisor {
     pub(crate) fn wake(&mut self, at: usize) -> Turn {
         let range = self.range(at);
         range.clone().for_each(|other| self.calm(other));
+        self.children[at].restarting = true;
         Turn::take_down(range, Purpose::Restart)
     }
 

@@ -26,7 +26,7 @@ pub enum Restart {
     Permanent,
     /// Only after an end that was not clean; see [`ExitReason::is_clean`](crate::ExitReason::is_clean).
     Transient,
-    /// Never; its entry goes when it ends.
+    /// Never; its entry goes when it ends, in whatever way.
     Temporary,
 }
 
@@ -55,6 +55,7 @@ impl fmt::Display for Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// Killed at once (OTP: `brutal_kill`).
+    #[doc(alias = "brutal_kill")]
     Kill,
     /// Asked to stop, and killed when this time is over. The default of a worker is 5 s.
     Timeout(Duration),
@@ -167,6 +168,7 @@ impl ChildSpec {
 }
 
 /// What a supervisor does about all its children (OTP: supervisor flags).
+#[doc(alias = "sup_flags")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// What happens to the others when one is restarted.

@@ -80,11 +80,12 @@ pub(crate) enum Item {
 }
 
 impl Supervisor {
-    /// Checks everything, starts nothing.
+    /// Checks everything, starts nothing (OTP: `check_childspecs`).
     ///
     /// # Errors
     ///
     /// A [`SpecError`] that names the child and the value.
+    #[doc(alias = "check_childspecs")]
     pub fn new(flags: Flags, specs: Vec<ChildSpec>) -> Result<Self, SpecError> {
         check_all(&flags, &specs)?;
         let mut children = Children::default();
@@ -138,6 +139,9 @@ impl Supervisor {
     }
 
     /// Asks for something; exactly one [`Action::Reply`] with this id answers, perhaps later.
+    ///
+    /// It is served in its turn, when nothing starts or stops, and in any case not before [`Event::Start`]. What was
+    /// not served when the supervisor exits is refused with [`RequestError::ShuttingDown`].
     pub fn request(&mut self, now: Time, id: RequestId, request: Request) {
         if self.phase == Phase::Gone {
             return self.refuse(id, RequestError::ShuttingDown);

@@ -142,12 +142,13 @@ impl Supervisor {
     fn is_down(&mut self, at: usize) {
         let leaving = matches!(self.phase, Phase::Leaving(_));
         let Some(turn) = &mut self.turn else { return };
-        let parked = turn.purpose == Purpose::Park;
+        let child = &self.children[at];
+        let brought_back = child.restarting && matches!(turn.purpose, Purpose::Restart | Purpose::Park);
         // Siblings that are temporary do not come back, so they go now.
-        if self.children[at].spec.restart == Restart::Temporary && !leaving {
+        if child.spec.restart == Restart::Temporary && !leaving && !brought_back {
             turn.range.end -= 1;
             self.remove(at);
-        } else if !parked {
+        } else if turn.purpose != Purpose::Park {
             self.calm(at);
         }
     }
@@ -181,9 +182,6 @@ impl Supervisor {
 
     fn bring_up(&mut self, now: Time, at: usize) {
         let key = self.children[at].key;
-        if self.children[at].life != Life::Down {
-            return;
-        }
         let life = self.new_life(key);
         let child = &mut self.children[at];
         child.incarnation = life;

@@ -44,6 +44,12 @@ impl Instance {
         matches!(self.state, State::Waiting { .. } | State::Starting { first: false, .. })
     }
 
+    /// Whether it keeps a supervisor that ends with its last significant instance: one that was told to stop does
+    /// not, and one that starts for the first time does only when it is ready.
+    pub(super) fn is_present(&self) -> bool {
+        matches!(self.state, State::Running { .. }) || self.is_restarting()
+    }
+
     /// How it looks from outside; nothing is to be seen of one that has yet to start for the first time.
     pub(super) fn seen_as(&self) -> Option<ChildState> {
         match self.state {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::instance::State;
+use super::instance::{Instance, State};
 use super::{DynamicSupervisor, Phase};
 use crate::{
     Action, AutoShutdown, ChildKey, ExitReason, Incarnation, Reply, Report, ReportKind, RequestError, Time,
@@ -43,6 +43,7 @@ impl DynamicSupervisor {
         self.set_timer(key, None);
         let Some(instance) = self.instances.get_mut(&key) else { return };
         instance.state = State::Running { since: now };
+        self.last_has_ended = false;
         if let Some(starter) = instance.starter.take() {
             self.actions.push_back(Action::Reply(starter, Reply::Started(key, life)));
         }
@@ -111,12 +112,16 @@ impl DynamicSupervisor {
             return self.restart(now, key, since, reason);
         }
         self.drop_instance(key, Reply::Done);
-        let ends = match self.flags.auto_shutdown {
-            AutoShutdown::Never => false,
-            AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => self.instances.is_empty(),
-        };
-        if ends && self.template.significant {
+        self.last_has_ended = self.template.significant && !self.instances.values().any(Instance::is_present);
+        if self.template.significant && self.flags.auto_shutdown == AutoShutdown::AnySignificant {
+            self.leave(now, ExitReason::Shutdown);
+        }
+    }
+
+    /// The last significant one has ended by itself, and no start that was under way then brought another one.
+    pub(super) fn end_with_the_last(&mut self, now: Time) {
+        let all = self.flags.auto_shutdown == AutoShutdown::AllSignificant && self.last_has_ended;
+        if all && self.instances.is_empty() {
             self.leave(now, ExitReason::Shutdown);
         }
     }

@@ -19,6 +19,24 @@ use instance::{Instance, State};
 /// Instances start and stop independently of each other, so a slow one is in nobody's way. At shutdown all are
 /// told at once and share one deadline. What starts an instance (its arguments) stays with the driver, under the
 /// instance's [`ChildKey`], until [`Action::Forget`].
+///
+/// ```
+/// use impresario_supervision::{
+///     Action, ChildSpec, DynamicSupervisor, Event, Flags, Reply, RequestError, RequestId, Time,
+/// };
+///
+/// let now = Time::START;
+/// let mut rules = DynamicSupervisor::new(Flags::default(), ChildSpec::worker("session"), Some(1)).unwrap();
+/// rules.handle(now, Event::Start);
+/// assert_eq!(rules.poll_action(), Some(Action::Ready));
+///
+/// let key = rules.start_child(now, RequestId(1)).unwrap();
+/// let Some(Action::Start(started, life)) = rules.poll_action() else { panic!() };
+/// assert_eq!(started, key);
+/// rules.handle(now, Event::Started(life));
+/// assert_eq!(rules.poll_action(), Some(Action::Reply(RequestId(1), Reply::Started(key, life))));
+/// assert_eq!(rules.start_child(now, RequestId(2)), Err(RequestError::MaxChildren(1)));
+/// ```
 #[doc(alias = "simple_one_for_one")]
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisor {
@@ -34,6 +52,8 @@ pub struct DynamicSupervisor {
     next_incarnation: u64,
     /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
     timers: BTreeSet<(Time, ChildKey)>,
+    /// A significant instance ended by itself when no other was present, and none has become ready since.
+    last_has_ended: bool,
     /// Reasons that nobody expected while all were stopped together, with how many gave them.
     unexpected: HashMap<ExitReason, usize>,
     actions: VecDeque<Action>,
@@ -67,6 +87,7 @@ impl DynamicSupervisor {
             next_key: 0,
             next_incarnation: 1,
             timers: BTreeSet::new(),
+            last_has_ended: false,
             unexpected: HashMap::new(),
             actions: VecDeque::new(),
         })
@@ -79,6 +100,7 @@ impl DynamicSupervisor {
     }
 
     /// What is done about each instance (OTP: `get_childspec`).
+    #[doc(alias = "get_childspec")]
     pub fn template(&self) -> &ChildSpec {
         &self.template
     }
@@ -113,6 +135,7 @@ impl DynamicSupervisor {
             Event::Shutdown(reason) => self.leave(now, reason),
             Event::Timeout => self.timeout(now),
         }
+        self.end_with_the_last(now);
         self.exit_if_empty();
     }
 
@@ -170,7 +193,8 @@ impl DynamicSupervisor {
         self.exit_if_empty();
     }
 
-    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers.
+    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers. One
+    /// that is between two tries without backoff is refused with [`RequestError::Restarting`].
     pub fn restart_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
         let error = match self.instances.get_mut(&key) {
             None => RequestError::NotFound,
@@ -190,6 +214,7 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// A [`SpecError`] as in [`new`](Self::new); nothing is changed then.
+    #[doc(alias = "code_change")]
     pub fn replace(
         &mut self,
         flags: Flags,

@@ -1,8 +1,10 @@
 //! What must hold for every supervisor, whatever happens.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use impresario_supervision::{Action, ChildKey, ExitReason, Incarnation, RequestId, Shutdown, Time};
+use impresario_supervision::{
+    Action, ChildKey, ChildSpec, ChildState, ExitReason, Incarnation, RequestId, Shutdown, Time,
+};
 
 use crate::rules::Rules;
 
@@ -32,6 +34,16 @@ pub(crate) struct Alive {
 impl Alive {
     fn is_awaited(&self) -> bool {
         !self.ready || self.told.is_some() || self.killed
+    }
+
+    /// When it is killed if nothing is heard of it.
+    pub(crate) fn end(&self, spec: &ChildSpec) -> Option<Time> {
+        match (self.told, spec.shutdown) {
+            _ if self.killed => None,
+            (Some(told), Shutdown::Timeout(after)) => Some(told + after),
+            (Some(_), _) => None,
+            (None, _) => spec.start_timeout.filter(|_| !self.ready).map(|after| self.since + after),
+        }
     }
 }
 
@@ -92,7 +104,12 @@ impl Checker {
             Action::Added(request, _) => assert!(self.replies.contains_key(request)),
             Action::Report(report) => {
                 assert!(report.lives > 0);
-                assert!(report.incarnation.is_none_or(|life| life.number() <= self.last));
+                let life = report.incarnation.map(Incarnation::number);
+                // Only what a dynamic supervisor says of all its instances is about no life.
+                assert!(
+                    life.map_or(rules.is_dynamic(), |life| (1..=self.last).contains(&life)),
+                    "{report:?}"
+                );
             }
             Action::Reply(..) => {}
         }
@@ -114,13 +131,9 @@ impl Checker {
     /// Every wait that has an end is known to the timer.
     pub(crate) fn check_timer(&self, rules: &Rules) {
         let timer = rules.poll_timeout();
+        assert!(self.exit.is_none() || timer.is_none(), "after the exit nothing is waited for");
         for (life, alive) in &self.alive {
-            let Some(spec) = rules.spec(alive.key).filter(|_| !alive.killed) else { continue };
-            let end = match (alive.told, alive.ready, spec.shutdown, spec.start_timeout) {
-                (Some(told), _, Shutdown::Timeout(after), _) => told + after,
-                (None, false, _, Some(after)) => alive.since + after,
-                _ => continue,
-            };
+            let Some(end) = rules.spec(alive.key).and_then(|spec| alive.end(spec)) else { continue };
             assert!(
                 timer.is_some_and(|timer| timer <= end),
                 "nobody looks after {life:?} at {end:?}: {timer:?}"
@@ -128,7 +141,28 @@ impl Checker {
         }
     }
 
-    /// At the end of a world in which everybody answers.
+    /// After a time-out: whoever had to be done with something by now is, or was killed. What was begun only now, and
+    /// has no time at all, is for the next one.
+    pub(crate) fn check_overdue(&self, rules: &Rules, now: Time) {
+        for (life, alive) in self.alive.iter().filter(|(_, alive)| alive.told.unwrap_or(alive.since) < now) {
+            let end = rules.spec(alive.key).and_then(|spec| alive.end(spec));
+            assert!(end.is_none_or(|end| end > now), "{life:?} is overdue since {end:?}: {alive:?}");
+        }
+    }
+
+    /// In a world in which everybody has answered: it knows who lives, nobody is about to come, and each request
+    /// was answered.
+    pub(crate) fn check_at_rest(&self, states: &[ChildState]) {
+        let alive: BTreeSet<Incarnation> = self.alive.keys().copied().collect();
+        let known = states.iter().filter_map(|state| match state {
+            ChildState::Running(life) => Some(*life),
+            _ => None,
+        });
+        assert_eq!(known.collect::<BTreeSet<_>>(), alive, "it knows who lives");
+        assert!(!states.contains(&ChildState::Restarting), "who is to come back has come: {states:?}");
+        self.check_all_answered();
+    }
+
     pub(crate) fn check_all_answered(&self) {
         let open: Vec<_> = self.replies.iter().filter(|(_, replies)| **replies == 0).collect();
         assert!(open.is_empty(), "{open:?} were never answered");

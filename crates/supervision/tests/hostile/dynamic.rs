@@ -3,12 +3,11 @@
 use impresario_supervision::{
     Action, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, RequestId, Restart, Time,
 };
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
 use crate::op::ops;
 use crate::plan::{Plan, plan};
-use crate::tree::{TOP, Tree};
+use crate::tree::{MAX_CHILDREN, TOP, Tree};
 
 /// Lets so many instances come, and go together; how many actions that took.
 fn come_and_go(count: usize) -> usize {
@@ -42,8 +41,6 @@ fn the_work_grows_with_the_number_of_instances_and_no_faster() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn instances_never_outnumber_max_children(plan in plan(0), ops in ops()) {
         let plan = Plan { dynamic: true, ..plan };
@@ -51,7 +48,7 @@ proptest! {
         for op in ops {
             tree.op(&op);
             let crate::rules::Rules::Dynamic(rules) = &tree.nodes[TOP].rules else { unreachable!("it is dynamic") };
-            prop_assert!(rules.len() <= 5);
+            prop_assert!(rules.len() <= MAX_CHILDREN);
             let counts = rules.count_children();
             prop_assert!(counts.active <= counts.workers && counts.workers <= rules.len());
             prop_assert_eq!(rules.which_children().len(), counts.workers);

@@ -3,10 +3,11 @@
 //! requests arrive in the middle of everything.
 //!
 //! Each property is named as the invariant that it states. Those of a single supervisor are checked by `checker`
-//! after everything that happens, in every property.
+//! after everything that happens, in every property. Each property sees 256 trees; `PROPTEST_CASES` says otherwise.
 
 mod checker;
 mod dynamic;
+mod map;
 mod op;
 mod plan;
 mod rules;
@@ -14,6 +15,3 @@ mod shutdown;
 mod storm;
 mod tree;
 mod windows;
-
-/// How many trees each property sees.
-const CASES: u32 = 256;

@@ -11,11 +11,11 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 pub(crate) enum Op {
     /// A life that is starting says how that went, or ends.
     Answer(usize, How),
-    /// Any life ends by itself.
+    /// Any life ends by itself; a supervisor with all that it has.
     Crash(usize, ExitReason),
     /// A life that was told ends.
     Obey(usize, ExitReason),
-    /// Somebody answers for a life that is over, or never was.
+    /// Somebody answers for a life that is over, or says once more what it has said already.
     Stale(usize, usize, How),
     /// Somebody asks a supervisor for something about one of its children.
     Ask(usize, Wish, usize),
@@ -78,35 +78,74 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+/// How often each kind of thing happens, compared with the others.
+struct Mix {
+    answer: u32,
+    crash: u32,
+    obey: u32,
+    stale: u32,
+    ask: u32,
+    shutdown: u32,
+    pass: u32,
+    deadline: u32,
+}
+
+/// A bit of everything.
+const ALL: Mix = Mix { answer: 8, crash: 4, obey: 4, stale: 2, ask: 3, shutdown: 1, pass: 2, deadline: 2 };
+
+fn mixed(mix: &Mix) -> impl Strategy<Value = Vec<Op>> + use<> {
     let at = any::<u16>().prop_map(usize::from);
     let other = any::<u16>().prop_map(usize::from);
-    prop_oneof![
-        8 => (at.clone(), how()).prop_map(|(at, how)| Op::Answer(at, how)),
-        4 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
-        4 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Obey(at, reason)),
-        2 => (at.clone(), other.clone(), how()).prop_map(|(at, life, how)| Op::Stale(at, life, how)),
-        3 => (at.clone(), wish(), other).prop_map(|(at, wish, child)| Op::Ask(at, wish, child)),
-        1 => at.prop_map(Op::Shutdown),
-        2 => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
-        2 => Just(Op::Deadline),
-    ]
+    let op = prop_oneof![
+        mix.answer => (at.clone(), how()).prop_map(|(at, how)| Op::Answer(at, how)),
+        mix.crash => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
+        mix.obey => (at.clone(), reason()).prop_map(|(at, reason)| Op::Obey(at, reason)),
+        mix.stale => (at.clone(), other.clone(), how()).prop_map(|(at, life, how)| Op::Stale(at, life, how)),
+        mix.ask => (at.clone(), wish(), other).prop_map(|(at, wish, child)| Op::Ask(at, wish, child)),
+        mix.shutdown => at.prop_map(Op::Shutdown),
+        mix.pass => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
+        mix.deadline => Just(Op::Deadline),
+    ];
+    vec(op, 0..80)
 }
 
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
-    vec(op(), 0..80)
+    mixed(&ALL)
 }
 
-/// Only failures, and time: nobody asks for anything and nobody is told to stop.
-pub(crate) fn failures() -> impl Strategy<Value = Vec<Op>> {
+/// Many who answer for the dead.
+pub(crate) fn stale_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Mix { stale: 16, ..ALL })
+}
+
+/// Many who ask.
+pub(crate) fn curious_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Mix { ask: 16, ..ALL })
+}
+
+/// Hardly anybody obeys, so that time-outs have to.
+pub(crate) fn stubborn_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Mix { crash: 1, obey: 1, ask: 6, deadline: 8, ..ALL })
+}
+
+/// A failure, or time: nothing is asked for and nobody is told to stop.
+fn failure() -> impl Strategy<Value = Op> {
     let at = any::<u16>().prop_map(usize::from);
-    let op = prop_oneof![
+    prop_oneof![
         4 => at.clone().prop_map(|at| Op::Answer(at, How::Started)),
         2 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Answer(at, How::Failed(reason))),
         4 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
         4 => (at, reason()).prop_map(|(at, reason)| Op::Obey(at, reason)),
         2 => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
         2 => Just(Op::Deadline),
-    ];
-    vec(op, 0..120)
+    ]
+}
+
+pub(crate) fn failures() -> impl Strategy<Value = Vec<Op>> {
+    vec(failure(), 0..120)
+}
+
+/// The same among instances that come all the time.
+pub(crate) fn failures_of_instances() -> impl Strategy<Value = Vec<Op>> {
+    vec(prop_oneof![8 => failure(), 1 => Just(Op::Ask(0, Wish::Start, 0))], 0..120)
 }

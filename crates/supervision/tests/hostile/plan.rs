@@ -17,6 +17,13 @@ pub(crate) struct Plan {
     pub(crate) dynamic: bool,
 }
 
+impl Plan {
+    /// The same supervisor, of instances of its first child.
+    pub(crate) fn of_instances(&self) -> Self {
+        Self { children: self.children[..1].to_vec(), dynamic: true, ..self.clone() }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct ChildPlan {
     pub(crate) spec: ChildSpec,

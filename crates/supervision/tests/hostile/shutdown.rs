@@ -1,12 +1,12 @@
 //! In which order children stop and start, and how long a shutdown may take.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use impresario_supervision::{Action, ChildSpec, Event, ExitReason, Incarnation, Shutdown};
-use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
-use crate::op::{How, Op, failures, ops};
+use crate::op::{How, Op, failures, ops, stubborn_ops};
 use crate::plan::{Plan, permanent_workers, plan};
 use crate::tree::{Node, TOP, Tree};
 
@@ -70,10 +70,26 @@ fn finite(mut plan: Plan) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    /// Whatever was asked for and went wrong before, and while they stop: nobody is stopped before those after it.
+    #[test]
+    fn the_stop_order_is_the_reverse_of_the_start_order(plan in plan(0), before in ops(), during in stubborn_ops()) {
+        let mut tree = Tree::running(&Plan { dynamic: false, ..plan });
+        tree.run(&before);
+        tree.calm_down();
+        let node = &tree.nodes[TOP];
+        let since = node.log.len();
+        let alive = node.checker.alive.values().map(|alive| node.rules.position(alive.key));
+        let alive: BTreeSet<usize> = alive.collect();
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        tree.run(&during);
+        tree.calm_down();
+        let (stopped, started) = positions(&tree.nodes[TOP], since);
+        prop_assert!(stopped.is_sorted_by(|one, next| one > next), "{stopped:?}");
+        prop_assert!(started.is_empty() && stopped.iter().all(|at| alive.contains(at)));
+    }
 
     #[test]
-    fn the_stop_order_is_the_reverse_of_the_start_order(plan in permanent_workers(1_000), ops in failures()) {
+    fn everybody_is_stopped_who_does_not_end_before_its_turn(plan in permanent_workers(1_000), ops in failures()) {
         let mut tree = Tree::running(&plan);
         tree.run(&ops);
         tree.calm_down();
@@ -118,8 +134,7 @@ proptest! {
 
     #[test]
     fn stuck_instances_delay_a_shutdown_by_one_time_out_together(plan in permanent_workers(1_000), count in 1_usize..5) {
-        let plan = Plan { dynamic: true, ..finite(plan) };
-        let plan = Plan { children: plan.children[..1].to_vec(), ..plan };
+        let plan = finite(plan).of_instances();
         let mut tree = Tree::running(&plan);
         for _ in 0..count {
             tree.op(&Op::Ask(0, crate::op::Wish::Start, 0));
@@ -145,6 +160,24 @@ proptest! {
         // The group goes down once before the stuck start, and everything once after it.
         let limit = Duration::from_secs(5).max(patience(&plan).0) + patience(&plan).0;
         prop_assert!(tree.now.saturating_since(start) <= limit);
+    }
+
+    /// In the middle of everything, and with requests in line: the patience, and twice the time-outs (those of a group
+    /// that is on its way down or of requests that come first, and those of the end). Instances have one in common.
+    #[test]
+    fn nothing_delays_a_shutdown_beyond_the_patience_and_the_time_outs(plan in plan(0), ops in stubborn_ops()) {
+        let plan = finite(plan);
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        let start = tree.now;
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        only_kills(&mut tree);
+        prop_assert!(tree.nodes[TOP].checker.exit.is_some());
+        let longest = patience(&plan).1;
+        let added = longest * 3;
+        let limit = if plan.dynamic { longest } else { Duration::from_secs(5) + (patience(&plan).0 + added) * 2 };
+        let took = tree.now.saturating_since(start);
+        prop_assert!(took <= limit, "{took:?} of {limit:?}");
     }
 
     #[test]

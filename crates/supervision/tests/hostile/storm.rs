@@ -1,19 +1,16 @@
 //! Whatever happens, and how it ends.
 
-use impresario_supervision::{ChildState, Event, ExitReason};
-use proptest::prelude::{ProptestConfig, prop_assert, proptest};
+use impresario_supervision::{Action, ChildState, Event, ExitReason, Reply, Time};
+use proptest::prelude::{prop_assert, proptest};
 
-use crate::CASES;
-use crate::op::{failures, ops};
+use crate::op::{curious_ops, failures, failures_of_instances, ops, stale_ops, stubborn_ops};
 use crate::plan::{permanent_workers, plan};
 use crate::tree::{TOP, Tree};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
-    /// The checker's invariants hold through everything: exactly one exit per start, never two lives of a child at
-    /// once, at most one stop and one kill per life, one thing at a time, every end of a wait known to the timer, a
-    /// stale answer changes nothing, nothing alive after the exit, which comes once and last.
+    /// All that the checker asserts: never two lives of a child at once, at most one stop and one kill per life, no
+    /// start of what was forgotten, one thing at a time, the exit once and last; and at rest everybody who lives is
+    /// known, nobody is still to come, and each request was answered once.
     #[test]
     fn no_storm_breaks_the_invariants(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);
@@ -21,12 +18,45 @@ proptest! {
         tree.calm_down();
     }
 
+    /// Who was started ends once, is known to live until then, and not after.
     #[test]
-    fn every_request_is_answered_exactly_once(plan in plan(1), ops in ops()) {
+    fn each_start_has_exactly_one_exit(plan in plan(1), storm in ops(), end in stubborn_ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&storm);
+        tree.calm_down();
+        tree.run(&end);
+        tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
+        tree.calm_down();
+        for node in &tree.nodes {
+            let killed = node.checker.exit.is_none();
+            prop_assert!(node.checker.alive.is_empty() || killed, "{:?} never ended", node.checker.alive);
+        }
+    }
+
+    #[test]
+    fn a_stale_answer_changes_nothing(plan in plan(1), ops in stale_ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         tree.calm_down();
-        for node in tree.nodes.iter().filter(|node| !node.gone || node.checker.exit.is_some()) {
+    }
+
+    /// Nobody who has to be done by some time is waited for any longer: the checker asserts it after each time-out.
+    #[test]
+    fn every_action_is_answered_or_timed_out_by_one_kill(plan in plan(1), ops in stubborn_ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        // Time goes on, and nobody says anything.
+        for _ in 0..100 {
+            tree.deadline();
+        }
+    }
+
+    #[test]
+    fn every_request_is_answered_exactly_once(plan in plan(1), ops in curious_ops()) {
+        let mut tree = Tree::new(&plan);
+        tree.run(&ops);
+        tree.calm_down();
+        for node in tree.nodes.iter().filter(|node| node.checker.exit.is_some()) {
             node.checker.check_all_answered();
         }
     }
@@ -63,6 +93,29 @@ proptest! {
                 let states = node.rules.states(now);
                 prop_assert!(states.iter().all(|state| matches!(state, ChildState::Running(_))), "{states:?}");
                 prop_assert!(states.len() == plan.children.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_storm_of_instances_ends_with_everything_wanted_running_or_with_the_reason_why_not(
+        plan in permanent_workers(5),
+        ops in failures_of_instances(),
+    ) {
+        let mut tree = Tree::running(&plan.of_instances());
+        tree.run(&ops);
+        tree.calm_down();
+        let now = tree.now;
+        let node = &mut tree.nodes[TOP];
+        match &node.checker.exit {
+            Some(ExitReason::GaveUp { child, .. }) => prop_assert!(plan.children[0].spec.id == *child),
+            Some(reason) => prop_assert!(false, "nobody asked for {reason}"),
+            None => {
+                let came = |(_, action): &&(Time, Action)| matches!(action, Action::Reply(_, Reply::Started(..)));
+                let wanted = node.log.iter().filter(came).count();
+                let states = node.rules.states(now);
+                prop_assert!(states.iter().all(|state| matches!(state, ChildState::Running(_))), "{states:?}");
+                prop_assert!(states.len() == wanted, "{states:?} but {wanted} came");
             }
         }
     }

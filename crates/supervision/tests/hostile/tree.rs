@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Incarnation, Request, RequestId,
-    Supervisor, Time,
+    Action, AutoShutdown, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
+    Request, RequestId, Restart, Strategy as Group, Supervisor, Time,
 };
 
-use crate::checker::Checker;
+use crate::checker::{Alive, Checker};
 use crate::op::{How, Op, Wish};
 use crate::plan::{ChildPlan, Plan};
 use crate::rules::Rules;
@@ -22,9 +22,17 @@ pub(crate) struct Node {
     birth: Option<(usize, Incarnation)>,
     /// The lives in it that are supervisors.
     nested: Vec<(Incarnation, usize)>,
+    /// It has exited, or was dropped with who owned it.
     pub(crate) gone: bool,
     /// What it was told to do, in order.
     pub(crate) log: Vec<(Time, Action)>,
+}
+
+impl Node {
+    /// Who has exited may still be told something; who was dropped is not there.
+    fn hears(&self) -> bool {
+        !self.gone || self.checker.exit.is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -32,6 +40,7 @@ pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) now: Time,
     next_request: u64,
+    deadlines: usize,
 }
 
 /// The top supervisor.
@@ -40,7 +49,7 @@ pub(crate) const TOP: usize = 0;
 impl Tree {
     /// A tree that is about to start.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0 };
+        let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0, deadlines: 0 };
         tree.begin(plan, None);
         tree
     }
@@ -56,7 +65,9 @@ impl Tree {
         let specs: Vec<ChildSpec> = plan.children.iter().map(|child| child.spec.clone()).collect();
         let rules = if plan.dynamic {
             let template = specs[0].clone();
-            Rules::Dynamic(DynamicSupervisor::new(plan.flags, template, Some(5)).expect("good").seed(1))
+            Rules::Dynamic(
+                DynamicSupervisor::new(plan.flags, template, Some(MAX_CHILDREN)).expect("good").seed(1),
+            )
         } else {
             Rules::Static(Supervisor::new(plan.flags, specs).expect("good").seed(1))
         };
@@ -70,9 +81,14 @@ impl Tree {
     pub(crate) fn tell(&mut self, id: usize, event: Event) {
         let now = self.now;
         let node = &mut self.nodes[id];
-        if !node.gone {
+        if node.hears() {
+            let is_timeout = event == Event::Timeout;
             node.rules.handle(now, event);
             self.play(id);
+            let node = &self.nodes[id];
+            if is_timeout && !node.gone {
+                node.checker.check_overdue(&node.rules, self.now);
+            }
         }
     }
 
@@ -110,7 +126,7 @@ impl Tree {
             }
         }
         let node = &self.nodes[id];
-        if !node.gone {
+        if node.hears() {
             node.checker.check_timer(&node.rules);
         }
     }
@@ -148,18 +164,25 @@ impl Tree {
         }
     }
 
-    /// The lives of workers that fit, oldest first, of all supervisors that live.
-    fn workers(&self, fits: impl Fn(&crate::checker::Alive) -> bool) -> Vec<(usize, Incarnation)> {
+    /// The lives that fit, oldest first, of all supervisors that live.
+    fn lives(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
         let of = |(id, node): (usize, &Node)| {
-            let lives = node.checker.alive.iter().filter(|(_, alive)| fits(alive)).map(|(life, _)| *life);
-            lives.filter(|life| self.nested(id, *life).is_none()).map(|life| (id, life)).collect::<Vec<_>>()
+            let lives = node.checker.alive.iter().filter(|(_, alive)| fits(alive));
+            lives.map(|(life, _)| (id, *life)).collect::<Vec<_>>()
         };
         self.nodes.iter().enumerate().filter(|(_, node)| !node.gone).flat_map(of).collect()
     }
 
-    fn living(&self, at: usize) -> Option<usize> {
-        let living: Vec<usize> = (0..self.nodes.len()).filter(|id| !self.nodes[*id].gone).collect();
-        pick(&living, at)
+    /// The same, of workers only: what a supervisor answers is up to its rules.
+    fn workers(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
+        let mut lives = self.lives(fits);
+        lives.retain(|(id, life)| self.nested(*id, *life).is_none());
+        lives
+    }
+
+    fn hearing(&self, at: usize) -> Option<usize> {
+        let hearing: Vec<usize> = (0..self.nodes.len()).filter(|id| self.nodes[*id].hears()).collect();
+        pick(&hearing, at)
     }
 
     pub(crate) fn run(&mut self, ops: &[Op]) {
@@ -175,8 +198,11 @@ impl Tree {
                 }
             }
             Op::Crash(at, reason) => {
-                let all = self.workers(|_| true);
+                let all = self.lives(|_| true);
                 if let Some((id, life)) = pick(&all, *at) {
+                    if let Some(nested) = self.nested(id, life) {
+                        self.drop_node(nested);
+                    }
                     self.end(id, life, Event::Exited(life, reason.clone()));
                 }
             }
@@ -188,12 +214,12 @@ impl Tree {
             }
             Op::Stale(at, life, how) => self.stale(*at, *life, how),
             Op::Ask(at, wish, child) => {
-                if let Some(id) = self.living(*at) {
+                if let Some(id) = self.hearing(*at) {
                     self.ask(id, *wish, *child);
                 }
             }
             Op::Shutdown(at) => {
-                if let Some(id) = self.living(*at) {
+                if let Some(id) = self.hearing(*at) {
                     self.tell(id, Event::Shutdown(ExitReason::ShutdownWith("asked".into())));
                 }
             }
@@ -219,24 +245,26 @@ impl Tree {
         }
     }
 
-    /// An answer about a life that is over, or has yet to be, changes nothing at all.
+    /// An answer about a life that is over changes nothing at all, and neither does one that was given before.
     fn stale(&mut self, at: usize, life: usize, how: &How) {
-        let Some(id) = self.living(at) else { return };
+        let Some(id) = self.hearing(at) else { return };
         let node = &mut self.nodes[id];
         // There is no other way to make a name of a life than to have had it.
         let starts = node.log.iter().filter_map(|(_, action)| match action {
             Action::Start(_, life) => Some(*life),
             _ => None,
         });
-        let over: Vec<Incarnation> = starts.filter(|life| !node.checker.alive.contains_key(life)).collect();
-        let Some(life) = pick(&over, life) else { return };
-        let before = format!("{:?}", node.rules);
+        let lives: Vec<Incarnation> = starts.collect();
+        let Some(life) = pick(&lives, life) else { return };
+        let alive = node.checker.alive.get(&life);
         let event = match how {
-            How::Started => Event::Started(life),
-            How::Ignored => Event::Ignored(life),
-            How::Failed(reason) => Event::StartFailed(life, reason.clone()),
-            How::Exited(reason) => Event::Exited(life, reason.clone()),
+            How::Started if alive.is_none_or(|alive| alive.ready) => Event::Started(life),
+            How::Ignored if alive.is_none_or(|alive| alive.ready) => Event::Ignored(life),
+            How::Failed(reason) if alive.is_none() => Event::StartFailed(life, reason.clone()),
+            How::Exited(reason) if alive.is_none() => Event::Exited(life, reason.clone()),
+            _ => return,
         };
+        let before = format!("{:?}", node.rules);
         node.rules.handle(self.now, event);
         assert_eq!(before, format!("{:?}", node.rules), "a stale answer changed something");
     }
@@ -254,6 +282,11 @@ impl Tree {
                 match (wish, pick(&keys, child)) {
                     (Wish::Terminate | Wish::Delete, Some(key)) => rules.terminate_child(now, by, key),
                     (Wish::Restart, Some(key)) => rules.restart_child(now, by, key),
+                    (Wish::Replace, _) => {
+                        let spec = respec(&node.plan.flags, &node.plan.children[0].spec, child);
+                        rules.replace(node.plan.flags, spec, Some(MAX_CHILDREN)).expect("it is as good");
+                        node.checker.refused(by);
+                    }
                     _ => {
                         if rules.start_child(now, by).is_err() {
                             node.checker.refused(by);
@@ -273,6 +306,8 @@ impl Tree {
     /// The next deadline of the whole tree comes; whether there is one.
     pub(crate) fn deadline(&mut self) -> bool {
         let Some((time, id)) = self.next_deadline() else { return false };
+        self.deadlines += 1;
+        assert!(self.deadlines < CALM, "its deadlines never end");
         self.now = self.now.max(time);
         self.tell(id, Event::Timeout);
         true
@@ -299,12 +334,23 @@ impl Tree {
                     self.answer(id, life, &How::Started);
                 }
             } else if !self.deadline() {
-                return;
+                return self.check_at_rest();
             }
         }
-        panic!("it does not come to rest: {self:?}");
+        panic!("it does not come to rest");
+    }
+
+    fn check_at_rest(&mut self) {
+        let now = self.now;
+        for node in self.nodes.iter_mut().filter(|node| !node.gone) {
+            let states = node.rules.states(now);
+            node.checker.check_at_rest(&states);
+        }
     }
 }
+
+/// The most instances of a dynamic supervisor.
+pub(crate) const MAX_CHILDREN: usize = 5;
 
 /// More than the deadlines and answers that any of these trees can have left.
 const CALM: usize = 10_000;
@@ -325,13 +371,20 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
         Wish::Count => Request::CountChildren,
         Wish::Spec => Request::ChildSpec(id),
         Wish::Replace => {
-            let specs = plan.children.iter().map(|child| child.spec.clone());
-            Request::ReplaceSpecs(
-                plan.flags,
-                specs.cycle().skip(child % 5).take(plan.children.len()).collect(),
-            )
+            let strategies = [Group::OneForOne, Group::OneForAll, Group::RestForOne];
+            let flags = Flags { strategy: strategies[child % 3], ..plan.flags };
+            let specs = plan.children.iter().enumerate();
+            let specs = specs.map(|(at, known)| respec(&flags, &known.spec, child + at)).cycle();
+            Request::ReplaceSpecs(flags, specs.skip(child % 5).take(plan.children.len()).collect())
         }
     }
+}
+
+/// The same but for when it is restarted, and so for whether it can be significant.
+fn respec(flags: &Flags, spec: &ChildSpec, choice: usize) -> ChildSpec {
+    let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][choice % 3];
+    let may = restart != Restart::Permanent && flags.auto_shutdown != AutoShutdown::Never;
+    ChildSpec { restart, significant: spec.significant && may, ..spec.clone() }
 }
 
 pub(crate) fn pick<T: Copy>(list: &[T], at: usize) -> Option<T> {

@@ -1,12 +1,12 @@
 //! The limit of restarts.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use impresario_supervision::{Action, Flags, ReportKind, Time};
-use proptest::prelude::{ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+use impresario_supervision::{Action, Backoff, Flags, ReportKind, Strategy as Group, Time};
+use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
-use crate::CASES;
-use crate::op::failures;
+use crate::op::{failures, failures_of_instances};
 use crate::plan::{Plan, permanent_workers};
 use crate::tree::{Node, TOP, Tree};
 
@@ -36,6 +36,40 @@ fn starts(node: &Node, since: usize) -> Vec<Time> {
     node.log[since..].iter().filter_map(start).collect()
 }
 
+/// When instances were started again.
+fn starts_of_known(node: &Node) -> Vec<Time> {
+    let mut known = HashSet::new();
+    let start = |(time, action): &(Time, Action)| match action {
+        Action::Start(key, _) if !known.insert(*key) => Some(*time),
+        _ => None,
+    };
+    node.log.iter().filter_map(start).collect()
+}
+
+/// When failures were reported, without the one that was too many.
+fn failures_before_giving_up(node: &Node, since: usize) -> Vec<Time> {
+    let mut failures = Vec::new();
+    for (time, action) in &node.log[since..] {
+        let Action::Report(report) = action else { continue };
+        match report.kind {
+            ReportKind::ChildTerminated | ReportKind::StartError => failures.push(*time),
+            ReportKind::GaveUp => {
+                failures.pop();
+                return failures;
+            }
+            _ => {}
+        }
+    }
+    failures
+}
+
+fn gave_up(node: &Node) -> Option<Time> {
+    node.log.iter().find_map(|(time, action)| match action {
+        Action::Report(report) if report.kind == ReportKind::GaveUp => Some(*time),
+        _ => None,
+    })
+}
+
 /// The most that fall into one window, both ends included.
 fn most_in_a_window(times: &[Time], period: Duration) -> usize {
     let in_window = |end: &Time| {
@@ -49,8 +83,6 @@ fn limited() -> impl Strategy<Value = Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn restarts_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures()) {
         let mut tree = Tree::running(&plan);
@@ -63,21 +95,48 @@ proptest! {
 
     #[test]
     fn it_gives_up_exactly_when_one_restart_more_would_exceed_the_intensity(plan in limited(), ops in failures()) {
-        let strategy = impresario_supervision::Strategy::OneForOne;
-        let plan = Plan { flags: Flags { strategy, ..plan.flags }, ..plan };
+        let plan = Plan { flags: Flags { strategy: Group::OneForOne, ..plan.flags }, ..plan };
         let mut tree = Tree::running(&plan);
         let since = tree.nodes[TOP].log.len();
         tree.run(&ops);
         let limit = plan.flags.intensity;
         let starts = starts(&tree.nodes[TOP], since);
         prop_assert!(most_in_a_window(&starts, limit.period) <= limit.restarts as usize);
-        let gave_up = tree.nodes[TOP].log.iter().find_map(|(time, action)| match action {
-            Action::Report(report) if report.kind == ReportKind::GaveUp => Some(*time),
-            _ => None,
-        });
-        if let Some(end) = gave_up {
+        if let Some(end) = gave_up(&tree.nodes[TOP]) {
             let before = starts.iter().filter(|time| end.saturating_since(**time) <= limit.period).count();
             prop_assert_eq!(before, limit.restarts as usize);
         }
+    }
+    #[test]
+    fn restarts_of_instances_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures_of_instances()) {
+        let mut tree = Tree::running(&plan.of_instances());
+        tree.run(&ops);
+        let limit = plan.flags.intensity;
+        let restarts = starts_of_known(&tree.nodes[TOP]);
+        prop_assert!(most_in_a_window(&restarts, limit.period) <= limit.restarts as usize);
+        if let Some(end) = gave_up(&tree.nodes[TOP]) {
+            let before = restarts.iter().filter(|time| end.saturating_since(**time) <= limit.period).count();
+            prop_assert_eq!(before, limit.restarts as usize);
+        }
+    }
+
+    /// Not when the delay is over, so no delay makes room for more.
+    #[test]
+    fn restarts_that_a_backoff_delays_count_when_the_failure_happens(
+        plan in limited(),
+        ops in failures_of_instances(),
+        dynamic in any::<bool>(),
+    ) {
+        let mut plan = if dynamic { plan.of_instances() } else { plan };
+        plan.flags.strategy = Group::OneForOne;
+        for child in &mut plan.children {
+            child.spec.backoff = Some(Backoff { first: Duration::from_millis(1), ..Backoff::default() });
+        }
+        let mut tree = Tree::running(&plan);
+        let since = tree.nodes[TOP].log.len();
+        tree.run(&ops);
+        let limit = plan.flags.intensity;
+        let failures = failures_before_giving_up(&tree.nodes[TOP], since);
+        prop_assert!(most_in_a_window(&failures, limit.period) <= limit.restarts as usize);
     }
 }

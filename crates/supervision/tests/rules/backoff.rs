@@ -211,6 +211,34 @@ fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
     assert_eq!(world.take(), "+a");
 }
 
+/// That it is to be started again was decided before; so it is, once more, by its delay or by hand.
+#[test]
+fn a_child_that_becomes_temporary_while_it_waits_is_still_brought_back() {
+    let waiting = |strategy| {
+        let mut specs = vec![slow("a", 10), ChildSpec::worker("b")];
+        let mut world = world(strategy, specs.clone());
+        world.crash("a");
+        world.crash("a");
+        specs[0].restart = Restart::Temporary;
+        world.ask(1, Request::ReplaceSpecs(flags(strategy, 100), specs));
+        world.take();
+        world
+    };
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll] {
+        let mut world = waiting(strategy);
+        world.skip();
+        assert!(world.take().starts_with("+a"));
+        world.crash("a");
+        assert_eq!(world.take(), "child_terminated(a,boom) forget:a");
+        let mut world = waiting(strategy);
+        world.ask(2, Request::RestartChild("a".into()));
+        assert!(world.take().starts_with("+a 2:Started"));
+        let mut world = waiting(strategy);
+        world.ask(2, Request::TerminateChild("a".into()));
+        assert_eq!(world.take(), "forget:a 2:Done", "unless nobody wants it any more");
+    }
+}
+
 #[test]
 fn jitter_follows_the_seed() {
     let delays = |seed| {

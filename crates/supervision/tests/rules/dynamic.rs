@@ -321,11 +321,72 @@ fn significant_instances_end_it() {
     }
 }
 
+fn all_significant() -> DynamicSupervisor {
+    let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(0) };
+    run(flags, ChildSpec { significant: true, ..of(Restart::Temporary) })
+}
+
+/// In OTP its stop would be over before the other one's end is looked at.
+#[test]
+fn an_instance_that_was_told_to_stop_keeps_nobody() {
+    let mut rules = all_significant();
+    let [told, ends] = [(); 2].map(|()| start(&mut rules));
+    let key = rules.key_of(told).expect("it lives");
+    rules.terminate_child(NOW, RequestId(5), key);
+    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    drain(&mut rules);
+    rules.handle(NOW, Event::Exited(told, ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(ExitReason::Shutdown)));
+}
+
+/// In OTP the start would be over before the last one's end is looked at.
+#[test]
+fn a_start_under_way_decides_when_the_last_one_has_ended() {
+    for (ready, exits) in [(true, false), (false, true)] {
+        let mut rules = all_significant();
+        let last = start(&mut rules);
+        rules.start_child(NOW, RequestId(2)).expect("there is room");
+        let (_, life) = restarted(&drain(&mut rules));
+        rules.handle(NOW, Event::Exited(last, ExitReason::Normal));
+        assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
+        rules.handle(NOW, if ready { Event::Started(life) } else { Event::StartFailed(life, no()) });
+        assert_eq!(drain(&mut rules).contains(&Action::Exit(ExitReason::Shutdown)), exits);
+        assert_eq!(rules.len(), usize::from(ready));
+    }
+}
+
+/// An instance that was terminated did not end by itself, and ends nothing, whoever ended by itself before.
+#[test]
+fn the_last_instance_can_be_terminated() {
+    let mut rules = all_significant();
+    let [ends, told] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    let key = rules.key_of(told).expect("it lives");
+    rules.terminate_child(NOW, RequestId(5), key);
+    rules.handle(NOW, Event::Exited(told, ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules).last(), Some(&Action::Reply(RequestId(5), Reply::Done)));
+    start(&mut rules);
+}
+
+#[test]
+fn an_instance_that_is_restarting_is_present() {
+    let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(1) };
+    let mut rules = run(flags, ChildSpec { significant: true, ..of(Restart::Transient) });
+    let [fails, ends] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(fails, boom()));
+    let (key, _) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    rules.terminate_child(NOW, RequestId(5), key);
+    assert!(matches!(drain(&mut rules)[..], [Action::Forget(_), Action::Stop(_)]));
+    assert_eq!(rules.len(), 1);
+}
+
 #[test]
 fn instances_that_are_not_significant_end_nothing() {
-    let flags = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..limited(0) };
-    let mut rules = run(flags, of(Restart::Temporary));
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
-    assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
+    for auto_shutdown in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
+        let mut rules = run(Flags { auto_shutdown, ..limited(0) }, of(Restart::Temporary));
+        let life = start(&mut rules);
+        rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
+        assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
+    }
 }

@@ -100,6 +100,11 @@ fn an_instance_that_waits_is_restarted_at_once_by_hand() {
     let failed = Action::Reply(RequestId(1), Reply::Error(RequestError::StartFailed(no())));
     let actions = drain(&mut rules);
     assert!(actions.contains(&failed) && reports(&actions).len() == 1, "{actions:?}");
+    rules.handle(at(ms(20)), Event::Timeout);
+    let (_, again) = restarted(&drain(&mut rules));
+    rules.handle(at(ms(20)), Event::StartFailed(again, no()));
+    assert_eq!(reports(&drain(&mut rules)).len(), 1);
+    assert_eq!(rules.poll_timeout(), Some(at(ms(60))), "who asked was answered, and the row goes on");
     rules.restart_child(NOW, RequestId(2), key);
     let (_, fourth) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::Started(fourth));
