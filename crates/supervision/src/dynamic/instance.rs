@@ -25,7 +25,7 @@ pub(super) enum State {
     /// Told to stop.
     Stopping { timed_out: bool },
     /// Waits for its restart. A retry without backoff is counted only when it happens, and for this reason.
-    Waiting { uncounted: Option<ExitReason> },
+    Waiting { uncounted: Option<Box<ExitReason>> },
 }
 
 impl Instance {

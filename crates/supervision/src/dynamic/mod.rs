@@ -4,13 +4,13 @@ mod instance;
 mod lives;
 mod stopping;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::backoff::Luck;
 use crate::intensity::Window;
 use crate::{
-    Action, ChildInfo, ChildKey, ChildKind, ChildSpec, Counts, Event, ExitReason, Flags, Incarnation, Reply,
-    RequestError, RequestId, SpecError, Time,
+    Action, ChildInfo, ChildKey, ChildKind, ChildSpec, Counts, Event, ExitReason, Flags, IdMap, Incarnation,
+    Reply, RequestError, RequestId, SpecError, Time,
 };
 use instance::{Instance, State};
 
@@ -46,8 +46,9 @@ pub struct DynamicSupervisor {
     phase: Phase,
     window: Window,
     luck: Luck,
-    instances: BTreeMap<ChildKey, Instance>,
-    lives: HashMap<Incarnation, ChildKey>,
+    /// Not sorted: a tree leaves nearly half of its room empty when keys only grow, and there may be very many.
+    instances: IdMap<ChildKey, Instance>,
+    lives: IdMap<Incarnation, ChildKey>,
     next_key: u64,
     next_incarnation: u64,
     /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
@@ -82,8 +83,8 @@ impl DynamicSupervisor {
             phase: Phase::New,
             window: Window::default(),
             luck: Luck::default(),
-            instances: BTreeMap::new(),
-            lives: HashMap::new(),
+            instances: IdMap::default(),
+            lives: IdMap::default(),
             next_key: 0,
             next_incarnation: 1,
             timers: BTreeSet::new(),
@@ -228,11 +229,17 @@ impl DynamicSupervisor {
 
     /// Every instance, oldest first, under the template's id; one whose first start is under way is none yet.
     pub fn which_children(&self) -> Vec<ChildInfo> {
-        let info = |(key, instance): (&ChildKey, &Instance)| {
+        let info = |key: ChildKey| {
             let (id, kind) = (self.template.id.clone(), self.template.kind);
-            Some(ChildInfo { id, key: *key, kind, state: instance.seen_as()? })
+            Some(ChildInfo { id, key, kind, state: self.instances.get(&key)?.seen_as()? })
         };
-        self.instances.iter().filter_map(info).collect()
+        self.oldest_first().into_iter().filter_map(info).collect()
+    }
+
+    fn oldest_first(&self) -> Vec<ChildKey> {
+        let mut keys: Vec<_> = self.instances.keys().copied().collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// How many there are; `specs` is 1, the template.

@@ -49,7 +49,7 @@ impl DynamicSupervisor {
             Shutdown::Kill | Shutdown::Infinity => None,
         };
         self.phase = Phase::Leaving { reason, deadline };
-        for key in self.instances.keys().copied().collect::<Vec<_>>() {
+        for key in self.oldest_first() {
             let starter = self.instances.get_mut(&key).and_then(|instance| instance.starter.take());
             let refused = Reply::Error(RequestError::ShuttingDown);
             self.actions.extend(starter.map(|starter| Action::Reply(starter, refused)));
@@ -79,14 +79,14 @@ impl DynamicSupervisor {
             && deadline.is_some_and(|time| time <= now)
         {
             *deadline = None;
-            self.instances.keys().copied().collect::<Vec<_>>().into_iter().for_each(|key| self.kill(key));
+            self.oldest_first().into_iter().for_each(|key| self.kill(key));
         }
         while let Some(&(time, key)) = self.timers.first()
             && time <= now
         {
             self.set_timer(key, None);
             match self.instances.get(&key).map(|instance| instance.state.clone()) {
-                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted),
+                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted.map(|reason| *reason)),
                 _ => self.kill(key),
             }
         }
