@@ -1,6 +1,7 @@
 //! The name of a dynamic supervisor, and what it can be asked.
 
 use std::fmt;
+use std::future::Future;
 
 use impresario_supervision::{ChildId, Counts, ExitReason, Reply, RequestError};
 use tokio::sync::oneshot;
@@ -8,8 +9,8 @@ use tokio::sync::oneshot;
 use crate::birth::Birth;
 use crate::driver::{Answer, Driver};
 use crate::dynamic_plan::{Ask, Dynamic, Start};
-use crate::notify::Notify;
-use crate::{AdminError, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Env, Pid};
+use crate::notify::{Notify, StartAck};
+use crate::{AdminError, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Env, Pid, StartError};
 
 /// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
 ///
@@ -39,9 +40,25 @@ impl<T: Send + 'static> DynamicRef<T> {
             let ack = notify.ack();
             let publish = |life| name.publish(life);
             let birth = Birth { env, notify, ack: false, publish };
-            birth.of(|env: &Env| {
-                let env = env.supervisor(&id, supervisor.log.clone());
-                Ok(Driver::new(Dynamic::new(supervisor.clone(), &id)?, env).acknowledge_by(ack))
+            birth.of(|env| driver(supervisor.clone(), &id, env, ack));
+        })
+    }
+
+    /// The supervisor, made in time by a function that runs anew for every life. Otherwise as
+    /// [`child_spec`](Self::child_spec).
+    pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
+    where
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<DynamicSupervisor<T>, StartError>> + 'static,
+    {
+        let (id, name) = (id.into(), self.0.clone());
+        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
+            let (id, name, ack) = (id.clone(), name.clone(), notify.ack());
+            let publish = move |life| name.publish(life);
+            let birth = Birth { env, notify, ack: false, publish };
+            birth.of_async(|env| {
+                let made = init(env.clone());
+                async move { driver(made.await?, &id, &env, ack) }
             });
         })
     }
@@ -164,6 +181,17 @@ impl<T: Send + 'static> DynamicRef<T> {
         supervisor.do_send(Ask(Box::new(move |driver| work(driver, answer))));
         reply.await.map_err(|_| AdminError::NotRunning)
     }
+}
+
+/// The actor that plays a supervisor.
+fn driver<T: Send + 'static>(
+    supervisor: DynamicSupervisor<T>,
+    id: &ChildId,
+    env: &Env,
+    ack: StartAck,
+) -> Result<Driver<Dynamic<T>>, StartError> {
+    let env = env.supervisor(id, supervisor.log.clone());
+    Ok(Driver::new(Dynamic::new(supervisor, id)?, env).acknowledge_by(ack))
 }
 
 /// Who does not wait any more does not need it.
