@@ -107,7 +107,7 @@ impl<A, F: Future<Output = Made<A>>> Future for Making<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let word = this.life.poll(cx);
-        if word.kill() {
+        if word.kill() && !word.stop() {
             return Poll::Ready(Err(this.give_up(ExitReason::Killed)));
         }
         if word.signals()

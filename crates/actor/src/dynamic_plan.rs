@@ -31,8 +31,10 @@ pub(crate) struct Dynamic<T> {
 /// What is kept of an instance.
 struct Kept<T> {
     arguments: T,
-    /// Its last life.
+    /// The last life that was ready, by which it is known.
     pid: Option<Pid>,
+    /// The one that is being started.
+    next: Option<Pid>,
 }
 
 /// Nobody waits for the answer to this.
@@ -75,6 +77,11 @@ impl<T> Dynamic<T> {
 
 impl<T: 'static> Plan for Dynamic<T> {
     fn handle(&mut self, now: Time, event: Event) {
+        if let (Event::Started(life), true) = (&event, self.copy.is_some())
+            && let Some(kept) = self.rules.key_of(*life).and_then(|key| self.instances.get_mut(&key))
+        {
+            kept.pid = kept.next.take();
+        }
         self.rules.handle(now, event);
     }
 
@@ -94,7 +101,7 @@ impl<T: 'static> Plan for Dynamic<T> {
         // Without arguments the drop of `notify` says that there is no life.
         let arguments = match (self.copy, self.instances.get_mut(&key)) {
             (Some(copy), Some(kept)) => {
-                kept.pid = Some(env.pid());
+                kept.next = Some(env.pid());
                 Some(copy(&kept.arguments))
             }
             _ => self.instances.remove(&key).map(|kept| kept.arguments),
@@ -122,7 +129,7 @@ impl<T: 'static> Driver<Dynamic<T>> {
         let now = self.now();
         let by = answer.map_or(NOBODY, |answer| self.plan.name(answer));
         match self.plan.rules.start_child(now, by) {
-            Ok(key) => drop(self.plan.instances.insert(key, Kept { arguments, pid: None })),
+            Ok(key) => drop(self.plan.instances.insert(key, Kept { arguments, pid: None, next: None })),
             Err(error) => self.plan.answer(by, Reply::Error(error), &self.lives),
         }
     }

@@ -22,7 +22,7 @@ pub struct DynamicRef<T: Send + 'static>(ChildRef<Driver<Dynamic<T>>>);
 pub enum Instance {
     /// It lives.
     Running(Pid),
-    /// It is about to be started again, or just being; this was its last life, or is the one that is being started.
+    /// It is about to be started again, or just being; this was its last life.
     Restarting(Pid),
 }
 

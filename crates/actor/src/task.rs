@@ -113,7 +113,9 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         let word = this.life.poll(cx);
-        if word.kill() {
+        // A stop that came before the kill is heard first, and may do; see below.
+        let told_now = word.stop() && !this.told_to_stop;
+        if word.kill() && !told_now {
             return this.cut_off(ExitReason::Killed);
         }
         if word.signals()
@@ -121,7 +123,7 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         {
             return this.cut_off(reason);
         }
-        if word.stop() && !this.told_to_stop {
+        if told_now {
             this.told_to_stop = true;
             // Who is suspended hears this, and needs its wits to act on it.
             this.life.set_suspended(false);
@@ -132,6 +134,7 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
         let polled = match catch(|| Pin::new(actor).poll(cx)) {
+            Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),
             Err(panic) => Err(panic),

@@ -290,6 +290,7 @@ impl Stage {
         wait(1);
         let answer = name.terminate_child(pid).await;
         wait(-1);
+        self.moved.notify_waiters();
         self.reopen(id);
         answer.map(|()| Answer::Done)
     }

@@ -11,7 +11,7 @@ use actix::Addr;
 use impresario_actor::ExitReason;
 
 use super::host::{Host, Word};
-use super::stage::{Body, Name, Stage};
+use super::stage::{Body, Cast, Name, Stage};
 use crate::scenario::step::Call;
 use crate::scenario::world::{CallId, ProcessId};
 
@@ -85,6 +85,7 @@ impl Stage {
                 let mut cast = self.cast();
                 let Some(known) = cast.supervisor(supervisor) else { return };
                 known.gate.passing = false;
+                self.moved.notify_waiters();
                 if !known.is_open() {
                     return;
                 }
@@ -109,6 +110,18 @@ impl Stage {
             known.gate.passing = true;
             drop(cast);
             actix_rt::spawn(self.clone().pass(supervisor));
+        }
+    }
+
+    /// Waits until the supervisor, if it is a dynamic one, has heard of everything that waits.
+    pub(super) async fn queue(self: &Arc<Self>, supervisor: ProcessId) {
+        let waits = |cast: &Cast| match &cast.processes[supervisor.0].body {
+            Body::Supervisor(known) if matches!(known.name, Name::Dynamic(_)) => !known.is_idle(),
+            _ => false,
+        };
+        if waits(&self.cast()) {
+            self.reopen(supervisor);
+            self.until(|cast| !waits(cast)).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, Running};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Running, fut};
 use impresario_actor::{Env, Exit, ExitReason};
 use tokio::time::Instant;
 
@@ -128,8 +128,10 @@ impl Actor for Host {
         if self.traps.is_none() && !self.dying {
             return Running::Stop;
         }
-        self.trapped(ExitReason::Shutdown, ctx);
-        if self.leaving { Running::Stop } else { Running::Continue }
+        // Who traps it reads of it when it comes to that.
+        let later = fut::wrap_future::<_, Self>(tokio::task::yield_now());
+        ctx.spawn(later.map(|(), host: &mut Self, ctx| host.trapped(ExitReason::Shutdown, ctx)));
+        Running::Continue
     }
 }
 

@@ -3,7 +3,9 @@
 //! A supervisor of ours that is killed takes its actors with it at once. In OTP its children get an exit signal: who
 //! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
 use tokio::time::{sleep_until, timeout};
@@ -19,9 +21,7 @@ impl Stage {
         {
             let mut cast = self.cast();
             cast.notice_deaths();
-            let parent = cast.processes[process.0].parent;
-            let abandoned = parent.is_some_and(|parent| !cast.processes[parent.0].pid.is_alive());
-            if abandoned && *reason == ExitReason::Killed {
+            if *reason == ExitReason::Killed && cast.is_abandoned(process) {
                 // Whoever abandoned it plays it on.
                 cast.processes[process.0].orphan = true;
             }
@@ -34,17 +34,20 @@ impl Stage {
     }
 
     pub(super) fn abandon_children_of(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
-        for child in self.living_children(process) {
-            let (linked, dying) = {
-                let mut cast = self.cast();
-                let child = &mut cast.processes[child.0];
-                child.orphan = true;
-                (child.linked, matches!(child.body, Body::Worker { dying: Some(_), .. }))
-            };
-            if linked || dying {
-                self.exit_signal(child, reason);
-            }
+        let mut abandoned = self.living_children(process);
+        {
+            let mut cast = self.cast();
+            abandoned.iter().for_each(|child| cast.processes[child.0].orphan = true);
+            abandoned.retain(|child| {
+                let child = &cast.processes[child.0];
+                child.linked || matches!(child.body, Body::Worker { dying: Some(_), .. })
+            });
+            // Who does not trap exits is dead before others have read of it.
+            abandoned.sort_by_key(|child| {
+                !matches!(cast.processes[child.0].body, Body::Worker { traps: None, .. })
+            });
         }
+        abandoned.into_iter().for_each(|child| self.exit_signal(child, reason));
     }
 
     fn living_children(&self, process: ProcessId) -> Vec<ProcessId> {
@@ -77,19 +80,23 @@ impl Stage {
             }
             Body::Supervisor(_) => {
                 drop(cast);
-                actix_rt::spawn(self.clone().terminate_orphan(process, reason.clone()));
+                let mut end = Box::pin(self.clone().terminate_orphan(process, reason.clone()));
+                // What needs no time it does now.
+                if end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                    actix_rt::spawn(end);
+                }
                 return;
             }
         };
         drop(cast);
         let (stage, reason) = (self.clone(), own.unwrap_or_else(|| reason.clone()));
-        actix_rt::spawn(async move {
-            match end {
-                Some(until) => sleep_until(until).await,
-                None => tokio::task::yield_now().await,
-            }
-            stage.die(process, &reason);
-        });
+        match end {
+            None => stage.die(process, &reason),
+            Some(until) => drop(actix_rt::spawn(async move {
+                sleep_until(until).await;
+                stage.die(process, &reason);
+            })),
+        }
     }
 
     /// A supervisor that nobody plays stops its children, and ends.
@@ -129,6 +136,8 @@ impl Stage {
                 self.write(format!("report shutdown_error {} {}", spec.id, reason_text(&ended)));
             }
         }
+        // Others have their turn before it is over.
+        tokio::task::yield_now().await;
         self.die(process, &reason);
     }
 

@@ -1,6 +1,6 @@
 //! What the actors of a world and its script share: who lives, and the trace.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actix::Addr;
@@ -33,6 +33,8 @@ pub(super) struct Cast {
     /// Hosts that are gone, in the order in which they went.
     pub(super) gone: VecDeque<ProcessId>,
     attempts: HashMap<String, u32>,
+    /// Ids whose last start attempt failed.
+    pub(super) failed: HashSet<String>,
     pub(super) behaviours: HashMap<String, Vec<Attempt>>,
     pub(super) latest: HashMap<String, ProcessId>,
     pub(super) calls: Vec<PendingCall>,
@@ -194,13 +196,18 @@ impl Cast {
                 self.gone.push_front(process);
                 return;
             };
-            let abandoned = known.parent.is_some_and(|parent| !self.processes[parent.0].pid.is_alive());
-            if abandoned && reason == ExitReason::Killed {
+            if reason == ExitReason::Killed && self.is_abandoned(process) {
                 self.processes[process.0].orphan = true;
             } else {
                 self.die(process, &reason);
             }
         }
+    }
+
+    /// Whether its supervisor was killed. One that ends in order has no living children.
+    pub(super) fn is_abandoned(&self, process: ProcessId) -> bool {
+        let parent = self.processes[process.0].parent;
+        parent.is_some_and(|parent| self.processes[parent.0].pid.exit_reason() == Some(ExitReason::Killed))
     }
 
     pub(super) fn die(&mut self, process: ProcessId, reason: &ExitReason) {

@@ -194,6 +194,10 @@ async fn worker(
     label: String,
     env: Env,
 ) -> Result<Host, StartError> {
+    if stage.cast().failed.contains(&label) {
+        // It is tried again after what has happened meanwhile.
+        stage.queue(parent).await;
+    }
     let _starting = Starting::begin(&stage, parent);
     let (number, attempt) = stage.next_attempt(&label, &plan);
     let extra = stage.run(&label, number, &attempt).await?;
@@ -241,6 +245,12 @@ impl Stage {
             tokio::task::yield_now().await;
         } else {
             tokio::time::sleep(attempt.delay).await;
+        }
+        let failed = matches!(attempt.outcome, Outcome::Garbage | Outcome::Error | Outcome::Raise);
+        if failed {
+            self.cast().failed.insert(label.to_owned());
+        } else {
+            self.cast().failed.remove(label);
         }
         let term = attempt.reason.to_string();
         let reason = match attempt.outcome {
