@@ -1,14 +1,16 @@
 //! The stable name of a child whose lives come and go.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Message};
 use impresario_supervision::ChildId;
 use tokio::sync::watch;
 
+use crate::birth::Birth;
 use crate::call::{Call, CastError};
-use crate::spec::{ActorStarter, ChildSpec};
+use crate::spec::ChildSpec;
 use crate::{ActorRef, Env, Pid, StartError};
 
 /// Names the slot of a child, not one of its lives: after a restart it leads to the new one (OTP: a registered name, or
@@ -30,8 +32,22 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
-        let publish = move |life| name.publish(life);
-        ChildSpec::worker(id.into(), Arc::new(ActorStarter::new(factory, publish)))
+        ChildSpec::worker(id.into(), move |env, notify| {
+            Birth { env, notify, ack: true, publish: |life| name.publish(life) }.of(&factory);
+        })
+    }
+
+    /// A child that this name leads to, made in time. Otherwise as [`ChildSpec::actor_async`].
+    pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
+    where
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<A, StartError>> + 'static,
+    {
+        let name = self.clone();
+        ChildSpec::worker(id.into(), move |env, notify| {
+            let name = name.clone();
+            Birth { env, notify, ack: true, publish: move |life| name.publish(life) }.of_async(&factory);
+        })
     }
 
     pub(crate) fn publish(&self, life: ActorRef<A>) {

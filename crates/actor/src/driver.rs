@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Running, StreamHandler};
-use futures::stream::poll_fn;
-use impresario_supervision as rules;
-use impresario_supervision::{
-    Action, ChildKey, Event, ExitReason, Reply, Report, ReportKind, RequestId, Time,
-};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running};
+use impresario_supervision::{Action, ChildKey, Event, ExitReason, Reply, RequestId, Time};
 use tokio::time::Instant;
 
-use crate::Env;
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
+use crate::report::log;
+use crate::{Env, Exit, Pid};
 
 /// A kind of supervisor: its rules, and how it begins a life.
 pub(crate) trait Plan: 'static {
@@ -25,19 +21,37 @@ pub(crate) trait Plan: 'static {
     /// The child that a request adds has this entry.
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
     /// Hands an answer to whoever asked. Who does not care is not known here.
-    fn answer(&mut self, _to: RequestId, _reply: Reply) {}
+    fn answer(&mut self, _to: RequestId, _reply: Reply, _lives: &Lives) {}
+}
+
+/// What the rules say to somebody who asked, and who lives as the life that they name.
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    pub(crate) pid: Option<Pid>,
+}
+
+impl Answer {
+    pub(crate) fn new(reply: Reply, lives: &Lives) -> Self {
+        let pid = match reply {
+            Reply::Started(_, life) => lives.pid(life),
+            _ => None,
+        };
+        Self { reply, pid }
+    }
 }
 
 /// Plays a plan as an actor.
 pub(crate) struct Driver<P> {
     pub(crate) plan: P,
     env: Env,
-    lives: Lives,
+    pub(crate) lives: Lives,
+    /// How it hears of its children: in the same queue as of everything else, so in the order in which it happened.
     notices: Notices,
-    incoming: Option<UnboundedReceiver<Event>>,
     start: Instant,
     /// The timer that is running, if any; it may be earlier than needed, never later.
     armed: Option<Time>,
+    /// The next deadline is over, and news of it is on its way.
+    due: bool,
     ack: Option<StartAck>,
     ready: bool,
     over: bool,
@@ -45,15 +59,15 @@ pub(crate) struct Driver<P> {
 
 impl<P: Plan> Driver<P> {
     pub(crate) fn new(plan: P, env: Env) -> Self {
-        let (notices, incoming) = unbounded_channel();
         Self {
             plan,
             env,
             lives: Lives::default(),
-            notices,
-            incoming: Some(incoming),
+            // Nothing happens before it has started.
+            notices: Notices::new(drop),
             start: Instant::now(),
             armed: None,
+            due: false,
             ack: None,
             ready: false,
             over: false,
@@ -91,13 +105,13 @@ impl<P: Plan> Driver<P> {
                 Action::Stop(life) => self.lives.stop(life),
                 Action::Kill(life) => self.lives.kill(life),
                 Action::Forget(key) => self.plan.forget(key),
-                Action::Report(report) => self.log(&report),
+                Action::Report(report) => log(self.env.log(), &report, self.ready),
                 Action::Ready => {
                     self.ready = true;
                     self.ack.iter().for_each(StartAck::started);
                 }
                 Action::Added(by, key) => self.plan.added(by, key),
-                Action::Reply(to, reply) => self.plan.answer(to, reply),
+                Action::Reply(to, reply) => self.plan.answer(to, reply, &self.lives),
                 Action::Exit(reason) => self.exit(reason, ctx),
             }
         }
@@ -110,24 +124,16 @@ impl<P: Plan> Driver<P> {
         ctx.stop();
     }
 
-    fn log(&self, report: &Report) {
-        let (log, child) = (self.env.log(), report.child.as_str());
-        let life = report.incarnation.map(rules::Incarnation::number);
-        let reason = report.reason.to_string();
-        match report.kind {
-            // The error itself goes to whoever starts the tree; once is enough for an operator.
-            ReportKind::StartError if !self.ready => slog::debug!(log, "start_error";
-                "child" => child, "reason" => reason),
-            ReportKind::GaveUp => slog::crit!(log, "restart limit reached, giving up";
-                "child" => child, "reason" => reason),
-            kind => slog::error!(log, "{}", kind.name();
-                "child" => child, "life" => life, "lives" => report.lives, "reason" => reason),
-        }
-    }
-
     /// Sees to it that a timer runs that is not later than the next deadline.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let Some(next) = self.plan.poll_timeout() else { return };
+        if next <= self.now() {
+            // Now, but after what has happened already.
+            if !std::mem::replace(&mut self.due, true) {
+                ctx.address().do_send(Happened(Event::Timeout));
+            }
+            return;
+        }
         if self.armed.is_some_and(|armed| armed <= next) {
             return;
         }
@@ -148,23 +154,42 @@ impl<P: Plan> Actor for Driver<P> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if let Some(mut incoming) = self.incoming.take() {
-            ctx.add_stream(poll_fn(move |cx| incoming.poll_recv(cx)));
-        }
+        let own = ctx.address();
+        self.notices = Notices::new(move |event| own.do_send(Happened(event)));
+        // As in OTP: a supervisor ends when its parent says so, or when it is killed.
+        self.env.clone().trap_exits(ctx);
         self.feed(Event::Start, ctx);
     }
 
     /// Told to stop: take the children down first. The rules say when that is done.
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
         if !self.over {
-            self.feed(Event::Shutdown(ExitReason::Shutdown), ctx);
+            let reason = self.env.life().take_reason().unwrap_or(ExitReason::Shutdown);
+            self.feed(Event::Shutdown(reason), ctx);
         }
         if self.over { Running::Stop } else { Running::Continue }
     }
 }
 
-impl<P: Plan> StreamHandler<Event> for Driver<P> {
-    fn handle(&mut self, event: Event, ctx: &mut Context<Self>) {
+/// Something has happened that the rules are to know.
+struct Happened(Event);
+
+impl Message for Happened {
+    type Result = ();
+}
+
+impl<P: Plan> Handler<Happened> for Driver<P> {
+    type Result = ();
+
+    fn handle(&mut self, Happened(event): Happened, ctx: &mut Context<Self>) {
+        self.due &= event != Event::Timeout;
         self.feed(event, ctx);
     }
+}
+
+impl<P: Plan> Handler<Exit> for Driver<P> {
+    type Result = ();
+
+    /// Of somebody it does not know, and ignored: its children it hears of in another way.
+    fn handle(&mut self, _: Exit, _: &mut Context<Self>) {}
 }

@@ -1,160 +1,200 @@
-//! A supervisor of any number of short-lived actors of one kind.
+//! A supervisor of any number of actors of one kind, in code.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, Context};
 use impresario_supervision as rules;
-use impresario_supervision::{Action, ChildId, ChildKey, Event, Flags, RequestId, Restart, Shutdown, Time};
+use impresario_supervision::{
+    AutoShutdown, Backoff, ChildId, ChildKind, Flags, Intensity, Restart, Shutdown,
+};
+use slog::Logger;
 
-use crate::child_ref::ChildRef;
-use crate::driver::{Driver, Plan};
+use crate::birth::Birth;
 use crate::notify::Notify;
-use crate::spec::{ChildSpec, Starter, spawn};
-use crate::{ActorRef, Env, StartError};
+use crate::{ActorRef, ChildSpec, DynamicRef, Env, StartError};
 
-/// The name of a supervisor of temporary actors, each made from one `T` (OTP: `simple_one_for_one`).
+/// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
+/// `DynamicSupervisor`).
 ///
-/// Its instances are independent: one that fails is reported and forgotten. When the supervisor stops, all are told
-/// at once and share one deadline.
-pub struct DynamicRef<T: Send + 'static>(ChildRef<Driver<Dynamic<T>>>);
+/// Its instances are started on request, by a [`DynamicRef`], and independently of each other: one that is slow is in
+/// nobody's way. When the supervisor stops, all are told at once and share one deadline.
+///
+/// The defaults are those of a supervisor and its workers, but for one: instances are temporary, so that their arguments
+/// move into them and nothing is kept. See [`restart`](Self::restart).
+#[must_use = "a supervisor does nothing until it is made a child"]
+#[doc(alias = "simple_one_for_one")]
+pub struct DynamicSupervisor<T> {
+    pub(crate) template: rules::ChildSpec,
+    /// Whether the template has an id of its own.
+    pub(crate) named: bool,
+    pub(crate) flags: Flags,
+    pub(crate) max_children: Option<usize>,
+    pub(crate) mailbox: Option<usize>,
+    pub(crate) log: Option<Logger>,
+    pub(crate) begin: Begin<T>,
+    /// How arguments are kept for restarts; `None` if they are not.
+    pub(crate) copy: Option<fn(&T) -> T>,
+}
 
-impl<T: Send + 'static> DynamicRef<T> {
-    /// A name that leads nowhere until the spec made from it is started.
-    pub fn new() -> Self {
-        Self(ChildRef::new())
-    }
+/// Begins the life of an instance.
+pub(crate) type Begin<T> = Arc<dyn Fn(Env, T, Notify) + Send + Sync>;
 
-    /// The supervisor itself, as a child of another. Each instance is stopped by the rule `shutdown`.
-    pub fn child_spec<A, F>(
-        &self,
-        id: impl Into<ChildId>,
-        shutdown: impl Into<Shutdown>,
-        factory: F,
-    ) -> ChildSpec
+impl<T: Send + 'static> DynamicSupervisor<T> {
+    /// Instances made by this factory, on the supervisor's arbiter. Otherwise as [`ChildSpec::actor`].
+    pub fn new<A, F>(factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
         F: Fn(&Env, T) -> Result<A, StartError> + Send + Sync + 'static,
     {
-        let id = id.into();
-        let template = rules::ChildSpec {
-            restart: Restart::Temporary,
-            shutdown: shutdown.into(),
-            ..rules::ChildSpec::worker(id.clone())
-        };
-        let begin = move |env: Env, args: T, notify: Notify| {
-            let factory = |env: &Env| factory(env, args);
-            spawn(&env, notify, true, factory, drop::<ActorRef<A>>);
-        };
-        let starter = DynamicStarter { template, begin: Arc::new(begin), name: self.0.clone() };
-        ChildSpec { rules: rules::ChildSpec::supervisor(id), starter: Arc::new(starter) }
+        Self::begun_by(Arc::new(move |env, arguments, notify| {
+            let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
+            birth.of(|env| factory(env, arguments));
+        }))
     }
 
-    /// Starts an instance. Whether it came to life is for its arguments to tell: if not, they are dropped.
+    /// Instances made by this factory in time. Otherwise as [`ChildSpec::actor_async`].
+    pub fn new_async<A, F, M>(factory: F) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+        F: Fn(Env, T) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<A, StartError>> + 'static,
+    {
+        Self::begun_by(Arc::new(move |env, arguments, notify| {
+            let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
+            birth.of_async(|env| factory(env, arguments));
+        }))
+    }
+
+    fn begun_by(begin: Begin<T>) -> Self {
+        let worker = rules::ChildSpec::worker("instance");
+        Self {
+            template: rules::ChildSpec { restart: Restart::Temporary, ..worker },
+            named: false,
+            flags: Flags::default(),
+            max_children: None,
+            mailbox: None,
+            log: None,
+            begin,
+            copy: None,
+        }
+    }
+
+    /// What an instance is called in reports. The default is the id of the supervisor.
+    pub fn child_id(mut self, id: impl Into<ChildId>) -> Self {
+        (self.template.id, self.named) = (id.into(), true);
+        self
+    }
+
+    /// How an instance is stopped. The default is 5 s.
+    pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
+        self.template.shutdown = shutdown.into();
+        self
+    }
+
+    /// How many restarts are too many, of all instances together. The default is 3 in 5 s.
+    pub fn intensity(mut self, intensity: Intensity) -> Self {
+        self.flags.intensity = intensity;
+        self
+    }
+
+    /// Lets restarts of an instance wait when it keeps failing. The default is not to.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.template.backoff = Some(backoff);
+        self
+    }
+
+    /// How many instances there may be; one more is an error at once. The default is any number.
+    pub fn max_children(mut self, max: usize) -> Self {
+        self.max_children = Some(max);
+        self
+    }
+
+    /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.template.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Makes auto-shutdown look at the instances, which must not be permanent then.
+    pub fn significant(mut self) -> Self {
+        self.template.significant = true;
+        self
+    }
+
+    /// Whether it ends with its significant instances. The default is never.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.flags.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// What an instance is counted as; see [`ChildSpec::kind`].
+    pub fn kind(mut self, kind: ChildKind) -> Self {
+        self.template.kind = kind;
+        self
+    }
+
+    /// How many messages may wait for an instance; see [`ChildSpec::mailbox_limit`].
+    pub fn mailbox_limit(mut self, limit: usize) -> Self {
+        self.mailbox = Some(limit);
+        self
+    }
+
+    /// Where its reports go, and those of its instances. The default is its parent's logger.
+    pub fn logger(mut self, log: Logger) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// This supervisor as a child of another, under a name that leads nowhere else. Most want
+    /// [`DynamicRef::child_spec`].
+    pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
+        DynamicRef::new().child_spec(id, self)
+    }
+}
+
+impl<T> DynamicSupervisor<T> {
+    /// What is done about each instance, if the supervisor is called so.
+    pub(crate) fn template_of(&self, supervisor: &ChildId) -> rules::ChildSpec {
+        let id = if self.named { &self.template.id } else { supervisor };
+        rules::ChildSpec { id: id.clone(), ..self.template.clone() }
+    }
+}
+
+impl<T: Clone> DynamicSupervisor<T> {
+    /// When an instance is started again. The default is never.
     ///
-    /// # Errors
-    ///
-    /// Gives the arguments back when the supervisor is not there.
-    pub fn start(&self, args: T) -> Result<(), T> {
-        match self.0.addr() {
-            Some(supervisor) if supervisor.connected() => {
-                supervisor.do_send(Instance(args));
-                Ok(())
-            }
-            _ => Err(args),
-        }
-    }
-}
-
-type Begin<T> = dyn Fn(Env, T, Notify) + Send + Sync;
-
-struct DynamicStarter<T: Send + 'static> {
-    template: rules::ChildSpec,
-    begin: Arc<Begin<T>>,
-    name: ChildRef<Driver<Dynamic<T>>>,
-}
-
-impl<T: Send + 'static> Starter for DynamicStarter<T> {
-    fn start(&self, env: Env, notify: Notify) {
-        let ack = notify.ack();
-        let factory = |env: &Env| {
-            let rules = rules::DynamicSupervisor::new(Flags::default(), self.template.clone(), None)?;
-            let plan = Dynamic { rules, arguments: HashMap::new(), begin: Arc::clone(&self.begin) };
-            Ok(Driver::new(plan, env.supervisor(&self.template.id, None)).acknowledge_by(ack))
+    /// If it is, it is made from a clone of the arguments that it was first made from; they are kept as long as it may
+    /// come back.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.template.restart = restart;
+        self.copy = match restart {
+            Restart::Permanent | Restart::Transient => Some(T::clone),
+            Restart::Temporary => None,
         };
-        spawn(&env, notify, false, factory, |life| self.name.publish(life));
+        self
     }
 }
 
-/// The plan of a dynamic supervisor.
-pub(crate) struct Dynamic<T> {
-    rules: rules::DynamicSupervisor,
-    /// Arguments of instances that are about to start. Temporary ones start once, so nothing is kept of them.
-    arguments: HashMap<ChildKey, T>,
-    begin: Arc<Begin<T>>,
-}
-
-impl<T: 'static> Plan for Dynamic<T> {
-    fn handle(&mut self, now: Time, event: Event) {
-        self.rules.handle(now, event);
-    }
-
-    fn poll_action(&mut self) -> Option<Action> {
-        self.rules.poll_action()
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.rules.poll_timeout()
-    }
-
-    fn start(&mut self, key: ChildKey, env: Env, notify: Notify) {
-        if let Some(arguments) = self.arguments.remove(&key) {
-            (self.begin)(env, arguments, notify);
-        }
-    }
-
-    fn forget(&mut self, key: ChildKey) {
-        self.arguments.remove(&key);
-    }
-}
-
-struct Instance<T>(T);
-
-impl<T> Message for Instance<T> {
-    type Result = ();
-}
-
-/// Nobody waits for these starts, so their answers need no name.
-const NOBODY: RequestId = RequestId(0);
-
-impl<T: Send + 'static> Handler<Instance<T>> for Driver<Dynamic<T>> {
-    type Result = ();
-
-    fn handle(&mut self, Instance(arguments): Instance<T>, ctx: &mut Context<Self>) {
-        let now = self.now();
-        // A refusal drops the arguments, which tells whoever waits for them.
-        if let Ok(key) = self.plan.rules.start_child(now, NOBODY) {
-            self.plan.arguments.insert(key, arguments);
-            self.play(ctx);
-        }
-    }
-}
-
-impl<T: Send + 'static> Default for DynamicRef<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: Send + 'static> Clone for DynamicRef<T> {
+impl<T> Clone for DynamicSupervisor<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            template: self.template.clone(),
+            log: self.log.clone(),
+            begin: Arc::clone(&self.begin),
+            ..*self
+        }
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for DynamicRef<T> {
+impl<T> fmt::Debug for DynamicSupervisor<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DynamicRef<{}>", std::any::type_name::<T>())
+        f.debug_struct("DynamicSupervisor")
+            .field("template", &self.template)
+            .field("flags", &self.flags)
+            .field("max_children", &self.max_children)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! * [`Supervisor`]: a tree of children, run as a program's root or as a child of another.
 //! * [`ChildSpec`]: any `actix::Actor<Context = Context<A>>`, with the rules for its lives.
-//! * [`DynamicRef`]: a supervisor of any number of short-lived actors of one kind.
+//! * [`DynamicSupervisor`]: a supervisor of any number of actors of one kind, started on request.
 //!
 //! This crate deliberately knows no sockets, no processes and no HTTP.
 
@@ -20,12 +20,15 @@ compile_error!(
 );
 
 mod actor_ref;
+mod birth;
 mod bonds;
 mod call;
 mod child_ref;
 mod door;
 mod driver;
 mod dynamic;
+mod dynamic_plan;
+mod dynamic_ref;
 mod env;
 mod life;
 mod lives;
@@ -35,6 +38,7 @@ mod monitor;
 mod notify;
 mod panic;
 mod pid;
+mod report;
 mod requests;
 mod root;
 mod run;
@@ -49,11 +53,12 @@ mod task;
 pub use actor_ref::ActorRef;
 pub use call::{Call, CallError, CastError};
 pub use child_ref::ChildRef;
-pub use dynamic::DynamicRef;
+pub use dynamic::DynamicSupervisor;
+pub use dynamic_ref::{DynamicRef, Instance};
 pub use env::Env;
 pub use impresario_supervision::{
-    AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildState, Counts, ExitReason, Incarnation,
-    Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
+    AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildSpec as ChildRules, ChildState, Counts,
+    ExitReason, Incarnation, Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
 pub use monitor::{Down, Monitor};

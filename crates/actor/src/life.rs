@@ -111,6 +111,12 @@ impl Life {
         self.say(STOP);
     }
 
+    /// Asks the life to stop, for a reason other than the usual one.
+    pub(crate) fn stop_for(&self, reason: ExitReason) {
+        self.set_reason(reason);
+        self.stop();
+    }
+
     /// Ends the life at its next poll. Cannot be refused.
     pub(crate) fn kill(&self) {
         self.say(KILL);

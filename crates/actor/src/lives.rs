@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use impresario_supervision::Incarnation;
 
+use crate::Pid;
 use crate::life::Life;
 
 /// Who owns a life can end it; and a supervisor that is dropped, for whatever reason, ends all of its own.
@@ -18,6 +19,11 @@ impl Lives {
 
     pub(crate) fn remove(&mut self, life: Incarnation) {
         self.0.remove(&life);
+    }
+
+    /// Who lives as this one.
+    pub(crate) fn pid(&self, life: Incarnation) -> Option<Pid> {
+        self.0.get(&life).map(Pid::of)
     }
 
     /// A life that is not there any more has ended; the news is on its way.

@@ -1,14 +1,31 @@
 //! How a supervisor hears of a life: started at most once, ended exactly once.
 
+use std::fmt;
 use std::sync::Arc;
 
-use impresario_supervision::{Event, ExitReason, Incarnation};
-use tokio::sync::mpsc::UnboundedSender;
-
 use crate::life::Life;
+use impresario_supervision::{Event, ExitReason, Incarnation};
 
 /// The way to a supervisor. Not bounded by number, but by its senders: each life says at most two things.
-pub(crate) type Notices = UnboundedSender<Event>;
+#[derive(Clone)]
+pub(crate) struct Notices(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Notices {
+    /// A supervisor that is gone does not need to know; its children go with it. So `send` cannot fail.
+    pub(crate) fn new(send: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(send))
+    }
+
+    fn send(&self, event: Event) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notices")
+    }
+}
 
 /// Says that a life is ready.
 #[derive(Clone, Debug)]
@@ -19,8 +36,7 @@ pub(crate) struct StartAck {
 
 impl StartAck {
     pub(crate) fn started(&self) {
-        // A supervisor that is gone does not need to know; its children go with it.
-        let _ = self.notices.send(Event::Started(self.life));
+        self.notices.send(Event::Started(self.life));
     }
 }
 
@@ -68,7 +84,7 @@ impl Notify {
         if self.stage != Stage::Over {
             self.stage = Stage::Over;
             self.life.over(&reason);
-            let _ = self.notices.send(event(self.life.incarnation(), reason));
+            self.notices.send(event(self.life.incarnation(), reason));
         }
     }
 }

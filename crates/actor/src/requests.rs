@@ -1,18 +1,19 @@
 //! What a running supervisor can be asked.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::{Context, Handler, Message};
-use impresario_supervision as rules;
-use impresario_supervision::{ChildId, ChildInfo, Counts, Incarnation, Reply, Request, RequestError};
+use impresario_supervision::{ChildId, ChildInfo, Counts, ExitReason, Reply, Request, RequestError};
 use tokio::sync::oneshot;
 
-use crate::driver::Driver;
-use crate::notify::Notify;
-use crate::spec::{ChildSpec, Starter, spawn};
+use crate::birth::Birth;
+use crate::driver::{Answer, Driver};
+use crate::notify::{Notify, StartAck};
+use crate::spec::{ChildSpec, Starter};
 use crate::static_plan::{Asked, Static};
-use crate::{ChildRef, Env, StartError, Supervisor};
+use crate::{ChildRef, ChildRules, Env, Pid, StartError, Supervisor};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
 ///
@@ -42,9 +43,49 @@ impl SupervisorRef {
     where
         F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
-        let id = id.into();
-        let rules = rules::ChildSpec::supervisor(id.clone());
-        ChildSpec { rules, starter: Arc::new(SupervisorStarter { init, id, name: self.0.clone() }) }
+        let (id, name) = (id.into(), self.0.clone());
+        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
+            let ack = notify.ack();
+            let publish = |life| name.publish(life);
+            let birth = Birth { env, notify, ack: false, publish };
+            birth.of(|env| driver(init(env)?, &id, env, ack));
+        })
+    }
+
+    /// A supervisor that this name leads to, made in time. Otherwise as [`ChildSpec::supervisor_async`].
+    pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
+    where
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<Supervisor, StartError>> + 'static,
+    {
+        let (id, name) = (id.into(), self.0.clone());
+        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
+            let (id, name, ack) = (id.clone(), name.clone(), notify.ack());
+            let publish = move |life| name.publish(life);
+            let birth = Birth { env, notify, ack: false, publish };
+            birth.of_async(|env| {
+                let made = init(env.clone());
+                async move { driver(made.await?, &id, &env, ack) }
+            });
+        })
+    }
+
+    /// Which life it leads to.
+    #[doc(alias = "whereis")]
+    pub fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+
+    /// Has it stop in order, its children in reverse, and end for this reason, and waits for that (OTP:
+    /// `gen_server:stop/3`). What follows from its end is for its own supervisor to decide.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, AdminError> {
+        let supervisor = self.pid().ok_or(AdminError::NotRunning)?;
+        supervisor.life().stop_for(reason);
+        Ok(supervisor.ended().await)
     }
 
     /// Adds a child as the last one and starts it (OTP: `start_child/2`). `None` means that it is not needed now.
@@ -52,8 +93,9 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is such a child already, or it does not start; nothing is kept of it then.
-    pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Incarnation>, AdminError> {
-        started(&self.ask(Request::StartChild(child.rules), Some(child.starter)).await?)
+    pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Pid>, AdminError> {
+        let answer = self.ask(Request::StartChild(child.rules), vec![child.starter]).await?;
+        Ok(answer.pid)
     }
 
     /// Stops a child and keeps its spec, unless it is temporary (OTP: `terminate_child/2`).
@@ -62,7 +104,7 @@ impl SupervisorRef {
     ///
     /// When there is no such child.
     pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), AdminError> {
-        self.ask(Request::TerminateChild(child.into()), None).await.map(drop)
+        self.ask(Request::TerminateChild(child.into()), Vec::new()).await.map(drop)
     }
 
     /// Starts a child that is down, or at once one that waits for its backoff (OTP: `restart_child/2`).
@@ -70,8 +112,8 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is no such child, it runs, or it does not start; it is not tried again then.
-    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Incarnation>, AdminError> {
-        started(&self.ask(Request::RestartChild(child.into()), None).await?)
+    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, AdminError> {
+        Ok(self.ask(Request::RestartChild(child.into()), Vec::new()).await?.pid)
     }
 
     /// Drops the spec of a child that is down (OTP: `delete_child/2`).
@@ -80,7 +122,7 @@ impl SupervisorRef {
     ///
     /// When there is no such child, or it runs.
     pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), AdminError> {
-        self.ask(Request::DeleteChild(child.into()), None).await.map(drop)
+        self.ask(Request::DeleteChild(child.into()), Vec::new()).await.map(drop)
     }
 
     /// The children, latest first (OTP: `which_children/1`).
@@ -89,7 +131,7 @@ impl SupervisorRef {
     ///
     /// When the supervisor is not there.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, AdminError> {
-        match self.ask(Request::WhichChildren, None).await? {
+        match self.ask(Request::WhichChildren, Vec::new()).await?.reply {
             Reply::Children(children) => Ok(children),
             _ => Ok(Vec::new()),
         }
@@ -101,29 +143,64 @@ impl SupervisorRef {
     ///
     /// When the supervisor is not there.
     pub async fn count_children(&self) -> Result<Counts, AdminError> {
-        match self.ask(Request::CountChildren, None).await? {
+        match self.ask(Request::CountChildren, Vec::new()).await?.reply {
             Reply::Counts(counts) => Ok(counts),
             _ => Ok(Counts::default()),
         }
     }
 
-    async fn ask(&self, request: Request, starter: Option<Arc<dyn Starter>>) -> Result<Reply, AdminError> {
+    /// The rules for a child, with all their defaults (OTP: `get_childspec/2`).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such child.
+    #[doc(alias = "get_childspec")]
+    pub async fn child_rules(&self, child: impl Into<ChildId>) -> Result<ChildRules, AdminError> {
+        match self.ask(Request::ChildSpec(child.into()), Vec::new()).await?.reply {
+            Reply::Spec(rules) => Ok(rules),
+            _ => Err(AdminError::Refused(RequestError::NotFound)),
+        }
+    }
+
+    /// Has it go on as this supervisor: with its flags and its children, but not its logger (OTP: `code_change`).
+    ///
+    /// Nothing starts or stops, and the restarts counted so far still count. A child whose id is known lives on and
+    /// follows its new spec, its factory included, from its next restart. A new one is down until
+    /// [`restart_child`](Self::restart_child) or a restart of its group. One that is not in the list any more stays as it
+    /// is and counts as started last: terminate and delete it. A restart of the supervisor itself calls its `init` again
+    /// and forgets all of this.
+    ///
+    /// # Errors
+    ///
+    /// When the specs cannot be followed; nothing is changed then.
+    #[doc(alias = "code_change")]
+    pub async fn replace(&self, with: Supervisor) -> Result<(), AdminError> {
+        let (flags, specs, starters) = with.into_parts();
+        self.ask(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
+    }
+
+    async fn ask(&self, request: Request, starters: Vec<Arc<dyn Starter>>) -> Result<Answer, AdminError> {
         let supervisor = self.0.addr().ok_or(AdminError::NotRunning)?;
         let (answer, reply) = oneshot::channel();
-        supervisor.do_send(Ask { request, asked: Asked { answer, starter } });
+        // By the same queue as what happens to its children, so that they are served in order.
+        supervisor.do_send(Ask { request, asked: Asked { answer, starters } });
         match reply.await {
-            Ok(Reply::Error(error)) => Err(AdminError::Refused(error)),
-            Ok(reply) => Ok(reply),
+            Ok(Answer { reply: Reply::Error(error), .. }) => Err(AdminError::Refused(error)),
+            Ok(answer) => Ok(answer),
             Err(_) => Err(AdminError::NotRunning),
         }
     }
 }
 
-fn started(reply: &Reply) -> Result<Option<Incarnation>, AdminError> {
-    match reply {
-        Reply::Started(_, life) => Ok(Some(*life)),
-        _ => Ok(None),
-    }
+/// The actor that plays a supervisor. It says itself when it is ready: after all its children.
+fn driver(
+    supervisor: Supervisor,
+    id: &ChildId,
+    env: &Env,
+    ack: StartAck,
+) -> Result<Driver<Static>, StartError> {
+    let env = env.supervisor(id, supervisor.log.clone());
+    Ok(Driver::new(Static::new(supervisor)?, env).acknowledge_by(ack))
 }
 
 struct Ask {
@@ -142,28 +219,6 @@ impl Handler<Ask> for Driver<Static> {
         let now = self.now();
         self.plan.ask(now, request, asked);
         self.play(ctx);
-    }
-}
-
-/// Starts supervisors. They say themselves when they are ready: after all their children.
-struct SupervisorStarter<F> {
-    init: F,
-    id: ChildId,
-    name: ChildRef<Driver<Static>>,
-}
-
-impl<F> Starter for SupervisorStarter<F>
-where
-    F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync,
-{
-    fn start(&self, env: Env, notify: Notify) {
-        let ack = notify.ack();
-        let factory = |env: &Env| {
-            let supervisor = (self.init)(env)?;
-            let env = env.supervisor(&self.id, supervisor.log.clone());
-            Ok(Driver::new(Static::new(supervisor)?, env).acknowledge_by(ack))
-        };
-        spawn(&env, notify, false, factory, |life| self.name.publish(life));
     }
 }
 

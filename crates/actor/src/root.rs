@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::life::Life;
-use crate::notify::Notify;
+use crate::notify::{Notices, Notify};
 use crate::{Env, StartError, Supervisor, SupervisorRef, System, log};
 
 /// A running tree. Dropping it changes nothing; the tree lives on its own.
@@ -40,6 +40,8 @@ impl Supervisor {
         let (notices, incoming) = unbounded_channel();
         let env = Env::root(self.log.clone().unwrap_or_else(log::terminal));
         let (root, life) = (SupervisorRef::new(), Arc::clone(env.life()));
+        // Nobody may follow any more.
+        let notices = Notices::new(move |event| drop(notices.send(event)));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
         spec.starter.start(env, Notify::new(notices, Arc::clone(&life)));
         let (exited, exit) = watch::channel(None);

@@ -1,6 +1,7 @@
 //! A child in code: what starts it, and the rules for its lives.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,11 @@ use std::time::Duration;
 use actix::{Actor, Context};
 use actix_rt::ArbiterHandle;
 use impresario_supervision as rules;
-use impresario_supervision::{Backoff, ChildId, ExitReason, Restart, Shutdown, SpecError};
+use impresario_supervision::{Backoff, ChildId, ChildKind, ExitReason, Restart, Shutdown, SpecError};
 
-use crate::door::Door;
 use crate::notify::Notify;
-use crate::panic::catch;
 use crate::supervisor::Supervisor;
-use crate::task::ChildTask;
-use crate::{ActorRef, Env, SupervisorRef, mail};
+use crate::{ChildRef, Env, SupervisorRef};
 
 /// What is to be supervised, and how (OTP: child specification).
 ///
@@ -31,6 +29,12 @@ pub struct ChildSpec {
 pub(crate) trait Starter: Send + Sync {
     /// Begins the life that `env` was made for. How it goes is said through `notify`, perhaps before this returns.
     fn start(&self, env: Env, notify: Notify);
+}
+
+impl<F: Fn(Env, Notify) + Send + Sync> Starter for F {
+    fn start(&self, env: Env, notify: Notify) {
+        self(env, notify);
+    }
 }
 
 /// Why there is no life.
@@ -53,7 +57,23 @@ impl ChildSpec {
         A: Actor<Context = Context<A>>,
         F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
     {
-        Self::worker(id.into(), Arc::new(ActorStarter::new(factory, drop)))
+        ChildRef::new().child_spec(id, factory)
+    }
+
+    /// An actor whose factory takes its time: it connects, reads a file, asks another actor. Otherwise as
+    /// [`actor`](Self::actor).
+    ///
+    /// The factory runs on the arbiter of the child, so its future need not be `Send`, and the supervisor serves
+    /// requests meanwhile as its rules say: a static one starts one child at a time, a dynamic one all at once. The life
+    /// exists already: told to stop, killed, ended by an exit signal or by its
+    /// [start time-out](Self::start_timeout), its future is dropped where it waits.
+    pub fn actor_async<A, F, M>(id: impl Into<ChildId>, factory: F) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<A, StartError>> + 'static,
+    {
+        ChildRef::new().child_spec_async(id, factory)
     }
 
     /// A nested supervisor, made by a function that runs anew for every life (OTP: the callback `init`).
@@ -64,8 +84,33 @@ impl ChildSpec {
         SupervisorRef::new().child_spec(id, init)
     }
 
-    pub(crate) fn worker(id: ChildId, starter: Arc<dyn Starter>) -> Self {
-        Self { rules: rules::ChildSpec::worker(id), starter }
+    /// A nested supervisor that is made in time, as by [`actor_async`](Self::actor_async).
+    pub fn supervisor_async<F, M>(id: impl Into<ChildId>, init: F) -> Self
+    where
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<Supervisor, StartError>> + 'static,
+    {
+        SupervisorRef::new().child_spec_async(id, init)
+    }
+
+    pub(crate) fn worker(id: ChildId, starter: impl Starter + 'static) -> Self {
+        Self { rules: rules::ChildSpec::worker(id), starter: Arc::new(starter) }
+    }
+
+    pub(crate) fn nested(id: ChildId, starter: impl Starter + 'static) -> Self {
+        Self { rules: rules::ChildSpec::supervisor(id), starter: Arc::new(starter) }
+    }
+
+    /// What it is called.
+    pub fn id(&self) -> &ChildId {
+        &self.rules.id
+    }
+
+    /// What it is counted as: an actor that has children of its own may be a supervisor. It changes nothing else; see
+    /// [`shutdown`](Self::shutdown).
+    pub fn kind(mut self, kind: ChildKind) -> Self {
+        self.rules.kind = kind;
+        self
     }
 
     /// When it is started again. The default is always.
@@ -97,7 +142,12 @@ impl ChildSpec {
     /// A supervisor that is placed takes those of its children with it that are not placed themselves. If the arbiter is
     /// gone, a start fails as [`ExitReason::NoProc`]; what ran on it has ended as [`ExitReason::Killed`].
     pub fn on(mut self, arbiter: ArbiterHandle) -> Self {
-        self.starter = Arc::new(Placed { starter: self.starter, arbiter });
+        let starter = self.starter;
+        self.starter = Arc::new(move |env, notify| {
+            let starter = Arc::clone(&starter);
+            // An arbiter that is gone drops the function unused, and with it `notify`, which says that there is no life.
+            arbiter.spawn_fn(move || starter.start(env, notify));
+        });
         self
     }
 
@@ -106,7 +156,8 @@ impl ChildSpec {
     /// One more is answered with *full*. The limit is a hard one, unlike actix's own, and holds for what is sent through an
     /// [`ActorRef`] or a [`ChildRef`](crate::ChildRef); a plain `Addr` goes past it.
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
-        self.starter = Arc::new(Limited { starter: self.starter, limit });
+        let starter = self.starter;
+        self.starter = Arc::new(move |env: Env, notify| starter.start(env.with_mailbox(limit), notify));
         self
     }
 
@@ -120,75 +171,6 @@ impl ChildSpec {
 impl fmt::Debug for ChildSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.fmt(f)
-    }
-}
-
-/// Starts actors made by `F`, and tells `P` of each life.
-pub(crate) struct ActorStarter<F, P> {
-    factory: F,
-    publish: P,
-}
-
-impl<F, P> ActorStarter<F, P> {
-    pub(crate) fn new(factory: F, publish: P) -> Self {
-        Self { factory, publish }
-    }
-}
-
-impl<A, F, P> Starter for ActorStarter<F, P>
-where
-    A: Actor<Context = Context<A>>,
-    F: Fn(&Env) -> Result<A, StartError> + Send + Sync,
-    P: Fn(ActorRef<A>) + Send + Sync,
-{
-    fn start(&self, env: Env, notify: Notify) {
-        spawn(&env, notify, true, &self.factory, |life| (self.publish)(life));
-    }
-}
-
-/// Begins lives on another arbiter.
-struct Placed {
-    starter: Arc<dyn Starter>,
-    arbiter: ArbiterHandle,
-}
-
-impl Starter for Placed {
-    fn start(&self, env: Env, notify: Notify) {
-        let starter = Arc::clone(&self.starter);
-        // An arbiter that is gone drops the function unused, and with it `notify`, which says that there is no life.
-        self.arbiter.spawn_fn(move || starter.start(env, notify));
-    }
-}
-
-/// Begins lives for whom only so many messages may wait.
-struct Limited {
-    starter: Arc<dyn Starter>,
-    limit: usize,
-}
-
-impl Starter for Limited {
-    fn start(&self, env: Env, notify: Notify) {
-        self.starter.start(env.with_mailbox(self.limit), notify);
-    }
-}
-
-/// Begins a life on this arbiter.
-pub(crate) fn spawn<A: Actor<Context = Context<A>>>(
-    env: &Env,
-    mut notify: Notify,
-    ack: bool,
-    factory: impl FnOnce(&Env) -> Result<A, StartError>,
-    publish: impl FnOnce(ActorRef<A>),
-) {
-    match catch(|| factory(env)) {
-        Ok(Ok(actor)) => {
-            let (context, door) = mail::context(env.life(), env.mailbox());
-            env.life().open(Arc::<Door<A>>::clone(&door));
-            publish(ActorRef::new(env.pid(), Arc::clone(&door)));
-            actix_rt::spawn(ChildTask::new(actor, (context, door), env.life(), notify, ack));
-        }
-        Ok(Err(StartError::Ignore)) => notify.ignored(),
-        Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
     }
 }
 

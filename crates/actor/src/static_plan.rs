@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use impresario_supervision as rules;
-use impresario_supervision::{Action, ChildKey, Event, Flags, Reply, Request, RequestId, SpecError, Time};
+use impresario_supervision::{Action, ChildKey, Event, Reply, Request, RequestId, SpecError, Time};
 use tokio::sync::oneshot;
 
 use crate::Env;
-use crate::driver::Plan;
+use crate::driver::{Answer, Plan};
+use crate::lives::Lives;
 use crate::notify::Notify;
 use crate::spec::Starter;
 use crate::supervisor::Supervisor;
@@ -22,17 +23,15 @@ pub(crate) struct Static {
 
 /// Somebody who waits for an answer.
 pub(crate) struct Asked {
-    pub(crate) answer: oneshot::Sender<Reply>,
-    /// What starts the child that is to be added.
-    pub(crate) starter: Option<Arc<dyn Starter>>,
+    pub(crate) answer: oneshot::Sender<Answer>,
+    /// What starts the children that the request brings.
+    pub(crate) starters: Vec<Arc<dyn Starter>>,
 }
 
 impl Static {
     pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
-        let Supervisor { strategy, intensity, auto_shutdown, children, log: _ } = supervisor;
-        let (specs, starters): (Vec<_>, Vec<_>) =
-            children.into_iter().map(|child| (child.rules, child.starter)).unzip();
-        let rules = rules::Supervisor::new(Flags { strategy, intensity, auto_shutdown }, specs)?;
+        let (flags, specs, starters) = supervisor.into_parts();
+        let rules = rules::Supervisor::new(flags, specs)?;
         let starters = rules.keys().zip(starters).collect();
         Ok(Self { rules, starters, asked: HashMap::new(), requests: 0 })
     }
@@ -70,15 +69,17 @@ impl Plan for Static {
     }
 
     fn added(&mut self, by: RequestId, key: ChildKey) {
-        if let Some(starter) = self.asked.get_mut(&by).and_then(|asked| asked.starter.take()) {
+        if let Some(starter) = self.asked.get_mut(&by).and_then(|asked| asked.starters.pop()) {
             self.starters.insert(key, starter);
         }
     }
 
-    fn answer(&mut self, to: RequestId, reply: Reply) {
-        if let Some(asked) = self.asked.remove(&to) {
-            // Who does not wait any more does not need it.
-            let _ = asked.answer.send(reply);
+    fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
+        let Some(asked) = self.asked.remove(&to) else { return };
+        if let Reply::Replaced(keys) = &reply {
+            self.starters.extend(keys.iter().copied().zip(asked.starters));
         }
+        // Who does not wait any more does not need it.
+        let _ = asked.answer.send(Answer::new(reply, lives));
     }
 }

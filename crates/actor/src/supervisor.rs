@@ -1,9 +1,13 @@
 //! A supervisor in code.
 
-use impresario_supervision::{AutoShutdown, ChildId, Intensity, Strategy};
+use std::sync::Arc;
+
+use impresario_supervision as rules;
+use impresario_supervision::{AutoShutdown, ChildId, Flags, Intensity, Strategy};
 use slog::Logger;
 
 use crate::ChildSpec;
+use crate::spec::Starter;
 
 /// A supervisor: children in start order, a strategy, and a limit (OTP: `supervisor`).
 ///
@@ -56,6 +60,13 @@ impl Supervisor {
     pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
         self.children.push(child.into());
         self
+    }
+
+    /// Flags and specs for the rules, and what starts the children, in their order.
+    pub(crate) fn into_parts(self) -> (Flags, Vec<rules::ChildSpec>, Vec<Arc<dyn Starter>>) {
+        let Self { strategy, intensity, auto_shutdown, children, log: _ } = self;
+        let (specs, starters) = children.into_iter().map(|child| (child.rules, child.starter)).unzip();
+        (Flags { strategy, intensity, auto_shutdown }, specs, starters)
     }
 
     /// This supervisor as a child of another: permanent, and waited for without end when it stops.

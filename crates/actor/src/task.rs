@@ -78,32 +78,32 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
         self.notify.exited(reason);
         Poll::Ready(())
     }
+}
 
-    /// Deals with what came out of band; an error is the reason to end now.
-    fn hear(&mut self) -> Result<(), ExitReason> {
-        for signal in self.life.take_signals() {
-            match signal {
-                Signal::Exit { from, reason, .. } => self.exit_signal(from, reason)?,
-                Signal::Ping(answer) => {
-                    // Who does not wait any more does not need it.
-                    let _ = answer.send(());
-                }
+/// Deals with what came out of band; an error is the reason to end now.
+pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
+    for signal in life.take_signals() {
+        match signal {
+            Signal::Exit { from, reason, .. } => exit_signal(life, from, reason)?,
+            Signal::Ping(answer) => {
+                // Who does not wait any more does not need it.
+                let _ = answer.send(());
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn exit_signal(&self, from: Option<Pid>, reason: ExitReason) -> Result<(), ExitReason> {
-        let own = from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), &self.life));
-        let trap = self.life.with_bonds(|bonds| bonds.trapping().cloned()).ok().flatten();
-        match (judge(trap.is_some(), own, &reason), trap) {
-            (Verdict::Die, _) => Err(reason),
-            (Verdict::Deliver, Some(trap)) => {
-                trap.do_send(Exit { from, reason });
-                Ok(())
-            }
-            _ => Ok(()),
+fn exit_signal(life: &Arc<Life>, from: Option<Pid>, reason: ExitReason) -> Result<(), ExitReason> {
+    let own = from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), life));
+    let trap = life.with_bonds(|bonds| bonds.trapping().cloned()).ok().flatten();
+    match (judge(trap.is_some(), own, &reason), trap) {
+        (Verdict::Die, _) => Err(reason),
+        (Verdict::Deliver, Some(trap)) => {
+            trap.do_send(Exit { from, reason });
+            Ok(())
         }
+        _ => Ok(()),
     }
 }
 
@@ -113,16 +113,20 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         let word = this.life.poll(cx);
-        if word.kill() {
+        // A stop that came before the kill is heard first, and may do; see below.
+        let told_now = word.stop() && !this.told_to_stop;
+        if word.kill() && !told_now {
             return this.cut_off(ExitReason::Killed);
         }
         if word.signals()
-            && let Err(reason) = this.hear()
+            && let Err(reason) = hear(&this.life)
         {
             return this.cut_off(reason);
         }
-        if word.stop() && !this.told_to_stop {
+        if told_now {
             this.told_to_stop = true;
+            // Who is suspended hears this, and needs its wits to act on it.
+            this.life.set_suspended(false);
             if let Some(actor) = &mut this.actor {
                 actor.ctx().stop();
             }
@@ -130,6 +134,7 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
         let polled = match catch(|| Pin::new(actor).poll(cx)) {
+            Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),
             Err(panic) => Err(panic),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use impresario_actor::{
-    AdminError, ChildRef, ChildSpec, DynamicRef, Env, ExitReason, Intensity, Restart, Shutdown, StartError,
-    Strategy, Supervisor,
+    AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, Intensity, RequestError,
+    Restart, Shutdown, StartError, Strategy, Supervisor,
 };
 use slog::{Drain, Logger, OwnedKVList, Record, o};
 use tokio::sync::mpsc;
@@ -268,14 +268,15 @@ async fn dynamic_children_come_and_go() {
     let workers = DynamicRef::<(&'static str, ExitReason)>::new();
     assert!(workers.start(("early", ExitReason::Normal)).is_err(), "its arguments come back");
     let log = journal.clone();
-    let spec = workers.child_spec("workers", Duration::from_secs(1), move |env: &Env, (name, reason)| {
+    let supervisor = DynamicSupervisor::new(move |env: &Env, (name, reason)| {
         if reason == ExitReason::NoProc {
             return Err(StartError::Ignore);
         }
         env.set_exit_reason(reason);
         Ok(Probe { name, journal: log.clone(), env: env.clone() })
     });
-    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    let root =
+        tree(&journal).child(workers.child_spec("workers", supervisor)).start().await.expect("it starts");
     for name in ["x", "y"] {
         workers.start((name, ExitReason::Normal)).expect("it is there");
     }
@@ -371,4 +372,66 @@ async fn a_running_supervisor_does_what_it_is_asked() {
     tree.stopped().await;
     lines.expect(&["+a", "+b", "-b", "+b", "-a", "-b"]).await;
     assert_eq!(root.count_children().await, Err(AdminError::NotRunning));
+}
+
+#[actix_rt::test]
+async fn a_running_supervisor_goes_on_under_other_specs() {
+    let (journal, mut lines) = journal();
+    let ((_, a), (b, b_spec), (_, c)) = (probe("a", &journal), probe("b", &journal), probe("c", &journal));
+    let tree = tree(&journal).child(a).child(b_spec.clone()).start().await.expect("it starts");
+    let root = tree.root();
+    let with = Supervisor::new(Strategy::OneForOne)
+        .intensity(Intensity::new(9, Duration::from_secs(1)))
+        .child(c)
+        .child(b_spec.restart(Restart::Transient).shutdown(Shutdown::Kill));
+    root.replace(with.clone()).await.expect("they can be followed");
+    let rules = root.child_rules("b").await.expect("it is there");
+    assert_eq!((rules.restart, rules.shutdown), (Restart::Transient, Shutdown::Kill));
+    assert_eq!(root.child_rules("d").await, Err(AdminError::Refused(RequestError::NotFound)));
+    let ids: Vec<String> =
+        root.which_children().await.expect("it runs").iter().map(|child| child.id.to_string()).collect();
+    assert_eq!(ids, ["a", "b", "c"], "who is not in the list any more counts as started last");
+    root.restart_child("c").await.expect("it is down");
+    send(&b, Do::Stop);
+    lines.expect(&["+a", "+b", "+c", "-b"]).await;
+    root.restart_child("b").await.expect("it is transient now");
+    let twice = with.child(ChildSpec::actor("b", |_| Err::<Probe, _>("never".into())));
+    let error = root.replace(twice).await.expect_err("there are two");
+    assert!(error.to_string().contains('b'), "{error}");
+    tree.stop();
+    tree.stopped().await;
+    lines.expect(&["+b", "-a", "-b", "-c"]).await;
+}
+
+#[actix_rt::test]
+async fn a_supervisor_ignores_exit_signals_and_hears_of_a_stop_even_when_suspended() {
+    let (journal, mut lines) = journal();
+    let (_, a) = probe("a", &journal);
+    let tree = tree(&journal).child(a).start().await.expect("it starts");
+    let pid = tree.root().pid().expect("it runs");
+    pid.exit(ExitReason::Error("from a stranger".into()));
+    pid.suspend().await.expect("it runs");
+    tree.stop();
+    assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+    lines.expect(&["+a", "-a"]).await;
+}
+
+#[actix_rt::test]
+async fn what_happens_while_it_is_suspended_is_dealt_with_in_order() {
+    let (journal, mut lines) = journal();
+    let (a, spec) = probe("a", &journal);
+    let tree = tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("it starts");
+    let (root, pid) = (tree.root(), tree.root().pid().expect("it runs"));
+    let life = a.pid().expect("it runs");
+    pid.suspend().await.expect("it runs");
+    let mut before = Box::pin(root.restart_child("a"));
+    assert!(futures::poll!(&mut before).is_pending());
+    send(&a, Do::Stop);
+    assert_eq!(life.ended().await, ExitReason::Normal);
+    let mut after = Box::pin(root.restart_child("a"));
+    assert!(futures::poll!(&mut after).is_pending());
+    pid.resume();
+    assert_eq!(before.await, Err(AdminError::Refused(RequestError::Running)));
+    assert!(after.await.expect("it is down by then").is_some());
+    lines.expect(&["+a", "-a", "+a"]).await;
 }

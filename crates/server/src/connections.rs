@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec, DynamicRef};
+use impresario_actor::{ChildId, ChildSpec, DynamicRef, DynamicSupervisor};
 
 use crate::connection::Connection;
 use crate::{Accepted, Gate, Protocol};
@@ -42,9 +42,10 @@ impl<P: Protocol> Connections<P> {
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let protocol = Arc::clone(&self.protocol);
-        self.supervisor.child_spec(id, STOP_TIME, move |env, accepted| {
+        let supervisor = DynamicSupervisor::new(move |env, accepted| {
             Ok(Connection::new(Arc::clone(&protocol), accepted, env.clone()))
-        })
+        });
+        self.supervisor.child_spec(id, supervisor.shutdown(STOP_TIME))
     }
 
     /// The child that drains them; see [`Gate::drain_spec`].

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use impresario_testkit::scenario::trace::difference;
-use impresario_testkit::scenario::{Scenario, VirtualWorld, run};
+use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, World, run};
 
 /// How many there are at least; a folder that was not found must not pass.
 const AT_LEAST: usize = 72;
@@ -44,19 +44,28 @@ fn expected(file: &Path) -> Vec<String> {
     own.to_vec()
 }
 
-#[test]
-fn every_trace_is_the_expected_one() {
+fn compare<W: World>(world: impl Fn() -> W) {
     let files = scenarios();
     assert!(files.len() >= AT_LEAST, "{} scenarios", files.len());
     let failures: Vec<String> = files
         .iter()
         .filter_map(|file| {
-            let found = run(&parse(file), VirtualWorld::new());
+            let found = run(&parse(file), world());
             let difference = difference(&expected(file), &found)?;
             Some(format!("{}: {difference}", file.display()))
         })
         .collect();
     assert!(failures.is_empty(), "{} of {} differ:\n{}", failures.len(), files.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_trace_is_the_expected_one() {
+    compare(VirtualWorld::new);
+}
+
+#[test]
+fn real_actors_write_the_same_traces() {
+    compare(ActorsWorld::paused);
 }
 
 #[test]

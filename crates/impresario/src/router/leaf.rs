@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use impresario_actor::{ChildRef, DynamicRef, Env, Intensity, Strategy, Supervisor};
+use impresario_actor::{ChildRef, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor};
 use impresario_port::{Incoming, Port, PortEvent, PortHandle};
 use impresario_process::{Body, BoxError, Leaf, Newborn};
 use impresario_server::{Acceptor, Gate, ListenSocket, Refusal};
@@ -41,11 +41,12 @@ impl Leaf for RouterLeaf {
             let ports = DynamicRef::<WorkerPort>::new();
 
             let to = dispatcher.clone();
-            let ports_spec = ports.child_spec("ports", PORT_SHUTDOWN, move |env: &Env, port: WorkerPort| {
+            let supervisor = DynamicSupervisor::new(move |env: &Env, port: WorkerPort| {
                 let (to, id) = (to.clone(), port.id);
                 let deliver = move |event| tell(&to, News::Worker(id, event));
                 Ok(Port::new(port.handle, env.log().clone(), deliver))
             });
+            let ports_spec = ports.child_spec("ports", supervisor.shutdown(PORT_SHUTDOWN));
             let (generation, links) = (identity.generation, ports.clone());
             let dispatcher_spec = dispatcher.child_spec("dispatcher", move |env| {
                 Ok(Dispatcher::new(generation, links.clone(), env.log()))

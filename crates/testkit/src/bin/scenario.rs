@@ -1,13 +1,20 @@
-//! Plays scenario files and prints their traces: `scenario [--world virtual|actors] FILE.json...`.
+//! Plays scenario files and prints their traces: `scenario [--world virtual|actors|actors-paused] FILE.json...`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the trace is this program's output")]
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use impresario_testkit::scenario::{Scenario, VirtualWorld, run};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, run};
 
 /// The program was called in a wrong way.
 const USAGE: u8 = 2;
+
+/// So many scenarios are played at a time.
+const AT_A_TIME: usize = 8;
 
 /// Where a scenario is played.
 #[derive(Clone, Copy)]
@@ -16,22 +23,26 @@ enum Place {
     Virtual,
     /// Real actors on real time.
     Actors,
+    /// Real actors on a clock that stands still unless there is nothing else to do.
+    Paused,
 }
 
 fn main() -> ExitCode {
     let (place, files) = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("scenario: {error}\nusage: scenario [--world virtual|actors] FILE.json...");
+            eprintln!(
+                "scenario: {error}\nusage: scenario [--world virtual|actors|actors-paused] FILE.json..."
+            );
             return ExitCode::from(USAGE);
         }
     };
     let mut code = ExitCode::SUCCESS;
-    for file in &files {
+    for (file, trace) in files.iter().zip(play_all(place, &files)) {
         if files.len() > 1 {
             println!("== {}", Path::new(file).file_name().unwrap_or_default().to_string_lossy());
         }
-        match play(place, file) {
+        match trace {
             Ok(trace) => trace.iter().for_each(|line| println!("{line}")),
             Err(error) => {
                 eprintln!("scenario: {file}: {error}");
@@ -57,16 +68,38 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<(Place, Vec<String>
         place = match world.as_deref() {
             Some("virtual") => Place::Virtual,
             Some("actors") => Place::Actors,
+            Some("actors-paused") => Place::Paused,
             other => return Err(format!("no world {:?}", other.unwrap_or_default())),
         };
     }
     if files.is_empty() { Err("no files".to_owned()) } else { Ok((place, files)) }
 }
 
+/// Plays all files, several at a time: on real time most of it is waiting.
+fn play_all(place: Place, files: &[String]) -> Vec<Result<Vec<String>, String>> {
+    let (next, traces) = (AtomicUsize::new(0), files.iter().map(|_| Mutex::new(None)).collect::<Vec<_>>());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME.min(files.len()) {
+            scope.spawn(|| {
+                while let at = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(file) = files.get(at)
+                    && let Ok(mut trace) = traces[at].lock()
+                {
+                    *trace = Some(play(place, file).map_err(|error| error.to_string()));
+                }
+            });
+        }
+    });
+    let trace = |trace: Mutex<Option<_>>| trace.into_inner().ok().flatten();
+    let lost = || Err("it was not played to its end".to_owned());
+    traces.into_iter().map(|slot| trace(slot).unwrap_or_else(lost)).collect()
+}
+
 fn play(place: Place, file: &str) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let scenario = Scenario::parse(&std::fs::read_to_string(file)?)?;
-    match place {
-        Place::Virtual => Ok(run(&scenario, VirtualWorld::new())),
-        Place::Actors => Err("the world of real actors is not there yet; use --world virtual".into()),
-    }
+    Ok(match place {
+        Place::Virtual => run(&scenario, VirtualWorld::new()),
+        Place::Actors => run(&scenario, ActorsWorld::new()),
+        Place::Paused => run(&scenario, ActorsWorld::paused()),
+    })
 }

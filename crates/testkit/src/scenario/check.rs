@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::plan::SupervisorPlan;
 use super::term::{Term, quoted};
 
+/// What OTP says of an `init` that returns garbage.
+pub const BAD_INIT: &str = "{bad_return,{otp_diff,init,garbage}}";
+
 /// Flags and specs that a supervisor can follow.
 #[derive(Clone, Debug)]
 pub struct Checked {

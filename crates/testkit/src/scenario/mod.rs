@@ -4,9 +4,11 @@
 //! ours is compared with. `tests/scenarios/README.md` describes it.
 //!
 //! * [`Scenario`]: one file, parsed.
-//! * [`World`]: where it is played. [`VirtualWorld`] is one of simulated processes on virtual time.
+//! * [`World`]: where it is played. [`VirtualWorld`] is one of simulated processes on virtual time, [`ActorsWorld`] one
+//!   of real actors under real supervisors.
 //! * [`run`]: plays a scenario and returns its trace.
 
+mod actors_world;
 pub mod check;
 mod error;
 pub mod plan;
@@ -17,14 +19,15 @@ pub mod trace;
 mod virtual_world;
 mod world;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use actors_world::ActorsWorld;
 pub use error::ScenarioError;
 pub use script::play;
 pub use virtual_world::VirtualWorld;
-pub use world::{Answer, Booted, CallId, Listed, ProcessId, World, answer_text};
+pub use world::{Answer, Booted, CallId, Listed, ProcessId, World, answer_text, error_text};
 
 use plan::SupervisorPlan;
 use step::Step;
@@ -40,7 +43,7 @@ pub struct Scenario {
     /// Which `stop` lines have no order of their own.
     pub sort_stops: SortStops,
     /// The top supervisor.
-    pub top: Rc<SupervisorPlan>,
+    pub top: Arc<SupervisorPlan>,
     /// What is done, in order.
     pub steps: Vec<Step>,
 }
@@ -71,7 +74,7 @@ impl Scenario {
             name: value["name"].as_str().unwrap_or_default().to_owned(),
             otp_bug: value["otp_bug"].as_str().map(str::to_owned),
             sort_stops,
-            top: Rc::new(SupervisorPlan::parse(&value)?),
+            top: Arc::new(SupervisorPlan::parse(&value)?),
             steps: steps.iter().map(Step::parse).collect::<Result<_, _>>()?,
         })
     }

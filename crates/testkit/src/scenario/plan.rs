@@ -1,6 +1,6 @@
 //! What a scenario says about supervisors and children.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub struct SupervisorPlan {
     /// The object `sup`.
     pub flags: Value,
     /// In start order.
-    pub children: Vec<Rc<ChildPlan>>,
+    pub children: Vec<Arc<ChildPlan>>,
 }
 
 /// A child: its spec, unchecked, and what it does.
@@ -85,7 +85,7 @@ impl SupervisorPlan {
             children => children.as_array().ok_or_else(|| ScenarioError::bad("children", children))?,
         };
         let children =
-            children.iter().map(|child| ChildPlan::parse(child).map(Rc::new)).collect::<Result<_, _>>()?;
+            children.iter().map(|child| ChildPlan::parse(child).map(Arc::new)).collect::<Result<_, _>>()?;
         let flags = match &value["sup"] {
             Value::Null => Value::Object(serde_json::Map::new()),
             flags => flags.clone(),

@@ -1,6 +1,6 @@
 //! What is done to the tree, step by step.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -73,14 +73,14 @@ pub enum Op {
     /// Replaces what the next start attempts of an id do.
     SetStart(String, Vec<Attempt>),
     /// Replaces flags and specs of the top supervisor.
-    Upgrade(Rc<SupervisorPlan>),
+    Upgrade(Arc<SupervisorPlan>),
 }
 
 /// What a supervisor is asked for.
 #[derive(Clone, Debug)]
 pub enum Call {
     /// Add and start a child.
-    StartChild(Rc<ChildPlan>),
+    StartChild(Arc<ChildPlan>),
     /// Start an instance with this label.
     StartInstance(String),
     /// Terminate by id.
@@ -100,7 +100,7 @@ pub enum Call {
     /// The spec of a child.
     ChildSpec(String),
     /// Go on with other flags and specs.
-    Upgrade(Rc<SupervisorPlan>),
+    Upgrade(Arc<SupervisorPlan>),
 }
 
 /// The id of the top supervisor.
@@ -160,7 +160,7 @@ impl Args<'_> {
             "sleep" => return self.sleep(),
             "set_start" => return self.set_start(),
             "upgrade" => {
-                return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Rc::new(plan))));
+                return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Arc::new(plan))));
             }
             "start_child" => return self.start_child(),
             "call_async" => self.call_async()?,
@@ -199,7 +199,7 @@ impl Args<'_> {
     fn start_child(&self) -> Parsed {
         let supervisor = self.supervisor(1)?;
         let plan = ChildPlan::parse(self.0.first()?);
-        Some(plan.map(|plan| Op::Call(supervisor, Call::StartChild(Rc::new(plan)))))
+        Some(plan.map(|plan| Op::Call(supervisor, Call::StartChild(Arc::new(plan)))))
     }
 
     fn sleep(&self) -> Parsed {

@@ -1,5 +1,9 @@
 //! The lines of a trace, and how traces are compared.
 
+use impresario_supervision::ExitReason;
+
+use super::term::reason_text;
+
 /// Where OTP gives no order, adjacent `stop` lines are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortStops {
@@ -10,6 +14,11 @@ pub enum SortStops {
     All,
     /// Only after a `kill` step, until the next step.
     AfterKill,
+}
+
+/// The line of a death.
+pub(super) fn stop_line(id: &str, attempt: u32, reason: &ExitReason) -> String {
+    format!("stop {id} {attempt} {}", reason_text(reason))
 }
 
 /// Sorts runs of adjacent `stop` lines, never across `stop $sup`.

@@ -1,12 +1,14 @@
 //! What a scenario needs of the world it is played in.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_supervision::{ChildSpec, Counts, ExitReason};
+use impresario_supervision::{ChildSpec, Counts, ExitReason, RequestError};
 
+use super::check::spec_error;
 use super::plan::{Attempt, SupervisorPlan};
 use super::step::Call;
+use super::term::{quoted, reason_text};
 
 /// One life of a child or of the top supervisor, as the trace names it. Known for ever, dead or alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +75,7 @@ pub enum Listed {
 /// latest of an id, how many start attempts it had, and what the next ones do.
 pub trait World {
     /// Starts the top supervisor and waits for the outcome.
-    fn boot(&mut self, plan: &Rc<SupervisorPlan>) -> Booted;
+    fn boot(&mut self, plan: &Arc<SupervisorPlan>) -> Booted;
 
     /// Adds a line to the trace, after the deaths that have already happened.
     fn write(&mut self, line: String);
@@ -131,6 +133,23 @@ pub trait World {
 
     /// Replaces what the next start attempts of an id do.
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>);
+}
+
+/// Why a call was refused or failed, as OTP says it.
+pub fn error_text(error: &RequestError, call: &Call) -> String {
+    match error {
+        RequestError::NotFound => "not_found".to_owned(),
+        RequestError::AlreadyPresent => "already_present".to_owned(),
+        RequestError::Running => "running".to_owned(),
+        RequestError::Restarting => "restarting".to_owned(),
+        // OTP adds the spec to the reason of a child that was to be added.
+        RequestError::StartFailed(reason) if matches!(call, Call::StartChild(_)) => {
+            format!("start {}", reason_text(reason))
+        }
+        RequestError::StartFailed(reason) => reason_text(reason),
+        RequestError::Spec(error) => spec_error(error),
+        other => quoted(&other.to_string()),
+    }
 }
 
 /// An answer as the trace prints it.

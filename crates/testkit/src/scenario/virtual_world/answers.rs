@@ -1,16 +1,15 @@
 //! What the rules answer, as OTP would say it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use impresario_supervision::{ChildInfo, ChildKey, ChildState, Counts, Reply, RequestError, RequestId};
 
 use super::VirtualWorld;
 use super::messages::UNEXPECTED;
 use super::supervisor::SupervisorId;
-use crate::scenario::check::{check, spec_error};
+use crate::scenario::check::check;
 use crate::scenario::step::Call;
-use crate::scenario::term::{quoted, reason_text};
-use crate::scenario::world::{Answer, Listed};
+use crate::scenario::world::{Answer, Listed, error_text};
 
 impl VirtualWorld {
     pub(super) fn listed(&self, id: SupervisorId, state: ChildState) -> Listed {
@@ -72,7 +71,7 @@ impl VirtualWorld {
 
     fn replaced(&mut self, id: SupervisorId, what: &Call, keys: &[ChildKey]) {
         let Call::Upgrade(plan) = what else { return };
-        let plan = Rc::clone(plan);
+        let plan = Arc::clone(plan);
         let supervisor = &mut self.supervisors[id.0];
         for (key, child) in keys.iter().zip(&plan.children) {
             supervisor.plans.insert(*key, (child.id.clone(), child.clone()));
@@ -82,21 +81,9 @@ impl VirtualWorld {
     }
 
     fn error(&self, id: SupervisorId, what: &Call, error: &RequestError) -> Answer {
-        Answer::Error(match error {
-            RequestError::NotFound => "not_found".to_owned(),
-            RequestError::AlreadyPresent => "already_present".to_owned(),
-            RequestError::Running => "running".to_owned(),
-            RequestError::Restarting => "restarting".to_owned(),
-            RequestError::AlreadyStarted(life) => {
-                return Answer::AlreadyStarted(self.supervisors[id.0].lives[life]);
-            }
-            // OTP adds the spec to the reason of a child that was to be added.
-            RequestError::StartFailed(reason) if matches!(what, Call::StartChild(_)) => {
-                format!("start {}", reason_text(reason))
-            }
-            RequestError::StartFailed(reason) => reason_text(reason),
-            RequestError::Spec(error) => spec_error(error),
-            other => quoted(&other.to_string()),
-        })
+        match error {
+            RequestError::AlreadyStarted(life) => Answer::AlreadyStarted(self.supervisors[id.0].lives[life]),
+            error => Answer::Error(error_text(error, what)),
+        }
     }
 }

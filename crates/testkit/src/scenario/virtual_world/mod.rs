@@ -12,14 +12,13 @@ mod starts;
 mod supervisor;
 
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Time};
 
 use super::plan::{Attempt, SupervisorPlan};
 use super::step::Call;
-use super::term::reason_text;
 use super::world::{Answer, Booted, CallId, ProcessId, World};
 use agenda::{Happening, Place, Turn};
 use messages::Letter;
@@ -84,10 +83,10 @@ impl VirtualWorld {
 const LONG: Duration = Duration::from_secs(3_600);
 
 impl World for VirtualWorld {
-    fn boot(&mut self, plan: &Rc<SupervisorPlan>) -> Booted {
+    fn boot(&mut self, plan: &Arc<SupervisorPlan>) -> Booted {
         match plan.init() {
             Some("ignore") => return Booted::Ignore,
-            Some(_) => return Booted::Error(starts::BAD_INIT.to_owned()),
+            Some(_) => return Booted::Error(super::check::BAD_INIT.to_owned()),
             None => {}
         }
         match super::check::check(plan) {
@@ -198,9 +197,4 @@ impl World for VirtualWorld {
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>) {
         self.behaviours.insert(id.to_owned(), attempts);
     }
-}
-
-/// The line of a death.
-fn stop_line(id: &str, attempt: u32, reason: &ExitReason) -> String {
-    format!("stop {id} {attempt} {}", reason_text(reason))
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Incarnation};
 
+use super::VirtualWorld;
 use super::agenda::{Happening, Place};
 use super::messages::Letter;
 use super::supervisor::SupervisorId;
-use super::{VirtualWorld, stop_line};
 use crate::scenario::plan::OnShutdown;
+use crate::scenario::trace::stop_line;
 use crate::scenario::world::{Answer, ProcessId};
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Start functions: what happens between the word of the rules and a life, or none.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use impresario_supervision as rules;
 use impresario_supervision::{ChildKey, Event, ExitReason, Incarnation};
@@ -11,13 +11,10 @@ use super::VirtualWorld;
 use super::agenda::{Happening, Turn};
 use super::process::{Body, Process};
 use super::supervisor::{Rules, Supervisor, SupervisorId};
-use crate::scenario::check::{Checked, check};
+use crate::scenario::check::{BAD_INIT, Checked, check};
 use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::{Booted, ProcessId};
-
-/// What OTP says of an `init` that returns garbage.
-pub(super) const BAD_INIT: &str = "{bad_return,{otp_diff,init,garbage}}";
 
 /// A start function under way.
 #[derive(Clone, Debug)]
@@ -25,7 +22,7 @@ pub(super) struct Starting {
     id: String,
     number: u32,
     attempt: Attempt,
-    plan: Rc<ChildPlan>,
+    plan: Arc<ChildPlan>,
 }
 
 impl VirtualWorld {
@@ -167,7 +164,7 @@ impl VirtualWorld {
         let Checked { dynamic, flags, mut specs } = checked;
         let id = SupervisorId(self.supervisors.len());
         let process = self.born(label, number, birth, Body::Supervisor(id));
-        let labelled = |child: &Rc<ChildPlan>| (child.id.clone(), child.clone());
+        let labelled = |child: &Arc<ChildPlan>| (child.id.clone(), child.clone());
         let (rules, plans, template) = if dynamic {
             let template = specs.remove(0);
             let rules = rules::DynamicSupervisor::new(flags, template, None).expect("it was checked");

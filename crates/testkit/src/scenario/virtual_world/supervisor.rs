@@ -1,7 +1,7 @@
 //! A supervisor process: an instance of the rules, and what it needs to do as they say.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use impresario_supervision as rules;
@@ -54,9 +54,9 @@ pub(super) struct Supervisor {
     pub(super) process: ProcessId,
     pub(super) rules: Rules,
     /// What is known of each entry, and what it is called in the trace.
-    pub(super) plans: HashMap<ChildKey, (String, Rc<ChildPlan>)>,
+    pub(super) plans: HashMap<ChildKey, (String, Arc<ChildPlan>)>,
     /// What instances of a dynamic one are made from.
-    pub(super) template: Option<Rc<ChildPlan>>,
+    pub(super) template: Option<Arc<ChildPlan>>,
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) lives: HashMap<Incarnation, ProcessId>,
     /// Start functions under way.

@@ -1,0 +1,234 @@
+//! The name of a dynamic supervisor, and what it can be asked.
+
+use std::fmt;
+use std::future::Future;
+
+use impresario_supervision::{ChildId, Counts, ExitReason, Reply, RequestError};
+use tokio::sync::oneshot;
+
+use crate::birth::Birth;
+use crate::driver::{Answer, Driver};
+use crate::dynamic_plan::{Ask, Dynamic, Start};
+use crate::notify::{Notify, StartAck};
+use crate::{AdminError, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Env, Pid, StartError};
+
+/// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
+///
+/// Instances are known by their [`Pid`]: each is one life, and a restart makes a new one.
+pub struct DynamicRef<T: Send + 'static>(ChildRef<Driver<Dynamic<T>>>);
+
+/// An instance of a dynamic supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instance {
+    /// It lives.
+    Running(Pid),
+    /// It is about to be started again, or just being; this was its last life.
+    Restarting(Pid),
+}
+
+impl<T: Send + 'static> DynamicRef<T> {
+    /// A name that leads nowhere until the spec made from it is started.
+    pub fn new() -> Self {
+        Self(ChildRef::new())
+    }
+
+    /// The supervisor, as a child of another, that this name leads to: permanent, and waited for without end when it
+    /// stops. Its instances are lost with it.
+    pub fn child_spec(&self, id: impl Into<ChildId>, supervisor: DynamicSupervisor<T>) -> ChildSpec {
+        let (id, name) = (id.into(), self.0.clone());
+        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
+            let ack = notify.ack();
+            let publish = |life| name.publish(life);
+            let birth = Birth { env, notify, ack: false, publish };
+            birth.of(|env| driver(supervisor.clone(), &id, env, ack));
+        })
+    }
+
+    /// The supervisor, made in time by a function that runs anew for every life. Otherwise as
+    /// [`child_spec`](Self::child_spec).
+    pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
+    where
+        F: Fn(Env) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<DynamicSupervisor<T>, StartError>> + 'static,
+    {
+        let (id, name) = (id.into(), self.0.clone());
+        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
+            let (id, name, ack) = (id.clone(), name.clone(), notify.ack());
+            let publish = move |life| name.publish(life);
+            let birth = Birth { env, notify, ack: false, publish };
+            birth.of_async(|env| {
+                let made = init(env.clone());
+                async move { driver(made.await?, &id, &env, ack) }
+            });
+        })
+    }
+
+    /// Which life it leads to.
+    #[doc(alias = "whereis")]
+    pub fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+
+    /// Starts an instance and does not wait. Whether it came to life is for its arguments to tell: if not, they are
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Gives the arguments back when the supervisor is not there.
+    pub fn start(&self, arguments: T) -> Result<(), T> {
+        match self.0.addr() {
+            Some(supervisor) if supervisor.connected() => {
+                supervisor.do_send(Start(arguments));
+                Ok(())
+            }
+            _ => Err(arguments),
+        }
+    }
+
+    /// Starts an instance and waits until it is ready (OTP: `start_child/2`). `None` means that it is not needed now;
+    /// nothing is kept of it then.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, which is not tried again; or, at once, when there are as many as there may be.
+    pub async fn start_child(&self, arguments: T) -> Result<Option<Pid>, AdminError> {
+        let answer = self.ask(move |driver, answer| driver.start_instance(arguments, Some(answer))).await?;
+        accept(answer).map(|answer| answer.pid)
+    }
+
+    /// Stops an instance and forgets it, by the life that it has or, if it is about to be started again, had last (OTP:
+    /// `terminate_child/2`). That it is gone already is no error.
+    ///
+    /// # Errors
+    ///
+    /// When it lives, but is no instance of this supervisor.
+    pub async fn terminate_child(&self, pid: &Pid) -> Result<(), AdminError> {
+        let pid = pid.clone();
+        let answer = self.ask(move |driver, answer| driver.terminate_instance(&pid, answer)).await?;
+        accept(answer).map(drop)
+    }
+
+    /// Starts an instance that waits for its backoff at once; it is named by its last life.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such instance, it runs, or it does not start; it is tried again then.
+    pub async fn restart_child(&self, pid: &Pid) -> Result<Option<Pid>, AdminError> {
+        let pid = pid.clone();
+        let answer = self.ask(move |driver, answer| driver.restart_instance(&pid, answer)).await?;
+        accept(answer).map(|answer| answer.pid)
+    }
+
+    /// The instances, oldest first (OTP: `which_children/1`). One whose first start is under way is none yet.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn which_children(&self) -> Result<Vec<Instance>, AdminError> {
+        self.ask(|driver, answer| send(answer, driver.instances())).await
+    }
+
+    /// How many instances there are (OTP: `count_children/1`); `specs` is 1.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn count_children(&self) -> Result<Counts, AdminError> {
+        self.ask(|driver, answer| send(answer, driver.count_instances())).await
+    }
+
+    /// The rules for every instance, with all their defaults (OTP: `get_childspec/2`).
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn child_rules(&self) -> Result<ChildRules, AdminError> {
+        self.ask(|driver, answer| send(answer, driver.template())).await
+    }
+
+    /// Has it go on as this supervisor, but with its logger (OTP: `code_change`). The instances stay as they are and follow
+    /// the new rules and the new factory from now on. Arguments that were not kept, because instances were temporary, do
+    /// not come back: such instances end as failed starts if they are to be started again.
+    ///
+    /// # Errors
+    ///
+    /// When the rules cannot be followed; nothing is changed then.
+    #[doc(alias = "code_change")]
+    pub async fn replace(&self, with: DynamicSupervisor<T>) -> Result<(), AdminError> {
+        let replaced = self.ask(|driver, answer| send(answer, driver.replace(with))).await?;
+        replaced.map_err(|error| AdminError::Refused(RequestError::Spec(error)))
+    }
+
+    /// Has it stop in order and end for this reason, and waits for that; see
+    /// [`SupervisorRef::stop`](crate::SupervisorRef::stop).
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, AdminError> {
+        let supervisor = self.pid().ok_or(AdminError::NotRunning)?;
+        supervisor.life().stop_for(reason);
+        Ok(supervisor.ended().await)
+    }
+
+    async fn ask<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Driver<Dynamic<T>>, oneshot::Sender<R>) + Send + 'static,
+    ) -> Result<R, AdminError> {
+        let supervisor = self.0.addr().ok_or(AdminError::NotRunning)?;
+        let (answer, reply) = oneshot::channel();
+        // By the same queue as what happens to its instances, so that they are served in order.
+        supervisor.do_send(Ask(Box::new(move |driver| work(driver, answer))));
+        reply.await.map_err(|_| AdminError::NotRunning)
+    }
+}
+
+/// The actor that plays a supervisor.
+fn driver<T: Send + 'static>(
+    supervisor: DynamicSupervisor<T>,
+    id: &ChildId,
+    env: &Env,
+    ack: StartAck,
+) -> Result<Driver<Dynamic<T>>, StartError> {
+    let env = env.supervisor(id, supervisor.log.clone());
+    Ok(Driver::new(Dynamic::new(supervisor, id)?, env).acknowledge_by(ack))
+}
+
+/// Who does not wait any more does not need it.
+fn send<R>(answer: oneshot::Sender<R>, reply: R) {
+    let _ = answer.send(reply);
+}
+
+fn accept(answer: Answer) -> Result<Answer, AdminError> {
+    match answer.reply {
+        Reply::Error(error) => Err(AdminError::Refused(error)),
+        _ => Ok(answer),
+    }
+}
+
+impl Instance {
+    /// Its life, or its last one.
+    pub fn pid(&self) -> &Pid {
+        match self {
+            Self::Running(pid) | Self::Restarting(pid) => pid,
+        }
+    }
+}
+
+impl<T: Send + 'static> Default for DynamicRef<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Send + 'static> Clone for DynamicRef<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for DynamicRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynamicRef<{}>", std::any::type_name::<T>())
+    }
+}

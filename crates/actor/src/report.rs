@@ -1,0 +1,38 @@
+//! Reports of supervisors, as records of a structured log.
+
+use impresario_supervision::{Report, ReportKind};
+use slog::{BorrowedKV, KV, Level, Logger, Record, RecordLocation, RecordStatic, Serializer};
+
+/// Logs a report with all its fields. `ready`: the supervisor's first children are started.
+pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
+    const PLACE: RecordLocation = RecordLocation {
+        file: file!(),
+        line: line!(),
+        column: column!(),
+        function: "",
+        module: module_path!(),
+    };
+    let level = match report.kind {
+        // The error itself goes to whoever starts the tree; once is enough for an operator.
+        ReportKind::StartError if !ready => Level::Debug,
+        ReportKind::GaveUp => Level::Critical,
+        _ => Level::Error,
+    };
+    let message = match report.kind {
+        ReportKind::GaveUp => "restart limit reached, giving up",
+        kind => kind.name(),
+    };
+    // Not by a macro, which could leave out some levels when it is compiled: that is for the drain to decide.
+    let record = RecordStatic { location: &PLACE, tag: "", level };
+    log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report))));
+}
+
+struct Fields<'a>(&'a Report);
+
+impl KV for Fields<'_> {
+    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
+        // The fields come in the order in which people read them, and drains take the last one first.
+        let fields: Vec<_> = self.0.key_values().collect();
+        fields.iter().rev().try_for_each(|(key, value)| serializer.emit_str(key, value))
+    }
+}

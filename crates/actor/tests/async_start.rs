@@ -1,0 +1,306 @@
+//! Factories that take their time: how a life can end before there is an actor, on the supervisor's arbiter and on
+//! another; each end is told once, with its reason, and the factory's future is gone by then.
+
+use std::time::Duration;
+
+use actix::{Actor, Context};
+use actix_rt::Arbiter;
+use impresario_actor::{
+    AdminError, ChildRef, ChildSpec, Env, ExitReason, Pid, RequestError, Restart, Shutdown, StartError,
+    Strategy, Supervisor, Tree,
+};
+use slog::{Discard, Logger, o};
+use tokio::sync::{mpsc, oneshot};
+
+struct Slow;
+
+impl Actor for Slow {
+    type Context = Context<Self>;
+}
+
+/// What the factory does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Script {
+    PanicAtOnce,
+    PanicLater,
+    Fail,
+    Ignore,
+    Succeed,
+    /// Waits for ever, and panics if `true` when it is dropped.
+    Hang(bool),
+}
+
+/// Says that the factory's future is gone.
+struct Gone(mpsc::UnboundedSender<()>, bool);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        assert!(!self.1, "in drop");
+    }
+}
+
+async fn play(script: Script, gone: Gone) -> Result<Slow, StartError> {
+    let _gone = gone;
+    tokio::task::yield_now().await;
+    match script {
+        Script::PanicAtOnce => unreachable!("it has panicked"),
+        Script::PanicLater => panic!("later"),
+        Script::Fail => Err("no database".into()),
+        Script::Ignore => Err(StartError::Ignore),
+        Script::Succeed => Ok(Slow),
+        Script::Hang(_) => std::future::pending().await,
+    }
+}
+
+/// A tree without children, and a child that is being started in it.
+struct Start {
+    tree: Tree,
+    name: ChildRef<Slow>,
+    pids: mpsc::UnboundedReceiver<Pid>,
+    gone: mpsc::UnboundedReceiver<()>,
+    arbiter: Option<Arbiter>,
+    answer: oneshot::Receiver<Result<Option<Pid>, AdminError>>,
+}
+
+const PLACES: [bool; 2] = [false, true];
+
+async fn start(script: Script, elsewhere: bool, adapt: impl FnOnce(ChildSpec) -> ChildSpec) -> Start {
+    let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!())).start().await;
+    let tree = tree.expect("it starts");
+    let (name, (pid, pids), (drops, gone)) =
+        (ChildRef::new(), mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let spec = name.child_spec_async("slow", move |env: Env| {
+        assert!(script != Script::PanicAtOnce, "at once");
+        let _ = pid.send(env.pid());
+        play(script, Gone(drops.clone(), script == Script::Hang(true)))
+    });
+    let arbiter = elsewhere.then(Arbiter::new);
+    let spec = match &arbiter {
+        Some(arbiter) => spec.on(arbiter.handle()),
+        None => spec,
+    };
+    let (root, spec) = (tree.root().clone(), adapt(spec.shutdown(Shutdown::Infinity)));
+    let (answered, answer) = oneshot::channel();
+    actix_rt::spawn(async move { answered.send(root.start_child(spec).await) });
+    Start { tree, name, pids, gone, arbiter, answer }
+}
+
+impl Start {
+    async fn pid(&mut self) -> Pid {
+        self.pids.recv().await.expect("the factory runs")
+    }
+
+    /// Why it did not start. Whoever watched it hears the same, and the future is gone.
+    async fn failure(mut self, pid: Option<Pid>) -> ExitReason {
+        let answer = self.answer.await.expect("it is answered");
+        let Err(AdminError::Refused(RequestError::StartFailed(reason))) = answer else {
+            panic!("{answer:?}")
+        };
+        if let Some(pid) = pid {
+            assert_eq!(pid.ended().await, reason);
+            assert_eq!(self.gone.recv().await, Some(()));
+            assert!(self.gone.try_recv().is_err(), "it is dropped once");
+        }
+        assert!(self.name.pid().is_none(), "there never was an actor");
+        self.tree.stop();
+        assert_eq!(self.tree.stopped().await, ExitReason::Shutdown);
+        reason
+    }
+}
+
+#[track_caller]
+fn is_panic(reason: &ExitReason, text: &str) {
+    let ExitReason::Panic { message, place } = reason else { panic!("{reason:?} instead of a panic {text}") };
+    assert_eq!(message, text);
+    assert!(place.as_ref().is_some_and(|place| place.contains("async_start.rs:")), "{place:?}");
+}
+
+#[actix_rt::test]
+async fn a_panic_in_the_factory_is_a_failed_start() {
+    for place in PLACES {
+        let start_at_once = start(Script::PanicAtOnce, place, |spec| spec).await;
+        is_panic(&start_at_once.failure(None).await, "at once");
+        let mut start = start(Script::PanicLater, place, |spec| spec).await;
+        let pid = start.pid().await;
+        is_panic(&start.failure(Some(pid)).await, "later");
+    }
+}
+
+#[actix_rt::test]
+async fn an_error_of_the_factory_is_a_failed_start() {
+    for place in PLACES {
+        let mut start = start(Script::Fail, place, |spec| spec).await;
+        let pid = start.pid().await;
+        assert_eq!(start.failure(Some(pid)).await, ExitReason::Error("no database".to_owned()));
+    }
+}
+
+#[actix_rt::test]
+async fn a_child_may_not_be_needed() {
+    for place in PLACES {
+        let mut start = start(Script::Ignore, place, |spec| spec).await;
+        let pid = start.pid().await;
+        assert_eq!(start.answer.await.expect("it is answered"), Ok(None));
+        assert_eq!(pid.ended().await, ExitReason::Normal);
+        assert_eq!(start.tree.root().count_children().await.expect("it runs").active, 0);
+    }
+}
+
+#[actix_rt::test]
+async fn an_actor_that_was_made_is_a_life() {
+    for place in PLACES {
+        let mut start = start(Script::Succeed, place, |spec| spec).await;
+        let pid = start.pid().await;
+        assert_eq!(start.answer.await.expect("it is answered"), Ok(Some(pid.clone())));
+        assert_eq!(start.gone.recv().await, Some(()));
+        assert_eq!(start.name.pid(), Some(pid.clone()));
+        start.tree.stop();
+        assert_eq!(start.tree.stopped().await, ExitReason::Shutdown);
+        assert_eq!(pid.ended().await, ExitReason::Shutdown);
+    }
+}
+
+#[actix_rt::test]
+async fn a_kill_ends_the_factory_whatever_its_drop_does() {
+    for place in PLACES {
+        for bomb in [false, true] {
+            let mut start = start(Script::Hang(bomb), place, |spec| spec).await;
+            let pid = start.pid().await;
+            pid.kill();
+            assert_eq!(start.failure(Some(pid)).await, ExitReason::Killed);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn an_exit_signal_ends_the_factory_unless_it_is_normal() {
+    for place in PLACES {
+        let mut start = start(Script::Hang(false), place, |spec| spec).await;
+        let (pid, reason) = (start.pid().await, ExitReason::Error("over".to_owned()));
+        pid.exit(ExitReason::Normal);
+        pid.exit(reason.clone());
+        assert_eq!(start.failure(Some(pid)).await, reason);
+    }
+}
+
+#[actix_rt::test]
+async fn a_link_made_in_the_factory_holds() {
+    for place in PLACES {
+        let mut other = start(Script::Hang(false), place, |spec| spec).await;
+        let to = other.pid().await;
+        let (mut start, linked) = {
+            let (tell, linked) = oneshot::channel();
+            let tell = std::sync::Mutex::new(Some(tell));
+            let to = to.clone();
+            let spec = ChildSpec::actor_async("linked", move |env: Env| {
+                env.link(&to);
+                if let Some(tell) = tell.lock().expect("nobody panics here").take() {
+                    let _ = tell.send(env.pid());
+                }
+                std::future::pending::<Result<Slow, StartError>>()
+            });
+            (start(Script::Succeed, place, |_| spec).await, linked)
+        };
+        let linked = linked.await.expect("the factory runs");
+        to.kill();
+        assert_eq!(linked.ended().await, ExitReason::Killed);
+        assert!(start.pids.try_recv().is_err());
+        assert_eq!(start.failure(None).await, ExitReason::Killed);
+        assert_eq!(other.failure(Some(to)).await, ExitReason::Killed);
+    }
+}
+
+#[actix_rt::test]
+async fn a_start_has_its_time() {
+    for place in PLACES {
+        let limit = Duration::from_millis(1);
+        let mut start = start(Script::Hang(false), place, |spec| spec.start_timeout(limit)).await;
+        let pid = start.pid().await;
+        let answer = start.answer.await.expect("it is answered");
+        assert_eq!(answer, Err(AdminError::Refused(RequestError::StartFailed(ExitReason::StartTimeout))));
+        assert_eq!(pid.ended().await, ExitReason::Killed, "which is how");
+    }
+}
+
+#[actix_rt::test]
+async fn a_shutdown_waits_for_a_start_only_so_long() {
+    tokio::time::pause();
+    for place in PLACES {
+        let mut start = start(Script::Hang(false), place, |spec| spec).await;
+        let pid = start.pid().await;
+        start.tree.stop();
+        assert_eq!(start.tree.stopped().await, ExitReason::Shutdown);
+        assert_eq!(pid.ended().await, ExitReason::Shutdown);
+        assert_eq!(start.gone.recv().await, Some(()));
+        let answer = start.answer.await.expect("it is answered");
+        assert_eq!(answer, Err(AdminError::Refused(RequestError::ShuttingDown)));
+    }
+}
+
+#[actix_rt::test]
+async fn a_killed_tree_takes_the_factory_with_it() {
+    for place in PLACES {
+        let mut start = start(Script::Hang(false), place, |spec| spec).await;
+        let pid = start.pid().await;
+        start.tree.kill();
+        assert_eq!(start.tree.stopped().await, ExitReason::Killed);
+        assert_eq!(pid.ended().await, ExitReason::Killed);
+        assert_eq!(start.gone.recv().await, Some(()));
+    }
+}
+
+#[actix_rt::test]
+async fn an_arbiter_that_stops_ends_the_factory() {
+    let mut start = start(Script::Hang(false), true, |spec| spec).await;
+    let pid = start.pid().await;
+    start.arbiter.take().expect("it is placed").stop();
+    assert_eq!(start.failure(Some(pid)).await, ExitReason::Killed);
+}
+
+#[actix_rt::test]
+async fn a_restart_takes_its_time_too() {
+    let (name, (permit, permits)) = (ChildRef::<Slow>::new(), mpsc::unbounded_channel::<()>());
+    let permits = std::sync::Arc::new(tokio::sync::Mutex::new(permits));
+    let spec = name.child_spec_async("slow", move |_| {
+        let permits = permits.clone();
+        async move {
+            permits.lock().await.recv().await;
+            Ok(Slow)
+        }
+    });
+    permit.send(()).expect("it is waited for");
+    let tree = Supervisor::new(Strategy::OneForOne)
+        .logger(Logger::root(Discard, o!()))
+        .child(spec.restart(Restart::Transient))
+        .start()
+        .await
+        .expect("it starts");
+    let first = name.pid().expect("it runs");
+    first.kill();
+    first.ended().await;
+    // It is served between restarts, so when the permit has come.
+    let (root, asked) = (tree.root().clone(), tree.root().which_children());
+    permit.send(()).expect("it is waited for");
+    let next = name.available().await;
+    assert_ne!(next.pid(), &first);
+    assert_eq!(asked.await.expect("it runs").len(), 1);
+    root.stop(ExitReason::ShutdownWith("done".to_owned())).await.expect("it runs");
+    assert_eq!(tree.stopped().await, ExitReason::ShutdownWith("done".to_owned()));
+}
+
+#[actix_rt::test]
+async fn a_supervisor_can_be_made_in_time() {
+    let name = impresario_actor::SupervisorRef::new();
+    let nested = name.child_spec_async("nested", async |_| {
+        tokio::task::yield_now().await;
+        Ok(Supervisor::new(Strategy::OneForOne).child(ChildSpec::actor("slow", |_| Ok(Slow))))
+    });
+    let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!())).child(nested);
+    let tree = tree.start().await.expect("it starts");
+    assert_eq!(name.count_children().await.expect("it runs").active, 1);
+    let failing = ChildSpec::supervisor_async("failing", async |_| Err("no configuration".into()));
+    let refused = tree.root().start_child(failing).await;
+    let reason = ExitReason::Error("no configuration".to_owned());
+    assert_eq!(refused, Err(AdminError::Refused(RequestError::StartFailed(reason))));
+}

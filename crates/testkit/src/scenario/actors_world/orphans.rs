@@ -1,0 +1,190 @@
+//! What becomes of processes whose supervisor is dead.
+//!
+//! A supervisor of ours that is killed takes its actors with it at once. In OTP its children get an exit signal: who
+//! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use impresario_actor::{ExitReason, Restart, Shutdown};
+use tokio::time::{sleep_until, timeout};
+
+use super::stage::{Body, Name, Stage};
+use crate::scenario::plan::OnShutdown;
+use crate::scenario::term::reason_text;
+use crate::scenario::world::ProcessId;
+
+impl Stage {
+    /// A supervisor that had started is over.
+    pub(super) fn supervisor_ended(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
+        {
+            let mut cast = self.cast();
+            cast.notice_deaths();
+            if *reason == ExitReason::Killed && cast.is_abandoned(process) {
+                // Whoever abandoned it plays it on.
+                cast.processes[process.0].orphan = true;
+            }
+            if cast.processes[process.0].orphan {
+                return;
+            }
+        }
+        self.die(process, reason);
+        self.abandon_children_of(process, reason);
+    }
+
+    pub(super) fn abandon_children_of(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
+        let mut abandoned = self.living_children(process);
+        {
+            let mut cast = self.cast();
+            abandoned.iter().for_each(|child| cast.processes[child.0].orphan = true);
+            abandoned.retain(|child| {
+                let child = &cast.processes[child.0];
+                child.linked || matches!(child.body, Body::Worker { dying: Some(_), .. })
+            });
+            // Who does not trap exits is dead before others have read of it.
+            abandoned.sort_by_key(|child| {
+                !matches!(cast.processes[child.0].body, Body::Worker { traps: None, .. })
+            });
+        }
+        abandoned.into_iter().for_each(|child| self.exit_signal(child, reason));
+    }
+
+    fn living_children(&self, process: ProcessId) -> Vec<ProcessId> {
+        let cast = self.cast();
+        let all = (0..cast.processes.len()).map(ProcessId);
+        all.filter(|child| cast.processes[child.0].parent == Some(process) && cast.is_alive(*child)).collect()
+    }
+
+    /// An exit signal reaches a process that nobody plays.
+    pub(super) fn exit_signal(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
+        let mut cast = self.cast();
+        if !cast.is_alive(process) {
+            return;
+        }
+        let (end, own) = match &mut cast.processes[process.0].body {
+            Body::Worker { dying: Some((until, own)), .. } => (Some(*until), Some(own.clone())),
+            Body::Worker { traps: None, .. } if *reason == ExitReason::Normal => return,
+            Body::Worker { traps: None, .. } => {
+                drop(cast);
+                return self.die(process, reason);
+            }
+            Body::Worker { traps: Some(OnShutdown::Ignore), .. } => return,
+            Body::Worker { traps: Some(OnShutdown::Obey), .. } => (None, None),
+            Body::Worker { traps: Some(OnShutdown::Exit(own)), .. } => (None, Some(own.to_reason())),
+            Body::Worker { traps: Some(OnShutdown::After(delay, own)), dying, .. } => {
+                let until = tokio::time::Instant::now() + *delay;
+                let reason = own.as_ref().map_or(reason.clone(), |own| own.to_reason());
+                *dying = Some((until, reason.clone()));
+                (Some(until), Some(reason))
+            }
+            Body::Supervisor(_) => {
+                drop(cast);
+                let mut end = Box::pin(self.clone().terminate_orphan(process, reason.clone()));
+                // What needs no time it does now.
+                if end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                    actix_rt::spawn(end);
+                }
+                return;
+            }
+        };
+        drop(cast);
+        let (stage, reason) = (self.clone(), own.unwrap_or_else(|| reason.clone()));
+        match end {
+            None => stage.die(process, &reason),
+            Some(until) => drop(actix_rt::spawn(async move {
+                sleep_until(until).await;
+                stage.die(process, &reason);
+            })),
+        }
+    }
+
+    /// A supervisor that nobody plays stops its children, and ends.
+    async fn terminate_orphan(self: Arc<Self>, process: ProcessId, reason: ExitReason) {
+        let mut children = self.living_children(process);
+        let (specs, dynamic) = {
+            let mut cast = self.cast();
+            let Some(known) = cast.supervisor(process) else { return };
+            (known.checked.specs.clone(), matches!(known.name, Name::Dynamic(_)))
+        };
+        for child in &children {
+            self.cast().processes[child.0].orphan = true;
+        }
+        let place = |child: &ProcessId| {
+            let cast = self.cast();
+            let id = &cast.processes[child.0].id;
+            if dynamic { Some(0) } else { specs.iter().position(|spec| spec.id.as_str() == id) }
+        };
+        children.sort_by_key(|child| place(child).map_or(usize::MAX, |at| at));
+        let spec_of = |child: &ProcessId| place(child).and_then(|at| specs.get(at));
+        if dynamic {
+            children
+                .iter()
+                .for_each(|child| self.tell_orphan(*child, spec_of(child).map(|spec| spec.shutdown)));
+        }
+        for child in children.iter().rev() {
+            let Some(spec) = spec_of(child) else { continue };
+            if !dynamic {
+                self.tell_orphan(*child, Some(spec.shutdown));
+            }
+            let ended = self.await_end(*child, spec.shutdown).await;
+            let expected = match spec.shutdown {
+                Shutdown::Kill => ended == ExitReason::Killed,
+                _ => ended == ExitReason::Shutdown,
+            } || (spec.restart != Restart::Permanent && ended.is_clean());
+            if !expected {
+                self.write(format!("report shutdown_error {} {}", spec.id, reason_text(&ended)));
+            }
+        }
+        // Others have their turn before it is over.
+        tokio::task::yield_now().await;
+        self.die(process, &reason);
+    }
+
+    fn tell_orphan(self: &Arc<Self>, child: ProcessId, shutdown: Option<Shutdown>) {
+        match shutdown {
+            Some(Shutdown::Kill) => self.kill_orphan(child),
+            _ => self.exit_signal(child, &ExitReason::Shutdown),
+        }
+    }
+
+    /// A worker that nobody plays exits by itself.
+    pub(super) fn orphan_exits(&self, process: ProcessId, reason: &ExitReason) {
+        let dying = matches!(self.cast().processes[process.0].body, Body::Worker { dying: Some(_), .. });
+        if !dying {
+            self.die(process, reason);
+        }
+    }
+
+    /// Kills a process that nobody plays.
+    pub(super) fn kill_orphan(self: &Arc<Self>, process: ProcessId) {
+        self.die(process, &ExitReason::Killed);
+        self.abandon_children_of(process, &ExitReason::Killed);
+    }
+
+    async fn await_end(self: &Arc<Self>, child: ProcessId, shutdown: Shutdown) -> ExitReason {
+        let ended = self.until(|cast| !cast.is_alive(child));
+        match shutdown {
+            Shutdown::Timeout(time) => {
+                if timeout(time, ended).await.is_err() {
+                    self.kill_orphan(child);
+                }
+            }
+            Shutdown::Kill | Shutdown::Infinity => ended.await,
+        }
+        self.cast().processes[child.0].exit.clone().unwrap_or(ExitReason::Killed)
+    }
+
+    /// Waits until something holds.
+    pub(super) async fn until(&self, holds: impl Fn(&super::stage::Cast) -> bool) {
+        loop {
+            let moved = self.moved.notified();
+            let mut moved = std::pin::pin!(moved);
+            moved.as_mut().enable();
+            if holds(&self.cast()) {
+                return;
+            }
+            moved.await;
+        }
+    }
+}

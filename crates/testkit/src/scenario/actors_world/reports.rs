@@ -1,0 +1,61 @@
+//! Reports of supervisors, taken from the log.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
+
+use super::stage::Stage;
+
+/// The supervisor above the top one, which is no part of any scenario.
+pub(super) const ROOT: &str = "root";
+
+pub(super) struct Reports(pub(super) Arc<Stage>);
+
+impl Drain for Reports {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &Record<'_>, tree: &OwnedKVList) -> Result<(), Never> {
+        let mut fields = Fields::default();
+        // Texts can always be taken.
+        let _ = tree.serialize(record, &mut fields);
+        let _ = record.kv().serialize(record, &mut fields);
+        let Some(kind) = fields.get("report") else { return Ok(()) };
+        if fields.get("supervisor") == Some(ROOT) {
+            return Ok(());
+        }
+        let (child, reason) =
+            (fields.get("child").unwrap_or_default(), fields.get("reason").unwrap_or_default());
+        // One that is about no life speaks for all that gave this reason.
+        let lives = match fields.get("life") {
+            Some(_) => String::new(),
+            None => format!("*{}", fields.get("lives").unwrap_or_default()),
+        };
+        self.0.notice_deaths();
+        let term = match kind {
+            "shutdown" => "reached_max_restart_intensity".to_owned(),
+            _ => self.0.cast().term(reason),
+        };
+        self.0.write(format!("report {kind} {child}{lives} {term}"));
+        self.0.take_turns();
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Fields(HashMap<String, String>);
+
+impl Fields {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+impl Serializer for Fields {
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        self.0.insert(key.to_string(), value.to_string());
+        Ok(())
+    }
+}

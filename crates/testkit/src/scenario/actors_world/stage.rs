@@ -1,0 +1,259 @@
+//! What the actors of a world and its script share: who lives, and the trace.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use actix::Addr;
+use impresario_actor::{DynamicRef, ExitReason, Incarnation, Pid, SupervisorRef};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::calls::PendingCall;
+use super::gate::Gate;
+use super::host::Host;
+use crate::scenario::check::Checked;
+use crate::scenario::plan::{Attempt, ChildPlan, OnShutdown};
+use crate::scenario::term::reason_text;
+use crate::scenario::trace::stop_line;
+use crate::scenario::world::{Booted, ProcessId};
+
+/// Shared by everything that plays a part. Nothing foreign is called while its lock is held.
+#[derive(Default)]
+pub(super) struct Stage {
+    cast: Mutex<Cast>,
+    /// Something has happened.
+    pub(super) moved: Notify,
+    /// An actor is gone, and it is not known yet why.
+    pub(super) gone: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct Cast {
+    pub(super) processes: Vec<Process>,
+    /// Hosts that are gone, in the order in which they went.
+    pub(super) gone: VecDeque<ProcessId>,
+    attempts: HashMap<String, u32>,
+    /// Ids whose last start attempt failed.
+    pub(super) failed: HashSet<String>,
+    pub(super) behaviours: HashMap<String, Vec<Attempt>>,
+    pub(super) latest: HashMap<String, ProcessId>,
+    pub(super) calls: Vec<PendingCall>,
+    pub(super) booted: Option<Booted>,
+    /// How reasons that are in a log are written in the trace.
+    terms: HashMap<String, String>,
+    pub(super) trace: Vec<String>,
+}
+
+/// One process of the scenario. Its actor, the host, may outlive it: an actor cannot leave its supervisor, and a process
+/// can. And it may outlive its actor: a supervisor that is killed takes its actors with it at once, while processes that
+/// trap exits end in their own time.
+pub(super) struct Process {
+    pub(super) id: String,
+    pub(super) attempt: u32,
+    /// The supervisor; none for the top one.
+    pub(super) parent: Option<ProcessId>,
+    pub(super) pid: Pid,
+    pub(super) body: Body,
+    pub(super) linked: bool,
+    /// Nobody plays it any more.
+    pub(super) orphan: bool,
+    /// Its start was announced in the trace, so its end is too.
+    pub(super) announced: bool,
+    pub(super) extra: bool,
+    pub(super) exit: Option<ExitReason>,
+}
+
+pub(super) enum Body {
+    Worker {
+        traps: Option<OnShutdown>,
+        host: Option<Addr<Host>>,
+        /// It is taking its time to exit, until then and for this reason, and hears nothing more.
+        dying: Option<(Instant, ExitReason)>,
+        /// Its supervisor has told it to stop.
+        told: bool,
+    },
+    Supervisor(Box<Supervisor>),
+}
+
+pub(super) struct Supervisor {
+    pub(super) name: Name,
+    pub(super) checked: Checked,
+    /// Start functions that run in it.
+    pub(super) starting: usize,
+    pub(super) gate: Gate,
+}
+
+/// How a supervisor is asked for something.
+#[derive(Clone)]
+pub(super) enum Name {
+    Static(SupervisorRef),
+    /// Its instances are made from their labels.
+    Dynamic(DynamicRef<String>),
+}
+
+impl Stage {
+    pub(super) fn cast(&self) -> MutexGuard<'_, Cast> {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line, after the deaths that have already happened.
+    pub(super) fn write(&self, line: String) {
+        let mut cast = self.cast();
+        cast.notice_deaths();
+        cast.trace.push(line);
+        drop(cast);
+        self.moved.notify_waiters();
+    }
+
+    /// A host is gone; how it ended is known in a moment.
+    pub(super) fn lost(&self, process: ProcessId) {
+        self.cast().gone.push_back(process);
+        self.gone.notify_one();
+    }
+
+    pub(super) fn notice_deaths(&self) {
+        self.cast().notice_deaths();
+        self.moved.notify_waiters();
+    }
+
+    /// The process is dead, whatever its host does.
+    pub(super) fn die(&self, process: ProcessId, reason: &ExitReason) {
+        let mut cast = self.cast();
+        cast.notice_deaths();
+        cast.die(process, reason);
+        drop(cast);
+        self.moved.notify_waiters();
+    }
+
+    /// The life has started: the trace says so, and its id means it from here on.
+    pub(super) fn announce(&self, process: ProcessId) {
+        let mut cast = self.cast();
+        cast.notice_deaths();
+        let known = &mut cast.processes[process.0];
+        known.announced = true;
+        let (id, line) = (known.id.clone(), format!("start {} {}", known.id, known.attempt));
+        cast.trace.push(line);
+        cast.latest.insert(id, process);
+        drop(cast);
+        self.moved.notify_waiters();
+    }
+}
+
+impl Cast {
+    /// The number of the next start attempt, and what it does.
+    pub(super) fn next_attempt(&mut self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
+        let number = self.attempts.entry(label.to_owned()).or_default();
+        *number += 1;
+        let next = self.behaviours.entry(label.to_owned()).or_insert_with(|| plan.starts.clone());
+        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
+        (*number, attempt)
+    }
+
+    pub(super) fn born(&mut self, process: Process) -> ProcessId {
+        self.processes.push(process);
+        ProcessId(self.processes.len() - 1)
+    }
+
+    /// Who lives, or lived, as this life of this supervisor.
+    pub(super) fn child(&self, parent: ProcessId, life: Incarnation) -> Option<ProcessId> {
+        let mine = |process: &Process| process.parent == Some(parent) && process.pid.incarnation() == life;
+        self.processes.iter().position(mine).map(ProcessId)
+    }
+
+    pub(super) fn process_of(&self, pid: &Pid) -> Option<ProcessId> {
+        self.processes.iter().position(|process| process.pid == *pid).map(ProcessId)
+    }
+
+    pub(super) fn supervisor(&mut self, process: ProcessId) -> Option<&mut Supervisor> {
+        match &mut self.processes[process.0].body {
+            Body::Supervisor(supervisor) => Some(supervisor),
+            Body::Worker { .. } => None,
+        }
+    }
+
+    pub(super) fn is_alive(&self, process: ProcessId) -> bool {
+        self.processes[process.0].exit.is_none()
+    }
+
+    /// `ID#N` of a living process, `ID#dead` of a dead one that is its id's latest.
+    pub(super) fn name(&self, process: ProcessId) -> String {
+        let known = &self.processes[process.0];
+        if known.exit.is_none() {
+            format!("{}#{}", known.id, known.attempt)
+        } else if self.latest.get(&known.id) == Some(&process) {
+            format!("{}#dead", known.id)
+        } else {
+            "pid".to_owned()
+        }
+    }
+
+    /// Hosts that are gone take their processes with them, unless it was their supervisor that was killed.
+    pub(super) fn notice_deaths(&mut self) {
+        while let Some(process) = self.gone.pop_front() {
+            let known = &self.processes[process.0];
+            let Some(reason) = known.pid.exit_reason() else {
+                // It is just ending, in this very moment.
+                self.gone.push_front(process);
+                return;
+            };
+            if reason == ExitReason::Killed && self.is_abandoned(process) {
+                self.processes[process.0].orphan = true;
+            } else {
+                self.die(process, &reason);
+            }
+        }
+    }
+
+    /// Whether its supervisor was killed. One that ends in order has no living children.
+    pub(super) fn is_abandoned(&self, process: ProcessId) -> bool {
+        let parent = self.processes[process.0].parent;
+        parent.is_some_and(|parent| self.processes[parent.0].pid.exit_reason() == Some(ExitReason::Killed))
+    }
+
+    pub(super) fn die(&mut self, process: ProcessId, reason: &ExitReason) {
+        let reason = self.learn(reason);
+        let dead = &mut self.processes[process.0];
+        if dead.exit.is_some() {
+            return;
+        }
+        let line = dead.announced.then(|| stop_line(&dead.id, dead.attempt, &reason));
+        dead.exit = Some(reason);
+        self.trace.extend(line);
+    }
+
+    /// The reason as the scenario knows it; from here on it is recognized in a log.
+    pub(super) fn learn(&mut self, reason: &ExitReason) -> ExitReason {
+        let known = scripted(reason);
+        self.terms.insert(reason.to_string(), reason_text(&known));
+        known
+    }
+
+    /// A reason in a log, as the trace writes it.
+    pub(super) fn term(&self, text: &str) -> String {
+        match self.terms.get(text) {
+            Some(term) => term.clone(),
+            None => reason_text(&parsed(text)),
+        }
+    }
+}
+
+/// A panic stands for an exception in a start function.
+pub(super) fn scripted(reason: &ExitReason) -> ExitReason {
+    match reason {
+        ExitReason::Panic { message, .. } => ExitReason::Error(format!("{{'EXIT',{message}}}")),
+        ExitReason::FailedToStart { child, reason } => {
+            ExitReason::FailedToStart { child: child.clone(), reason: Box::new(scripted(reason)) }
+        }
+        other => other.clone(),
+    }
+}
+
+/// A reason that nobody has given before: the supervisor's own, or a panic.
+fn parsed(text: &str) -> ExitReason {
+    let own = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc];
+    if let Some(known) = own.into_iter().find(|own| own.to_string() == text) {
+        return known;
+    }
+    let panic = text.strip_prefix("panicked at ").and_then(|rest| rest.split_once(": "));
+    ExitReason::Error(panic.map_or(text.to_owned(), |(_, message)| format!("{{'EXIT',{message}}}")))
+}
