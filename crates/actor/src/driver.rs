@@ -6,14 +6,20 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Running, StreamHandler};
 use futures::stream::poll_fn;
 use impresario_supervision as rules;
 use impresario_supervision::{
-    Action, ChildKey, Event, ExitReason, Reply, Report, ReportKind, RequestId, Time,
+    Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, Report, ReportKind, RequestId,
+    Strategy, Time,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::Env;
+use crate::census::{Census, inspect};
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
+use crate::trace::Traced;
+use crate::{Env, Pid};
+
+/// How many children of a dynamic supervisor are listed in a tree, of any number that it may have.
+const LISTED: usize = 100;
 
 /// A kind of supervisor: its rules, and how it begins a life.
 pub(crate) trait Plan: 'static {
@@ -26,6 +32,10 @@ pub(crate) trait Plan: 'static {
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
     /// Hands an answer to whoever asked. Who does not care is not known here.
     fn answer(&mut self, _to: RequestId, _reply: Reply) {}
+    /// How it restarts; `None` if its children are independent instances.
+    fn strategy(&self) -> Option<Strategy>;
+    /// Its children, in start order.
+    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
 }
 
 /// Plays a plan as an actor.
@@ -46,6 +56,7 @@ pub(crate) struct Driver<P> {
 impl<P: Plan> Driver<P> {
     pub(crate) fn new(plan: P, env: Env) -> Self {
         let (notices, incoming) = unbounded_channel();
+        env.life().set_inspect(inspect::<P>);
         Self {
             plan,
             env,
@@ -69,6 +80,32 @@ impl<P: Plan> Driver<P> {
         Time::from_start(self.start.elapsed())
     }
 
+    /// What it supervises.
+    pub(crate) fn census(&self) -> Census {
+        let strategy = self.plan.strategy();
+        let limit = if strategy.is_some() { usize::MAX } else { LISTED };
+        let mut all = self.plan.census();
+        let with_life = |status: ChildStatus| {
+            let life = status.stage.life().and_then(|life| self.lives.get(life));
+            (status, life.cloned())
+        };
+        let children = all.by_ref().take(limit).map(with_life).collect();
+        let id = self.env.path().rsplit('/').next().unwrap_or_default().to_owned();
+        Census { id, strategy, now: self.now(), children, more: all.count() }
+    }
+
+    /// The life of the child with this id, or `None` if there is no such child.
+    pub(crate) fn child(&self, id: &rules::ChildId) -> Option<Option<Pid>> {
+        let child = self.plan.census().find(|child| child.id == *id)?;
+        Some(child.stage.life().and_then(|life| self.lives.get(life)).map(Pid::of))
+    }
+
+    fn trace(&self, of: Incarnation, what: impl FnOnce(Pid) -> Traced) {
+        if let Some(life) = self.lives.get(of) {
+            self.env.life().trace(|| what(Pid::of(life)));
+        }
+    }
+
     fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
         if let Event::Exited(life, _) | Event::StartFailed(life, _) | Event::Ignored(life) = event {
             self.lives.remove(life);
@@ -86,10 +123,17 @@ impl<P: Plan> Driver<P> {
                     let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
                     // Its end, which takes it out again, is heard later in any case.
                     self.lives.insert(life, Arc::clone(env.life()));
+                    self.trace(life, Traced::Starts);
                     self.plan.start(key, env, notify);
                 }
-                Action::Stop(life) => self.lives.stop(life),
-                Action::Kill(life) => self.lives.kill(life),
+                Action::Stop(life) => {
+                    self.trace(life, Traced::Stops);
+                    self.lives.stop(life);
+                }
+                Action::Kill(life) => {
+                    self.trace(life, Traced::Kills);
+                    self.lives.kill(life);
+                }
                 Action::Forget(key) => self.plan.forget(key),
                 Action::Report(report) => self.log(&report),
                 Action::Ready => {
@@ -112,7 +156,7 @@ impl<P: Plan> Driver<P> {
 
     fn log(&self, report: &Report) {
         let (log, child) = (self.env.log(), report.child.as_str());
-        let life = report.incarnation.map(rules::Incarnation::number);
+        let life = report.incarnation.map(Incarnation::number);
         let reason = report.reason.to_string();
         match report.kind {
             // The error itself goes to whoever starts the tree; once is enough for an operator.

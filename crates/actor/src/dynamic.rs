@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message};
 use impresario_supervision as rules;
-use impresario_supervision::{Action, ChildId, ChildKey, Event, Flags, RequestId, Restart, Shutdown, Time};
+use impresario_supervision::{
+    Action, ChildId, ChildKey, ChildStatus, Event, Flags, RequestId, Restart, Shutdown, Strategy, Time,
+};
 
 use crate::child_ref::ChildRef;
 use crate::driver::{Driver, Plan};
@@ -116,6 +118,14 @@ impl<T: 'static> Plan for Dynamic<T> {
 
     fn forget(&mut self, key: ChildKey) {
         self.arguments.remove(&key);
+    }
+
+    fn strategy(&self) -> Option<Strategy> {
+        None
+    }
+
+    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
+        Box::new(self.rules.census())
     }
 }
 

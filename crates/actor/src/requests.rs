@@ -12,7 +12,8 @@ use crate::driver::Driver;
 use crate::notify::Notify;
 use crate::spec::{ChildSpec, Starter, spawn};
 use crate::static_plan::{Asked, Static};
-use crate::{ChildRef, Env, StartError, Supervisor};
+use crate::tree::{self, TreeNode};
+use crate::{ChildRef, Env, Pid, StartError, Supervisor};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
 ///
@@ -105,6 +106,34 @@ impl SupervisorRef {
             Reply::Counts(counts) => Ok(counts),
             _ => Ok(Counts::default()),
         }
+    }
+
+    /// Which life a child has now, if it has one. Answered even while the supervisor is suspended.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such child, or the supervisor is not there or has no time.
+    pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, AdminError> {
+        let supervisor = self.0.actor().ok_or(AdminError::NotRunning)?;
+        let child = child.into();
+        match supervisor.with_state(move |driver| driver.child(&child)).await {
+            Ok(found) => found.ok_or(AdminError::Refused(RequestError::NotFound)),
+            Err(_) => Err(AdminError::NotRunning),
+        }
+    }
+
+    /// Which life the supervisor has now, if it has one.
+    pub fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+
+    /// Everything under this supervisor, as it is now; see [`Tree::tree`](crate::Tree::tree).
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn tree(&self) -> Result<TreeNode, AdminError> {
+        Ok(tree::of(&self.pid().ok_or(AdminError::NotRunning)?).await)
     }
 
     async fn ask(&self, request: Request, starter: Option<Arc<dyn Starter>>) -> Result<Reply, AdminError> {
