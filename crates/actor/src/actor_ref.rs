@@ -29,7 +29,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     }
 
     /// The actix address of the same life. It goes past the limit of the queue.
-    pub fn addr(&self) -> &Addr<A> {
+    pub fn addr(&self) -> Addr<A> {
         self.door.addr()
     }
 

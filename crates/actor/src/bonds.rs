@@ -32,6 +32,10 @@ impl Bonds {
         self.links.remove(&from.key()).is_some()
     }
 
+    pub(crate) fn is_linked(&self, to: &Pid) -> bool {
+        self.links.contains_key(&to.key())
+    }
+
     pub(crate) fn links(&self) -> impl Iterator<Item = &Pid> {
         self.links.values()
     }

@@ -15,7 +15,7 @@ use crate::signal::Signal;
 use crate::{ActorRef, ChildRef, Pid};
 
 /// How long a call waits unless told otherwise, as in OTP.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A call to an actor. It does nothing until it is awaited.
 #[must_use = "a call does nothing until it is awaited"]

@@ -56,7 +56,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
 
     /// The address of the present life, or of the last one. `None` before the first.
     pub fn addr(&self) -> Option<Addr<A>> {
-        self.0.borrow().as_ref().map(|life| life.addr().clone())
+        self.0.borrow().as_ref().map(ActorRef::addr)
     }
 
     /// The present life, or `None` between two of them.

@@ -2,22 +2,26 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
-use actix::dev::Envelope;
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::dev::MessageResponse;
+use actix::dev::channel::channel;
+use actix::{Actor, Addr, Handler, Message, WeakAddr};
 use tokio::sync::oneshot::Sender;
 
 use crate::life::lock;
+use crate::panic::catch;
+use crate::sync::Mutex;
 
 /// After so many messages in one turn an actor lets others have theirs.
 const TURN: u32 = 256;
 
 /// A queue of its own beside that of actix, which has neither a hard limit nor a length.
 pub(crate) struct Door<A: Actor> {
-    addr: Addr<A>,
-    queue: Mutex<Option<VecDeque<Envelope<A>>>>,
+    /// Weak, since a strong one would cost each actor two allocations more.
+    addr: WeakAddr<A>,
+    queue: Mutex<Option<VecDeque<Box<dyn Letter<A>>>>>,
     limit: usize,
     /// What is left of the turn. Only the actor's own task uses it.
     turn: AtomicU32,
@@ -31,26 +35,27 @@ pub(crate) enum Refusal {
 }
 
 impl<A: Actor> Door<A> {
-    pub(crate) fn new(addr: Addr<A>, limit: usize) -> Arc<Self> {
+    pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
         Arc::new(Self { addr, queue, limit, turn: AtomicU32::new(TURN) })
     }
 
-    pub(crate) fn addr(&self) -> &Addr<A> {
-        &self.addr
+    pub(crate) fn addr(&self) -> Addr<A> {
+        // That of a life that is over leads nowhere.
+        self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
     }
 
     /// Puts a message last; whether it is the only one, and the life has to be woken. A longer queue is one that the life
     /// has not finished, so it comes back to it.
     pub(crate) fn push<M>(&self, message: M, answer: Option<Sender<M::Result>>) -> Result<bool, (Refusal, M)>
     where
-        A: Actor<Context = Context<A>> + Handler<M>,
+        A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
         match &mut *lock(&self.queue) {
             Some(queue) if queue.len() < self.limit => {
-                queue.push_back(Envelope::new(message, answer));
+                queue.push_back(Box::new(Post { message, answer }));
                 Ok(queue.len() == 1)
             }
             Some(_) => Err((Refusal::Full, message)),
@@ -58,7 +63,7 @@ impl<A: Actor> Door<A> {
         }
     }
 
-    pub(crate) fn pop(&self) -> Option<Envelope<A>> {
+    pub(crate) fn pop(&self) -> Option<Box<dyn Letter<A>>> {
         lock(&self.queue).as_mut()?.pop_front()
     }
 
@@ -72,6 +77,38 @@ impl<A: Actor> Door<A> {
         let left = self.turn.load(Ordering::Relaxed);
         self.turn.store(left.saturating_sub(1), Ordering::Relaxed);
         left > 0
+    }
+}
+
+/// A message that waits, of whatever type.
+pub(crate) trait Letter<A: Actor>: Send {
+    /// The type of the message.
+    fn name(&self) -> &'static str;
+    fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context);
+}
+
+/// A message, and who waits for the answer.
+struct Post<M: Message> {
+    message: M,
+    answer: Option<Sender<M::Result>>,
+}
+
+impl<A, M> Letter<A> for Post<M>
+where
+    A: Handler<M>,
+    M: Message + Send,
+    M::Result: Send,
+{
+    fn name(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context) {
+        let Self { message, answer } = *self;
+        // A call that nobody waits for any more is not begun.
+        if answer.as_ref().is_none_or(|answer| !answer.is_closed()) {
+            actor.handle(message, context).handle(context, answer);
+        }
     }
 }
 
@@ -90,7 +127,10 @@ impl<A: Actor> AnyDoor for Door<A> {
 
     fn close(&self) {
         let rest = lock(&self.queue).take();
-        drop(rest);
+        for letter in rest.into_iter().flatten() {
+            // A message may be anything, even something that panics when it is dropped.
+            let _ = catch(move || drop(letter));
+        }
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -3,13 +3,21 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running};
-use impresario_supervision::{Action, ChildKey, Event, ExitReason, Reply, RequestId, Time};
+use impresario_supervision as rules;
+use impresario_supervision::{
+    Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, RequestId, Strategy, Time,
+};
 use tokio::time::Instant;
 
+use crate::census::{Census, inspect};
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
 use crate::report::log;
+use crate::trace::Traced;
 use crate::{Env, Exit, Pid};
+
+/// How many children of a dynamic supervisor are listed in a tree, of any number that it may have.
+const LISTED: usize = 100;
 
 /// A kind of supervisor: its rules, and how it begins a life.
 pub(crate) trait Plan: 'static {
@@ -22,6 +30,10 @@ pub(crate) trait Plan: 'static {
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
     /// Hands an answer to whoever asked. Who does not care is not known here.
     fn answer(&mut self, _to: RequestId, _reply: Reply, _lives: &Lives) {}
+    /// How it restarts; `None` if its children are independent instances.
+    fn strategy(&self) -> Option<Strategy>;
+    /// Its children, in start order.
+    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
 }
 
 /// What the rules say to somebody who asked, and who lives as the life that they name.
@@ -59,6 +71,7 @@ pub(crate) struct Driver<P> {
 
 impl<P: Plan> Driver<P> {
     pub(crate) fn new(plan: P, env: Env) -> Self {
+        env.life().set_inspect(inspect::<P>);
         Self {
             plan,
             env,
@@ -83,6 +96,32 @@ impl<P: Plan> Driver<P> {
         Time::from_start(self.start.elapsed())
     }
 
+    /// What it supervises.
+    pub(crate) fn census(&self) -> Census {
+        let strategy = self.plan.strategy();
+        let limit = if strategy.is_some() { usize::MAX } else { LISTED };
+        let mut all = self.plan.census();
+        let with_life = |status: ChildStatus| {
+            let life = status.stage.life().and_then(|life| self.lives.get(life));
+            (status, life.cloned())
+        };
+        let children = all.by_ref().take(limit).map(with_life).collect();
+        let id = self.env.path().rsplit('/').next().unwrap_or_default().to_owned();
+        Census { id, strategy, now: self.now(), children, more: all.count() }
+    }
+
+    /// The life of the child with this id, or `None` if there is no such child.
+    pub(crate) fn child(&self, id: &rules::ChildId) -> Option<Option<Pid>> {
+        let child = self.plan.census().find(|child| child.id == *id)?;
+        Some(child.stage.life().and_then(|life| self.lives.pid(life)))
+    }
+
+    fn trace(&self, of: Incarnation, what: impl FnOnce(Pid) -> Traced) {
+        if let Some(life) = self.lives.get(of) {
+            self.env.life().trace(|| what(Pid::of(life)));
+        }
+    }
+
     fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
         if let Event::Exited(life, _) | Event::StartFailed(life, _) | Event::Ignored(life) = event {
             self.lives.remove(life);
@@ -100,10 +139,17 @@ impl<P: Plan> Driver<P> {
                     let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
                     // Its end, which takes it out again, is heard later in any case.
                     self.lives.insert(life, Arc::clone(env.life()));
+                    self.trace(life, Traced::Starts);
                     self.plan.start(key, env, notify);
                 }
-                Action::Stop(life) => self.lives.stop(life),
-                Action::Kill(life) => self.lives.kill(life),
+                Action::Stop(life) => {
+                    self.trace(life, Traced::Stops);
+                    self.lives.stop(life);
+                }
+                Action::Kill(life) => {
+                    self.trace(life, Traced::Kills);
+                    self.lives.kill(life);
+                }
                 Action::Forget(key) => self.plan.forget(key),
                 Action::Report(report) => log(self.env.log(), &report, self.ready),
                 Action::Ready => {

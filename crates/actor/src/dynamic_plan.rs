@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix::{Context, Handler, Message};
 use impresario_supervision as rules;
 use impresario_supervision::{
-    Action, ChildId, ChildInfo, ChildKey, ChildState, Counts, Event, Reply, RequestError, RequestId,
-    SpecError, Time,
+    Action, ChildId, ChildInfo, ChildKey, ChildState, ChildStatus, Counts, Event, Reply, RequestError,
+    RequestId, SpecError, Strategy, Time,
 };
 use tokio::sync::oneshot;
 
@@ -120,6 +120,14 @@ impl<T: 'static> Plan for Dynamic<T> {
             // Who does not wait any more does not need it.
             let _ = asked.send(Answer::new(reply, lives));
         }
+    }
+
+    fn strategy(&self) -> Option<Strategy> {
+        None
+    }
+
+    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
+        Box::new(self.rules.census())
     }
 }
 

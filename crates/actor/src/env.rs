@@ -59,6 +59,11 @@ impl Env {
         self.mailbox
     }
 
+    /// Where the supervisor is in the tree.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn life(&self) -> &Arc<Life> {
         &self.life
     }
@@ -105,32 +110,13 @@ impl Env {
     ///
     /// Two lives are linked once at most. If the other is over, the signal is [`ExitReason::NoProc`].
     pub fn link(&self, to: &Pid) {
-        let own = self.pid();
-        if own == *to {
-            return;
-        }
-        // This end first: a signal is sent only over a link that its receiver knows of.
-        if self.life.with_bonds(|bonds| bonds.link(to)).is_err() {
-            return;
-        }
-        if to.life().with_bonds(|bonds| bonds.link(&own)).is_err() {
-            self.life.linked_exit(to, &ExitReason::NoProc);
-        } else if let Some(reason) = self.life.end_reason() {
-            // It was over before the other end knew of the link.
-            to.life().linked_exit(&own, &reason);
-        }
+        self.life.link(to);
     }
 
     /// Takes a link back, from both ends (OTP: `unlink/1`). A signal that it has sent and that has not been dealt with is
     /// dropped; an [`Exit`] that is in the mailbox already is not.
     pub fn unlink(&self, from: &Pid) {
-        let own = self.pid();
-        // An error means that one of them is over, and linked to nobody any more.
-        let _ = from.life().with_bonds(|bonds| bonds.unlink(&own));
-        let _ = self.life.with_bonds(|bonds| bonds.unlink(from));
-        self.life.forget_signals(
-            |signal| matches!(signal, Signal::Exit { from: Some(pid), linked: true, .. } if pid == from),
-        );
+        self.life.unlink(from);
     }
 
     /// Those this life is linked to.

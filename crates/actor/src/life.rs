@@ -2,19 +2,24 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use actix::Actor;
-use futures::task::AtomicWaker;
 use impresario_supervision::{ExitReason, Incarnation};
 use tokio::time::Instant;
 
 use crate::bonds::Bonds;
 use crate::door::{AnyDoor, Door};
+use crate::errand::{Errand, Inspect};
+use crate::panic::catch;
 use crate::signal::Signal;
-use crate::sys::Errand;
+use crate::sync::{AtomicU8, AtomicWaker, Mutex, MutexGuard};
+use crate::trace::{TraceSink, Traced};
 use crate::{Pid, System};
+
+/// How many errands may wait for a life. Each has somebody who waits for it, so more are a sign of a stuck actor.
+const MAX_ERRANDS: usize = 64;
 
 /// It is asked to stop.
 const STOP: u8 = 1;
@@ -26,6 +31,8 @@ const SIGNALS: u8 = 4;
 const SUSPENDED: u8 = 8;
 /// Errands wait for it.
 const ERRANDS: u8 = 16;
+/// Somebody wants to hear of all it does.
+const TRACED: u8 = 32;
 
 /// What the control word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,9 @@ impl Word {
 
 /// One life of a child: who it is, how it is told something out of band (so that a full or stuck mailbox is in nobody's
 /// way), and who hears of its end.
+///
+/// The bits that say that something waits are changed under the lock of what waits: they are set if and only if there is
+/// something. Suspended is a life by its own hand only, so nobody races with it.
 pub(crate) struct Life {
     number: u64,
     incarnation: Incarnation,
@@ -73,6 +83,9 @@ struct Rare {
     signals: VecDeque<Signal>,
     errands: VecDeque<Errand>,
     bonds: Bonds,
+    /// How to ask it what it supervises, if it does.
+    inspect: Option<Inspect>,
+    trace: Option<TraceSink>,
     /// The system knows it by a name or in a group.
     enlisted: bool,
 }
@@ -132,13 +145,12 @@ impl Life {
         self.waker.wake();
     }
 
-    /// From now on the life is suspended, or is not any more.
+    /// From now on the life is suspended, or is not any more. Only its own task says so.
     pub(crate) fn set_suspended(&self, suspended: bool) {
         if suspended {
             self.word.fetch_or(SUSPENDED, Ordering::AcqRel);
         } else {
             self.word.fetch_and(!SUSPENDED, Ordering::AcqRel);
-            self.waker.wake();
         }
     }
 
@@ -153,62 +165,177 @@ impl Life {
         Word(self.word.load(Ordering::Acquire))
     }
 
+    /// Leaves something for a life that is not over, unless `put` did not, and lets it know.
+    fn post(&self, bit: u8, put: impl FnOnce(&mut Rare) -> bool) -> bool {
+        {
+            let mut state = lock(&self.state);
+            if state.end.is_some() || !put(state.rare()) {
+                return false;
+            }
+            self.word.fetch_or(bit, Ordering::AcqRel);
+        }
+        self.waker.wake();
+        true
+    }
+
     /// Lets the life find a signal at its next poll. A life that is over does not hear it.
     pub(crate) fn signal(&self, signal: Signal) {
-        if self.with_rare(|rare| rare.signals.push_back(signal)).is_ok() {
-            self.say(SIGNALS);
-        }
+        self.post(SIGNALS, |rare| {
+            rare.signals.push_back(signal);
+            true
+        });
     }
 
     /// The other end of a link is over. Both forget the link in the same step in which the signal is sent, so a link that
     /// was taken back before sends none.
     pub(crate) fn linked_exit(&self, from: &Pid, reason: &ExitReason) {
-        let send = |rare: &mut Rare| {
+        self.post(SIGNALS, |rare| {
             let linked = rare.bonds.unlink(from);
             if linked {
                 let (from, reason) = (Some(from.clone()), reason.clone());
                 rare.signals.push_back(Signal::Exit { from, reason, linked });
             }
             linked
-        };
-        if self.with_rare(send) == Ok(true) {
-            self.say(SIGNALS);
-        }
-    }
-
-    /// Lets the actor find an errand between two messages. One that is over drops it.
-    pub(crate) fn errand(&self, errand: Errand) {
-        if self.with_rare(|rare| rare.errands.push_back(errand)).is_ok() {
-            self.say(ERRANDS);
-        }
-    }
-
-    /// The next errand.
-    pub(crate) fn take_errand(&self) -> Option<Errand> {
-        if self.word.load(Ordering::Acquire) & ERRANDS == 0 {
-            return None;
-        }
-        let errand = lock(&self.state).rare.as_mut()?.errands.pop_front();
-        if errand.is_none() {
-            self.word.fetch_and(!ERRANDS, Ordering::AcqRel);
-            // One that came in between found the bit set; from here on it is set again.
-            return lock(&self.state).rare.as_mut()?.errands.pop_front();
-        }
-        errand
+        });
     }
 
     /// The signals that have come, in order.
     pub(crate) fn take_signals(&self) -> VecDeque<Signal> {
-        // Cleared first: what comes now is either taken below or says so again.
+        let mut state = lock(&self.state);
         self.word.fetch_and(!SIGNALS, Ordering::AcqRel);
-        lock(&self.state).rare.as_mut().map(|rare| std::mem::take(&mut rare.signals)).unwrap_or_default()
+        state.rare.as_mut().map(|rare| std::mem::take(&mut rare.signals)).unwrap_or_default()
     }
 
-    /// Drops the signals that wait and for which this holds.
-    pub(crate) fn forget_signals(&self, unwanted: impl Fn(&Signal) -> bool) {
-        if let Some(rare) = &mut lock(&self.state).rare {
-            rare.signals.retain(|signal| !unwanted(signal));
+    /// Lets the actor find an errand between two messages; `false` if too many wait. A life that is over drops it.
+    pub(crate) fn errand(&self, errand: Errand) -> bool {
+        let mut full = false;
+        self.post(ERRANDS, |rare| {
+            full = rare.errands.len() >= MAX_ERRANDS;
+            if !full {
+                rare.errands.push_back(errand);
+            }
+            !full
+        });
+        !full
+    }
+
+    /// Lets the actor go on, after the errands before this one. It is never refused: two in a row are one.
+    pub(crate) fn resume(&self) {
+        self.post(ERRANDS, |rare| {
+            if !matches!(rare.errands.back(), Some(Errand::Resume)) {
+                rare.errands.push_back(Errand::Resume);
+            }
+            true
+        });
+    }
+
+    /// The next errand.
+    pub(crate) fn take_errand(&self) -> Option<Errand> {
+        if !self.has_errands() {
+            return None;
         }
+        let mut state = lock(&self.state);
+        let errands = &mut state.rare.as_mut()?.errands;
+        let errand = errands.pop_front();
+        if errands.is_empty() {
+            self.word.fetch_and(!ERRANDS, Ordering::AcqRel);
+        }
+        errand
+    }
+
+    pub(crate) fn has_errands(&self) -> bool {
+        self.word.load(Ordering::Acquire) & ERRANDS != 0
+    }
+
+    /// Links two lives. If the other is over, that is an exit signal.
+    pub(crate) fn link(self: &Arc<Self>, to: &Pid) {
+        let own = Pid::of(self);
+        if own == *to {
+            return;
+        }
+        let gone = self.with_both(to.life(), |mine, theirs| {
+            if mine.end.is_some() {
+                return false;
+            }
+            if theirs.end.is_some() {
+                // One that is linked already is about to hear of the end over that link.
+                return !mine.rare().bonds.is_linked(to);
+            }
+            mine.rare().bonds.link(to);
+            theirs.rare().bonds.link(&own);
+            false
+        });
+        if gone {
+            self.signal(Signal::Exit { from: Some(to.clone()), reason: ExitReason::NoProc, linked: true });
+        }
+    }
+
+    /// Takes a link back, and what it has sent and nobody has looked at.
+    pub(crate) fn unlink(self: &Arc<Self>, from: &Pid) {
+        let own = Pid::of(self);
+        if own == *from {
+            return;
+        }
+        self.with_both(from.life(), |mine, theirs| {
+            if let Some(rare) = &mut theirs.rare {
+                rare.bonds.unlink(&own);
+            }
+            if let Some(rare) = &mut mine.rare {
+                rare.bonds.unlink(from);
+                let over_it = |signal: &Signal| matches!(signal, Signal::Exit { from: Some(pid), linked: true, .. } if pid == from);
+                rare.signals.retain(|signal| !over_it(signal));
+            }
+        });
+    }
+
+    /// Works on two lives in one step, so that no link is ever half.
+    fn with_both<T>(&self, other: &Self, work: impl FnOnce(&mut State, &mut State) -> T) -> T {
+        // Two that do this with each other take the locks in the same order.
+        let (mut mine, mut theirs);
+        if std::ptr::from_ref(self).addr() < std::ptr::from_ref(other).addr() {
+            mine = lock(&self.state);
+            theirs = lock(&other.state);
+        } else {
+            theirs = lock(&other.state);
+            mine = lock(&self.state);
+        }
+        work(&mut mine, &mut theirs)
+    }
+
+    /// From now on somebody hears of all the life does, or nobody any more. A life that is over does nothing.
+    pub(crate) fn set_trace(&self, sink: Option<TraceSink>) {
+        let mut state = lock(&self.state);
+        if state.end.is_some() {
+            return;
+        }
+        let bit = if sink.is_some() { TRACED } else { 0 };
+        // The old one is dropped outside of the lock: it may be anything.
+        let old = std::mem::replace(&mut state.rare().trace, sink);
+        self.word.fetch_and(!TRACED, Ordering::AcqRel);
+        self.word.fetch_or(bit, Ordering::AcqRel);
+        drop(state);
+        drop(old);
+    }
+
+    /// Tells what the life does to whoever wants to hear of it.
+    pub(crate) fn trace(self: &Arc<Self>, what: impl FnOnce() -> Traced) {
+        if self.word.load(Ordering::Relaxed) & TRACED == 0 {
+            return;
+        }
+        let sink = lock(&self.state).rare.as_ref().and_then(|rare| rare.trace.clone());
+        if let Some(sink) = sink {
+            sink.tell(Pid::of(self), what());
+        }
+    }
+
+    /// It supervises others, and is asked about them so.
+    pub(crate) fn set_inspect(&self, inspect: Inspect) {
+        // A life that is over is not asked.
+        let _ = self.with_rare(|rare| rare.inspect = Some(inspect));
+    }
+
+    pub(crate) fn inspect(&self) -> Option<Inspect> {
+        lock(&self.state).rare.as_ref()?.inspect
     }
 
     /// The reason that the life gives for its own end.
@@ -276,10 +403,18 @@ impl Life {
             door.close();
         }
         let Some(rare) = rare else { return };
-        if rare.enlisted {
+        let Rare { errands, bonds, enlisted, trace, .. } = *rare;
+        if enlisted {
             self.system.forget(&Pid::of(self));
         }
-        rare.bonds.dissolve(self, reason);
+        bonds.dissolve(self, reason);
+        for errand in errands {
+            // So may be what was to be done with it; a panic there is in nobody's way.
+            let _ = catch(move || drop(errand));
+        }
+        if let Some(sink) = trace {
+            sink.tell(Pid::of(self), Traced::End(reason.clone()));
+        }
     }
 }
 

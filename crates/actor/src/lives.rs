@@ -26,6 +26,10 @@ impl Lives {
         self.0.get(&life).map(Pid::of)
     }
 
+    pub(crate) fn get(&self, life: Incarnation) -> Option<&Arc<Life>> {
+        self.0.get(&life)
+    }
+
     /// A life that is not there any more has ended; the news is on its way.
     pub(crate) fn stop(&self, life: Incarnation) {
         if let Some(life) = self.0.get(&life) {

@@ -11,7 +11,8 @@ use futures::Stream;
 
 use crate::door::Door;
 use crate::life::Life;
-use crate::sys::run_errands;
+use crate::sys::{Suspended, run_errands};
+use crate::trace::Traced;
 
 /// An actor future that hands out the messages, from both queues by turns.
 ///
@@ -28,11 +29,12 @@ pub(crate) fn context<A: Actor<Context = Context<A>>>(
     life: &Arc<Life>,
     limit: usize,
 ) -> (Context<A>, Arc<Door<A>>) {
-    // The capacity is that of actix's own mailboxes.
+    // The capacity is that of actix's own mailboxes. No address is kept: a child lives until it is told to end, not until
+    // nobody can reach it any more.
     let (sender, receiver) = channel(16);
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
-    let door = Door::new(Addr::new(sender), limit);
+    let door = Door::new(Addr::new(sender).downgrade(), limit);
     context.spawn(Mail { door: Arc::clone(&door), receiver, life: Arc::clone(life) });
     (context, door)
 }
@@ -42,18 +44,20 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     fn hand_out(&mut self, actor: &mut A, context: &mut Context<A>, task: &mut TaskContext<'_>) -> bool {
         let waiting = self.door.pop();
         let found = waiting.is_some();
-        if let Some(mut message) = waiting {
-            message.handle(actor, context);
+        if let Some(letter) = waiting {
+            self.life.trace(|| Traced::Message(letter.name()));
+            letter.handle(actor, context);
             if context.waiting() {
                 return true;
             }
         }
         match Pin::new(&mut self.receiver).poll_next(task) {
             Poll::Ready(Some(mut message)) => {
+                self.life.trace(|| Traced::AddrMessage);
                 message.handle(actor, context);
                 true
             }
-            // The door holds an address, so there is always one.
+            // It is closed by its receiver only, which is here.
             Poll::Ready(None) | Poll::Pending => found,
         }
     }
@@ -69,7 +73,10 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let mail = self.get_mut();
-        run_errands(&mail.life, actor, context);
+        if run_errands(&mail.life, actor, context) {
+            // Nothing is read while the actor waits for something, so there is no other such future.
+            context.wait(Suspended(Arc::clone(&mail.life)));
+        }
         loop {
             if context.waiting() {
                 return Poll::Pending;

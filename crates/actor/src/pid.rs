@@ -64,7 +64,7 @@ impl Pid {
 
     /// The address of the actor, if it is an `A` that runs.
     pub fn addr<A: Actor<Context = actix::Context<A>>>(&self) -> Option<Addr<A>> {
-        Some(self.0.door::<A>()?.addr().clone())
+        Some(self.0.door::<A>()?.addr())
     }
 
     /// Sends it an exit signal, as something that is not a process (OTP: `exit/2`).

@@ -13,6 +13,7 @@ use crate::driver::{Answer, Driver};
 use crate::notify::{Notify, StartAck};
 use crate::spec::{ChildSpec, Starter};
 use crate::static_plan::{Asked, Static};
+use crate::tree::{self, TreeNode};
 use crate::{ChildRef, ChildRules, Env, Pid, StartError, Supervisor};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
@@ -177,6 +178,29 @@ impl SupervisorRef {
     pub async fn replace(&self, with: Supervisor) -> Result<(), AdminError> {
         let (flags, specs, starters) = with.into_parts();
         self.ask(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
+    }
+
+    /// Which life a child has now, if it has one. Answered even while the supervisor is suspended.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such child, or the supervisor is not there or has no time.
+    pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, AdminError> {
+        let supervisor = self.0.actor().ok_or(AdminError::NotRunning)?;
+        let child = child.into();
+        match supervisor.with_state(move |driver| driver.child(&child)).await {
+            Ok(found) => found.ok_or(AdminError::Refused(RequestError::NotFound)),
+            Err(_) => Err(AdminError::NotRunning),
+        }
+    }
+
+    /// Everything under this supervisor, as it is now; see [`Tree::tree`](crate::Tree::tree).
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor is not there.
+    pub async fn tree(&self) -> Result<TreeNode, AdminError> {
+        Ok(tree::of(&self.pid().ok_or(AdminError::NotRunning)?).await)
     }
 
     async fn ask(&self, request: Request, starters: Vec<Arc<dyn Starter>>) -> Result<Answer, AdminError> {

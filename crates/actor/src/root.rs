@@ -9,7 +9,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::life::Life;
 use crate::notify::{Notices, Notify};
-use crate::{Env, StartError, Supervisor, SupervisorRef, System, log};
+use crate::tree::{self, TreeNode};
+use crate::{Env, Pid, StartError, Supervisor, SupervisorRef, System, log};
 
 /// A running tree. Dropping it changes nothing; the tree lives on its own.
 #[derive(Clone)]
@@ -83,6 +84,16 @@ impl Tree {
     /// The supervisor at the root, to be asked for things.
     pub fn root(&self) -> &SupervisorRef {
         &self.root
+    }
+
+    /// Everything in the tree, as it is now.
+    ///
+    /// It is always there within a second, also when parts of the tree are suspended, busy or stuck: a supervisor that
+    /// does not answer is shown so, and what is under it is not. Of each dynamic supervisor the 100 oldest instances are
+    /// listed. The supervisors answer one after the other, so this is not one moment.
+    #[doc(alias = "observer")]
+    pub async fn tree(&self) -> TreeNode {
+        tree::of(&Pid::of(&self.life)).await
     }
 
     /// The names of the tree.

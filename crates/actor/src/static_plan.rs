@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use impresario_supervision as rules;
-use impresario_supervision::{Action, ChildKey, Event, Reply, Request, RequestId, SpecError, Time};
+use impresario_supervision::{
+    Action, ChildKey, ChildStatus, Event, Reply, Request, RequestId, SpecError, Strategy, Time,
+};
 use tokio::sync::oneshot;
 
 use crate::Env;
@@ -81,5 +83,13 @@ impl Plan for Static {
         }
         // Who does not wait any more does not need it.
         let _ = asked.answer.send(Answer::new(reply, lives));
+    }
+
+    fn strategy(&self) -> Option<Strategy> {
+        Some(self.rules.flags().strategy)
+    }
+
+    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
+        Box::new(self.rules.census())
     }
 }

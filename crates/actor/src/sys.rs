@@ -1,72 +1,178 @@
 //! What can be asked of any life while it runs (OTP: `sys`).
 
-use std::any::Any;
+use std::fmt::{self, Write};
 use std::pin::Pin as StdPin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
-use actix::{Actor, ActorFuture, AsyncContext, Context};
+use actix::{Actor, ActorFuture, Context};
 use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::Pid;
+use crate::call::TIMEOUT;
+use crate::errand::{Errand, Job};
 use crate::life::Life;
+use crate::panic::catch;
+use crate::trace::{TraceSink, Traced};
+use crate::{ActorRef, Pid};
+
+/// After so many errands in one turn an actor goes on with its messages.
+const TURN: usize = 64;
+/// How long the text of a state may be, in bytes.
+const MAX_STATE: usize = 65_536;
+
+/// Why a life did not do what was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SysError {
+    /// It is over, for this reason. If what was asked for panicked, that is the reason.
+    NotAlive(ExitReason),
+    /// It did not come to it in this time: it is in a handler that does not return, or waits in `ctx.wait()`.
+    Timeout(Duration),
+    /// Too many others wait for it already.
+    Busy,
+    /// The `Debug` of its state panicked; it lives.
+    Panic(ExitReason),
+}
 
 impl Pid {
     /// Has the actor handle nothing until it is resumed: no message, no timer, no future of its own. Returns when that is
-    /// so. It can still be stopped and killed (OTP: `sys:suspend`).
+    /// so, within 5 s. It can still be stopped, killed, and asked for its state (OTP: `sys:suspend`).
     ///
     /// # Errors
     ///
-    /// Why the life ended, if it has.
-    pub async fn suspend(&self) -> Result<(), ExitReason> {
-        let (answer, suspended) = oneshot::channel();
-        self.life().errand(Errand::Suspend(answer));
-        match suspended.await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.ended().await),
-        }
+    /// When it is over or has no time. It does not become suspended later then.
+    pub async fn suspend(&self) -> Result<(), SysError> {
+        ask(self, Errand::Suspend).await
     }
 
-    /// Lets it go on (OTP: `sys:resume`).
+    /// Lets it go on, after whatever was asked of it before (OTP: `sys:resume`).
     pub fn resume(&self) {
-        self.life().set_suspended(false);
+        self.life().resume();
+    }
+
+    /// Whether it is suspended now.
+    pub fn is_suspended(&self) -> bool {
+        self.life().is_suspended()
+    }
+
+    /// How many messages wait for it (OTP: `process_info(Pid, message_queue_len)`).
+    ///
+    /// What was sent through an [`ActorRef`] or a [`ChildRef`](crate::ChildRef) is counted; what was sent through a plain
+    /// `Addr` is not, since actix does not count it.
+    #[doc(alias = "message_queue_len")]
+    pub fn queued(&self) -> usize {
+        self.life().queued()
+    }
+
+    /// From now on, tells all it does to a logger or a channel: the messages it handles, exit signals, being told to stop,
+    /// its end, and for a supervisor whom it starts and stops. One trace at a time: the last one counts (OTP:
+    /// `sys:trace`, `sys:install`).
+    ///
+    /// It ends with the life: the next one is not traced. A life that is not traced pays nothing for it.
+    ///
+    /// ```
+    /// # use impresario_actor::{Pid, TraceEvent};
+    /// # fn example(pid: &Pid) {
+    /// let (events, mut heard) = tokio::sync::mpsc::channel::<TraceEvent>(1_000);
+    /// pid.trace(events);
+    /// # drop(heard.try_recv());
+    /// # }
+    /// ```
+    pub fn trace(&self, sink: impl Into<TraceSink>) {
+        self.life().set_trace(Some(sink.into()));
+    }
+
+    /// From now on, tells nobody what it does.
+    pub fn trace_off(&self) {
+        self.life().set_trace(None);
     }
 }
 
-/// Something to be done with an actor between two of its messages, even while it is suspended.
-pub(crate) enum Errand {
-    /// Suspends it; answered when it is.
-    Suspend(oneshot::Sender<()>),
-    /// A `Job<A>`.
-    Job(Box<dyn Any + Send>),
-}
+impl<A: Actor<Context = Context<A>>> ActorRef<A> {
+    /// Runs a function on the state of the actor, between two messages, and even while it is suspended (OTP:
+    /// `sys:get_state`, `sys:replace_state`).
+    ///
+    /// # Errors
+    ///
+    /// When it is over or has no time within 5 s. A panic in the function ends the actor, like one in a handler.
+    #[doc(alias = "get_state")]
+    pub async fn with_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut A) -> T + Send + 'static,
+    ) -> Result<T, SysError> {
+        ask(self.pid(), |answer| {
+            Errand::job::<A>(move |actor, _| {
+                // Who does not wait any more does not need it.
+                let _ = answer.send(work(actor));
+            })
+        })
+        .await
+    }
 
-/// What is done with an actor that is an `A`.
-pub(crate) type Job<A> = Box<dyn FnOnce(&mut A, &mut <A as Actor>::Context) + Send>;
+    /// The state of the actor as the text of its `Debug`, of which at most 64 KiB are kept; see
+    /// [`with_state`](Self::with_state).
+    ///
+    /// # Errors
+    ///
+    /// When it is over, has no time within 5 s, or its `Debug` panics; it survives that.
+    pub async fn state_text(&self) -> Result<String, SysError>
+    where
+        A: fmt::Debug,
+    {
+        self.with_state(|actor| catch(|| text(actor))).await?.map_err(SysError::Panic)
+    }
 
-impl Errand {
-    pub(crate) fn job<A: Actor>(job: impl FnOnce(&mut A, &mut A::Context) + Send + 'static) -> Self {
-        let job: Job<A> = Box::new(job);
-        Self::Job(Box::new(job))
+    /// Puts another state in the place of the actor's, which it gives back (OTP: `sys:replace_state`).
+    ///
+    /// # Errors
+    ///
+    /// When it is over or has no time within 5 s.
+    pub async fn replace_state(&self, state: A) -> Result<A, SysError>
+    where
+        A: Send,
+    {
+        self.with_state(|actor| std::mem::replace(actor, state)).await
     }
 }
 
-/// Does the errands that wait for a life.
+/// Sends an errand and waits for what it answers.
+async fn ask<T>(pid: &Pid, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Result<T, SysError> {
+    let (answer, got) = oneshot::channel();
+    if !pid.life().errand(errand(answer)) {
+        return Err(SysError::Busy);
+    }
+    let answered = async {
+        match got.await {
+            Ok(answer) => Ok(answer),
+            // Nobody drops an errand but the end of a life.
+            Err(_) => Err(SysError::NotAlive(pid.ended().await)),
+        }
+    };
+    timeout(TIMEOUT, answered).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
+}
+
+/// Does the errands that wait for a life; whether it is suspended then.
 pub(crate) fn run_errands<A: Actor<Context = Context<A>>>(
     life: &Arc<Life>,
     actor: &mut A,
     context: &mut Context<A>,
-) {
-    while let Some(errand) = life.take_errand() {
+) -> bool {
+    for _ in 0..TURN {
+        let Some(errand) = life.take_errand() else { return life.is_suspended() };
         match errand {
+            Errand::Suspend(answer) if answer.is_closed() => {}
             Errand::Suspend(answer) => {
-                if !life.is_suspended() {
-                    life.set_suspended(true);
-                    context.wait(Suspended(Arc::clone(life)));
-                }
+                life.set_suspended(true);
+                life.trace(|| Traced::Suspended);
                 // Who does not wait any more does not need it.
                 let _ = answer.send(());
+            }
+            Errand::Resume => {
+                life.set_suspended(false);
+                life.trace(|| Traced::Resumed);
             }
             Errand::Job(job) => {
                 if let Ok(job) = job.downcast::<Job<A>>() {
@@ -75,10 +181,13 @@ pub(crate) fn run_errands<A: Actor<Context = Context<A>>>(
             }
         }
     }
+    // There may be more, but not in this turn.
+    life.wake();
+    life.is_suspended()
 }
 
 /// A future that the actor waits for before anything else, until it is resumed.
-struct Suspended(Arc<Life>);
+pub(crate) struct Suspended(pub(crate) Arc<Life>);
 
 impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Suspended {
     type Output = ();
@@ -89,8 +198,59 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Suspended {
         context: &mut Context<A>,
         _: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        run_errands(&self.0, actor, context);
         // Whoever resumes the life wakes it.
-        if self.0.is_suspended() { Poll::Pending } else { Poll::Ready(()) }
+        if run_errands(&self.0, actor, context) { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+/// The `Debug` of a value, up to a limit.
+fn text(value: &impl fmt::Debug) -> String {
+    let mut text = Limited(String::new());
+    if write!(text, "{value:?}").is_err() {
+        text.0.push_str("...");
+    }
+    text.0
+}
+
+/// Takes text up to [`MAX_STATE`].
+struct Limited(String);
+
+impl Write for Limited {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = beginning(more, MAX_STATE.saturating_sub(self.0.len()));
+        self.0.push_str(room);
+        if room.len() == more.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// The longest beginning of a text that has at most so many bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+impl fmt::Display for SysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAlive(reason) => write!(f, "the actor is over: {reason}"),
+            Self::Timeout(limit) => write!(f, "the actor did not come to it within {limit:?}"),
+            Self::Busy => f.write_str("too many wait for the actor already; try again later"),
+            Self::Panic(reason) => write!(f, "the state cannot be shown: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SysError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_state_is_cut_between_two_characters() {
+        assert_eq!(text(&"short"), "\"short\"");
+        let long = text(&"ä".repeat(MAX_STATE));
+        assert_eq!(long.len(), MAX_STATE + "...".len() - 1, "a quote before, and half a character less");
+        assert!(long.ends_with("ä..."));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::Pid;
 use crate::life::lock;
+use crate::sync::Mutex;
+use crate::turns::Arbiters;
 
 /// The names and groups of one tree, and the numbers of its [`Pid`]s. Cheap to clone.
 ///
@@ -18,6 +20,7 @@ pub struct System(Arc<Shared>);
 struct Shared {
     numbers: AtomicU64,
     names: Mutex<HashMap<String, Pid>>,
+    arbiters: Arbiters,
 }
 
 /// Why a name was not registered.
@@ -38,6 +41,11 @@ impl System {
 
     pub(crate) fn next_number(&self) -> u64 {
         self.0.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where its lives are.
+    pub(crate) fn arbiters(&self) -> &Arbiters {
+        &self.0.arbiters
     }
 
     /// Gives a life a name, which leads to it until it ends or the name is taken from it.

@@ -1,11 +1,12 @@
 //! The task that runs one life of an actor.
 
+use std::any::type_name;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::dev::{ContextFut, Mailbox};
+use actix::dev::ContextFut;
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
@@ -14,16 +15,17 @@ use crate::life::Life;
 use crate::notify::{Notify, StartAck};
 use crate::panic::catch;
 use crate::signal::{Signal, Verdict, judge};
+use crate::trace::Traced;
+use crate::turns::Turns;
 use crate::{Exit, Pid};
 
 /// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
 /// signal, a kill, a dropped arbiter.
 pub(crate) struct ChildTask<A: Actor<Context = Context<A>>> {
     actor: Option<ContextFut<A, Context<A>>>,
-    /// A child lives until it is told to end, not until nobody can reach it any more, as actix has it. So there is
-    /// always an address, behind this.
     door: Arc<Door<A>>,
     life: Arc<Life>,
+    turns: Arc<Turns>,
     notify: Notify,
     told_to_stop: bool,
 }
@@ -39,12 +41,13 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     ) -> Self {
         if ack {
             // The first future waited for is the last to run, and it runs before the first message.
-            context.wait(Acknowledge(notify.ack()));
+            context.wait(Acknowledge(notify.ack(), Arc::clone(life)));
         }
         notify.born();
-        // The messages come through the door.
-        let actor = Some(ContextFut::new(context, actor, Mailbox::default()));
-        Self { actor, door, life: Arc::clone(life), notify, told_to_stop: false }
+        // Its own mailbox stays empty: the messages come through the door.
+        let actor = Some(context.into_future(actor));
+        let turns = life.system().arbiters().here();
+        Self { actor, door, life: Arc::clone(life), turns, notify, told_to_stop: false }
     }
 
     /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
@@ -84,7 +87,10 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
 pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
     for signal in life.take_signals() {
         match signal {
-            Signal::Exit { from, reason, .. } => exit_signal(life, from, reason)?,
+            Signal::Exit { from, reason, .. } => {
+                life.trace(|| Traced::ExitSignal { from: from.clone(), reason: reason.clone() });
+                exit_signal(life, from, reason)?;
+            }
             Signal::Ping(answer) => {
                 // Who does not wait any more does not need it.
                 let _ = answer.send(());
@@ -127,13 +133,15 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
             this.told_to_stop = true;
             // Who is suspended hears this, and needs its wits to act on it.
             this.life.set_suspended(false);
+            this.life.trace(|| Traced::Stop);
             if let Some(actor) = &mut this.actor {
                 actor.ctx().stop();
             }
         }
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
-        let polled = match catch(|| Pin::new(actor).poll(cx)) {
+        let polled = this.turns.take(&this.life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
+        let polled = match polled {
             Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),
@@ -153,7 +161,7 @@ impl<A: Actor<Context = Context<A>>> Drop for ChildTask<A> {
 }
 
 /// An actor future that says the life is ready.
-struct Acknowledge(StartAck);
+struct Acknowledge(StartAck, Arc<Life>);
 
 impl<A: Actor> ActorFuture<A> for Acknowledge {
     type Output = ();
@@ -164,6 +172,7 @@ impl<A: Actor> ActorFuture<A> for Acknowledge {
         _context: &mut A::Context,
         _task: &mut TaskContext<'_>,
     ) -> Poll<()> {
+        self.1.trace(|| Traced::Started);
         self.0.started();
         Poll::Ready(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use impresario_actor::{
     CallError, CastError, ChildRef, ChildSpec, Down, Env, Exit, ExitReason, NameError, Pid, Restart,
-    Strategy, Supervisor, Tree,
+    Strategy, Supervisor, SysError, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -347,5 +347,5 @@ async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
     assert!(life.suspend().await.is_ok());
     life.kill();
     assert_eq!(life.ended().await, ExitReason::Killed);
-    assert_eq!(life.suspend().await, Err(ExitReason::Killed));
+    assert_eq!(life.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
 }

@@ -30,6 +30,8 @@ pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     /// The present life, or the last one.
     pub(crate) incarnation: Incarnation,
+    /// How many lives it has had.
+    pub(crate) starts: u64,
     pub(crate) life: Life,
     /// It failed and is to be started again: after what is queued, or when its backoff is over.
     pub(crate) restarting: bool,
@@ -95,6 +97,7 @@ impl Children {
             key,
             spec,
             incarnation: Incarnation(0),
+            starts: 0,
             life: Life::Down,
             restarting: false,
             not_before: None,

@@ -16,6 +16,7 @@
 //! This crate deliberately knows no clock, no I/O, no runtime, no actor and no process: only std.
 
 mod backoff;
+mod census;
 mod children;
 mod decide;
 mod dynamic;
@@ -36,6 +37,7 @@ mod time;
 mod turn;
 
 pub use backoff::Backoff;
+pub use census::{ChildStatus, Stage};
 pub use dynamic::DynamicSupervisor;
 pub use event::{Action, ChildInfo, ChildState, Counts, Event, Reply, Request, RequestError, RequestId};
 pub use id::{ChildId, ChildKey, Incarnation};

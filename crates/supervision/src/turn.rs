@@ -185,6 +185,7 @@ impl Supervisor {
         let life = self.new_life(key);
         let child = &mut self.children[at];
         child.incarnation = life;
+        child.starts += 1;
         let deadline = child.spec.start_timeout.map(|after| now + after);
         child.life = Life::Starting { deadline, timed_out: false };
         self.busy = Some(key);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::Addr;
-use impresario::actor::{DynamicRef, Tree};
+use impresario::actor::{DynamicRef, DynamicSupervisor, Tree};
 use impresario::prelude::{ChildRef, ChildSpec, Intensity, Strategy, Supervisor};
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -15,9 +15,6 @@ use super::work;
 const AT_ONCE: usize = 256;
 /// A restart limit that is never reached.
 const INTENSITY: Intensity = Intensity::new(1_000, Duration::from_millis(1));
-
-/// How long the children of a dynamic supervisor may take to stop.
-const SHUTDOWN: Duration = Duration::from_secs(5);
 
 pub(super) struct Ours;
 
@@ -78,7 +75,7 @@ pub(super) struct Children {
 impl Children {
     async fn new() -> Self {
         let name = DynamicRef::new();
-        let spec = name.child_spec("adders", SHUTDOWN, |_, seat| Ok(Adder::new(Some(seat))));
+        let spec = name.child_spec("adders", DynamicSupervisor::new(|_, seat| Ok(Adder::new(Some(seat)))));
         let tree = tree(spec).await;
         let (sender, news) = unbounded_channel();
         Self { tree, name, sender, news, addresses: Vec::new() }

@@ -7,6 +7,8 @@ use crate::{ChildState, ExitReason, Incarnation, RequestId, Time};
 pub(super) struct Instance {
     /// The present life, or the last one.
     pub(super) incarnation: Incarnation,
+    /// How many lives it has had.
+    pub(super) starts: u32,
     pub(super) state: State,
     /// Who waits for its start.
     pub(super) starter: Option<RequestId>,
@@ -32,6 +34,7 @@ impl Instance {
     pub(super) fn asked_for_by(starter: RequestId) -> Self {
         Self {
             incarnation: Incarnation(0),
+            starts: 0,
             state: State::Waiting { uncounted: None },
             starter: Some(starter),
             terminators: Vec::new(),

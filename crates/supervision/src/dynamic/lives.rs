@@ -17,6 +17,7 @@ impl DynamicSupervisor {
         let timer = self.template.start_timeout.map(|after| now + after);
         if let Some(instance) = self.instances.get_mut(&key) {
             instance.incarnation = life;
+            instance.starts = instance.starts.saturating_add(1);
             instance.state = State::Starting { first, timed_out: false };
         }
         self.set_timer(key, timer);

@@ -1,5 +1,6 @@
 //! The dynamic supervisor: any number of children of one kind, started on request, stopped all at once.
 
+mod census;
 mod instance;
 mod lives;
 mod stopping;

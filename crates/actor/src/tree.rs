@@ -1,0 +1,236 @@
+//! A picture of a running tree.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use impresario_supervision::{ChildKind, ChildStatus, Stage, Strategy, Time};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Pid;
+use crate::census::Census;
+use crate::life::Life;
+
+/// How long the supervisors of a tree have, together, to say what they supervise.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One child of a tree with all that is under it (OTP: a node of the observer's picture). Its `Display` is the tree as
+/// text, one line a child.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TreeNode {
+    /// What it is called.
+    pub id: String,
+    /// What it is.
+    pub kind: ChildKind,
+    /// How it is.
+    pub state: TreeState,
+    /// The present life, if there is one.
+    pub pid: Option<Pid>,
+    /// How often it was started again, for whatever reason.
+    pub restarts: u64,
+    /// How many messages wait for it; see [`Pid::queued`].
+    pub queued: usize,
+    /// How long the present life has existed.
+    pub uptime: Option<Duration>,
+    /// What it supervises; `None` if it is a worker, or has no life.
+    pub below: Option<Below>,
+}
+
+/// How a child of a tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TreeState {
+    /// Not running, and nobody has decided to change that.
+    Down,
+    /// Told to start, has not answered.
+    Starting,
+    /// Ready.
+    Running,
+    /// Alive, but handles nothing until it is resumed.
+    Suspended,
+    /// Told to stop, has not ended.
+    Stopping,
+    /// Over, and about to be started again.
+    Restarting,
+    /// Over, and started again when its backoff is over, after this time.
+    Waiting(Duration),
+}
+
+/// What a supervisor of a tree supervises.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Below {
+    /// It did not say so in time: its arbiter stands still, or it is still starting.
+    NoAnswer,
+    /// These children.
+    #[non_exhaustive]
+    Children {
+        /// How it restarts them; `None` if they are independent instances.
+        strategy: Option<Strategy>,
+        /// In start order.
+        children: Vec<TreeNode>,
+        /// How many more there are that are not listed.
+        more: usize,
+    },
+}
+
+/// The picture of a life and all under it.
+pub(crate) async fn of(root: &Pid) -> TreeNode {
+    let life = root.life();
+    let (id, below) = below(Arc::clone(life), Instant::now() + PATIENCE).await;
+    let state = match life.end_reason() {
+        Some(_) => TreeState::Down,
+        None if life.is_suspended() => TreeState::Suspended,
+        None => TreeState::Running,
+    };
+    // A root is never restarted, and another supervisor's restarts are known to its parent.
+    let id = id.unwrap_or_else(|| "root".to_owned());
+    node(id, ChildKind::Supervisor, state, 0, Some(life), Some(below))
+}
+
+fn node(
+    id: String,
+    kind: ChildKind,
+    state: TreeState,
+    restarts: u64,
+    life: Option<&Arc<Life>>,
+    below: Option<Below>,
+) -> TreeNode {
+    let pid = life.map(Pid::of);
+    let uptime = pid.as_ref().map(Pid::uptime);
+    let queued = life.map_or(0, |life| life.queued());
+    TreeNode { id, kind, state, pid, restarts, queued, uptime, below }
+}
+
+type Answer = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
+
+/// What a supervisor says, with its id; and what those below it say. All of them have the same time, and are asked at once,
+/// so that one which does not answer costs nobody else the time.
+fn below(life: Arc<Life>, deadline: Instant) -> Answer {
+    Box::pin(async move {
+        let Some(census) = census(&life, deadline).await else { return (None, Below::NoAnswer) };
+        let Census { id, strategy, now, children, more } = census;
+        let children =
+            join_all(children.into_iter().map(|(child, life)| of_child(child, life, now, deadline)));
+        (Some(id), Below::Children { strategy, children: children.await, more })
+    })
+}
+
+async fn census(life: &Arc<Life>, deadline: Instant) -> Option<Census> {
+    let inspect = life.inspect()?;
+    let (answer, census) = oneshot::channel();
+    if !life.errand(inspect(answer)) {
+        return None;
+    }
+    timeout_at(deadline, census).await.ok()?.ok()
+}
+
+async fn of_child(child: ChildStatus, life: Option<Arc<Life>>, now: Time, deadline: Instant) -> TreeNode {
+    let below = match &life {
+        Some(life) if child.kind == ChildKind::Supervisor => Some(below(Arc::clone(life), deadline).await.1),
+        _ => None,
+    };
+    let suspended = life.as_ref().is_some_and(|life| life.is_suspended());
+    let state = match child.stage {
+        Stage::Starting(_) => TreeState::Starting,
+        Stage::Running(_) if suspended => TreeState::Suspended,
+        Stage::Running(_) => TreeState::Running,
+        Stage::Stopping(_) => TreeState::Stopping,
+        Stage::Restarting => TreeState::Restarting,
+        Stage::Waiting(until) => TreeState::Waiting(until.saturating_since(now)),
+        _ => TreeState::Down,
+    };
+    node(child.id.to_string(), child.kind, state, child.restarts, life.as_ref(), below)
+}
+
+impl TreeNode {
+    /// The first child with this id, however deep, in the order in which they are shown.
+    pub fn find(&self, id: &str) -> Option<&Self> {
+        if self.id == id {
+            return Some(self);
+        }
+        self.children().iter().find_map(|child| child.find(id))
+    }
+
+    /// The children that are listed, in start order.
+    pub fn children(&self) -> &[Self] {
+        match &self.below {
+            Some(Below::Children { children, .. }) => children,
+            _ => &[],
+        }
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)?;
+        if let Some(pid) = &self.pid {
+            write!(f, " {pid}")?;
+        }
+        match &self.below {
+            Some(Below::Children { strategy: Some(strategy), .. }) => write!(f, " {}", name(*strategy))?,
+            Some(Below::Children { strategy: None, .. }) => f.write_str(" dynamic")?,
+            _ => {}
+        }
+        write!(f, " {}", self.state)?;
+        if let Some(uptime) = self.uptime {
+            write!(f, ", {} s", uptime.as_secs())?;
+        }
+        if self.restarts > 0 {
+            write!(f, ", restarts {}", self.restarts)?;
+        }
+        if self.queued > 0 {
+            write!(f, ", queued {}", self.queued)?;
+        }
+        writeln!(f)
+    }
+
+    fn lines_below(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+        let (children, more) = match &self.below {
+            None => return Ok(()),
+            Some(Below::NoAnswer) => return writeln!(f, "{indent}└─ (no answer)"),
+            Some(Below::Children { children, more, .. }) => (children, *more),
+        };
+        for (at, child) in children.iter().enumerate() {
+            let last = at + 1 == children.len() && more == 0;
+            write!(f, "{indent}{}", if last { "└─ " } else { "├─ " })?;
+            child.line(f)?;
+            child.lines_below(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
+        }
+        if more > 0 {
+            writeln!(f, "{indent}└─ (and {more} more)")?;
+        }
+        Ok(())
+    }
+}
+
+fn name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::OneForOne => "one_for_one",
+        Strategy::OneForAll => "one_for_all",
+        Strategy::RestForOne => "rest_for_one",
+    }
+}
+
+impl fmt::Display for TreeNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.line(f)?;
+        self.lines_below(f, "")
+    }
+}
+
+impl fmt::Display for TreeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down => f.write_str("down"),
+            Self::Starting => f.write_str("starting"),
+            Self::Running => f.write_str("running"),
+            Self::Suspended => f.write_str("suspended"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::Restarting => f.write_str("restarting"),
+            Self::Waiting(time) => write!(f, "waits {} ms for its backoff", time.as_millis()),
+        }
+    }
+}

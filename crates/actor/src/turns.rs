@@ -1,0 +1,106 @@
+//! Who has the turn on an arbiter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{self, ThreadId};
+
+use actix_rt::{Arbiter, ArbiterHandle};
+
+use crate::Pid;
+use crate::life::{Life, lock};
+use crate::sync::Mutex;
+
+/// One arbiter, as its actors and whoever watches it see it. It is there while an actor lives on it.
+pub(crate) struct Turns {
+    thread: ThreadId,
+    /// What the thread is called.
+    pub(crate) name: Option<String>,
+    pub(crate) arbiter: Option<ArbiterHandle>,
+    /// Somebody watches: only then is the turn written down.
+    watched: AtomicBool,
+    turn: Mutex<Option<Turn>>,
+}
+
+/// Who has the turn.
+#[derive(Clone)]
+pub(crate) struct Turn {
+    pub(crate) pid: Pid,
+    /// What it is.
+    pub(crate) actor: &'static str,
+}
+
+impl Turns {
+    fn here(watched: bool) -> Arc<Self> {
+        let thread = thread::current();
+        Arc::new(Self {
+            thread: thread.id(),
+            name: thread.name().map(str::to_owned),
+            arbiter: Arbiter::try_current(),
+            watched: AtomicBool::new(watched),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// Runs the code of an actor; if it panics the turn is not given back, so the caller catches that.
+    pub(crate) fn take<T>(&self, life: &Arc<Life>, actor: &'static str, code: impl FnOnce() -> T) -> T {
+        if !self.watched.load(Ordering::Relaxed) {
+            return code();
+        }
+        *lock(&self.turn) = Some(Turn { pid: Pid::of(life), actor });
+        let result = code();
+        *lock(&self.turn) = None;
+        result
+    }
+
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        lock(&self.turn).clone()
+    }
+}
+
+/// The arbiters on which actors of a system live.
+#[derive(Default)]
+pub(crate) struct Arbiters(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    all: Vec<Weak<Turns>>,
+    /// How many watch them.
+    watchers: usize,
+}
+
+impl Arbiters {
+    /// The arbiter that this runs on.
+    pub(crate) fn here(&self) -> Arc<Turns> {
+        let thread = thread::current().id();
+        let mut known = lock(&self.0);
+        if let Some(turns) = known.all.iter().filter_map(Weak::upgrade).find(|turns| turns.thread == thread) {
+            return turns;
+        }
+        known.all.retain(|turns| turns.strong_count() > 0);
+        let turns = Turns::here(known.watchers > 0);
+        known.all.push(Arc::downgrade(&turns));
+        turns
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Turns>> {
+        lock(&self.0).all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Has turns be written down, from the next one on.
+    pub(crate) fn watch(&self) {
+        self.set_watchers(|watchers| watchers + 1);
+    }
+
+    /// One less watches.
+    pub(crate) fn unwatch(&self) {
+        self.set_watchers(|watchers| watchers.saturating_sub(1));
+    }
+
+    fn set_watchers(&self, change: impl FnOnce(usize) -> usize) {
+        let mut known = lock(&self.0);
+        known.watchers = change(known.watchers);
+        for turns in known.all.iter().filter_map(Weak::upgrade) {
+            turns.watched.store(known.watchers > 0, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What an operator may see of the instances.
+
+use super::DynamicSupervisor;
+use super::instance::{Instance, State};
+use crate::{ChildKey, ChildStatus, Stage};
+
+impl DynamicSupervisor {
+    /// Every instance, oldest first.
+    pub fn census(&self) -> impl Iterator<Item = ChildStatus> + '_ {
+        self.instances.iter().map(|(key, instance)| self.status(*key, instance))
+    }
+
+    fn status(&self, key: ChildKey, instance: &Instance) -> ChildStatus {
+        let stage = match instance.state {
+            State::Starting { .. } => Stage::Starting(instance.incarnation),
+            State::Running { .. } => Stage::Running(instance.incarnation),
+            State::Stopping { .. } => Stage::Stopping(instance.incarnation),
+            State::Waiting { .. } => instance.timer.map_or(Stage::Restarting, Stage::Waiting),
+        };
+        ChildStatus {
+            id: self.template.id.clone(),
+            key,
+            kind: self.template.kind,
+            stage,
+            restarts: u64::from(instance.starts.saturating_sub(1)),
+        }
+    }
+}
