@@ -13,7 +13,7 @@ use crate::life::lock;
 use crate::{Env, Pid, System};
 
 /// So many events may wait for one that monitors a group. One more, and all of them are replaced by the members.
-const MAX_WAITING: usize = 4_096;
+pub(crate) const MAX_WAITING: usize = 4_096;
 /// After so many events in a row an actor lets others have their turn.
 const TURN: usize = 256;
 
