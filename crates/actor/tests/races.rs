@@ -3,11 +3,10 @@
 mod common;
 
 use std::future::IntoFuture;
-use std::task::Poll;
 
 use actix_rt::Arbiter;
 use common::{Child, Heard, Run, child, error, pair, start};
-use futures::future::join_all;
+use futures::future::{join_all, maybe_done};
 use impresario_actor::{CallError, ExitReason, Pid, Tree};
 
 const ROUNDS: usize = 100;
@@ -195,12 +194,16 @@ async fn every_call_that_waits_at_the_end_is_told_why() {
         let (tree, a, _b) = apart(&arbiters).await;
         let life = a.name.actor().expect("it lives");
         let nothing = || Run(Box::new(|_, _| {}));
-        let mut calls = join_all((0..50).map(|_| life.call(nothing()).into_future()));
-        // All are sent now, and perhaps some are answered.
-        let answers = futures::poll!(&mut calls);
+        let call = |_| Box::pin(maybe_done(life.call(nothing()).into_future()));
+        let mut calls: Vec<_> = (0..50).map(call).collect();
+        for call in &mut calls {
+            // It is sent now, and perhaps answered.
+            let _ = futures::poll!(call.as_mut());
+        }
         life.pid().exit(error("enough"));
-        let answers = if let Poll::Ready(answers) = answers { answers } else { calls.await };
-        for answer in answers {
+        for mut call in calls {
+            call.as_mut().await;
+            let answer = call.as_mut().take_output().expect("it is done");
             assert!([Ok(()), Err(CallError::Exit(error("enough")))].contains(&answer), "{answer:?}");
         }
         life.pid().ended().await;
