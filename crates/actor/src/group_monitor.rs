@@ -29,7 +29,6 @@ pub struct GroupEvent {
 
 /// What is new in a group.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum GroupChange {
     /// Who is in it, in the order of joining: the first thing to hear. It comes again, in place of all events that wait,
     /// when an actor hears them so slowly that they are too many.
