@@ -90,6 +90,11 @@ impl System {
     pub fn whereis_server<S: GenServer>(&self, name: &str) -> Option<ServerRef<S>> {
         self.whereis(name)?.server()
     }
+
+    /// Those in a group that are such servers, to be asked and told things.
+    pub fn servers_of<S: GenServer>(&self, group: &str) -> Vec<ServerRef<S>> {
+        self.members(group).iter().filter_map(Pid::server).collect()
+    }
 }
 
 impl<S: GenServer> Default for ServerRef<S> {
