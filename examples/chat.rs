@@ -122,9 +122,11 @@ impl Chat {
     /// One connection: what is typed goes to the room, what the room says comes back.
     async fn connection(self, mut socket: Socket) -> io::Result<()> {
         let (lines, mut heard) = mpsc::channel(MAX_UNREAD);
-        let closed = self.members.start(lines).is_err();
+        if self.members.start(lines).is_err() {
+            return socket.send("* closed\n").await;
+        }
         let (mut typed, mut draining) = (Vec::new(), socket.draining());
-        while !closed {
+        loop {
             tokio::select! {
                 () = &mut draining => break,
                 line = heard.recv() => match line {

@@ -5,10 +5,11 @@
 //! control word before it, and reports the end of each life exactly once. On that stand OTP's supervisors, played by
 //! the rules of `impresario-supervision`.
 //!
-//! Three types to know:
+//! Four types to know:
 //!
 //! * [`Supervisor`]: a tree of children, run as a program's root or as a child of another.
 //! * [`ChildSpec`]: any `actix::Actor<Context = Context<A>>`, with the rules for its lives.
+//! * [`GenServer`]: an actor that is asked and told things, with a type for each; [`ServerRef`] reaches it.
 //! * [`DynamicRef`]: a supervisor of any number of short-lived actors of one kind.
 //!
 //! This crate deliberately knows no sockets, no processes and no HTTP.

@@ -1,149 +1,17 @@
 //! Servers: what they are asked and told, and how they end.
 
+mod probe;
+
 use std::convert::Infallible;
-use std::future::IntoFuture;
 use std::time::Duration;
 
 use actix::{Context, Handler, Message};
 use impresario_actor::{
-    Call, CallError, CastError, ChildSpec, DynamicRef, ExitReason, Gen, GenServer, Info, Query, ReplyTo,
-    Restart, ServerContext, ServerRef, Strategy, Supervisor, Tree,
+    CallError, CastError, DynamicRef, ExitReason, Gen, GenServer, Info, ReplyTo, Restart, ServerRef,
+    Strategy, Supervisor,
 };
-use slog::{Discard, Logger, o};
+use probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use tokio::sync::{mpsc, oneshot};
-
-type Context_<'a> = ServerContext<'a, Probe>;
-type Do = Box<dyn FnOnce(&mut Probe, &mut Context_<'_>) -> Result<(), ExitReason> + Send>;
-
-/// A server that does what it is told, and says what it hears.
-struct Probe {
-    heard: mpsc::UnboundedSender<Heard>,
-    kept: Vec<ReplyTo<u32>>,
-    /// What it does in `init`, once.
-    init: Option<Do>,
-}
-
-#[derive(Debug, PartialEq)]
-enum Heard {
-    Step(u32),
-    Info(Info),
-    End(ExitReason),
-}
-
-enum Ask {
-    Value(ReplyTo<u32>),
-    Length(&'static str, ReplyTo<usize>),
-    Keep(ReplyTo<u32>),
-    Run(Do, ReplyTo<u32>),
-}
-
-struct Tell(Do);
-
-impl Probe {
-    fn hears(&self, heard: Heard) {
-        let _ = self.heard.send(heard);
-    }
-}
-
-impl GenServer for Probe {
-    type Call = Ask;
-    type Cast = Tell;
-
-    fn init(&mut self, ctx: &mut Context_<'_>) -> Result<(), ExitReason> {
-        self.init.take().map_or(Ok(()), |init| init(self, ctx))
-    }
-
-    fn handle_call(&mut self, ask: Ask, ctx: &mut Context_<'_>) -> Result<(), ExitReason> {
-        match ask {
-            Ask::Value(reply) => reply.send(7),
-            Ask::Length(text, reply) => reply.send(text.len()),
-            Ask::Keep(reply) => self.kept.push(reply),
-            Ask::Run(what, reply) => {
-                self.kept.push(reply);
-                return what(self, ctx);
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_cast(&mut self, Tell(what): Tell, ctx: &mut Context_<'_>) -> Result<(), ExitReason> {
-        what(self, ctx)
-    }
-
-    fn handle_info(&mut self, info: Info, _: &mut Context_<'_>) -> Result<(), ExitReason> {
-        self.hears(Heard::Info(info));
-        Ok(())
-    }
-
-    fn terminate(&mut self, reason: &ExitReason, _: &mut Context_<'_>) {
-        self.hears(Heard::End(reason.clone()));
-    }
-}
-
-struct Server {
-    name: ServerRef<Probe>,
-    heard: mpsc::UnboundedReceiver<Heard>,
-    tree: Tree,
-}
-
-impl Server {
-    fn tell(
-        &self,
-        what: impl FnOnce(&mut Probe, &mut Context_<'_>) -> Result<(), ExitReason> + Send + 'static,
-    ) {
-        self.name.cast(Tell(Box::new(what))).expect("there is room");
-    }
-
-    async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("it says what it hears")
-    }
-
-    /// A call that the server has begun to handle.
-    async fn asks<T: Send + 'static>(
-        &self,
-        call: Call<Gen<Probe>, Query<Ask, T>>,
-    ) -> actix_rt::task::JoinHandle<Result<T, CallError>> {
-        let call = actix_rt::spawn(call.into_future());
-        self.settled().await;
-        call
-    }
-
-    /// Waits until it has handled what it was sent before.
-    async fn settled(&self) {
-        assert_eq!(self.name.call(Ask::Value).await, Ok(7));
-    }
-}
-
-fn run(
-    what: impl FnOnce(&mut Probe, &mut Context_<'_>) -> Result<(), ExitReason> + Send + 'static,
-) -> impl FnOnce(ReplyTo<u32>) -> Ask + Send {
-    move |reply| Ask::Run(Box::new(what), reply)
-}
-
-fn quiet() -> Logger {
-    Logger::root(Discard, o!())
-}
-
-fn error(text: &str) -> ExitReason {
-    ExitReason::Error(text.to_owned())
-}
-
-/// A tree of this one child, once it has started.
-async fn tree(child: ChildSpec) -> Tree {
-    Supervisor::new(Strategy::OneForOne).logger(quiet()).child(child).start().await.expect("it starts")
-}
-
-async fn server_with(init: impl Fn() -> Option<Do> + Send + Sync + 'static) -> Server {
-    let (name, (tell, heard)) = (ServerRef::new(), mpsc::unbounded_channel());
-    let spec = name
-        .child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: init() }))
-        .restart(Restart::Temporary);
-    Server { name, heard, tree: tree(spec).await }
-}
-
-async fn server() -> Server {
-    server_with(|| None).await
-}
 
 #[actix::test]
 async fn every_question_has_an_answer_of_its_own_type() {
@@ -313,78 +181,6 @@ async fn who_traps_exits_hears_of_them_and_of_downs() {
 }
 
 #[actix::test]
-async fn what_is_to_continue_comes_before_the_next_message() {
-    let mut server = server().await;
-    let step = |number| {
-        move |probe: &mut Probe, _: &mut Context_<'_>| {
-            probe.hears(Heard::Step(number));
-            Ok(())
-        }
-    };
-    server.tell(move |_, ctx| {
-        ctx.continue_with(move |_, ctx| {
-            ctx.continue_with(step(3));
-            Ok(())
-        });
-        ctx.continue_with(step(1));
-        ctx.continue_with(step(2));
-        Ok(())
-    });
-    server.tell(step(4));
-    for number in 1..=4 {
-        assert_eq!(server.hears().await, Heard::Step(number));
-    }
-}
-
-#[actix::test]
-async fn a_start_does_not_wait_for_what_continues_and_no_message_overtakes_it() {
-    let (go, gone) = oneshot::channel::<()>();
-    let gone = std::sync::Mutex::new(Some(gone));
-    let mut server = server_with(move || {
-        let gone = gone.lock().expect("no panic").take()?;
-        Some(Box::new(move |_, ctx| {
-            ctx.wait(async {}, |probe, (), ctx| {
-                probe.hears(Heard::Step(1));
-                ctx.continue_with(move |_, ctx| {
-                    ctx.wait(gone, |probe, _, _| {
-                        probe.hears(Heard::Step(2));
-                        Ok(())
-                    });
-                    Ok(())
-                });
-                Ok(())
-            });
-            Ok(())
-        }))
-    })
-    .await;
-    assert_eq!(server.hears().await, Heard::Step(1), "the start has waited for this");
-    server.tell(|probe, _| {
-        probe.hears(Heard::Step(3));
-        Ok(())
-    });
-    go.send(()).expect("it waits");
-    assert_eq!(server.hears().await, Heard::Step(2));
-    assert_eq!(server.hears().await, Heard::Step(3));
-}
-
-#[actix::test]
-async fn one_that_continues_without_end_can_be_killed() {
-    fn again(_: &mut Probe, ctx: &mut Context_<'_>) -> Result<(), ExitReason> {
-        ctx.continue_with(again);
-        Ok(())
-    }
-    let server = server().await;
-    let life = server.name.pid().expect("it lives");
-    server.tell(again);
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    life.kill();
-    assert_eq!(life.ended().await, ExitReason::Killed);
-}
-
-#[actix::test]
 async fn an_error_in_init_is_a_failed_start() {
     let (name, (tell, mut heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
     let spec = name.child_spec("server", move |_| {
@@ -395,59 +191,6 @@ async fn an_error_in_init_is_a_failed_start() {
     let reason = start.expect_err("it cannot start").to_string();
     assert_eq!(reason, "child server failed to start: no database");
     assert_eq!(heard.recv().await, Some(Heard::End(error("no database"))));
-}
-
-#[actix::test]
-async fn work_beside_the_messages_does_not_stop_them() {
-    let mut server = server().await;
-    let (done, work) = oneshot::channel::<u32>();
-    let call = server
-        .asks(server.name.call(run(move |_, ctx| {
-            ctx.spawn(work, |probe, number, _| {
-                probe.kept.remove(0).send(number?);
-                Ok(())
-            });
-            Ok(())
-        })))
-        .await;
-    // It has answered another question by now.
-    done.send(3).expect("it waits");
-    assert_eq!(call.await.expect("no panic"), Ok(3));
-
-    let (never, work) = oneshot::channel::<u32>();
-    server.tell(move |_, ctx| {
-        let spawned = ctx.spawn(work, |_, _, _| Err(error("cancelled work goes on")));
-        ctx.cancel(spawned);
-        Ok(())
-    });
-    server.settled().await;
-    drop(never);
-    server.tell(|_, ctx| {
-        ctx.spawn(async {}, |_, (), _| Err(error("the work failed")));
-        Ok(())
-    });
-    assert_eq!(server.hears().await, Heard::End(error("the work failed")));
-}
-
-#[actix::test]
-async fn only_an_idle_server_times_out() {
-    tokio::time::pause();
-    let mut server = server().await;
-    let limit = Duration::from_secs(60);
-    let idle = move |_: &mut Probe, ctx: &mut Context_<'_>| {
-        ctx.timeout(limit);
-        Ok(())
-    };
-    server.tell(idle);
-    tokio::time::advance(limit / 2).await;
-    server.settled().await;
-    tokio::time::advance(limit).await;
-    server.settled().await;
-    assert!(server.heard.try_recv().is_err(), "a message has cancelled it");
-    server.tell(idle);
-    let before = tokio::time::Instant::now();
-    assert_eq!(server.hears().await, Heard::Info(Info::Timeout));
-    assert!(before.elapsed() >= limit);
 }
 
 #[actix::test]

@@ -197,7 +197,10 @@ async fn a_group_that_is_not_monitored_any_more_is_not_heard_of() {
 async fn who_waits_hears_of_its_group_afterwards() {
     let (tree, [mut a, b, _]) = three().await;
     let (system, second) = (tree.system().clone(), b.pid());
-    a.run(|process, ctx| drop(process.env.clone().monitor_group("room", ctx))).await;
+    a.run(|process, ctx| {
+        process.env.clone().monitor_group("room", ctx);
+    })
+    .await;
     assert_eq!(hears(&mut a).await, GroupChange::Members(vec![]));
     a.pid().suspend().await.expect("it lives");
     system.join("room", &second).expect("it lives");
@@ -223,7 +226,11 @@ async fn groups_add_up_over_arbiters() {
         spec.restart(Restart::Temporary).on(arbiter.handle())
     });
     let tree = start([listener_spec]).await;
-    listener.run(|process, ctx| drop(process.env.clone().monitor_group("room", ctx))).await;
+    listener
+        .run(|process, ctx| {
+            process.env.clone().monitor_group("room", ctx);
+        })
+        .await;
     for spec in specs {
         tree.root().start_child(spec).await.expect("it starts");
     }

@@ -277,7 +277,10 @@ async fn who_lags_behind_a_group_catches_up() {
     const MANY: usize = 10_000;
     let (tree, mut a, b) = pair().await;
     let (system, pid) = (tree.system(), b.pid());
-    a.run(|process, ctx| drop(process.env.clone().monitor_group("room", ctx))).await;
+    a.run(|process, ctx| {
+        process.env.clone().monitor_group("room", ctx);
+    })
+    .await;
     assert!(matches!(a.hears().await, Heard::Group(event) if event.change == GroupChange::Members(vec![])));
     a.pid().suspend().await.expect("it lives");
     for _ in 0..MANY {
@@ -345,7 +348,7 @@ async fn a_question_to_the_supervisor_in_a_stop_delays_it_by_its_time_out_at_mos
             let root = self.0.clone();
             let ask = async move { root.which_children().await.map(drop) };
             ctx.wait(actix::ActorFutureExt::map(ask.into_actor(self), |_, _, ctx: &mut Context<Self>| {
-                ctx.terminate()
+                ctx.terminate();
             }));
             Running::Continue
         }
@@ -424,7 +427,10 @@ async fn a_panic_reaches_those_who_watch() {
     let (_tree, mut a, b) = pair().await;
     let pid = b.pid();
     let monitored = pid.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&monitored, ctx);
+    })
+    .await;
     b.name.cast(Run(Box::new(|_, _| panic!("boo")))).expect("there is room");
     let Heard::Down(who, ExitReason::Panic { message, .. }) = a.hears().await else {
         panic!("it hears of a panic")

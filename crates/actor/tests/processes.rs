@@ -28,14 +28,20 @@ async fn a_monitor_hears_of_the_end_once() {
     let (_tree, mut a, b) = pair().await;
     let (other, reason) = (b.pid(), error("enough"));
     let monitored = other.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&monitored, ctx);
+    })
+    .await;
     other.exit(reason.clone());
     assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
     assert_eq!(other.ended().await, reason);
     assert_eq!(other.ended().await, reason, "the end can be asked for again");
 
     let late = other.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&late, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&late, ctx);
+    })
+    .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::NoProc));
 }
 
@@ -47,10 +53,10 @@ async fn what_is_not_monitored_any_more_is_not_heard_of() {
     // Over before the monitor is taken back: it is not heard of all the same.
     a.run(move |process, ctx| {
         let env = process.env.clone();
-        let (first, second) = (env.monitor(&monitored, ctx), env.monitor(&monitored, ctx));
+        let first = env.monitor(&monitored, ctx);
+        env.monitor(&monitored, ctx);
         monitored.kill();
         env.demonitor(&first, ctx);
-        drop(second);
     })
     .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
@@ -136,7 +142,10 @@ async fn a_name_is_free_when_the_end_is_heard_of() {
     assert_eq!(system.register("room", &first), Err(NameError::Taken(second.clone())));
     assert_eq!(system.whereis("room"), Some(second.clone()));
     let monitored = second.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&monitored, ctx);
+    })
+    .await;
     second.kill();
     a.hears().await;
     assert_eq!(system.registered(), [""; 0]);

@@ -283,7 +283,9 @@ async fn actix_has_its_own_timers_for_oneself() {
     let pid = b.pid();
     a.run(move |process, ctx| {
         let env = process.env.clone();
-        ctx.run_later(SECOND, move |_, ctx| drop(env.monitor(&pid, ctx)));
+        ctx.run_later(SECOND, move |_, ctx| {
+            env.monitor(&pid, ctx);
+        });
     })
     .await;
     b.pid().kill();
