@@ -5,11 +5,12 @@
 //! control word before it, and reports the end of each life exactly once. On that stand OTP's supervisors, played by
 //! the rules of `impresario-supervision`.
 //!
-//! Three types to know:
+//! Four types to know:
 //!
 //! * [`Supervisor`]: a tree of children, run as a program's root or as a child of another.
 //! * [`ChildSpec`]: any `actix::Actor<Context = Context<A>>`, with the rules for its lives.
 //! * [`DynamicSupervisor`]: a supervisor of any number of actors of one kind, started on request.
+//! * [`GenServer`]: an actor that is asked and told things, with a type for each; [`ServerRef`] reaches it.
 //!
 //! This crate deliberately knows no sockets, no processes and no HTTP.
 
@@ -25,6 +26,7 @@ mod bonds;
 mod call;
 mod census;
 mod child_ref;
+mod destination;
 mod door;
 mod driver;
 mod dynamic;
@@ -32,18 +34,26 @@ mod dynamic_plan;
 mod dynamic_ref;
 mod env;
 mod errand;
+mod gen_server;
+mod group_monitor;
+mod groups;
 mod life;
 mod lives;
 mod log;
 mod mail;
 mod monitor;
+mod names;
 mod notify;
 mod panic;
 mod pid;
+mod registered;
+mod reply;
 mod report;
 mod requests;
 mod root;
 mod run;
+mod server_context;
+mod server_ref;
 mod signal;
 mod spec;
 mod static_plan;
@@ -52,6 +62,7 @@ mod sync;
 mod sys;
 mod system;
 mod task;
+mod timer;
 mod trace;
 mod tree;
 mod turns;
@@ -60,23 +71,31 @@ mod watchdog;
 pub use actor_ref::ActorRef;
 pub use call::{Call, CallError, CastError};
 pub use child_ref::ChildRef;
+pub use destination::Destination;
 pub use dynamic::DynamicSupervisor;
 pub use dynamic_ref::{DynamicRef, Instance};
 pub use env::Env;
+pub use gen_server::{Gen, GenServer, Info};
+pub use group_monitor::{GroupChange, GroupEvent, GroupMonitor};
 pub use impresario_supervision::{
     AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildSpec as ChildRules, ChildState, Counts,
     ExitReason, Incarnation, Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
 pub use monitor::{Down, Monitor};
+pub use names::NameError;
 pub use pid::Pid;
+pub use reply::{Answer, Query, ReplyTo};
 pub use requests::{AdminError, SupervisorRef};
 pub use root::Tree;
+pub use server_context::ServerContext;
+pub use server_ref::ServerRef;
 pub use signal::Exit;
 pub use spec::{ChildSpec, StartError};
 pub use supervisor::Supervisor;
 pub use sys::SysError;
-pub use system::{NameError, System};
+pub use system::System;
+pub use timer::Timer;
 pub use trace::{TraceEvent, TraceSink, Traced};
 pub use tree::{Below, TreeNode, TreeState};
 pub use watchdog::{Stall, Watchdog};

@@ -344,6 +344,13 @@ impl Life {
         let _ = self.with_rare(|rare| rare.own_reason = Some(reason));
     }
 
+    /// Why the life would end if it ended by itself now.
+    pub(crate) fn reason_to_end(&self) -> ExitReason {
+        let own = lock(&self.state).rare.as_ref().and_then(|rare| rare.own_reason.clone());
+        let told = Word(self.word.load(Ordering::Acquire)).stop();
+        own.unwrap_or(if told { ExitReason::Shutdown } else { ExitReason::Normal })
+    }
+
     pub(crate) fn take_reason(&self) -> Option<ExitReason> {
         lock(&self.state).rare.as_mut()?.own_reason.take()
     }
@@ -388,7 +395,7 @@ impl Life {
         self.with_rare(|rare| rare.enlisted = true)
     }
 
-    /// The life is over. Its names are free before anybody hears of it.
+    /// The life is over. Its names are free, and it has left its groups, before anybody hears of it.
     pub(crate) fn over(self: &Arc<Self>, reason: &ExitReason) {
         let (door, rare) = {
             let mut state = lock(&self.state);

@@ -1,12 +1,13 @@
 //! What the lives of one tree have in common.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Pid;
+use crate::groups::Groups;
 use crate::life::lock;
+use crate::names::Names;
 use crate::sync::Mutex;
 use crate::turns::Arbiters;
 
@@ -19,18 +20,9 @@ pub struct System(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     numbers: AtomicU64,
-    names: Mutex<HashMap<String, Pid>>,
+    names: Mutex<Names>,
+    groups: Mutex<Groups>,
     arbiters: Arbiters,
-}
-
-/// Why a name was not registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameError {
-    /// Somebody else has the name.
-    Taken(Pid),
-    /// The life is over.
-    NotAlive,
 }
 
 impl System {
@@ -48,62 +40,26 @@ impl System {
         &self.0.arbiters
     }
 
-    /// Gives a life a name, which leads to it until it ends or the name is taken from it.
-    ///
-    /// When others hear of its end, the name is free. A life may have several names.
-    ///
-    /// # Errors
-    ///
-    /// When a living one has the name already (registering the same one again is no error), or the life is over.
-    pub fn register(&self, name: impl Into<String>, pid: &Pid) -> Result<(), NameError> {
-        let name = name.into();
-        let mut names = lock(&self.0.names);
-        match names.get(&name) {
-            Some(holder) if holder == pid => return Ok(()),
-            Some(holder) if holder.is_alive() => return Err(NameError::Taken(holder.clone())),
-            _ => {}
-        }
-        pid.life().enlist().map_err(|_| NameError::NotAlive)?;
-        names.insert(name, pid.clone());
-        Ok(())
+    pub(crate) fn names(&self) -> &Mutex<Names> {
+        &self.0.names
     }
 
-    /// Frees a name; whether anybody had it.
-    pub fn unregister(&self, name: &str) -> bool {
-        lock(&self.0.names).remove(name).is_some()
+    pub(crate) fn groups(&self) -> &Mutex<Groups> {
+        &self.0.groups
     }
 
-    /// Who has the name.
-    pub fn whereis(&self, name: &str) -> Option<Pid> {
-        lock(&self.0.names).get(name).filter(|pid| pid.is_alive()).cloned()
-    }
-
-    /// All names that are taken, sorted.
-    pub fn registered(&self) -> Vec<String> {
-        let mut names: Vec<_> = lock(&self.0.names).keys().cloned().collect();
-        names.sort_unstable();
-        names
-    }
-
-    /// A life that was registered is over.
+    /// A life that had a name, or was in a group, is over.
     pub(crate) fn forget(&self, pid: &Pid) {
-        lock(&self.0.names).retain(|_, holder| holder != pid);
+        lock(self.names()).forget(pid);
+        lock(self.groups()).forget(pid);
     }
 }
 
 impl fmt::Debug for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("System").field("names", &self.registered()).finish_non_exhaustive()
+        f.debug_struct("System")
+            .field("names", &self.registered())
+            .field("groups", &self.which_groups())
+            .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Taken(pid) => write!(f, "the name belongs to {pid}: unregister it first"),
-            Self::NotAlive => f.write_str("the life is over"),
-        }
-    }
-}
-
-impl std::error::Error for NameError {}

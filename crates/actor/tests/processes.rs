@@ -1,61 +1,16 @@
 //! What lives know of each other: links, monitors, exit signals, names, calls.
 
+mod common;
+
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{AsyncContext, Context, Handler, Message, WrapFuture};
+use common::{Heard, Process, Run, child, error, pair, quiet};
 use impresario_actor::{
-    CallError, CastError, ChildRef, ChildSpec, Down, Env, Exit, ExitReason, NameError, Pid, Restart,
-    Strategy, Supervisor, SysError, Tree,
+    CallError, CastError, ChildRef, ExitReason, NameError, Strategy, Supervisor, SysError,
 };
-use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
-
-/// An actor that says what it hears.
-struct Process {
-    env: Env,
-    heard: mpsc::UnboundedSender<Heard>,
-}
-
-#[derive(Debug, PartialEq)]
-enum Heard {
-    Down(Pid, ExitReason),
-    Exit(Option<Pid>, ExitReason),
-}
-
-impl Actor for Process {
-    type Context = Context<Self>;
-}
-
-type Do = dyn FnOnce(&mut Process, &mut Context<Process>) + Send;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Run(Box<Do>);
-
-impl Handler<Run> for Process {
-    type Result = ();
-
-    fn handle(&mut self, Run(what): Run, ctx: &mut Context<Self>) {
-        what(self, ctx);
-    }
-}
-
-impl Handler<Down> for Process {
-    type Result = ();
-
-    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
-        let _ = self.heard.send(Heard::Down(down.pid, down.reason));
-    }
-}
-
-impl Handler<Exit> for Process {
-    type Result = ();
-
-    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
-        let _ = self.heard.send(Heard::Exit(exit.from, exit.reason));
-    }
-}
 
 /// Answers when it gets the permit.
 #[derive(Message)]
@@ -70,61 +25,25 @@ impl Handler<Answer> for Process {
     }
 }
 
-struct Child {
-    name: ChildRef<Process>,
-    heard: mpsc::UnboundedReceiver<Heard>,
-}
-
-impl Child {
-    async fn run(&self, what: impl FnOnce(&mut Process, &mut Context<Process>) + Send + 'static) {
-        self.name.call(Run(Box::new(what))).await.expect("it runs");
-    }
-
-    fn pid(&self) -> Pid {
-        self.name.pid().expect("it lives")
-    }
-
-    async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("it says what it hears")
-    }
-}
-
-fn quiet() -> Logger {
-    Logger::root(Discard, o!())
-}
-
-fn child(id: &str) -> (Child, ChildSpec) {
-    let name = ChildRef::new();
-    let (tell, heard) = mpsc::unbounded_channel();
-    let spec = name
-        .child_spec(id, move |env| Ok(Process { env: env.clone(), heard: tell.clone() }))
-        .restart(Restart::Temporary);
-    (Child { name, heard }, spec)
-}
-
-async fn pair() -> (Tree, Child, Child) {
-    let ((a, a_spec), (b, b_spec)) = (child("a"), child("b"));
-    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(a_spec).child(b_spec).start().await;
-    (tree.expect("it starts"), a, b)
-}
-
-fn error(text: &str) -> ExitReason {
-    ExitReason::Error(text.to_owned())
-}
-
 #[actix::test]
 async fn a_monitor_hears_of_the_end_once() {
     let (_tree, mut a, b) = pair().await;
     let (other, reason) = (b.pid(), error("enough"));
     let monitored = other.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&monitored, ctx);
+    })
+    .await;
     other.exit(reason.clone());
     assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
     assert_eq!(other.ended().await, reason);
     assert_eq!(other.ended().await, reason, "the end can be asked for again");
 
     let late = other.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&late, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&late, ctx);
+    })
+    .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::NoProc));
 }
 
@@ -136,10 +55,10 @@ async fn what_is_not_monitored_any_more_is_not_heard_of() {
     // Over before the monitor is taken back: it is not heard of all the same.
     a.run(move |process, ctx| {
         let env = process.env.clone();
-        let (first, second) = (env.monitor(&monitored, ctx), env.monitor(&monitored, ctx));
+        let first = env.monitor(&monitored, ctx);
+        env.monitor(&monitored, ctx);
         monitored.kill();
         env.demonitor(&first, ctx);
-        drop(second);
     })
     .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
@@ -225,7 +144,10 @@ async fn a_name_is_free_when_the_end_is_heard_of() {
     assert_eq!(system.register("room", &first), Err(NameError::Taken(second.clone())));
     assert_eq!(system.whereis("room"), Some(second.clone()));
     let monitored = second.clone();
-    a.run(move |process, ctx| drop(process.env.clone().monitor(&monitored, ctx))).await;
+    a.run(move |process, ctx| {
+        process.env.clone().monitor(&monitored, ctx);
+    })
+    .await;
     second.kill();
     a.hears().await;
     assert_eq!(system.registered(), [""; 0]);
@@ -269,7 +191,8 @@ async fn a_call_has_a_time_out_and_its_answer_is_dropped() {
 async fn a_call_can_wait_for_the_next_life() {
     let (heard, _) = mpsc::unbounded_channel();
     let name = ChildRef::new();
-    let spec = name.child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone() }));
+    let spec = name
+        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
     let tree = tree.await.expect("it starts");
     let first = name.pid().expect("it lives");

@@ -79,6 +79,13 @@ impl ExitReason {
     }
 }
 
+/// Any error is a reason to end, so `?` gives it; what remains of it is its text.
+impl<E: std::error::Error> From<E> for ExitReason {
+    fn from(error: E) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,277 @@
+//! The server of OTP: one value, asked and told one thing after the other.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
+use impresario_supervision::ExitReason;
+
+use crate::reply::{Answer, Query, ReplyTo};
+use crate::server_context::{Later, ServerContext};
+use crate::{Down, Env, Exit, GroupEvent};
+
+/// A server: a value that is asked and told things, one after the other (OTP: `gen_server`).
+///
+/// What it can be asked is one type, usually an enum, and each question carries the [`ReplyTo`] of its own answer; so
+/// every question has an answer of its own type, and the answer can be given now, later, or by somebody else. What it can
+/// be told is another type. [`ServerRef`](crate::ServerRef) starts it as a child and reaches it.
+///
+/// ```
+/// use impresario_actor::{ExitReason, GenServer, ReplyTo, ServerContext};
+///
+/// struct Counter(u64);
+///
+/// enum Ask {
+///     Value(ReplyTo<u64>),
+///     Divide(u64, ReplyTo<Option<u64>>),
+/// }
+///
+/// enum Tell {
+///     Add(u64),
+/// }
+///
+/// impl GenServer for Counter {
+///     type Call = Ask;
+///     type Cast = Tell;
+///
+///     fn handle_call(&mut self, ask: Ask, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+///         match ask {
+///             Ask::Value(reply) => reply.send(self.0),
+///             Ask::Divide(by, reply) => reply.send(self.0.checked_div(by)),
+///         }
+///         Ok(())
+///     }
+///
+///     fn handle_cast(&mut self, tell: Tell, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+///         match tell {
+///             Tell::Add(number) => self.0 += number,
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// Every callback ends the server by an `Err` with the reason, be it [`ExitReason::Normal`]; any error becomes one by
+/// `?` (OTP: `{stop, Reason, State}`). [`terminate`](Self::terminate) follows. A panic in a callback ends it too, as
+/// [`ExitReason::Panic`], and nothing follows.
+///
+/// It is no other kind of process: an actor, [`Gen`], with links, monitors, names and limits like any other. Write a plain
+/// `actix::Actor` instead when its messages come from code that is not yours, or when most of them want actix's own
+/// response types.
+#[doc(alias = "gen_server")]
+pub trait GenServer: Sized + 'static {
+    /// What it can be asked, each question with the [`ReplyTo`] of its answer. [`Infallible`](std::convert::Infallible) if
+    /// it cannot be asked anything.
+    type Call: Send + 'static;
+
+    /// What it can be told. [`Infallible`](std::convert::Infallible) if nothing.
+    type Cast: Send + 'static;
+
+    /// It begins to live; what the supervisor starts next waits until this is done, and whatever it waits for by
+    /// [`ServerContext::wait`]. Leave what takes time to [`ServerContext::continue_with`].
+    ///
+    /// The value itself is made before, by the factory. An error here is a failed start.
+    fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// It is asked something. Without this callback it ends, as an OTP server does.
+    fn handle_call(&mut self, call: Self::Call, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        drop(call);
+        let _ = ctx;
+        Err(ExitReason::Error("it was called, but has no handle_call".to_owned()))
+    }
+
+    /// It is told something. Without this callback it ends, as an OTP server does.
+    fn handle_cast(&mut self, cast: Self::Cast, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        drop(cast);
+        let _ = ctx;
+        Err(ExitReason::Error("it was cast to, but has no handle_cast".to_owned()))
+    }
+
+    /// Something happened that it asked to hear of. Without this callback it is logged, and nothing follows.
+    fn handle_info(&mut self, info: Info, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        slog::error!(ctx.env().log(), "no handle_info for {info:?}"; "server" => std::any::type_name::<Self>());
+        Ok(())
+    }
+
+    /// The last callback: the server ends for this reason. Questions that are not answered by now fail with it.
+    ///
+    /// Called when its supervisor stops it, and when a callback gave an error. Not after a kill, nor when an exit signal
+    /// ends it that it does not trap: nobody asks it then. And, unlike OTP, not after a panic. There, the state that
+    /// `terminate` gets is the one from before the callback; here it may be half changed, and nobody may look at it.
+    ///
+    /// OTP calls it on a stop by the supervisor only if the server traps exits; here it needs not.
+    fn terminate(&mut self, reason: &ExitReason, ctx: &mut ServerContext<'_, Self>) {
+        let _ = (reason, ctx);
+    }
+}
+
+/// What a server hears that is neither a call nor a cast (OTP: `handle_info`).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Info {
+    /// A life that it monitors has ended.
+    Down(Down),
+    /// An exit signal, because it traps exits.
+    Exit(Exit),
+    /// Nothing else happened for as long as it said by [`ServerContext::timeout`].
+    Timeout,
+    /// News of a group that it monitors.
+    Group(GroupEvent),
+}
+
+/// The actor that runs a [`GenServer`].
+///
+/// [`ServerRef`](crate::ServerRef) makes it. It is made by hand where an actor is asked for, as by
+/// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for Gen<MyServer>` gives a server a message of yours beside its
+/// calls and casts; see [`run`](Self::run).
+pub struct Gen<S: GenServer> {
+    server: S,
+    env: Env,
+    later: Later<S>,
+    /// What fires when nothing else happens.
+    idle: Option<SpawnHandle>,
+}
+
+impl<S: GenServer> Gen<S> {
+    /// A server, in the life that `env` belongs to.
+    pub fn new(server: S, env: &Env) -> Self {
+        Self { server, env: env.clone(), later: Later::default(), idle: None }
+    }
+
+    /// Runs a callback of the server. An error ends it.
+    pub fn run(
+        &mut self,
+        ctx: &mut Context<Self>,
+        callback: impl FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason>,
+    ) {
+        if let Some(idle) = self.idle.take() {
+            ctx.cancel_future(idle);
+        }
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.later);
+        if let Err(reason) = callback(&mut self.server, &mut context) {
+            return self.env.exit(reason, ctx);
+        }
+        if let Some(limit) = self.later.timeout.take() {
+            self.wait_idly(limit, ctx);
+        }
+    }
+
+    fn wait_idly(&mut self, limit: Duration, ctx: &mut Context<Self>) {
+        self.idle = Some(ctx.run_later(limit, |gen_server, ctx| {
+            gen_server.idle = None;
+            gen_server.info(Info::Timeout, ctx);
+        }));
+    }
+
+    fn info(&mut self, info: Info, ctx: &mut Context<Self>) {
+        self.run(ctx, |server, ctx| server.handle_info(info, ctx));
+    }
+
+    /// Runs what comes next, unless others should have their turn first.
+    pub(crate) fn go_on(&mut self, ctx: &mut Context<Self>) -> Poll<()> {
+        if !self.later.spend() {
+            return Poll::Pending;
+        }
+        if let Some(next) = self.later.next.pop_front() {
+            self.run(ctx, next);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A server is moved freely: nothing in here is ever pinned.
+impl<S: GenServer> Unpin for Gen<S> {}
+
+impl<S: GenServer> Actor for Gen<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // The last future that is waited for runs first: this one after all that `init` waits for.
+        ctx.wait(Initialised);
+        self.run(ctx, S::init);
+    }
+
+    fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
+        let reason = self.env.life().reason_to_end();
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.later);
+        self.server.terminate(&reason, &mut context);
+        Running::Stop
+    }
+}
+
+/// From here on the server takes messages.
+struct Initialised;
+
+impl<S: GenServer> ActorFuture<Gen<S>> for Initialised {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        gen_server: &mut Gen<S>,
+        _: &mut Context<Gen<S>>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        gen_server.later.initialised = true;
+        Poll::Ready(())
+    }
+}
+
+impl<S: GenServer, T: Send + 'static> Handler<Query<S::Call, T>> for Gen<S> {
+    type Result = Answer<T>;
+
+    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> Answer<T> {
+        let (reply, answer) = ReplyTo::new();
+        self.run(ctx, |server, ctx| server.handle_call(query.with(reply), ctx));
+        answer
+    }
+}
+
+/// Something that a server is told.
+pub(crate) struct Told<C>(pub(crate) C);
+
+impl<C> Message for Told<C> {
+    type Result = ();
+}
+
+impl<S: GenServer> Handler<Told<S::Cast>> for Gen<S> {
+    type Result = ();
+
+    fn handle(&mut self, Told(cast): Told<S::Cast>, ctx: &mut Context<Self>) {
+        self.run(ctx, |server, ctx| server.handle_cast(cast, ctx));
+    }
+}
+
+impl<S: GenServer> Handler<Down> for Gen<S> {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
+        self.info(Info::Down(down), ctx);
+    }
+}
+
+impl<S: GenServer> Handler<Exit> for Gen<S> {
+    type Result = ();
+
+    fn handle(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+        self.info(Info::Exit(exit), ctx);
+    }
+}
+
+impl<S: GenServer> Handler<GroupEvent> for Gen<S> {
+    type Result = ();
+
+    fn handle(&mut self, event: GroupEvent, ctx: &mut Context<Self>) {
+        self.info(Info::Group(event), ctx);
+    }
+}
+
+impl<S: GenServer> fmt::Debug for Gen<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gen<{}>({})", std::any::type_name::<S>(), self.env.pid())
+    }
+}

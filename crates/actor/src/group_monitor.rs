@@ -1,0 +1,138 @@
+//! Hearing who is in a group, and who comes and goes.
+
+use std::collections::VecDeque;
+use std::pin::Pin as StdPin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll};
+
+use actix::dev::MessageResponse;
+use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message, SpawnHandle};
+use futures::task::AtomicWaker;
+
+use crate::life::lock;
+use crate::{Env, Pid, System};
+
+/// So many events may wait for one that monitors a group. One more, and all of them are replaced by the members.
+pub(crate) const MAX_WAITING: usize = 4_096;
+/// After so many events in a row an actor lets others have their turn.
+const TURN: usize = 256;
+
+/// News of a group that an actor monitors.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GroupEvent {
+    /// Which group.
+    pub group: Arc<str>,
+    /// What is new.
+    pub change: GroupChange,
+}
+
+/// What is new in a group.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupChange {
+    /// Who is in it, in the order of joining: the first thing to hear. It comes again, in place of all events that wait,
+    /// when an actor hears them so slowly that they are too many.
+    Members(Vec<Pid>),
+    /// This life has joined, perhaps once more.
+    Joined(Pid),
+    /// This life has left, or has ended; of as many joins as it had, one.
+    Left(Pid),
+}
+
+impl Message for GroupEvent {
+    type Result = ();
+}
+
+/// One monitor of a group, to be taken back with [`Env::demonitor_group`].
+#[derive(Debug)]
+pub struct GroupMonitor {
+    handle: SpawnHandle,
+}
+
+/// Where events wait for one that monitors a group.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    events: Mutex<VecDeque<GroupEvent>>,
+    waker: AtomicWaker,
+}
+
+impl Inbox {
+    /// Puts an event last, or what it has led to in place of all.
+    pub(crate) fn push(&self, group: &Arc<str>, change: GroupChange, all: impl FnOnce() -> GroupChange) {
+        let mut events = lock(&self.events);
+        let change = if events.len() < MAX_WAITING {
+            change
+        } else {
+            events.clear();
+            all()
+        };
+        events.push_back(GroupEvent { group: Arc::clone(group), change });
+        drop(events);
+        self.waker.wake();
+    }
+
+    pub(crate) fn pop(&self) -> Option<GroupEvent> {
+        lock(&self.events).pop_front()
+    }
+}
+
+impl Env {
+    /// Has this actor hear who is in a group, and from then on who joins and leaves: every change once and in order, with
+    /// no gap between the members and the first change (OTP: `pg:monitor/1`).
+    pub fn monitor_group<A>(&self, group: &str, ctx: &mut Context<A>) -> GroupMonitor
+    where
+        A: Actor<Context = Context<A>> + Handler<GroupEvent>,
+    {
+        let (system, inbox) = (self.system().clone(), Arc::<Inbox>::default());
+        let key = lock(system.groups()).monitor(group, &inbox);
+        GroupMonitor { handle: ctx.spawn(Hearing { system, group: group.to_owned(), key, inbox }) }
+    }
+
+    /// Takes a monitor back: nothing is heard of the group afterwards (OTP: `pg:demonitor/1`).
+    pub fn demonitor_group<A>(&self, monitor: &GroupMonitor, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        ctx.cancel_future(monitor.handle);
+    }
+}
+
+/// Hands events to the actor. Dropped, it leaves no trace.
+struct Hearing {
+    system: System,
+    group: String,
+    key: u64,
+    inbox: Arc<Inbox>,
+}
+
+impl<A> ActorFuture<A> for Hearing
+where
+    A: Actor<Context = Context<A>> + Handler<GroupEvent>,
+{
+    type Output = ();
+
+    fn poll(
+        self: StdPin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        self.inbox.waker.register(task.waker());
+        for _ in 0..TURN {
+            // What the actor waits for comes first. It is polled again after that.
+            if ctx.waiting() {
+                return Poll::Pending;
+            }
+            let Some(event) = self.inbox.pop() else { return Poll::Pending };
+            actor.handle(event, ctx).handle(ctx, None);
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        lock(self.system.groups()).demonitor(&self.group, self.key);
+    }
+}

@@ -1,0 +1,180 @@
+//! Groups without actors: whoever monitors one knows who is in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use impresario_supervision::{ExitReason, Incarnation};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::group_monitor::{GroupEvent, MAX_WAITING};
+use crate::life::Life;
+
+const GROUPS: [&str; 3] = ["red", "green", "blue"];
+
+fn lives(count: usize) -> Vec<Pid> {
+    let system = System::new();
+    (0..count).map(|_| Pid::of(&Life::new(system.clone(), Incarnation::ROOT))).collect()
+}
+
+/// How often each life is listed.
+fn counted<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    for pid in pids {
+        *counts.entry(pid.number()).or_default() += 1;
+    }
+    counts
+}
+
+/// One that monitors a group, and what it makes of what it hears.
+struct Listener {
+    group: &'static str,
+    key: u64,
+    inbox: Arc<Inbox>,
+    members: Option<Vec<Pid>>,
+}
+
+impl Listener {
+    fn hears(&mut self, event: GroupEvent) {
+        assert_eq!(&*event.group, self.group);
+        match (event.change, &mut self.members) {
+            (GroupChange::Members(members), _) => self.members = Some(members),
+            (GroupChange::Joined(pid), Some(members)) => members.push(pid),
+            (GroupChange::Left(pid), Some(members)) => {
+                let index = members.iter().position(|member| *member == pid).expect("it was a member");
+                members.remove(index);
+            }
+            (change, None) => panic!("{change:?} before the members"),
+        }
+    }
+
+    fn hears_all(&mut self) {
+        while let Some(event) = self.inbox.pop() {
+            self.hears(event);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Join(usize, usize),
+    Leave(usize, usize),
+    End(usize),
+    Monitor(usize),
+    Demonitor(usize),
+    Hear(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_usize, 0..4_usize).prop_map(|(group, life)| Step::Join(group, life)),
+        2 => (0..3_usize, 0..4_usize).prop_map(|(group, life)| Step::Leave(group, life)),
+        1 => (0..4_usize).prop_map(Step::End),
+        1 => (0..3_usize).prop_map(Step::Monitor),
+        1 => any::<usize>().prop_map(Step::Demonitor),
+        2 => any::<usize>().prop_map(Step::Hear),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whoever_monitors_knows_who_is_in_it(steps in vec(step(), 0..80)) {
+        let (mut groups, pids) = (Groups::default(), lives(4));
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut joins: Vec<(usize, usize)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Join(group, life) => {
+                    groups.join(GROUPS[group], &pids[life]);
+                    joins.push((group, life));
+                }
+                Step::Leave(group, life) => {
+                    let index = joins.iter().position(|join| *join == (group, life));
+                    prop_assert_eq!(groups.leave(GROUPS[group], &pids[life]), index.is_some());
+                    index.map(|index| joins.remove(index));
+                }
+                Step::End(life) => {
+                    groups.forget(&pids[life]);
+                    joins.retain(|(_, other)| *other != life);
+                }
+                Step::Monitor(group) => {
+                    let inbox = Arc::default();
+                    let key = groups.monitor(GROUPS[group], &inbox);
+                    listeners.push(Listener { group: GROUPS[group], key, inbox, members: None });
+                }
+                Step::Demonitor(which) if !listeners.is_empty() => {
+                    let gone = listeners.swap_remove(which % listeners.len());
+                    groups.demonitor(gone.group, gone.key);
+                }
+                Step::Hear(which) if !listeners.is_empty() => {
+                    let which = which % listeners.len();
+                    if let Some(event) = listeners[which].inbox.pop() {
+                        listeners[which].hears(event);
+                    }
+                }
+                Step::Demonitor(_) | Step::Hear(_) => {}
+            }
+        }
+        for (index, group) in GROUPS.iter().enumerate() {
+            let expected = joins.iter().filter(|(joined, _)| *joined == index).map(|(_, life)| &pids[*life]);
+            prop_assert_eq!(counted(&groups.members(group)), counted(expected));
+        }
+        for mut listener in listeners {
+            listener.hears_all();
+            let known = listener.members.expect("it has heard of the members");
+            prop_assert_eq!(counted(&known), counted(&groups.members(listener.group)));
+            groups.demonitor(listener.group, listener.key);
+        }
+        pids.iter().for_each(|pid| groups.forget(pid));
+        prop_assert!(groups.groups.is_empty() && groups.memberships.is_empty(), "nothing is left behind");
+    }
+}
+
+#[test]
+fn events_come_in_order() {
+    let (mut groups, pids) = (Groups::default(), lives(2));
+    groups.join("red", &pids[0]);
+    let inbox = Arc::default();
+    groups.monitor("red", &inbox);
+    groups.join("red", &pids[1]);
+    groups.join("red", &pids[1]);
+    groups.join("blue", &pids[1]);
+    groups.forget(&pids[1]);
+    let changes: Vec<GroupChange> = std::iter::from_fn(|| inbox.pop()).map(|event| event.change).collect();
+    let (joined, left) = (GroupChange::Joined(pids[1].clone()), GroupChange::Left(pids[1].clone()));
+    let members = GroupChange::Members(vec![pids[0].clone()]);
+    assert_eq!(changes, [members, joined.clone(), joined, left.clone(), left]);
+}
+
+#[test]
+fn who_hears_too_slowly_hears_of_the_members_again() {
+    let (mut groups, pids) = (Groups::default(), lives(2));
+    let inbox = Arc::default();
+    let key = groups.monitor("red", &inbox);
+    groups.join("red", &pids[0]);
+    for _ in 0..MAX_WAITING {
+        groups.join("red", &pids[1]);
+        groups.leave("red", &pids[1]);
+    }
+    let mut listener = Listener { group: "red", key, inbox, members: None };
+    let mut count = 0;
+    while let Some(event) = listener.inbox.pop() {
+        listener.hears(event);
+        count += 1;
+    }
+    assert!(count <= MAX_WAITING, "{count} events waited");
+    assert_eq!(listener.members.as_deref(), Some(&pids[..1]));
+}
+
+#[test]
+fn one_whose_life_is_over_does_not_join() {
+    let system = System::new();
+    let life = Life::new(system.clone(), Incarnation::ROOT);
+    let pid = Pid::of(&life);
+    system.join("red", &pid).expect("it lives");
+    life.over(&ExitReason::Normal);
+    assert_eq!(system.members("red"), []);
+    assert_eq!(system.join("red", &pid), Err(NameError::NotAlive));
+    assert_eq!(system.which_groups(), [""; 0]);
+}

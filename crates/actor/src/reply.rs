@@ -1,0 +1,97 @@
+//! Questions to a server, and the way back of their answers.
+
+use std::fmt;
+
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::fut::wrap_future;
+use actix::{AsyncContext, Context, Message};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use crate::{Gen, GenServer};
+
+/// Where the answer to one question goes; to be kept, or given to whoever will know it (OTP: `From`).
+///
+/// Dropped without an answer it tells the caller so, as [`CallError::NoReply`](crate::CallError::NoReply). If the server
+/// ends before, the caller hears of that instead, wherever this is then.
+#[doc(alias = "From")]
+#[must_use = "the caller waits for an answer"]
+pub struct ReplyTo<T>(oneshot::Sender<T>);
+
+impl<T> ReplyTo<T> {
+    pub(crate) fn new() -> (Self, Answer<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), Answer(receiver))
+    }
+
+    /// Answers. If nobody waits any more, the answer is dropped (OTP: `gen_server:reply/2`).
+    #[doc(alias = "reply")]
+    pub fn send(self, answer: T) {
+        // The caller may have given up, which is its right.
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether somebody still waits. Work for nobody can be left undone.
+    pub fn is_wanted(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+impl<T> fmt::Debug for ReplyTo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReplyTo<{}>", std::any::type_name::<T>())
+    }
+}
+
+/// A question on its way to a server, without the [`ReplyTo`] that makes it complete; see
+/// [`ServerRef::call`](crate::ServerRef::call).
+pub struct Query<C, T>(Box<dyn FnOnce(ReplyTo<T>) -> C + Send>);
+
+impl<C, T> Query<C, T> {
+    pub(crate) fn new(make: impl FnOnce(ReplyTo<T>) -> C + Send + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
+    pub(crate) fn with(self, reply: ReplyTo<T>) -> C {
+        (self.0)(reply)
+    }
+}
+
+impl<C, T: 'static> Message for Query<C, T> {
+    type Result = T;
+}
+
+impl<C, T> fmt::Debug for Query<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query<{}, {}>", std::any::type_name::<C>(), std::any::type_name::<T>())
+    }
+}
+
+/// What a server will answer. It goes through the server's own life, so the caller hears when that ends, even if the
+/// [`ReplyTo`] is somewhere else.
+pub struct Answer<T>(oneshot::Receiver<T>);
+
+impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for Answer<T> {
+    fn handle(self, ctx: &mut Context<Gen<S>>, caller: Option<OneshotSender<T>>) {
+        let (Self(mut answer), Some(mut caller)) = (self, caller) else { return };
+        match answer.try_recv() {
+            Ok(now) => drop(caller.send(now)),
+            Err(TryRecvError::Closed) => {}
+            Err(TryRecvError::Empty) => {
+                let later = async move {
+                    tokio::select! {
+                        answer = answer => drop(answer.map(|answer| caller.send(answer))),
+                        () = caller.closed() => {}
+                    }
+                };
+                ctx.spawn(wrap_future::<_, Gen<S>>(later));
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer<{}>", std::any::type_name::<T>())
+    }
+}

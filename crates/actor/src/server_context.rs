@@ -1,0 +1,223 @@
+//! What a server can do in a callback.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context, SpawnHandle};
+use impresario_supervision::ExitReason;
+
+use crate::errand::Errand;
+use crate::{Destination, Env, Gen, GenServer, GroupMonitor, Monitor, Pid, ServerRef, Timer};
+
+/// After so many continuations in a row a server lets others have their turn.
+const TURN: u32 = 256;
+
+/// A callback that is still to come.
+pub(crate) type Callback<S> = Box<dyn FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason>>;
+
+/// What a callback has left for later.
+pub(crate) struct Later<S: GenServer> {
+    pub(crate) next: VecDeque<Callback<S>>,
+    pub(crate) timeout: Option<Duration>,
+    /// The start is over, but for saying so.
+    pub(crate) initialised: bool,
+    /// How many continuations have run since others had their turn.
+    spent: u32,
+}
+
+impl<S: GenServer> Default for Later<S> {
+    fn default() -> Self {
+        Self { next: VecDeque::new(), timeout: None, initialised: false, spent: 0 }
+    }
+}
+
+/// Who a server is, and what it can do, in one of its callbacks.
+pub struct ServerContext<'a, S: GenServer> {
+    env: &'a Env,
+    ctx: &'a mut Context<Gen<S>>,
+    later: &'a mut Later<S>,
+}
+
+impl<'a, S: GenServer> ServerContext<'a, S> {
+    pub(crate) fn new(env: &'a Env, ctx: &'a mut Context<Gen<S>>, later: &'a mut Later<S>) -> Self {
+        Self { env, ctx, later }
+    }
+
+    /// What the server was born with: its names and links, its logger, the system it lives in.
+    pub fn env(&self) -> &Env {
+        self.env
+    }
+
+    /// Who the server is.
+    #[doc(alias = "self")]
+    pub fn pid(&self) -> Pid {
+        self.env.pid()
+    }
+
+    /// How others reach this life of the server, and no later one.
+    pub fn this(&self) -> ServerRef<S> {
+        // A life that is over is reached by nobody.
+        self.pid().server().unwrap_or_default()
+    }
+
+    /// The context of the actor that runs the server, for what actix offers beyond this.
+    pub fn actix(&mut self) -> &mut Context<Gen<S>> {
+        self.ctx
+    }
+
+    /// Has this run before anything else that the server is asked or told (OTP: `{continue, Term}`, `handle_continue`).
+    ///
+    /// From [`init`](GenServer::init) it runs after the start: the supervisor does not wait for it, and no message
+    /// overtakes it. Several run in the order in which they were given.
+    #[doc(alias = "handle_continue")]
+    pub fn continue_with(
+        &mut self,
+        next: impl FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
+    ) {
+        self.later.next.push_back(Box::new(next));
+        if self.later.initialised {
+            self.ctx.wait(GoOn);
+        } else {
+            // Errands are done when the start is over, and before the first message.
+            let go_on = |_: &mut Gen<S>, ctx: &mut Context<Gen<S>>| ctx.wait(GoOn);
+            self.env.life().errand(Errand::job::<Gen<S>>(go_on));
+        }
+    }
+
+    /// Runs a future beside the messages, and then this callback with what came of it. Both are dropped when the server
+    /// ends.
+    pub fn spawn<F>(
+        &mut self,
+        future: F,
+        then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
+    ) -> SpawnHandle
+    where
+        F: Future + 'static,
+    {
+        self.ctx.spawn(and_then(future, then))
+    }
+
+    /// Runs a future, and then this callback with what came of it; nothing else is handled meanwhile.
+    ///
+    /// In [`init`](GenServer::init), the start waits for it too.
+    pub fn wait<F>(
+        &mut self,
+        future: F,
+        then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
+    ) where
+        F: Future + 'static,
+    {
+        self.ctx.wait(and_then(future, then));
+    }
+
+    /// Drops a future that was spawned, with its callback.
+    pub fn cancel(&mut self, spawned: SpawnHandle) {
+        self.ctx.cancel_future(spawned);
+    }
+
+    /// If nothing else happens in this server for so long, it hears [`Info::Timeout`](crate::Info::Timeout) (OTP: the
+    /// time-out in what a callback returns).
+    ///
+    /// Whatever happens cancels it, so it says that the server is idle. For a deadline, take a [`Timer`].
+    pub fn timeout(&mut self, limit: Duration) {
+        self.later.timeout = Some(limit);
+    }
+
+    /// Hears of the end of a life, once; see [`Env::monitor`].
+    pub fn monitor(&mut self, pid: &Pid) -> Monitor {
+        self.env.monitor(pid, self.ctx)
+    }
+
+    /// Takes a monitor back; see [`Env::demonitor`].
+    pub fn demonitor(&mut self, monitor: &Monitor) {
+        self.env.demonitor(monitor, self.ctx);
+    }
+
+    /// From now on the server hears of exit signals instead of ending by them; see [`Env::trap_exits`].
+    pub fn trap_exits(&mut self) {
+        self.env.trap_exits(self.ctx);
+    }
+
+    /// Hears who is in a group, and who comes and goes; see [`Env::monitor_group`].
+    pub fn monitor_group(&mut self, group: &str) -> GroupMonitor {
+        self.env.monitor_group(group, self.ctx)
+    }
+
+    /// Sends a message after some time; see [`Env::send_after`].
+    pub fn send_after<M: Send + 'static>(
+        &mut self,
+        delay: Duration,
+        to: impl Destination<M> + 'static,
+        message: M,
+    ) -> Timer {
+        self.env.send_after(delay, to, message, self.ctx)
+    }
+
+    /// Sends a message again and again; see [`Env::send_interval`].
+    pub fn send_interval<M: Clone + Send + 'static>(
+        &mut self,
+        period: Duration,
+        to: impl Destination<M> + 'static,
+        message: M,
+    ) -> Timer {
+        self.env.send_interval(period, to, message, self.ctx)
+    }
+
+    /// Sends a message that knows its timer; see [`Env::start_timer`].
+    pub fn start_timer<M: Send + 'static>(
+        &mut self,
+        delay: Duration,
+        to: impl Destination<M> + 'static,
+        message: impl FnOnce(Timer) -> M + 'static,
+    ) -> Timer {
+        self.env.start_timer(delay, to, message, self.ctx)
+    }
+}
+
+fn and_then<S: GenServer, F: Future + 'static>(
+    future: F,
+    then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
+) -> impl ActorFuture<Gen<S>, Output = ()> + 'static {
+    wrap_future::<_, Gen<S>>(future).map(move |output, gen_server: &mut Gen<S>, ctx: &mut Context<Gen<S>>| {
+        gen_server.run(ctx, |server, ctx| then(server, output, ctx));
+    })
+}
+
+/// The server handles nothing until its next continuation has run.
+struct GoOn;
+
+impl<S: GenServer> ActorFuture<Gen<S>> for GoOn {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        gen_server: &mut Gen<S>,
+        ctx: &mut Context<Gen<S>>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let gone_on = gen_server.go_on(ctx);
+        if gone_on.is_pending() {
+            task.waker().wake_by_ref();
+        }
+        gone_on
+    }
+}
+
+impl<S: GenServer> Later<S> {
+    /// Takes one from the turn; `false` when it is over, and a new one begins.
+    pub(crate) fn spend(&mut self) -> bool {
+        self.spent = if self.spent == TURN { 0 } else { self.spent + 1 };
+        self.spent > 0
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerContext<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerContext<{}>({})", std::any::type_name::<S>(), self.pid())
+    }
+}

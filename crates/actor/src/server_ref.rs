@@ -1,0 +1,116 @@
+//! The name of a server, to ask and tell it things.
+
+use std::fmt;
+
+use impresario_supervision::ChildId;
+
+use crate::call::{Call, CastError};
+use crate::gen_server::Told;
+use crate::reply::{Query, ReplyTo};
+use crate::{ActorRef, ChildRef, ChildSpec, Env, Gen, GenServer, Pid, StartError, System};
+
+/// Reaches a [`GenServer`]: by the slot of a child, so it leads to the present life, or, by [`to_life`](Self::to_life), one
+/// certain life.
+pub struct ServerRef<S: GenServer>(ChildRef<Gen<S>>);
+
+impl<S: GenServer> ServerRef<S> {
+    /// A name that leads nowhere until a spec made from it is started.
+    pub fn new() -> Self {
+        Self(ChildRef::new())
+    }
+
+    /// Leads to this life, and never to another.
+    pub fn to_life(life: ActorRef<Gen<S>>) -> Self {
+        let name = ChildRef::new();
+        name.publish(life);
+        Self(name)
+    }
+
+    /// A server that this name leads to, made anew for every life by a factory: a permanent child, as
+    /// [`ChildSpec::actor`].
+    #[doc(alias = "start_link")]
+    pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
+    where
+        F: Fn(&Env) -> Result<S, StartError> + Send + Sync + 'static,
+    {
+        self.0.child_spec(id, move |env| Ok(Gen::new(factory(env)?, env)))
+    }
+
+    /// Asks the server something and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
+    ///
+    /// The question is what `make` makes of the way back: a variant that holds nothing else is its own `make`, as in
+    /// `counter.call(Ask::Value)`; otherwise write `counter.call(|reply| Ask::Divide(2, reply))`. Nothing is sent before it
+    /// is awaited.
+    pub fn call<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(ReplyTo<T>) -> S::Call + Send + 'static,
+    ) -> Call<Gen<S>, Query<S::Call, T>> {
+        self.0.call(Query::new(make))
+    }
+
+    /// Tells the server something and does not wait (OTP: `gen_server:cast`).
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back when the queue is full or there is no life now.
+    pub fn cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
+        self.0.cast(Told(cast)).map_err(|error| match error {
+            CastError::NotAvailable(Told(cast)) => CastError::NotAvailable(cast),
+            CastError::Full(Told(cast)) => CastError::Full(cast),
+        })
+    }
+
+    /// Which life it leads to now.
+    #[doc(alias = "whereis")]
+    pub fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+
+    /// Waits until there is a life, for any time.
+    pub async fn available(&self) -> Pid {
+        self.0.available().await.pid().clone()
+    }
+
+    /// The same name as that of an actor, for messages that the server has beside its calls and casts.
+    pub fn child(&self) -> &ChildRef<Gen<S>> {
+        &self.0
+    }
+}
+
+impl Pid {
+    /// The life as that of a server, if it is one and has not ended.
+    pub fn server<S: GenServer>(&self) -> Option<ServerRef<S>> {
+        self.actor().map(ServerRef::to_life)
+    }
+}
+
+impl System {
+    /// The server that has this name, if it is one of these.
+    #[doc(alias = "whereis")]
+    pub fn whereis_server<S: GenServer>(&self, name: &str) -> Option<ServerRef<S>> {
+        self.whereis(name)?.server()
+    }
+
+    /// Those in a group that are such servers, to be asked and told things.
+    pub fn servers_of<S: GenServer>(&self, group: &str) -> Vec<ServerRef<S>> {
+        self.members(group).iter().filter_map(Pid::server).collect()
+    }
+}
+
+impl<S: GenServer> Default for ServerRef<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: GenServer> Clone for ServerRef<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: GenServer> fmt::Debug for ServerRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerRef<{}>", std::any::type_name::<S>())
+    }
+}

@@ -1,0 +1,222 @@
+//! Timers: messages that are sent later.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, AsyncContext, Context};
+use futures::task::AtomicWaker;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::life::lock;
+use crate::{Destination, Env};
+
+/// The longest delay, and what a longer one counts as: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The shortest period, and what a shorter one counts as.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A message that will be sent, once or again and again (OTP: `TimerRef`).
+///
+/// It belongs to the actor that set it, and ends with that. Dropping this changes nothing; clones are the same timer, and
+/// equal. See [`Env::send_after`].
+#[derive(Clone)]
+#[doc(alias = "TimerRef")]
+pub struct Timer(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// When it fires next, if it does.
+    due: Mutex<Option<Instant>>,
+    waker: AtomicWaker,
+}
+
+impl Timer {
+    /// Takes the timer back. Returns how much time was left; `None` means that it has fired already, or that the actor
+    /// that set it is gone (OTP: `erlang:cancel_timer/1`).
+    ///
+    /// After that the message is not sent. One that was sent before may still wait to be handled: where that matters, use
+    /// [`Env::start_timer`] and compare.
+    #[doc(alias = "cancel_timer")]
+    pub fn cancel(&self) -> Option<Duration> {
+        let due = lock(&self.0.due).take()?;
+        self.0.waker.wake();
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    /// How much time is left until it fires; `None` as for [`cancel`](Self::cancel) (OTP: `erlang:read_timer/1`).
+    #[doc(alias = "read_timer")]
+    pub fn remaining(&self) -> Option<Duration> {
+        let due = *lock(&self.0.due);
+        due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    fn new(delay: Duration) -> (Self, Instant) {
+        let due = Instant::now() + delay.min(FOREVER);
+        (Self(Arc::new(Shared { due: Mutex::new(Some(due)), waker: AtomicWaker::new() })), due)
+    }
+
+    /// Whether it fires now, which it does not if it was cancelled; with a period it stays set.
+    fn fires(&self, period: Option<Duration>) -> Option<Option<Instant>> {
+        let mut due = lock(&self.0.due);
+        let was = (*due)?;
+        *due = period.map(|period| next(was, Instant::now(), period));
+        Some(*due)
+    }
+}
+
+/// The first instant after now that is a whole number of periods after `was`.
+fn next(was: Instant, now: Instant, period: Duration) -> Instant {
+    let late = now.saturating_duration_since(was).as_nanos() % period.as_nanos();
+    // What is left of a period is not longer than it.
+    now + period.saturating_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0)))
+}
+
+/// Waits for a timer, and sends.
+struct Running<F> {
+    timer: Timer,
+    sleep: Pin<Box<Sleep>>,
+    period: Option<Duration>,
+    send: F,
+}
+
+impl<F: FnMut() + Unpin> Future for Running<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.timer.0.waker.register(cx.waker());
+        loop {
+            if this.timer.remaining().is_none() {
+                return Poll::Ready(());
+            }
+            ready!(this.sleep.as_mut().poll(cx));
+            let Some(next) = this.timer.fires(this.period) else { return Poll::Ready(()) };
+            (this.send)();
+            match next {
+                Some(next) => this.sleep.as_mut().reset(next),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl<F> Drop for Running<F> {
+    /// The actor that set the timer is gone, or it is over.
+    fn drop(&mut self) {
+        *lock(&self.timer.0.due) = None;
+    }
+}
+
+/// # Timers
+///
+/// For a delayed or repeated call of a method of one's own, actix has `ctx.run_later`, `ctx.notify_later` and
+/// `ctx.run_interval`. These here send to anybody, by reference, say whether they could be cancelled, and can be told
+/// apart. They end with the actor that sets them, and do not run while it is suspended or waits by `ctx.wait`: then they
+/// fire when it goes on.
+impl Env {
+    /// Sends a message after this delay (OTP: `erlang:send_after/3`).
+    pub fn send_after<A, M>(
+        &self,
+        delay: Duration,
+        to: impl Destination<M> + 'static,
+        message: M,
+        ctx: &mut Context<A>,
+    ) -> Timer
+    where
+        A: Actor<Context = Context<A>>,
+        M: Send + 'static,
+    {
+        self.start_timer(delay, to, |_| message, ctx)
+    }
+
+    /// Sends a message after this delay that knows its timer (OTP: `erlang:start_timer/3`).
+    ///
+    /// The receiver can so tell the message of a timer that was cancelled, or replaced by another, too late: it is not of
+    /// the [`Timer`] that it keeps.
+    pub fn start_timer<A, M>(
+        &self,
+        delay: Duration,
+        to: impl Destination<M> + 'static,
+        message: impl FnOnce(Timer) -> M + 'static,
+        ctx: &mut Context<A>,
+    ) -> Timer
+    where
+        A: Actor<Context = Context<A>>,
+        M: Send + 'static,
+    {
+        let (timer, due) = Timer::new(delay);
+        let mut message = Some((timer.clone(), Box::new(message)));
+        let send = move || {
+            if let Some((timer, message)) = message.take() {
+                to.deliver(message(timer));
+            }
+        };
+        begin(&timer, due, None, Box::new(send), ctx);
+        timer
+    }
+
+    /// Sends a message again and again, first after one period (OTP: `timer:send_interval/3`).
+    ///
+    /// Each time that is missed is skipped, so they never come in a burst. A period below a millisecond counts as one.
+    pub fn send_interval<A, M>(
+        &self,
+        period: Duration,
+        to: impl Destination<M> + 'static,
+        message: M,
+        ctx: &mut Context<A>,
+    ) -> Timer
+    where
+        A: Actor<Context = Context<A>>,
+        M: Clone + Send + 'static,
+    {
+        let period = period.clamp(SHORTEST, FOREVER);
+        let (timer, due) = Timer::new(period);
+        let send = move || to.deliver(message.clone());
+        begin(&timer, due, Some(period), Box::new(send), ctx);
+        timer
+    }
+}
+
+fn begin<A: Actor<Context = Context<A>>>(
+    timer: &Timer,
+    due: Instant,
+    period: Option<Duration>,
+    send: Box<dyn FnMut()>,
+    ctx: &mut Context<A>,
+) {
+    let sleep = Box::pin(sleep_until(due));
+    ctx.spawn(wrap_future::<_, A>(Running { timer: timer.clone(), sleep, period, send }));
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Timer {}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timer").field(&self.remaining()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missed_is_skipped() {
+        let (start, period) = (Instant::now(), Duration::from_secs(10));
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for (now, expected) in [(0, 10), (3, 10), (9, 10), (10, 20), (35, 40)] {
+            assert_eq!(next(start, after(now), period), after(expected), "at {now} s");
+        }
+    }
+}

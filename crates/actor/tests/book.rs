@@ -1,0 +1,379 @@
+//! The snippets of the book's chapters on calls, links and monitors, as tests.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler};
+use impresario_actor::{
+    CallError, ChildRef, ChildSpec, Down, Env, Exit, ExitReason, GenServer, GroupChange, Info, Pid, ReplyTo,
+    Restart, ServerContext, ServerRef, Strategy, Supervisor,
+};
+use slog::{Discard, Logger, o};
+use tokio::sync::{mpsc, oneshot};
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn supervisor() -> Supervisor {
+    Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!()))
+}
+
+// ANCHOR: server
+/// Counts things by name.
+#[derive(Default)]
+struct Tally(HashMap<String, u64>);
+
+/// What it can be asked. Each question carries the way back of its answer, and so the answer's type.
+enum Ask {
+    Total(ReplyTo<u64>),
+    Count(String, ReplyTo<Option<u64>>),
+}
+
+/// What it can be told.
+enum Tell {
+    Add(String, u64),
+    Line(String),
+}
+
+impl GenServer for Tally {
+    type Call = Ask;
+    type Cast = Tell;
+
+    fn handle_call(&mut self, ask: Ask, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        match ask {
+            Ask::Total(reply) => reply.send(self.0.values().sum()),
+            Ask::Count(name, reply) => reply.send(self.0.get(&name).copied()),
+        }
+        Ok(())
+    }
+
+    fn handle_cast(&mut self, tell: Tell, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        let (name, count) = match tell {
+            Tell::Add(name, count) => (name, count),
+            Tell::Line(line) => (line.clone(), line.parse()?),
+        };
+        *self.0.entry(name).or_default() += count;
+        Ok(())
+    }
+}
+// ANCHOR_END: server
+
+// ANCHOR: calls
+async fn count() -> Result<(), AnyError> {
+    let tally = ServerRef::<Tally>::new();
+    let tree = supervisor().child(tally.child_spec("tally", |_| Ok(Tally::default()))).start().await?;
+
+    tally.cast(Tell::Add("apples".to_owned(), 3))?;
+    tally.cast(Tell::Line("4".to_owned()))?;
+    assert_eq!(tally.call(Ask::Total).await?, 7);
+    assert_eq!(tally.call(|reply| Ask::Count("pears".to_owned(), reply)).await?, None);
+
+    // An error ends it with its text as the reason; the next life begins with nothing.
+    let life = tally.pid().ok_or("it runs")?;
+    tally.cast(Tell::Line("four".to_owned()))?;
+    assert_eq!(life.ended().await.to_string(), "invalid digit found in string");
+    assert_eq!(tally.call(Ask::Total).timeout(Duration::from_secs(1)).wait().await?, 0);
+    tree.stop();
+    Ok(())
+}
+// ANCHOR_END: calls
+
+#[actix::test]
+async fn a_server_counts() {
+    count().await.expect("it counts");
+}
+
+// ANCHOR: later
+/// Looks things up somewhere slow, each thing once.
+struct Cache {
+    known: HashMap<u32, String>,
+    waiting: HashMap<u32, Vec<ReplyTo<String>>>,
+}
+
+struct Lookup(u32, ReplyTo<String>);
+
+impl GenServer for Cache {
+    type Call = Lookup;
+    type Cast = Infallible;
+
+    fn handle_call(
+        &mut self,
+        Lookup(key, reply): Lookup,
+        ctx: &mut ServerContext<'_, Self>,
+    ) -> Result<(), ExitReason> {
+        if let Some(text) = self.known.get(&key) {
+            reply.send(text.clone());
+            return Ok(());
+        }
+        let waiting = self.waiting.entry(key).or_default();
+        waiting.push(reply);
+        if waiting.len() == 1 {
+            // Others are served meanwhile.
+            ctx.spawn(look_up(key), move |cache, text, _| {
+                let text = text?;
+                for reply in cache.waiting.remove(&key).unwrap_or_default() {
+                    reply.send(text.clone());
+                }
+                cache.known.insert(key, text);
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+}
+// ANCHOR_END: later
+
+async fn look_up(key: u32) -> Result<String, std::io::Error> {
+    tokio::task::yield_now().await;
+    if key == 0 { Err(std::io::Error::other("there is no 0")) } else { Ok(format!("<{key}>")) }
+}
+
+#[actix::test]
+async fn a_cache_answers_later() {
+    let cache = ServerRef::new();
+    let spec = cache.child_spec("cache", |_| Ok(Cache { known: HashMap::new(), waiting: HashMap::new() }));
+    let _tree = supervisor().child(spec).start().await.expect("it starts");
+    let ask = |key| {
+        let cache = cache.clone();
+        async move { cache.call(move |reply| Lookup(key, reply)).await }
+    };
+    let (one, two, again) = tokio::join!(ask(1), ask(2), ask(1));
+    assert_eq!((one.as_deref(), two.as_deref()), (Ok("<1>"), Ok("<2>")));
+    assert_eq!(one, again);
+    assert_eq!(ask(0).await, Err(CallError::Exit(ExitReason::Error("there is no 0".to_owned()))));
+}
+
+// ANCHOR: timers
+/// Says when nobody has given a sign of life for a minute.
+struct Watchdog {
+    alarm: Option<oneshot::Sender<()>>,
+}
+
+enum Dog {
+    SignOfLife,
+    Bark,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl GenServer for Watchdog {
+    type Call = Infallible;
+    type Cast = Dog;
+
+    fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        ctx.continue_with(|_, ctx| {
+            ctx.send_after(10 * MINUTE, ctx.this(), Dog::Bark);
+            ctx.timeout(MINUTE);
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn handle_cast(&mut self, dog: Dog, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        match dog {
+            Dog::SignOfLife => ctx.timeout(MINUTE),
+            Dog::Bark => return Err(ExitReason::ShutdownWith("ten minutes are enough".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn handle_info(&mut self, info: Info, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        if let (Info::Timeout, Some(alarm)) = (info, self.alarm.take()) {
+            let _ = alarm.send(());
+        }
+        Ok(())
+    }
+}
+// ANCHOR_END: timers
+
+#[actix::test]
+async fn a_watchdog_barks() {
+    tokio::time::pause();
+    let (alarm, heard) = oneshot::channel();
+    let alarm = std::sync::Mutex::new(Some(alarm));
+    let dog = ServerRef::new();
+    let spec = dog.child_spec("dog", move |_| Ok(Watchdog { alarm: alarm.lock().expect("no panic").take() }));
+    let spec = spec.restart(Restart::Transient);
+    let _tree = supervisor().child(spec).start().await.expect("it starts");
+    let life = dog.pid().expect("it lives");
+    let begin = tokio::time::Instant::now();
+    for _ in 0..3 {
+        dog.cast(Dog::SignOfLife).expect("there is room");
+        tokio::task::yield_now().await;
+        tokio::time::advance(MINUTE / 2).await;
+    }
+    heard.await.expect("it barks");
+    assert!(begin.elapsed() >= 2 * MINUTE);
+    assert_eq!(life.ended().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
+}
+
+// ANCHOR: monitor
+/// Keeps a seat for each guest, and clears it when the guest is gone.
+struct Host {
+    env: Env,
+    seats: HashMap<Pid, u32>,
+    cleared: mpsc::UnboundedSender<u32>,
+}
+
+impl Actor for Host {
+    type Context = Context<Self>;
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Seat(Pid, u32);
+
+impl Handler<Seat> for Host {
+    type Result = ();
+
+    fn handle(&mut self, Seat(guest, seat): Seat, ctx: &mut Context<Self>) {
+        self.env.monitor(&guest, ctx);
+        self.seats.insert(guest, seat);
+    }
+}
+
+impl Handler<Down> for Host {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+        if let Some(seat) = self.seats.remove(&down.pid) {
+            let _ = self.cleared.send(seat);
+        }
+    }
+}
+// ANCHOR_END: monitor
+
+// ANCHOR: link
+/// Half of a pair that makes no sense alone.
+struct Half {
+    env: Env,
+    other: Option<Pid>,
+    /// Hears of the end of its other half instead of following it.
+    traps: bool,
+    heard: mpsc::UnboundedSender<ExitReason>,
+}
+
+impl Actor for Half {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if self.traps {
+            self.env.trap_exits(ctx);
+        }
+        if let Some(other) = &self.other {
+            self.env.link(other);
+        }
+    }
+}
+
+impl Handler<Exit> for Half {
+    type Result = ();
+
+    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
+        let _ = self.heard.send(exit.reason);
+    }
+}
+// ANCHOR_END: link
+
+#[actix::test]
+async fn a_host_clears_seats_and_halves_fall_together() {
+    let (cleared, mut seats) = mpsc::unbounded_channel();
+    let (host, first, second) = (ChildRef::new(), ChildRef::new(), ChildRef::new());
+    let (heard, _nothing) = mpsc::unbounded_channel();
+    let half = heard.clone();
+    let tree = supervisor()
+        .child(host.child_spec("host", move |env| {
+            Ok(Host { env: env.clone(), seats: HashMap::new(), cleared: cleared.clone() })
+        }))
+        .child(
+            first
+                .child_spec("first", move |env| {
+                    Ok(Half { env: env.clone(), other: None, traps: false, heard: half.clone() })
+                })
+                .restart(Restart::Temporary),
+        );
+    let tree = tree.start().await.expect("it starts");
+    let other = first.pid();
+    let spec = second.child_spec("second", move |env| {
+        Ok(Half { env: env.clone(), other: other.clone(), traps: false, heard: heard.clone() })
+    });
+    tree.root().start_child(spec.restart(Restart::Temporary)).await.expect("it starts");
+    let (one, two) = (first.pid().expect("it lives"), second.pid().expect("it lives"));
+    host.call(Seat(two.clone(), 12)).await.expect("it runs");
+    one.kill();
+    assert_eq!((two.ended().await, seats.recv().await), (ExitReason::Killed, Some(12)));
+
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    let other = Some(two);
+    let spec = ChildSpec::actor("third", move |env| {
+        Ok(Half { env: env.clone(), other: other.clone(), traps: true, heard: heard.clone() })
+    });
+    tree.root().start_child(spec).await.expect("it starts");
+    assert_eq!(hears.recv().await, Some(ExitReason::NoProc));
+}
+
+// ANCHOR: groups
+/// Knows how many workers there are, at any moment.
+struct Crew(usize, mpsc::UnboundedSender<usize>);
+
+impl GenServer for Crew {
+    type Call = Infallible;
+    type Cast = Infallible;
+
+    fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        ctx.monitor_group("workers");
+        Ok(())
+    }
+
+    fn handle_info(&mut self, info: Info, _: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        if let Info::Group(event) = info {
+            match event.change {
+                GroupChange::Members(members) => self.0 = members.len(),
+                GroupChange::Joined(_) => self.0 += 1,
+                GroupChange::Left(_) => self.0 -= 1,
+            }
+        }
+        self.1.send(self.0)?;
+        Ok(())
+    }
+}
+
+/// Joins in the factory, so every life of it does.
+fn worker(id: &str) -> ChildSpec {
+    ChildSpec::actor(id, |env| {
+        env.system().join("workers", &env.pid())?;
+        Ok(Worker)
+    })
+}
+// ANCHOR_END: groups
+
+struct Worker;
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+// ANCHOR: names
+async fn by_name() -> Result<(), AnyError> {
+    let tally = ServerRef::new().child_spec("tally", |_| Ok(Tally::default()));
+    let tree = supervisor().child(tally.registered("tally")).start().await?;
+
+    let tally = tree.system().whereis_server::<Tally>("tally").ok_or("nobody has the name")?;
+    assert_eq!(tally.call(Ask::Total).await?, 0);
+    Ok(())
+}
+// ANCHOR_END: names
+
+#[actix::test]
+async fn a_crew_is_counted_and_names_are_found() {
+    let (tell, mut counts) = mpsc::unbounded_channel();
+    let crew = ServerRef::new();
+    let spec = crew.child_spec("crew", move |_| Ok(Crew(0, tell.clone())));
+    let tree = supervisor().child(spec).child(worker("a")).child(worker("b"));
+    let tree = tree.start().await.expect("it starts");
+    tree.system().members("workers")[0].kill();
+    for expected in [0, 1, 2, 1, 2] {
+        assert_eq!(counts.recv().await, Some(expected), "one ends, and its next life joins again");
+    }
+    by_name().await.expect("it is found");
+}

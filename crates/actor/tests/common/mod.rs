@@ -1,0 +1,119 @@
+//! An actor that does what it is told and says what it hears.
+#![allow(dead_code, reason = "no test needs all of it")]
+
+use actix::{Actor, Context, Handler, Message};
+use impresario_actor::{
+    ChildRef, ChildSpec, Down, Env, Exit, ExitReason, GroupEvent, Pid, Restart, Strategy, Supervisor, Tree,
+};
+use slog::{Discard, Logger, o};
+use tokio::sync::mpsc;
+
+pub(crate) struct Process {
+    pub(crate) env: Env,
+    pub(crate) heard: mpsc::UnboundedSender<Heard>,
+    /// Two numbers to be found out when it hears of an end, instead of saying so.
+    pub(crate) on_down: Option<Box<dyn Fn() -> (usize, usize) + Send>>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Down(Pid, ExitReason),
+    Exit(Option<Pid>, ExitReason),
+    Group(GroupEvent),
+    Counted(usize, usize),
+}
+
+impl Actor for Process {
+    type Context = Context<Self>;
+}
+
+type Do = dyn FnOnce(&mut Process, &mut Context<Process>) + Send;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Run(pub(crate) Box<Do>);
+
+impl Handler<Run> for Process {
+    type Result = ();
+
+    fn handle(&mut self, Run(what): Run, ctx: &mut Context<Self>) {
+        what(self, ctx);
+    }
+}
+
+impl Handler<Down> for Process {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+        let counted = self.on_down.as_ref().map(|count| count());
+        let heard = match counted {
+            Some((first, second)) => Heard::Counted(first, second),
+            None => Heard::Down(down.pid, down.reason),
+        };
+        let _ = self.heard.send(heard);
+    }
+}
+
+impl Handler<Exit> for Process {
+    type Result = ();
+
+    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
+        let _ = self.heard.send(Heard::Exit(exit.from, exit.reason));
+    }
+}
+
+impl Handler<GroupEvent> for Process {
+    type Result = ();
+
+    fn handle(&mut self, event: GroupEvent, _: &mut Context<Self>) {
+        let _ = self.heard.send(Heard::Group(event));
+    }
+}
+
+pub(crate) struct Child {
+    pub(crate) name: ChildRef<Process>,
+    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+}
+
+impl Child {
+    pub(crate) async fn run(&self, what: impl FnOnce(&mut Process, &mut Context<Process>) + Send + 'static) {
+        self.name.call(Run(Box::new(what))).await.expect("it runs");
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.name.pid().expect("it lives")
+    }
+
+    pub(crate) async fn hears(&mut self) -> Heard {
+        self.heard.recv().await.expect("it says what it hears")
+    }
+}
+
+pub(crate) fn quiet() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+/// A temporary child, so that its end is the end.
+pub(crate) fn child(id: &str) -> (Child, ChildSpec) {
+    let name = ChildRef::new();
+    let (tell, heard) = mpsc::unbounded_channel();
+    let spec = name
+        .child_spec(id, move |env| Ok(Process { env: env.clone(), heard: tell.clone(), on_down: None }))
+        .restart(Restart::Temporary);
+    (Child { name, heard }, spec)
+}
+
+/// A tree of these, once it has started.
+pub(crate) async fn start(children: impl IntoIterator<Item = ChildSpec>) -> Tree {
+    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet());
+    children.into_iter().fold(tree, Supervisor::child).start().await.expect("it starts")
+}
+
+pub(crate) async fn pair() -> (Tree, Child, Child) {
+    let ((a, a_spec), (b, b_spec)) = (child("a"), child("b"));
+    (start([a_spec, b_spec]).await, a, b)
+}
+
+pub(crate) fn error(text: &str) -> ExitReason {
+    ExitReason::Error(text.to_owned())
+}

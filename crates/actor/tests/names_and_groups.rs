@@ -1,0 +1,293 @@
+//! Who is known by a name or in a group, over restarts and ends.
+
+mod common;
+
+use actix::{Actor, Context};
+use actix_rt::Arbiter;
+use common::{Child, Heard, Process, child, quiet, start};
+use impresario_actor::{
+    ChildRef, ChildSpec, Env, ExitReason, GroupChange, Pid, Restart, StartError, Strategy, Supervisor,
+    System, Tree,
+};
+use tokio::sync::mpsc;
+
+struct Named;
+
+impl Actor for Named {
+    type Context = Context<Self>;
+}
+
+fn named(id: &str) -> (ChildRef<Named>, ChildSpec) {
+    let name = ChildRef::new();
+    let spec = name.child_spec(id, |_| Ok(Named)).registered("room");
+    (name, spec)
+}
+
+#[actix::test]
+async fn a_name_of_a_spec_follows_restarts() {
+    let (tell, mut seen) = mpsc::unbounded_channel();
+    let name = ChildRef::new();
+    let spec = name.child_spec("room", move |env| {
+        let own = env.system().whereis("room");
+        tell.send(own == Some(env.pid())).expect("the test waits");
+        Ok(Named)
+    });
+    let tree = start([spec.registered("room")]).await;
+    let first = name.pid().expect("it lives");
+    assert_eq!(tree.system().whereis("room"), Some(first.clone()));
+    first.kill();
+    first.ended().await;
+    assert_ne!(tree.system().whereis("room"), Some(first));
+    let second = name.available().await;
+    assert_eq!(tree.system().whereis_actor::<Named>("room"), Some(second));
+    for _ in 0..2 {
+        assert_eq!(seen.recv().await, Some(true), "the factory finds the name in place");
+    }
+}
+
+#[actix::test]
+async fn a_taken_name_is_a_failed_start_that_says_who() {
+    let ((first, first_spec), (second, second_spec)) = (named("a"), named("b"));
+    let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(first_spec).child(second_spec);
+    let reason = tree.start().await.expect_err("the name is taken").to_string();
+    assert!(
+        reason
+            .starts_with("child b failed to start: cannot be registered as \"room\": the name belongs to <"),
+        "{reason}"
+    );
+    assert_eq!((first.pid(), second.pid()), (None, None));
+}
+
+#[actix::test]
+async fn a_start_that_fails_leaves_no_name() {
+    for answer in [Err(StartError::Ignore), Err("no".into()), Ok(())] {
+        let fails = answer != Err(StartError::Ignore);
+        let spec = ChildSpec::actor("room", move |_| match &answer {
+            Ok(()) => panic!("boo"),
+            Err(error) => Err::<Named, _>(error.clone()),
+        });
+        let (witness, witness_spec) = child("witness");
+        let tree = start([witness_spec]).await;
+        let outcome = tree.root().start_child(spec.registered("room")).await;
+        assert_eq!(outcome.is_err(), fails);
+        assert_eq!(tree.system().registered(), [""; 0]);
+        tree.system().register("room", &witness.pid()).expect("it is free");
+    }
+}
+
+#[actix::test]
+async fn a_supervisor_can_have_a_name_too() {
+    let nested = Supervisor::new(Strategy::OneForOne).child_spec("nested").registered("top");
+    let tree = start([nested]).await;
+    let pid = tree.system().whereis("top").expect("it lives");
+    tree.stop();
+    tree.stopped().await;
+    assert_eq!(pid.exit_reason(), Some(ExitReason::Shutdown));
+    assert_eq!(tree.system().whereis("top"), None);
+}
+
+#[actix::test]
+async fn a_name_leads_only_to_what_it_is_asked_for() {
+    let (_, spec) = named("a");
+    let tree = start([spec]).await;
+    assert!(tree.system().whereis_actor::<Named>("room").is_some());
+    assert!(tree.system().whereis_actor::<Process>("room").is_none());
+    assert!(tree.system().whereis_actor::<Named>("kitchen").is_none());
+    assert!(tree.system().whereis("room").is_some_and(|pid| pid.is_alive()), "asking has hurt nobody");
+}
+
+async fn three() -> (Tree, [Child; 3]) {
+    let ((a, a_spec), (b, b_spec), (c, c_spec)) = (child("a"), child("b"), child("c"));
+    (start([a_spec, b_spec, c_spec]).await, [a, b, c])
+}
+
+async fn hears(child: &mut Child) -> GroupChange {
+    match child.hears().await {
+        Heard::Group(event) => {
+            assert_eq!(&*event.group, "room");
+            event.change
+        }
+        other => panic!("{other:?} is no news of the group"),
+    }
+}
+
+#[actix::test]
+async fn members_come_and_go() {
+    let (tree, [a, b, _]) = three().await;
+    let (system, first, second) = (tree.system(), a.pid(), b.pid());
+    for pid in [&first, &second, &first] {
+        system.join("room", pid).expect("it lives");
+    }
+    assert_eq!(system.members("room"), [first.clone(), second.clone(), first.clone()]);
+    assert_eq!(system.members_of::<Process>("room").len(), 3);
+    assert_eq!(system.members_of::<Named>("room").len(), 0);
+    assert!(system.leave("room", &first));
+    assert_eq!(system.members("room"), [first.clone(), second.clone()]);
+    assert!(system.leave("room", &first));
+    assert!(!system.leave("room", &first) && !system.leave("kitchen", &second));
+    assert_eq!(
+        (system.members("room"), system.which_groups()),
+        (vec![second.clone()], vec!["room".to_owned()])
+    );
+    second.kill();
+    second.ended().await;
+    assert_eq!((system.members("room"), system.which_groups()), (vec![], vec![]));
+}
+
+#[actix::test]
+async fn who_is_told_of_an_end_finds_group_and_name_without_it() {
+    let (tree, [mut a, b, _]) = three().await;
+    let (system, second) = (tree.system().clone(), b.pid());
+    system.join("room", &second).expect("it lives");
+    system.register("host", &second).expect("it lives");
+    let (pid, told) = (second.clone(), system.clone());
+    a.run(move |process, ctx| {
+        process.on_down = Some(Box::new(move || (told.members("room").len(), told.registered().len())));
+        process.env.clone().monitor(&pid, ctx);
+    })
+    .await;
+    second.kill();
+    assert_eq!(a.hears().await, Heard::Counted(0, 0));
+}
+
+#[actix::test]
+async fn who_monitors_a_group_hears_all_of_it_in_order() {
+    let (tree, [mut a, b, c]) = three().await;
+    let (system, second, third) = (tree.system().clone(), b.pid(), c.pid());
+    system.join("room", &second).expect("it lives");
+    // Between the members and the first change nothing is lost, be the monitor ever so slow to start.
+    let (inside, late) = (system.clone(), third.clone());
+    a.run(move |process, ctx| {
+        process.env.clone().monitor_group("room", ctx);
+        inside.join("room", &late).expect("it lives");
+    })
+    .await;
+    system.join("room", &a.pid()).expect("it lives");
+    system.join("kitchen", &third).expect("it lives");
+    third.kill();
+    third.ended().await;
+    system.leave("room", &second);
+    let expected = [
+        GroupChange::Members(vec![second.clone()]),
+        GroupChange::Joined(third.clone()),
+        GroupChange::Joined(a.pid()),
+        GroupChange::Left(third),
+        GroupChange::Left(second),
+    ];
+    for change in expected {
+        assert_eq!(hears(&mut a).await, change);
+    }
+}
+
+#[actix::test]
+async fn a_group_that_is_not_monitored_any_more_is_not_heard_of() {
+    let (tree, [mut a, b, _]) = three().await;
+    let (system, second) = (tree.system().clone(), b.pid());
+    a.run(move |process, ctx| {
+        let monitor = process.env.clone().monitor_group("room", ctx);
+        system.join("room", &second).expect("it lives");
+        process.env.clone().demonitor_group(&monitor, ctx);
+    })
+    .await;
+    a.run(|_, _| {}).await;
+    assert!(a.heard.try_recv().is_err());
+}
+
+#[actix::test]
+async fn who_waits_hears_of_its_group_afterwards() {
+    let (tree, [mut a, b, _]) = three().await;
+    let (system, second) = (tree.system().clone(), b.pid());
+    a.run(|process, ctx| {
+        process.env.clone().monitor_group("room", ctx);
+    })
+    .await;
+    assert_eq!(hears(&mut a).await, GroupChange::Members(vec![]));
+    a.pid().suspend().await.expect("it lives");
+    system.join("room", &second).expect("it lives");
+    b.run(|_, _| {}).await;
+    assert!(a.heard.try_recv().is_err(), "it is suspended");
+    a.pid().resume();
+    assert_eq!(hears(&mut a).await, GroupChange::Joined(second));
+}
+
+/// Lives on other arbiters join and end while one listens: what it hears adds up to nothing.
+#[actix::test]
+async fn groups_add_up_over_arbiters() {
+    const LIVES: usize = 200;
+    let arbiters = [Arbiter::new(), Arbiter::new()];
+    let (mut listener, listener_spec) = child("listener");
+    let specs = (0..LIVES).map(|number| {
+        let arbiter = &arbiters[number % arbiters.len()];
+        let joins = |env: &Env| {
+            env.system().join("room", &env.pid())?;
+            Ok(Named)
+        };
+        let spec = ChildSpec::actor(format!("member {number}"), joins);
+        spec.restart(Restart::Temporary).on(arbiter.handle())
+    });
+    let tree = start([listener_spec]).await;
+    listener
+        .run(|process, ctx| {
+            process.env.clone().monitor_group("room", ctx);
+        })
+        .await;
+    for spec in specs {
+        tree.root().start_child(spec).await.expect("it starts");
+    }
+    let system: System = tree.system().clone();
+    let members = system.members("room");
+    assert_eq!(members.len(), LIVES);
+    members.iter().for_each(Pid::kill);
+    assert_eq!(hears(&mut listener).await, GroupChange::Members(vec![]));
+    let mut present = Vec::new();
+    for _ in 0..2 * LIVES {
+        match hears(&mut listener).await {
+            GroupChange::Joined(pid) => present.push(pid),
+            GroupChange::Left(pid) => {
+                assert!(!pid.is_alive());
+                let index = present.iter().position(|member| *member == pid).expect("it had joined");
+                present.remove(index);
+            }
+            other => panic!("{other:?} in the middle"),
+        }
+    }
+    assert_eq!((present, system.members("room")), (vec![], vec![]));
+    assert!(arbiters.iter().all(Arbiter::stop));
+}
+
+/// Tries until it or its rival has the name; whether it is it.
+fn fight(system: &System, own: &Pid, dead: &Pid) -> bool {
+    loop {
+        if system.register("room", own).is_ok() {
+            return true;
+        }
+        if system.whereis("room").is_some_and(|holder| holder != *dead) {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[actix::test]
+async fn a_name_that_comes_free_goes_to_one() {
+    let arbiter = Arbiter::new();
+    for _ in 0..50 {
+        let ((a, a_spec), (b, b_spec), (c, c_spec)) = (child("a"), child("b"), child("c"));
+        let tree = start([a_spec.on(arbiter.handle()), b_spec, c_spec]).await;
+        let (system, holder) = (tree.system().clone(), a.pid());
+        system.register("room", &holder).expect("it is free");
+        let fighters = [b.pid(), c.pid()].map(|own| {
+            let (system, holder) = (system.clone(), holder.clone());
+            std::thread::spawn(move || fight(&system, &own, &holder))
+        });
+        holder.kill();
+        let won = fighters.map(|fighter| fighter.join().expect("no panic"));
+        assert_eq!(won.iter().filter(|won| **won).count(), 1);
+        let winner = if won[0] { b.pid() } else { c.pid() };
+        holder.ended().await;
+        assert_eq!(system.whereis("room"), Some(winner), "the end of the first did not take it");
+        tree.stop();
+        tree.stopped().await;
+    }
+    arbiter.stop();
+}

@@ -1,0 +1,144 @@
+//! A server that does what it is told and says what it hears.
+#![allow(dead_code, reason = "no test needs all of it")]
+
+use std::future::IntoFuture;
+
+use impresario_actor::{
+    Call, CallError, ChildSpec, ExitReason, Gen, GenServer, Info, Query, ReplyTo, Restart, ServerContext,
+    ServerRef, Strategy, Supervisor, Tree,
+};
+use slog::{Discard, Logger, o};
+use tokio::sync::mpsc;
+
+pub(crate) type Ctx<'a> = ServerContext<'a, Probe>;
+pub(crate) type Do = Box<dyn FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send>;
+
+/// A server that does what it is told, and says what it hears.
+pub(crate) struct Probe {
+    pub(crate) heard: mpsc::UnboundedSender<Heard>,
+    pub(crate) kept: Vec<ReplyTo<u32>>,
+    /// What it does in `init`, once.
+    pub(crate) init: Option<Do>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Step(u32),
+    Info(Info),
+    End(ExitReason),
+}
+
+pub(crate) enum Ask {
+    Value(ReplyTo<u32>),
+    Length(&'static str, ReplyTo<usize>),
+    Keep(ReplyTo<u32>),
+    Run(Do, ReplyTo<u32>),
+}
+
+pub(crate) struct Tell(pub(crate) Do);
+
+impl Probe {
+    pub(crate) fn hears(&self, heard: Heard) {
+        let _ = self.heard.send(heard);
+    }
+}
+
+impl GenServer for Probe {
+    type Call = Ask;
+    type Cast = Tell;
+
+    fn init(&mut self, ctx: &mut Ctx<'_>) -> Result<(), ExitReason> {
+        self.init.take().map_or(Ok(()), |init| init(self, ctx))
+    }
+
+    fn handle_call(&mut self, ask: Ask, ctx: &mut Ctx<'_>) -> Result<(), ExitReason> {
+        match ask {
+            Ask::Value(reply) => reply.send(7),
+            Ask::Length(text, reply) => reply.send(text.len()),
+            Ask::Keep(reply) => self.kept.push(reply),
+            Ask::Run(what, reply) => {
+                self.kept.push(reply);
+                return what(self, ctx);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_cast(&mut self, Tell(what): Tell, ctx: &mut Ctx<'_>) -> Result<(), ExitReason> {
+        what(self, ctx)
+    }
+
+    fn handle_info(&mut self, info: Info, _: &mut Ctx<'_>) -> Result<(), ExitReason> {
+        self.hears(Heard::Info(info));
+        Ok(())
+    }
+
+    fn terminate(&mut self, reason: &ExitReason, _: &mut Ctx<'_>) {
+        self.hears(Heard::End(reason.clone()));
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) name: ServerRef<Probe>,
+    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(crate) tree: Tree,
+}
+
+impl Server {
+    pub(crate) fn tell(
+        &self,
+        what: impl FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send + 'static,
+    ) {
+        self.name.cast(Tell(Box::new(what))).expect("there is room");
+    }
+
+    pub(crate) async fn hears(&mut self) -> Heard {
+        self.heard.recv().await.expect("it says what it hears")
+    }
+
+    /// A call that the server has begun to handle.
+    pub(crate) async fn asks<T: Send + 'static>(
+        &self,
+        call: Call<Gen<Probe>, Query<Ask, T>>,
+    ) -> actix_rt::task::JoinHandle<Result<T, CallError>> {
+        let call = actix_rt::spawn(call.into_future());
+        self.settled().await;
+        call
+    }
+
+    /// Waits until it has handled what it was sent before.
+    pub(crate) async fn settled(&self) {
+        assert_eq!(self.name.call(Ask::Value).await, Ok(7));
+    }
+}
+
+pub(crate) fn run(
+    what: impl FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send + 'static,
+) -> impl FnOnce(ReplyTo<u32>) -> Ask + Send {
+    move |reply| Ask::Run(Box::new(what), reply)
+}
+
+pub(crate) fn quiet() -> Logger {
+    Logger::root(Discard, o!())
+}
+
+pub(crate) fn error(text: &str) -> ExitReason {
+    ExitReason::Error(text.to_owned())
+}
+
+/// A tree of this one child, once it has started.
+pub(crate) async fn tree(child: ChildSpec) -> Tree {
+    Supervisor::new(Strategy::OneForOne).logger(quiet()).child(child).start().await.expect("it starts")
+}
+
+pub(crate) async fn server_with(init: impl Fn() -> Option<Do> + Send + Sync + 'static) -> Server {
+    let (name, (tell, heard)) = (ServerRef::new(), mpsc::unbounded_channel());
+    let spec = name
+        .child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: init() }))
+        .restart(Restart::Temporary);
+    Server { name, heard, tree: tree(spec).await }
+}
+
+pub(crate) async fn server() -> Server {
+    server_with(|| None).await
+}

@@ -1,0 +1,238 @@
+//! What happens at the same moment, on several arbiters: ends, links, monitors, calls.
+
+mod common;
+
+use std::future::IntoFuture;
+
+use actix_rt::Arbiter;
+use common::{Child, Heard, Run, child, error, pair, start};
+use futures::future::{join_all, maybe_done};
+use impresario_actor::{CallError, ExitReason, Pid, Tree};
+
+const ROUNDS: usize = 100;
+const MANY: usize = 1_000;
+
+/// Two lives, each on an arbiter of its own.
+async fn apart(arbiters: &[Arbiter; 2]) -> (Tree, Child, Child) {
+    let ((a, a_spec), (b, b_spec)) = (child("a"), child("b"));
+    (start([a_spec.on(arbiters[0].handle()), b_spec.on(arbiters[1].handle())]).await, a, b)
+}
+
+fn arbiters() -> [Arbiter; 2] {
+    [Arbiter::new(), Arbiter::new()]
+}
+
+async fn stop(tree: Tree) {
+    tree.stop();
+    tree.stopped().await;
+}
+
+async fn link(from: &Child, to: &Pid) {
+    let to = to.clone();
+    from.run(move |process, _| process.env.link(&to)).await;
+}
+
+#[actix::test]
+async fn a_monitor_of_one_that_dies_at_the_same_time_is_answered_once() {
+    let arbiters = arbiters();
+    for _ in 0..ROUNDS {
+        let (tree, mut a, b) = apart(&arbiters).await;
+        let dying = b.pid();
+        let monitored = dying.clone();
+        let monitoring = a.name.call(Run(Box::new(move |process, ctx| {
+            process.env.clone().monitor(&monitored, ctx);
+        })));
+        dying.kill();
+        monitoring.await.expect("it lives");
+        let Heard::Down(pid, reason) = a.hears().await else { panic!("it hears of the end") };
+        assert_eq!(pid, dying);
+        assert!(matches!(reason, ExitReason::Killed | ExitReason::NoProc), "{reason}");
+        a.run(|_, _| {}).await;
+        assert!(a.heard.try_recv().is_err(), "twice");
+        stop(tree).await;
+    }
+}
+
+#[actix::test]
+async fn a_link_made_while_the_other_dies_is_an_exit_signal_all_the_same() {
+    let arbiters = arbiters();
+    for _ in 0..ROUNDS {
+        let (tree, a, b) = apart(&arbiters).await;
+        let (first, second) = (a.pid(), b.pid());
+        let to = second.clone();
+        second.exit(error("enough"));
+        // It may end before it answers.
+        let _ = a.name.call(Run(Box::new(move |process, _| process.env.link(&to)))).await;
+        let reason = first.ended().await;
+        assert!([error("enough"), ExitReason::NoProc].contains(&reason), "{reason}");
+        stop(tree).await;
+    }
+}
+
+#[actix::test]
+async fn after_an_unlink_no_exit_signal_comes() {
+    let arbiters = arbiters();
+    for _ in 0..ROUNDS {
+        let (tree, mut a, b) = apart(&arbiters).await;
+        let (first, second) = (a.pid(), b.pid());
+        link(&a, &second).await;
+        a.run(|process, ctx| process.env.clone().trap_exits(ctx)).await;
+        let from = second.clone();
+        second.kill();
+        a.run(move |process, ctx| {
+            process.env.unlink(&from);
+            process.env.trap_exits_no_more();
+            // What was delivered before is a message, and stands before this.
+            actix::AsyncContext::notify(ctx, Run(Box::new(|_, _| {})));
+        })
+        .await;
+        second.ended().await;
+        a.run(|process, _| assert!(process.env.links().is_empty())).await;
+        assert!(first.is_alive());
+        // A signal that was there before the unlink is all that may have been heard.
+        while let Ok(heard) = a.heard.try_recv() {
+            assert_eq!(heard, Heard::Exit(Some(second.clone()), ExitReason::Killed));
+        }
+        stop(tree).await;
+    }
+}
+
+#[actix::test]
+async fn two_that_are_linked_and_end_at_once_end_once() {
+    let arbiters = arbiters();
+    for _ in 0..ROUNDS {
+        let (tree, a, b) = apart(&arbiters).await;
+        let (first, second) = (a.pid(), b.pid());
+        link(&a, &second).await;
+        link(&b, &first).await;
+        first.exit(error("first"));
+        second.exit(error("second"));
+        for end in [first.ended().await, second.ended().await] {
+            assert!([error("first"), error("second")].contains(&end), "{end}");
+        }
+        stop(tree).await;
+    }
+}
+
+#[actix::test]
+async fn links_reach_over_trees() {
+    let ((mine, a, _x), (theirs, b, _y)) = (pair().await, pair().await);
+    let (first, second) = (a.pid(), b.pid());
+    link(&a, &second).await;
+    second.exit(error("over there"));
+    assert_eq!(first.ended().await, error("over there"));
+    // The trees themselves do not see each other.
+    assert!(mine.system().register("x", &first).is_err() && theirs.system().registered().is_empty());
+}
+
+#[actix::test]
+async fn a_circle_of_links_falls_as_one() {
+    let arbiters = arbiters();
+    let (children, specs): (Vec<_>, Vec<_>) = (0..10).map(|number| child(&number.to_string())).unzip();
+    let specs = specs.into_iter().enumerate().map(|(n, spec)| spec.on(arbiters[n % 2].handle()));
+    let _tree = start(specs).await;
+    let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
+    for (number, child) in children.iter().enumerate() {
+        link(child, &pids[(number + 1) % pids.len()]).await;
+    }
+    pids[3].exit(error("enough"));
+    for end in join_all(pids.iter().map(Pid::ended)).await {
+        assert_eq!(end, error("enough"));
+    }
+}
+
+#[actix::test]
+async fn a_thousand_links_fall_at_once() {
+    let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
+    let (mut hub, hub_spec) = child("hub");
+    specs.push(hub_spec);
+    let _tree = start(specs).await;
+    let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
+    let all = pids.clone();
+    hub.run(move |process, ctx| {
+        process.env.clone().trap_exits(ctx);
+        for pid in &all {
+            process.env.link(pid);
+            process.env.link(pid);
+        }
+        assert_eq!(process.env.links().len(), MANY);
+    })
+    .await;
+    // All of them end, and the one that traps hears of each once.
+    pids.iter().for_each(|pid| pid.exit(error("enough")));
+    let mut heard = Vec::new();
+    for _ in 0..MANY {
+        let Heard::Exit(Some(pid), _) = hub.hears().await else { panic!("it hears of an end") };
+        heard.push(pid.number());
+    }
+    heard.sort_unstable();
+    let mut expected: Vec<u64> = pids.iter().map(Pid::number).collect();
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+    hub.run(|process, _| assert!(process.env.links().is_empty())).await;
+}
+
+#[actix::test]
+async fn one_end_takes_a_thousand_along() {
+    let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
+    let (hub, hub_spec) = child("hub");
+    specs.push(hub_spec);
+    let _tree = start(specs).await;
+    let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
+    let all = pids.clone();
+    hub.run(move |process, _| all.iter().for_each(|pid| process.env.link(pid))).await;
+    hub.pid().exit(error("enough"));
+    for end in join_all(pids.iter().map(Pid::ended)).await {
+        assert_eq!(end, error("enough"));
+    }
+}
+
+#[actix::test]
+async fn every_call_that_waits_at_the_end_is_told_why() {
+    let arbiters = arbiters();
+    for _ in 0..ROUNDS {
+        let (tree, a, _b) = apart(&arbiters).await;
+        let life = a.name.actor().expect("it lives");
+        let nothing = || Run(Box::new(|_, _| {}));
+        let call = |_| Box::pin(maybe_done(life.call(nothing()).into_future()));
+        let mut calls: Vec<_> = (0..50).map(call).collect();
+        for call in &mut calls {
+            // It is sent now, and perhaps answered.
+            let _ = futures::poll!(call.as_mut());
+        }
+        life.pid().exit(error("enough"));
+        for mut call in calls {
+            call.as_mut().await;
+            let answer = call.as_mut().take_output().expect("it is done");
+            assert!([Ok(()), Err(CallError::Exit(error("enough")))].contains(&answer), "{answer:?}");
+        }
+        life.pid().ended().await;
+        assert_eq!(life.call(nothing()).await, Err(CallError::NotAvailable));
+        stop(tree).await;
+    }
+}
+
+#[actix::test]
+async fn an_arbiter_that_goes_tells_those_elsewhere() {
+    let arbiters = arbiters();
+    let (_tree, a, mut b) = apart(&arbiters).await;
+    let (first, second) = (a.pid(), b.pid());
+    let monitored = first.clone();
+    b.run(move |process, ctx| {
+        let env = process.env.clone();
+        env.trap_exits(ctx);
+        env.monitor(&monitored, ctx);
+        env.link(&monitored);
+    })
+    .await;
+    arbiters[0].stop();
+    for _ in 0..2 {
+        match b.hears().await {
+            Heard::Down(pid, reason) | Heard::Exit(Some(pid), reason) => {
+                assert_eq!((pid, reason), (first.clone(), ExitReason::Killed));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(second.is_alive());
+}

@@ -1,0 +1,293 @@
+//! Messages that are sent later, on a clock that the tests set.
+
+mod common;
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context, Handler, Message};
+use common::{Child, Process, child, pair, start};
+use impresario_actor::{
+    ChildRef, Env, ExitReason, GenServer, ServerContext, ServerRef, Strategy, Supervisor, Timer, Tree,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, advance, pause};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Says what it gets, and when.
+struct Clock(mpsc::UnboundedSender<(Told, Duration)>, Instant);
+
+#[derive(Clone, Debug, PartialEq, Message)]
+#[rtype(result = "()")]
+enum Told {
+    Word(&'static str),
+    Of(Timer),
+}
+
+impl actix::Actor for Clock {
+    type Context = Context<Self>;
+}
+
+impl Handler<Told> for Clock {
+    type Result = ();
+
+    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
+        let _ = self.0.send((told, self.1.elapsed()));
+    }
+}
+
+struct World {
+    _tree: Tree,
+    clock: ChildRef<Clock>,
+    told: mpsc::UnboundedReceiver<(Told, Duration)>,
+    setter: Child,
+}
+
+impl World {
+    /// Time stands still from here on, unless all wait for it.
+    async fn new() -> Self {
+        let ((setter, setter_spec), clock, (tell, told)) =
+            (child("setter"), ChildRef::new(), mpsc::unbounded_channel());
+        pause();
+        let begin = Instant::now();
+        let spec = clock.child_spec("clock", move |_| Ok(Clock(tell.clone(), begin)));
+        Self { _tree: start([setter_spec, spec]).await, clock, told, setter }
+    }
+
+    async fn set<T: Send + 'static>(
+        &self,
+        set: impl FnOnce(&Env, &mut Context<Process>) -> T + Send + 'static,
+    ) -> T {
+        let (tell, mut told) = mpsc::channel(1);
+        self.setter
+            .run(move |process, ctx| {
+                let outcome = set(&process.env, ctx);
+                assert!(tell.try_send(outcome).is_ok());
+            })
+            .await;
+        told.recv().await.expect("it has run")
+    }
+
+    async fn word(&self, word: &'static str, seconds: u32) -> Timer {
+        let to = self.clock.clone();
+        self.set(move |env, ctx| env.send_after(SECOND * seconds, to, Told::Word(word), ctx)).await
+    }
+
+    /// What came, and in which second.
+    async fn next(&mut self) -> (Told, u64) {
+        let (told, when) = self.told.recv().await.expect("it comes");
+        (told, when.as_secs())
+    }
+
+    /// Lets everybody do what there is to do.
+    async fn settle(&self) {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// In seconds; the clock of the runtime goes by milliseconds, and may be one late.
+fn seconds(left: Option<Duration>) -> Option<u64> {
+    left.map(|left| (left + SECOND / 2).as_secs())
+}
+
+#[actix::test]
+async fn messages_come_when_they_are_due() {
+    let mut world = World::new().await;
+    for (word, seconds) in [("third", 3), ("first", 1), ("second", 2), ("now", 0)] {
+        world.word(word, seconds).await;
+    }
+    for (second, word) in ["now", "first", "second", "third"].into_iter().enumerate() {
+        assert_eq!(world.next().await, (Told::Word(word), second as u64));
+    }
+}
+
+#[actix::test]
+async fn cancel_says_whether_it_had_fired() {
+    let mut world = World::new().await;
+    let (early, late) = (world.word("early", 1).await, world.word("late", 3).await);
+    assert_eq!(seconds(early.remaining()), Some(1));
+    assert_eq!(world.next().await, (Told::Word("early"), 1));
+    assert_eq!((early.remaining(), early.cancel()), (None, None));
+    assert_eq!(seconds(late.cancel()), Some(2));
+    assert_eq!((late.remaining(), late.cancel()), (None, None), "only once");
+    advance(SECOND * 10).await;
+    world.settle().await;
+    assert!(world.told.try_recv().is_err());
+}
+
+#[actix::test]
+async fn a_timer_ends_with_who_set_it() {
+    let mut world = World::new().await;
+    let timer = world.word("never", 1).await;
+    let setter = world.setter.pid();
+    setter.kill();
+    setter.ended().await;
+    assert_eq!((timer.remaining(), timer.cancel()), (None, None));
+    advance(SECOND * 10).await;
+    world.settle().await;
+    assert!(world.told.try_recv().is_err());
+}
+
+#[actix::test]
+async fn a_timer_for_a_slot_finds_the_life_that_is_there_then() {
+    let mut world = World::new().await;
+    let first = world.clock.actor().expect("it lives");
+    let to_life = first.clone();
+    world.word("slot", 2).await;
+    world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Told::Word("life"), ctx))).await;
+    first.pid().kill();
+    first.pid().ended().await;
+    world.clock.available().await;
+    assert_eq!(world.next().await, (Told::Word("slot"), 2), "what was for the first life is lost with it");
+}
+
+#[actix::test]
+async fn a_message_can_know_its_timer() {
+    let mut world = World::new().await;
+    let to = world.clock.clone();
+    let (old, new) = world
+        .set(move |env, ctx| {
+            let old = env.start_timer(SECOND, to.clone(), Told::Of, ctx);
+            (old, env.start_timer(SECOND * 2, to, Told::Of, ctx))
+        })
+        .await;
+    assert_ne!(old, new);
+    assert_eq!(world.next().await, (Told::Of(old), 1));
+    assert_eq!(world.next().await, (Told::Of(new), 2));
+}
+
+#[actix::test]
+async fn an_interval_goes_on_until_it_is_cancelled() {
+    let mut world = World::new().await;
+    let to = world.clock.clone();
+    let timer = world.set(move |env, ctx| env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx)).await;
+    for second in [2, 4, 6] {
+        assert_eq!(world.next().await, (Told::Word("tick"), second));
+    }
+    advance(SECOND).await;
+    assert_eq!(seconds(timer.cancel()), Some(1));
+    advance(SECOND * 10).await;
+    world.settle().await;
+    assert!(world.told.try_recv().is_err());
+}
+
+#[actix::test]
+async fn what_an_interval_misses_is_skipped() {
+    let mut world = World::new().await;
+    let to = world.clock.clone();
+    world.set(move |env, ctx| drop(env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx))).await;
+    // The setter does nothing while it is suspended, its timers included.
+    let setter = world.setter.pid();
+    setter.suspend().await.expect("it lives");
+    advance(SECOND * 7).await;
+    world.settle().await;
+    assert!(world.told.try_recv().is_err());
+    setter.resume();
+    assert_eq!(world.next().await, (Told::Word("tick"), 7));
+    assert_eq!(world.next().await, (Told::Word("tick"), 8));
+    assert_eq!(world.next().await, (Told::Word("tick"), 10));
+}
+
+#[actix::test]
+async fn delays_without_end_and_periods_of_nothing_do_no_harm() {
+    let mut world = World::new().await;
+    let to = world.clock.clone();
+    let never = world.set(move |env, ctx| env.send_after(Duration::MAX, to, Told::Word("never"), ctx)).await;
+    assert!(never.remaining().is_some_and(|left| left > SECOND * 1_000_000));
+    let to = world.clock.clone();
+    let timer =
+        world.set(move |env, ctx| env.send_interval(Duration::ZERO, to, Told::Word("tick"), ctx)).await;
+    for _ in 0..3 {
+        assert_eq!(world.next().await.0, Told::Word("tick"));
+    }
+    assert!(timer.cancel().is_some() && never.cancel().is_some());
+}
+
+/// A server that gives itself something to do.
+struct Ticker(u32, mpsc::UnboundedSender<u32>);
+
+impl GenServer for Ticker {
+    type Call = std::convert::Infallible;
+    type Cast = u32;
+
+    fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        ctx.send_interval(SECOND, ctx.this(), 1);
+        Ok(())
+    }
+
+    fn handle_cast(&mut self, number: u32, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        self.0 += number;
+        self.1.send(self.0)?;
+        if self.0 == 3 {
+            ctx.send_after(SECOND / 2, ctx.this(), 10);
+        }
+        Ok(())
+    }
+}
+
+#[actix::test]
+async fn a_server_can_send_itself_casts() {
+    let ((tell, mut told), name) = (mpsc::unbounded_channel(), ServerRef::new());
+    pause();
+    let spec = name.child_spec("ticker", move |_| Ok(Ticker(0, tell.clone())));
+    let _tree = start([spec]).await;
+    for expected in [1, 2, 3, 13, 14] {
+        assert_eq!(told.recv().await, Some(expected));
+    }
+}
+
+/// Cancelled from a thread of its own while it fires: either it fires or it was cancelled, never both nor neither.
+#[actix::test]
+async fn a_cancelled_timer_does_not_fire() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let name = ChildRef::new();
+    let spec = name.child_spec("clock", move |_| Ok(Clock(tell.clone(), Instant::now())));
+    let (setter, setter_spec) = child("setter");
+    let tree = Supervisor::new(Strategy::OneForOne).logger(common::quiet()).child(spec).child(setter_spec);
+    let _tree = tree.start().await.expect("it starts");
+    for round in 0..200_u64 {
+        let (hand_over, mut timers) = mpsc::channel(1);
+        let to = name.clone();
+        let canceller = std::thread::spawn(move || {
+            let timer: Timer = timers.blocking_recv().expect("it is set");
+            for _ in 0..round % 8 {
+                std::thread::yield_now();
+            }
+            timer.cancel().is_some()
+        });
+        setter
+            .run(move |process, ctx| {
+                let timer =
+                    process.env.send_after(Duration::from_micros(round * 10), to, Told::Word("x"), ctx);
+                assert!(hand_over.try_send(timer).is_ok());
+            })
+            .await;
+        let cancelled =
+            tokio::task::spawn_blocking(|| canceller.join().expect("no panic")).await.expect("no panic");
+        if cancelled {
+            // Whatever the setter does has been done when it answers, and then the clock.
+            setter.run(|_, _| {}).await;
+            assert!(told.try_recv().is_err(), "it was cancelled, and fired");
+        } else {
+            assert_eq!(told.recv().await.map(|(told, _)| told), Some(Told::Word("x")));
+        }
+    }
+}
+
+#[actix::test]
+async fn actix_has_its_own_timers_for_oneself() {
+    pause();
+    let (_tree, mut a, b) = pair().await;
+    let pid = b.pid();
+    a.run(move |process, ctx| {
+        let env = process.env.clone();
+        ctx.run_later(SECOND, move |_, ctx| {
+            env.monitor(&pid, ctx);
+        });
+    })
+    .await;
+    b.pid().kill();
+    assert!(matches!(a.hears().await, common::Heard::Down(_, ExitReason::NoProc)));
+}
