@@ -44,6 +44,7 @@ pub use impresario_supervision::{
     Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
+pub use panic::catch;
 pub use requests::{AdminError, SupervisorRef};
 pub use root::Tree;
 pub use spec::{ChildSpec, StartError};

@@ -56,16 +56,28 @@ fn a_client_that_goes_away_is_no_failure() {
 #[test]
 fn a_head_that_does_not_end_is_not_waited_for() {
     run(async {
-        let routes = routes(Arc::default(), Arc::default());
-        let server = Server::start(service(routes).header_read_timeout(Duration::from_millis(50))).await;
+        let timeout = Duration::from_millis(50);
+        let protocol = service(routes(Arc::default(), Arc::default()));
+        let server = Server::start(protocol.header_read_timeout(timeout).idle_timeout(timeout)).await;
         let mut silent = server.client().await;
         let mut halfway = server.client().await;
         halfway.send("GET / HTTP/1.1\r\nho").await;
+        // It could become HTTP/2.
+        let mut hardly = server.client().await;
+        hardly.send("P").await;
+        let mut later = server.client().await;
+        assert_eq!(later.get("/").await.status(), "200");
+        later.send("GET / HT").await;
         let mut idle = server.client().await;
         assert_eq!(idle.get("/").await.status(), "200");
+        for begun in [&mut halfway, &mut hardly, &mut later] {
+            let answer = begun.answer().await;
+            assert_eq!((answer.status(), answer.closes()), ("408", true));
+            begun.closed().await;
+        }
         silent.closed().await;
-        halfway.closed().await;
         idle.closed().await;
+        until(|| server.active() == 0).await;
         assert_eq!(server.errors.count(), 0);
         server.stop().await;
     });
@@ -104,7 +116,8 @@ fn a_body_may_take_longer_than_a_head() {
             Body::from_stream(stream::iter([Ok("first\n")]).chain(rest))
         });
         let protocol = service(Router::new().route("/", stream));
-        let server = Server::start(protocol.header_read_timeout(Duration::from_millis(20))).await;
+        let timeout = Duration::from_millis(20);
+        let server = Server::start(protocol.header_read_timeout(timeout).idle_timeout(timeout)).await;
         let mut client = server.client().await;
         client.ask("/").await;
         assert!(client.answer().await.head.contains("chunked"));
