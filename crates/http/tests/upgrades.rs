@@ -18,13 +18,17 @@ use support::{Client, Server, run, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-/// Echoes, and says good-bye when the server leaves.
+// ANCHOR: chat
+async fn web_socket(upgrade: WebSocketUpgrade, Extension(info): Extension<ConnectionInfo>) -> Response {
+    upgrade.on_upgrade(move |socket| chat(socket, info.draining()))
+}
+
+/// Echoes, and says good-bye when the server goes down.
 async fn chat(mut socket: WebSocket, mut draining: Draining) {
     loop {
         tokio::select! {
             message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) if text.as_str() == "panic" => panic!("asked to"),
-                Some(Ok(message @ Message::Text(_))) => drop(socket.send(message).await),
+                Some(Ok(Message::Text(text))) => drop(socket.send(Message::Text(text)).await),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,
             },
@@ -36,9 +40,13 @@ async fn chat(mut socket: WebSocket, mut draining: Draining) {
         }
     }
 }
+// ANCHOR_END: chat
 
-async fn web_socket(upgrade: WebSocketUpgrade, Extension(info): Extension<ConnectionInfo>) -> Response {
-    upgrade.on_upgrade(move |socket| chat(socket, info.draining()))
+async fn broken_web_socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        let message = socket.recv().await;
+        panic!("asked to, by {message:?}")
+    })
 }
 
 /// Echoes bytes until they end, deaf to everything else. The second says when it is over.
@@ -59,6 +67,7 @@ fn routes(over: &Arc<Notify>) -> Router {
     let over = Arc::clone(over);
     Router::new()
         .route("/ws", any(web_socket))
+        .route("/broken", any(broken_web_socket))
         .route("/raw", get(move |request: Request<Body>| raw(request, Arc::clone(&over))))
         .route("/peer", get(async |Extension(info): Extension<ConnectionInfo>| info.peer_addr().to_string()))
 }
@@ -66,9 +75,9 @@ fn routes(over: &Arc<Notify>) -> Router {
 const HANDSHAKE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-async fn web_socket_client<P: impresario_server::Protocol>(server: &Server<P>) -> Client {
+async fn web_socket_client<P: impresario_server::Protocol>(server: &Server<P>, path: &str) -> Client {
     let mut client = server.client().await;
-    client.send(format!("GET /ws HTTP/1.1\r\nhost: test\r\n{HANDSHAKE}\r\n")).await;
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n{HANDSHAKE}\r\n")).await;
     let answer = client.answer().await;
     assert_eq!(answer.status(), "101");
     assert!(answer.head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{}", answer.head);
@@ -103,7 +112,7 @@ async fn raw_client<P: impresario_server::Protocol>(server: &Server<P>) -> Clien
 fn a_web_socket_echoes_counts_and_is_told_to_leave() {
     run(async {
         let server = Server::start(service(routes(&Arc::default()))).await;
-        let mut client = web_socket_client(&server).await;
+        let mut client = web_socket_client(&server, "/ws").await;
         client.send(text("hello")).await;
         frame(&mut client, b"\x81\x05hello").await;
         assert_eq!(server.active(), 1);
@@ -119,7 +128,7 @@ fn a_web_socket_echoes_counts_and_is_told_to_leave() {
 fn a_panic_after_the_upgrade_closes_the_connection() {
     run(async {
         let server = Server::start(service(routes(&Arc::default()))).await;
-        let mut client = web_socket_client(&server).await;
+        let mut client = web_socket_client(&server, "/broken").await;
         client.send(text("panic")).await;
         client.closed().await;
         until(|| server.active() == 0).await;
