@@ -203,7 +203,10 @@ where
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
-            let (phase, mark) = talk.phase();
+            let (phase, mark) = match talk.phase() {
+                (Phase::Idle, mark) if !streams.is_empty() => (Phase::Busy, mark),
+                other => other,
+            };
             match ready!(watch.poll(cx, phase, mark)) {
                 Notice::Leave => {}
                 Notice::Late(Phase::Idle) if !goes_away => watch.leave(),

@@ -30,6 +30,11 @@ impl Streams {
         self.new.clone()
     }
 
+    /// Whether nothing is to be done, not even for a stream that was upgraded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     /// Does what can be done, and says whether there was anything.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;

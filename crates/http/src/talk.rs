@@ -57,6 +57,8 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
+        // Bytes of a body are not the beginning of a head.
+        self.0.sight.forget_heard();
         self.0.under_way.set(self.0.under_way.get() - 1);
         self.0.answers.set(self.0.answers.get().wrapping_add(1));
     }

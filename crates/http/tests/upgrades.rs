@@ -14,7 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use impresario_http::{ConnectionInfo, service};
 use impresario_server::{Draining, Listener};
-use support::{Client, Server, run, until};
+use support::{Client, Server, run, run_paused, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -133,6 +133,41 @@ fn a_panic_after_the_upgrade_closes_the_connection() {
         client.closed().await;
         until(|| server.active() == 0).await;
         server.stop().await;
+    });
+}
+
+#[test]
+fn a_web_socket_over_http_2_lives_as_long_as_others() {
+    run_paused(async {
+        let server = Server::start(service(routes(&Arc::default()))).await;
+        let stream = server.client().await.0;
+        let (mut send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let connection = actix_rt::spawn(connection);
+        while !send.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let connect = Request::connect("http://test/ws").header("sec-websocket-version", "13");
+        let mut connect = connect.body(()).expect("a good request");
+        connect.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        let (response, mut sending) = send.send_request(connect, false).expect("room for a stream");
+        let mut body = response.await.expect("an answer").into_body();
+        // Longer than an idle connection would live, in steps that leave it the time to answer pings.
+        for _ in 0..10 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+        }
+        sending.send_data(text("hello").into(), false).expect("an open stream");
+        let echo = body.data().await.expect("a frame").expect("no reset");
+        assert_eq!(echo, b"\x81\x05hello".as_slice());
+        server.tree.stop();
+        let bye = body.data().await.expect("a frame").expect("no reset");
+        assert_eq!(bye, b"\x88\x0c\x03\xe9going away".as_slice());
+        drop((send, sending, body));
+        connection.await.expect("no panic").expect("an orderly end");
+        server.tree.stopped().await;
+        assert_eq!(server.errors.count(), 0);
     });
 }
 
