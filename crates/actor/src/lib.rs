@@ -84,6 +84,7 @@ pub use impresario_supervision::{
 pub use log::terminal as terminal_logger;
 pub use monitor::{Down, Monitor};
 pub use names::NameError;
+pub use panic::catch;
 pub use pid::Pid;
 pub use reply::{Answer, Query, ReplyTo};
 pub use requests::{AdminError, SupervisorRef};

@@ -12,10 +12,15 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs code of a child. A panic becomes the reason of its end.
+/// Runs code of a child. A panic becomes the reason of its end, with message and place.
 ///
-/// State that the code leaves behind is suspect after a panic; the callers drop it.
-pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+/// Every actor runs inside of one already. Use it where a panic is to cost less than the actor. State that the code
+/// leaves behind is suspect after a panic, so drop it.
+///
+/// # Errors
+///
+/// [`ExitReason::Panic`].
+pub fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
     install_hook();
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(code));

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use impresario::http as impresario_http;
 use impresario::prelude::{
     App, Handler, Listener, Main, Next, Pool, Router, Socket, Strategy, Supervisor, io,
@@ -33,7 +32,7 @@ impl Handler for Echo {
 #[derive(Clone)]
 struct Hello;
 
-impl tower_service::Service<Request<Incoming>> for Hello {
+impl<B> tower_service::Service<Request<B>> for Hello {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Self::Error>>;
@@ -42,7 +41,7 @@ impl tower_service::Service<Request<Incoming>> for Hello {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<B>) -> Self::Future {
         ready(Ok(Response::new(Full::new(Bytes::from_static(HELLO)))))
     }
 }

@@ -4,6 +4,10 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
 
+use http_body_util::LengthLimitError;
+
+use crate::body::BodyTimeout;
+
 /// The error of a connection as the server wants it: the kind says whether the peer is to blame.
 pub(crate) fn blame(error: hyper::Error) -> io::Error {
     let kind = if error.is_user() { users(&error) } else { peers(&error) };
@@ -12,10 +16,23 @@ pub(crate) fn blame(error: hyper::Error) -> io::Error {
 
 /// An error of our service or its body. It may only pass on what the peer did to the body of the request.
 fn users(error: &hyper::Error) -> ErrorKind {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .find(|cause| !cause.is_user())
-        .map_or(ErrorKind::Other, peers)
+    causes(error).find_map(of_peer).unwrap_or(ErrorKind::Other)
+}
+
+/// Whether an error of our service only passes on what the peer did.
+pub(crate) fn is_of_peer(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error: &(dyn Error + 'static) = error;
+    successors(Some(error), |&cause| cause.source()).any(|cause| of_peer(cause).is_some())
+}
+
+fn of_peer(cause: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if cause.is::<BodyTimeout>() {
+        return Some(ErrorKind::TimedOut);
+    }
+    if cause.is::<LengthLimitError>() {
+        return Some(ErrorKind::InvalidData);
+    }
+    cause.downcast_ref::<hyper::Error>().filter(|cause| !cause.is_user()).map(peers)
 }
 
 fn peers(error: &hyper::Error) -> ErrorKind {

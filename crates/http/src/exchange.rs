@@ -1,144 +1,251 @@
-//! The requests of one connection, one after the other.
+//! Requests and their answers.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, poll_fn};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Body;
+use http::{Request, Response, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-/// The service of one connection, and whether the client or the service is to act next.
-///
-/// hyper has a timer for the heads of requests. It is not used, because it costs a tenth of a small request: it is set
-/// for each one.
+use crate::body::{Body, Fault};
+use crate::talk::{Answering, BoxError, Talk};
+
+/// The service of one connection, as hyper calls it.
 #[derive(Debug)]
 pub(crate) struct Exchange<S> {
     service: RefCell<S>,
-    turn: Turn,
-    /// Answers that begin now are the last of their connection.
-    leaving: Cell<bool>,
-}
-
-/// Since when the client is to send the head of a request; `None` while the service is at one.
-#[derive(Clone, Debug)]
-struct Turn(Rc<Cell<Option<Instant>>>);
-
-/// An answer that is under way. Its end makes it the client's turn.
-struct Answering(Turn);
-
-/// How far a request got without waiting.
-enum Begun<F, B> {
-    Called(F),
-    /// The service was not ready for it.
-    Waiting(Box<Request<B>>),
+    talk: Rc<Talk>,
 }
 
 impl<S> Exchange<S> {
-    /// Nothing was received yet.
-    pub(crate) fn new(service: S) -> Self {
-        let turn = Turn(Rc::new(Cell::new(Some(Instant::now()))));
-        Self { service: RefCell::new(service), turn, leaving: Cell::new(false) }
+    pub(crate) fn new(service: S, talk: Rc<Talk>) -> Self {
+        Self { service: RefCell::new(service), talk }
     }
+}
 
-    /// Resolves when the client has had its turn for that long; never without a time-out.
-    ///
-    /// The timer is set when the connection begins and again when it fires, however many requests there are.
-    pub(crate) async fn silence(&self, timeout: Option<Duration>) {
-        let Some(timeout) = timeout else { return pending().await };
-        loop {
-            let now = Instant::now();
-            let since = self.turn.0.get().unwrap_or(now);
-            // A deadline beyond all time is none.
-            let Some(deadline) = since.checked_add(timeout) else { return pending().await };
-            if deadline <= now {
-                return;
-            }
-            tokio::time::sleep_until(deadline.into()).await;
+pin_project! {
+    /// The answer to one request, as a future.
+    pub(crate) struct Answer<S, F> {
+        #[pin]
+        stage: Stage<S, F>,
+        answering: Option<Answering>,
+        fault: Option<Fault>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<S, F> {
+        // Its service was not ready, and is kept for it.
+        Waiting { waiting: Box<(S, Option<Request<Body>>)> },
+        Called { #[pin] future: F },
+        Failed { error: Option<BoxError> },
+    }
+}
+
+pin_project! {
+    /// The body of an answer. Its end is the end of the answer.
+    pub(crate) struct Reply<B> {
+        // `None` for answers of ours.
+        #[pin]
+        body: Option<B>,
+        answering: Answering,
+    }
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Exchange<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Reply<B>>;
+    type Error = BoxError;
+    type Future = Answer<S, S::Future>;
+
+    // A request is large, and each function that is not inlined moves it once more.
+    #[inline]
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let answering = Some(self.talk.begin());
+        self.talk.inform(&mut request);
+        if request.body().is_end_stream() && !self.talk.is_shared() {
+            let mut service = self.service.borrow_mut();
+            let stage = begin(&mut *service, request.map(Body::plain));
+            return Answer { stage, answering, fault: None };
         }
+        self.call_guarded(request, answering)
     }
+}
 
-    /// Whether the client is to send the head of a request, or the rest of it.
-    pub(crate) fn is_clients_turn(&self) -> bool {
-        self.turn.0.get().is_some()
-    }
-
-    /// From now on an answer says that it is the last.
-    pub(crate) fn leave(&self) {
-        self.leaving.set(true);
-    }
-
-    /// Resolves when the client has let that time pass without a request; never once there was one since this call.
-    pub(crate) fn unasked(&self, limit: Duration) -> impl Future<Output = ()> + use<'_, S> {
-        let turn = self.turn.0.get();
-        async move {
-            tokio::time::sleep(limit).await;
-            if turn.is_none() || turn != self.turn.0.get() {
-                pending::<()>().await;
+impl<S, B> Exchange<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    fn call_guarded(&self, request: Request<Incoming>, answering: Option<Answering>) -> Answer<S, S::Future> {
+        let (stage, fault) = match self.talk.admit(request) {
+            Ok((request, fault)) => {
+                let begun = self.talk.run(|| begin(&mut *self.service.borrow_mut(), request));
+                (begun.unwrap_or_else(|panic| Stage::Failed { error: Some(panic) }), fault)
             }
-        }
+            Err(fault) => (Stage::Failed { error: Some("the body is too long".into()) }, fault),
+        };
+        Answer { stage, answering, fault: Some(fault) }
     }
+}
 
-    /// Answers a request. HTTP/1 has one at a time, so one service is enough.
-    pub(crate) fn answer<I, B>(
-        &self,
-        request: Request<I>,
-    ) -> impl Future<
-        Output = Result<
-            Response<impl Body<Data = B::Data, Error = B::Error> + 'static + use<S, I, B>>,
-            S::Error,
-        >,
-    >
-    where
-        S: Service<Request<I>, Response = Response<B>>,
-        B: Body + 'static,
-    {
-        self.turn.0.set(None);
-        let answering = Answering(self.turn.clone());
-        // Called at once if possible, so that the request is not kept while hyper reads on.
-        let begun = self.begin(request);
-        async move {
-            let future = match begun? {
-                Begun::Called(future) => future,
-                Begun::Waiting(request) => {
-                    poll_fn(|cx| self.service.borrow_mut().poll_ready(cx)).await?;
-                    self.service.borrow_mut().call(*request)
-                }
-            };
-            let mut response = future.await?;
-            if self.leaving.get() {
-                // hyper reads this too, and closes.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            // No error is changed; but what the closure owns lives as long as the body does.
-            let keep = move |error| {
-                let Answering(_) = &answering;
-                error
-            };
-            Ok(response.map(|body| body.map_err(keep)))
-        }
-    }
-
-    fn begin<B>(&self, request: Request<B>) -> Result<Begun<S::Future, B>, S::Error>
-    where
-        S: Service<Request<B>>,
-    {
-        let mut service = self.service.borrow_mut();
-        // Nobody needs to be woken for this question: if the answer is no it is asked again.
-        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Ok(Begun::Called(service.call(request))),
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => Ok(Begun::Waiting(Box::new(request))),
+/// Calls the service at once if possible, so that the request is not kept while hyper reads on.
+#[inline]
+fn begin<S, B>(service: &mut S, request: Request<Body>) -> Stage<S, S::Future>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    // Nobody needs to be woken for this question: if the answer is no it is asked again.
+    match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(())) => Stage::Called { future: service.call(request) },
+        Poll::Ready(Err(error)) => Stage::Failed { error: Some(error.into()) },
+        Poll::Pending => {
+            // The one that was asked may have a place in a queue, so it is the one to wait with.
+            let other = service.clone();
+            let asked = std::mem::replace(service, other);
+            Stage::Waiting { waiting: Box::new((asked, Some(request))) }
         }
     }
 }
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.set(Some(Instant::now()));
+impl<S, B> Future for Answer<S, S::Future>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Reply<B>>, BoxError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // hyper does not poll what has ended.
+        let Some(answering) = this.answering.take() else { return Poll::Pending };
+        let talk = answering.talk();
+        let polled = if talk.is_shared() {
+            talk.run(|| this.stage.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic)))
+        } else {
+            this.stage.poll(cx)
+        };
+        let result = match polled {
+            Poll::Ready(Ok(response)) if this.fault.is_none() => {
+                return Poll::Ready(Ok(reply(response, answering)));
+            }
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                *this.answering = Some(answering);
+                return Poll::Pending;
+            }
+        };
+        // The client's fault has a status of its own. A service that makes good of it may say so.
+        Poll::Ready(match (result, this.fault.as_ref().and_then(Fault::status)) {
+            (Ok(response), Some(status)) if is_error(response.status()) => Ok(refusal(status, answering)),
+            (Err(_), Some(status)) => Ok(refusal(status, answering)),
+            (Ok(mut response), Some(_)) => {
+                close(&mut response);
+                Ok(reply(response, answering))
+            }
+            (Ok(response), None) => Ok(reply(response, answering)),
+            (Err(error), None) => Err(talk.note(error)),
+        })
+    }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// An answer of ours, the last of its connection.
+fn refusal<B>(status: StatusCode, answering: Answering) -> Response<Reply<B>> {
+    let mut response = Response::new(Reply { body: None, answering });
+    *response.status_mut() = status;
+    close(&mut response);
+    response
+}
+
+#[inline]
+fn reply<B>(mut response: Response<B>, answering: Answering) -> Response<Reply<B>> {
+    if answering.talk().is_last() {
+        close(&mut response);
+    }
+    response.map(|body| Reply { body: Some(body), answering })
+}
+
+/// Says that the answer is the last. hyper reads this too, and closes; over HTTP/2 it leaves it out.
+fn close<B>(response: &mut Response<B>) {
+    // What was switched to another protocol is in other hands.
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+impl<S, B> Stage<S, S::Future>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<B>, BoxError>> {
+        loop {
+            let future = match self.as_mut().project() {
+                StageProjection::Called { future } => return future.poll(cx).map_err(Into::into),
+                StageProjection::Failed { error } => {
+                    // hyper does not poll what has ended.
+                    return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+                }
+                StageProjection::Waiting { waiting } => {
+                    let (service, request) = &mut **waiting;
+                    ready!(service.poll_ready(cx)).map_err(Into::into)?;
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    service.call(request)
+                }
+            };
+            self.set(Stage::Called { future });
+        }
+    }
+}
+
+impl<B> HttpBody for Reply<B>
+where
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let this = self.project();
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        let talk = this.answering.talk();
+        if !talk.is_shared() {
+            return body.poll_frame(cx).map_err(Into::into);
+        }
+        match talk.run(|| body.poll_frame(cx)) {
+            Ok(polled) => polled.map_err(|error| talk.note(error.into())),
+            Err(panic) => Poll::Ready(Some(Err(panic))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }

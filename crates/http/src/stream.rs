@@ -1,78 +1,191 @@
-//! The socket as hyper has it: borrowed, so that it can be asked while hyper reads and writes it.
+//! The socket as hyper has it: given away, seen from outside, and given back.
 
-use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
+use futures::task::AtomicWaker;
 use impresario_server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 
-/// A socket that hyper reads and writes through a shared reference. It is borrowed only within a poll.
+/// A socket that hyper owns, or whoever has it after an upgrade. Dropped, it goes back to the connection's actor, who
+/// closes it; if that is gone, it is closed here.
 #[derive(Debug)]
-pub(crate) struct Stream<'a> {
-    socket: RefCell<&'a mut Socket>,
-    /// From the first byte that hyper wants to write until it has flushed the last.
-    writing: Cell<bool>,
+pub(crate) struct Stream {
+    /// `None` once it was taken away.
+    socket: Option<Socket>,
+    /// What was read to find out who speaks.
+    ahead: Bytes,
+    home: Option<oneshot::Sender<Socket>>,
+    sight: Arc<Sight>,
 }
 
-impl<'a> Stream<'a> {
-    pub(crate) fn new(socket: &'a mut Socket) -> Self {
-        Self { socket: RefCell::new(socket), writing: Cell::new(false) }
+/// What can be seen of a stream from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    /// Something was read since [`forget_heard`](Self::forget_heard).
+    heard: AtomicBool,
+    /// The kernel took no more of what was to be written last.
+    stalled: AtomicBool,
+    /// How often something was written.
+    writes: AtomicUsize,
+    /// The stream may be in other hands.
+    upgraded: AtomicBool,
+    cut: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Sight {
+    pub(crate) fn heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
-    /// Whether hyper has something left to write.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.writing.get()
+    /// What was read has been understood.
+    pub(crate) fn forget_heard(&self) {
+        self.heard.store(false, Ordering::Relaxed);
     }
 
-    /// Whether bytes of the client wait to be read.
-    pub(crate) fn has_pending(&self) -> bool {
-        self.socket.borrow().has_pending()
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
     }
 
-    fn with<T>(&self, poll: impl FnOnce(Pin<&mut Socket>) -> T) -> T {
-        poll(Pin::new(&mut **self.socket.borrow_mut()))
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// From here on, whoever waits for the stream can be told that it is cut.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the socket away from whoever has the stream.
+    fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.reader.wake();
+        self.writer.wake();
     }
 }
 
-impl AsyncRead for &Stream<'_> {
+/// Cuts an upgraded stream when its actor ends.
+#[derive(Debug)]
+pub(crate) struct Leash(pub(crate) Arc<Sight>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+impl Stream {
+    /// The receiver gets the socket when the stream is dropped.
+    pub(crate) fn new(socket: Socket, ahead: Bytes) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
+        let sight = Arc::new(Sight::default());
+        let (sender, receiver) = oneshot::channel();
+        let stream = Self { socket: Some(socket), ahead, home: Some(sender), sight: Arc::clone(&sight) };
+        (stream, sight, receiver)
+    }
+
+    /// Polls the socket, unless it was cut.
+    #[inline]
+    fn with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        waker: fn(&Sight) -> &AtomicWaker,
+        poll: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.sight.upgraded.load(Ordering::Relaxed) {
+            waker(&self.sight).register(cx.waker());
+            if self.sight.cut.load(Ordering::Acquire) {
+                self.socket = None;
+            }
+        }
+        match &mut self.socket {
+            Some(socket) => poll(Pin::new(socket), cx),
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+        }
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let written = self.with(cx, |sight| &sight.writer, poll);
+        if written.is_ready() {
+            // Only this side writes the counter.
+            self.sight.writes.store(self.sight.writes().wrapping_add(1), Ordering::Relaxed);
+        }
+        self.stall(written)
+    }
+
+    /// Notes whether the kernel takes more.
+    fn stall<T>(&self, written: Poll<T>) -> Poll<T> {
+        self.sight.stalled.store(written.is_pending(), Ordering::Relaxed);
+        written
+    }
+}
+
+impl AsyncRead for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.with(|socket| socket.poll_read(cx, buffer))
+        let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead[..length]);
+            this.ahead.advance(length);
+            this.sight.heard.store(true, Ordering::Relaxed);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = this.with(cx, |sight| &sight.reader, |socket, cx| socket.poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            this.sight.heard.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 
-impl AsyncWrite for &Stream<'_> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.writing.set(true);
-        self.with(|socket| socket.poll_write(cx, data))
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |socket, cx| socket.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writing.set(true);
-        self.with(|socket| socket.poll_write_vectored(cx, data))
+        self.write(cx, |socket, cx| socket.poll_write_vectored(cx, data))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.borrow().is_write_vectored()
+        self.socket.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.with(|socket| socket.poll_flush(cx));
-        // hyper asks for this only when it has written all it has.
-        self.writing.set(flushed.is_pending());
-        flushed
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.with(cx, |sight| &sight.writer, |socket, cx| socket.poll_flush(cx));
+        self.stall(flushed)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|socket| socket.poll_shutdown(cx))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = self.with(cx, |sight| &sight.writer, |socket, cx| socket.poll_shutdown(cx));
+        self.stall(shut)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let (Some(socket), Some(home)) = (self.socket.take(), self.home.take()) {
+            // Nobody at home: the socket is dropped, which closes it.
+            let _ = home.send(socket);
+        }
     }
 }

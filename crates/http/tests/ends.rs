@@ -12,6 +12,7 @@ use axum::routing::get;
 use futures::{StreamExt, stream};
 use impresario_http::service;
 use support::{Server, routes, run, until};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
 #[test]
@@ -31,22 +32,62 @@ fn a_panic_closes_one_connection_and_is_reported() {
 }
 
 #[test]
-fn a_client_that_goes_away_is_no_failure() {
+fn a_client_that_resets_in_whatever_phase_is_no_failure() {
     run(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
-        // In the middle of a head, of a body, and of an answer.
-        server.client().await.send("GET / HT").await;
-        server
-            .client()
-            .await
-            .send("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nhalf")
-            .await;
+        let flood = get(async || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>("flood\n"))));
+        let routes = routes(Arc::clone(&begun), Arc::clone(&go)).route("/flood", flood);
+        let server = Server::start(service(routes)).await;
+        let half = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nhalf";
+        let chunk = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhalf";
+        let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        // Before and in the middle of whatever a client sends.
+        for sent in ["", "P", "GET / HT", preface, half, chunk] {
+            let mut client = server.client().await;
+            client.send(sent).await;
+            client.reset();
+            until(|| server.active() == 0).await;
+        }
+        // While it is idle, the service is at it, and the answer comes.
+        let mut client = server.client().await;
+        client.get("/").await;
+        client.reset();
         let mut client = server.client().await;
         client.ask("/slow").await;
         begun.notified().await;
-        client.0.set_zero_linger().expect("an open socket");
-        drop(client);
+        client.reset();
+        let mut client = server.client().await;
+        client.ask("/flood").await;
+        client.0.readable().await.expect("an answer begins");
+        client.reset();
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_stops_sending_is_gone() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        // After an answer, and while the service is at one: as a rule nobody waits for it any more.
+        let mut client = server.client().await;
+        client.get("/").await;
+        client.0.shutdown().await.expect("an open socket");
+        assert_eq!(client.rest().await, "");
+        let mut client = server.client().await;
+        client.ask("/slow").await;
+        begun.notified().await;
+        client.0.shutdown().await.expect("an open socket");
+        assert_eq!(client.rest().await, "");
+        // Without a request, and with half of one.
+        for sent in ["", "P", "GET / HT"] {
+            let mut client = server.client().await;
+            client.send(sent).await;
+            client.0.shutdown().await.expect("an open socket");
+            client.closed().await;
+        }
         until(|| server.active() == 0).await;
         assert_eq!(server.errors.count(), 0);
         server.stop().await;
@@ -56,16 +97,28 @@ fn a_client_that_goes_away_is_no_failure() {
 #[test]
 fn a_head_that_does_not_end_is_not_waited_for() {
     run(async {
-        let routes = routes(Arc::default(), Arc::default());
-        let server = Server::start(service(routes).header_read_timeout(Duration::from_millis(50))).await;
+        let timeout = Duration::from_millis(50);
+        let protocol = service(routes(Arc::default(), Arc::default()));
+        let server = Server::start(protocol.header_read_timeout(timeout).idle_timeout(timeout)).await;
         let mut silent = server.client().await;
         let mut halfway = server.client().await;
         halfway.send("GET / HTTP/1.1\r\nho").await;
+        // It could become HTTP/2.
+        let mut hardly = server.client().await;
+        hardly.send("P").await;
+        let mut later = server.client().await;
+        assert_eq!(later.get("/").await.status(), "200");
+        later.send("GET / HT").await;
         let mut idle = server.client().await;
         assert_eq!(idle.get("/").await.status(), "200");
+        for begun in [&mut halfway, &mut hardly, &mut later] {
+            let answer = begun.answer().await;
+            assert_eq!((answer.status(), answer.closes()), ("408", true));
+            begun.closed().await;
+        }
         silent.closed().await;
-        halfway.closed().await;
         idle.closed().await;
+        until(|| server.active() == 0).await;
         assert_eq!(server.errors.count(), 0);
         server.stop().await;
     });
@@ -104,7 +157,8 @@ fn a_body_may_take_longer_than_a_head() {
             Body::from_stream(stream::iter([Ok("first\n")]).chain(rest))
         });
         let protocol = service(Router::new().route("/", stream));
-        let server = Server::start(protocol.header_read_timeout(Duration::from_millis(20))).await;
+        let timeout = Duration::from_millis(20);
+        let server = Server::start(protocol.header_read_timeout(timeout).idle_timeout(timeout)).await;
         let mut client = server.client().await;
         client.ask("/").await;
         assert!(client.answer().await.head.contains("chunked"));

@@ -10,8 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use impresario_http::service;
+use impresario_http::{Body, service};
 use support::{Server, run, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -149,7 +148,7 @@ struct Local {
     ready: bool,
 }
 
-impl tower_service::Service<Request<Incoming>> for Local {
+impl tower_service::Service<Request<Body>> for Local {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>>>>;
@@ -162,7 +161,7 @@ impl tower_service::Service<Request<Incoming>> for Local {
         Poll::Pending
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called before it was ready");
         let count = Rc::new(Cell::new(0));
         Box::pin(async move {

@@ -225,6 +225,13 @@ impl Draining {
     }
 }
 
+/// Another that waits for the same.
+impl Clone for Draining {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), entry: Entry::default() }
+    }
+}
+
 impl Future for Draining {
     type Output = ();
 

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use impresario_actor::{ExitReason, Strategy, Supervisor, Tree};
 use impresario_http::{Http, service};
 use impresario_server::{Listener, Protocol};
-use slog::{Drain, Logger, OwnedKVList, Record};
+use slog::{Drain, KV, Logger, OwnedKVList, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -23,6 +23,38 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let patient = async { tokio::time::timeout(PATIENCE, test).await.expect("the test hangs") };
     actix_rt::System::new().block_on(patient)
+}
+
+/// Runs a test on a clock that stands still, however long anything takes, until the test moves it.
+pub(crate) fn run_paused<T>(test: impl Future<Output = T>) -> T {
+    let began = std::time::Instant::now();
+    // A runtime that is never idle does not move the clock by itself.
+    let awake = async {
+        while began.elapsed() < PATIENCE {
+            tokio::task::yield_now().await;
+        }
+    };
+    actix_rt::System::new().block_on(async {
+        tokio::time::pause();
+        tokio::select! {
+            result = test => result,
+            () = awake => panic!("the test hangs"),
+        }
+    })
+}
+
+/// Moves the clock until this is done, and says by how much. What the network does meanwhile takes time too, so only
+/// that it was not less can be relied on.
+pub(crate) async fn passing<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    let began = tokio::time::Instant::now();
+    let mut future = std::pin::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            result = future.as_mut() => return (result, began.elapsed()),
+            () = tokio::time::advance(Duration::from_secs(1)) => tokio::task::yield_now().await,
+        }
+    }
 }
 
 /// The routes. `/slow` says through the first that it has begun, and ends when the second says so.
@@ -55,16 +87,19 @@ impl Server<Http<Router>> {
 
 impl<P: Protocol> Server<P> {
     pub(crate) async fn start(protocol: P) -> Self {
-        let errors = Errors::default();
-        let log = Logger::root(errors.clone().ignore_res(), slog::o!());
-        let listener = Listener::tcp("127.0.0.1:0", protocol);
-        let tree = Supervisor::new(Strategy::OneForOne).logger(log).child(listener.child_spec("http"));
-        let tree = tree.start().await.expect("a free port");
-        Self { listener, tree, errors }
+        Self::of(Listener::tcp("127.0.0.1:0", protocol)).await
     }
 
     pub(crate) fn active(&self) -> usize {
         self.listener.active()
+    }
+
+    pub(crate) async fn of(listener: Listener<P>) -> Self {
+        let errors = Errors::default();
+        let log = Logger::root(errors.clone().ignore_res(), slog::o!());
+        let tree = Supervisor::new(Strategy::OneForOne).logger(log).child(listener.child_spec("http"));
+        let tree = tree.start().await.expect("a free port");
+        Self { listener, tree, errors }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -85,7 +120,11 @@ pub(crate) struct Errors(Arc<Mutex<Vec<String>>>);
 
 impl Errors {
     pub(crate) fn count(&self) -> usize {
-        self.0.lock().expect("no panic while logging").len()
+        self.all().len()
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no panic while logging").clone()
     }
 }
 
@@ -95,8 +134,21 @@ impl Drain for Errors {
 
     fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), slog::Never> {
         if record.level().is_at_least(slog::Level::Error) {
-            self.0.lock().expect("no panic while logging").push(record.msg().to_string());
+            let mut line = Line(record.msg().to_string());
+            // A line only grows.
+            let _ = record.kv().serialize(record, &mut line);
+            self.0.lock().expect("no panic while logging").push(line.0);
         }
+        Ok(())
+    }
+}
+
+/// A message with its values.
+struct Line(String);
+
+impl slog::Serializer for Line {
+    fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+        self.0.push_str(&format!(", {key}: {value}"));
         Ok(())
     }
 }
@@ -134,6 +186,15 @@ impl Client {
 
     pub(crate) async fn ask(&mut self, path: &str) {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, headers: &str, body: &str) {
+        self.send(format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n{body}")).await;
+    }
+
+    /// Resets the connection.
+    pub(crate) fn reset(self) {
+        self.0.set_zero_linger().expect("an open socket");
     }
 
     /// Reads one answer with a known length.

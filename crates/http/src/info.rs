@@ -1,0 +1,35 @@
+//! What a handler may know of the connection that its request came on.
+
+use std::net::SocketAddr;
+
+use impresario_server::{Draining, Socket};
+
+/// What a handler may know of the connection that its request came on: an extension of the request.
+///
+/// Requests that may be upgraded have it (WebSockets, CONNECT); all others only with
+/// [`Http::connection_info`](crate::Http::connection_info). With axum it is the extractor `Extension<ConnectionInfo>`.
+///
+/// Whoever has an upgraded connection waits for [`draining`](Self::draining) beside reading it, says good-bye in the
+/// words of the new protocol, and drops it. Until then it is one of the listener's connections. The drain deadline cuts
+/// it off.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    peer: SocketAddr,
+    draining: Draining,
+}
+
+impl ConnectionInfo {
+    pub(crate) fn new(socket: &Socket) -> Self {
+        Self { peer: socket.peer_addr(), draining: socket.draining() }
+    }
+
+    /// Who connected.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Resolves when the connection is asked to leave, because its listener drains.
+    pub fn draining(&self) -> Draining {
+        self.draining.clone()
+    }
+}

@@ -1,0 +1,378 @@
+//! HTTP/2, by clients that know that we speak it.
+
+mod support;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use futures::{StreamExt, stream};
+use h2::client::SendRequest;
+use h2::{Reason, RecvStream};
+use impresario_http::service;
+use impresario_server::Listener;
+use support::{Server, passing, routes, run, run_paused, until};
+use tokio::io::AsyncReadExt;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// A client, and how its connection ended.
+struct Client {
+    send: SendRequest<Bytes>,
+    end: oneshot::Receiver<Result<(), h2::Error>>,
+}
+
+impl Client {
+    async fn connect<P: impresario_server::Protocol>(server: &Server<P>) -> Self {
+        let stream = server.client().await.0;
+        let (send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let (tell, end) = oneshot::channel();
+        actix_rt::spawn(async move {
+            // A test that has seen enough does not listen.
+            let _ = tell.send(connection.await);
+        });
+        Self { send, end }
+    }
+
+    fn begin(&mut self, path: &str) -> h2::client::ResponseFuture {
+        let request = Request::get(format!("http://test{path}")).body(()).expect("a good path");
+        self.send.send_request(request, true).expect("room for a stream").0
+    }
+
+    async fn get(&mut self, path: &str) -> (StatusCode, Vec<u8>) {
+        self.ready().await;
+        whole(self.begin(path)).await.expect("an answer")
+    }
+
+    async fn ready(&mut self) {
+        self.send = self.send.clone().ready().await.expect("the connection is there");
+    }
+
+    /// How it ends when nobody asks anything more.
+    async fn end(self) -> Result<(), h2::Error> {
+        drop(self.send);
+        self.end.await.expect("the connection is polled to its end")
+    }
+}
+
+async fn whole(response: h2::client::ResponseFuture) -> Result<(StatusCode, Vec<u8>), h2::Error> {
+    let response = response.await?;
+    let status = response.status();
+    Ok((status, drain(response.into_body()).await?))
+}
+
+async fn drain(mut body: RecvStream) -> Result<Vec<u8>, h2::Error> {
+    let mut all = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        all.extend(data);
+    }
+    Ok(all)
+}
+
+#[test]
+fn requests_are_answered_at_the_same_time() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        let mut client = Client::connect(&server).await;
+        let slow = client.begin("/slow");
+        begun.notified().await;
+        assert_eq!(client.get("/").await, (StatusCode::OK, b"hello\n".to_vec()));
+        assert_eq!(client.get("/nowhere").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(server.active(), 1);
+        go.notify_one();
+        assert_eq!(whole(slow).await.expect("an answer").1, b"done\n");
+        drop(client);
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_large_body_is_streamed_in_both_directions() {
+    run(async {
+        let server = Server::of_routes().await;
+        let mut client = Client::connect(&server).await;
+        let request = Request::post("http://test/echo").body(()).expect("a good path");
+        let (response, mut sending) = client.send.send_request(request, false).expect("room");
+        let sent: Vec<u8> = (0..4_000_000_u32).map(|i| (i % 251) as u8).collect();
+        let write = async {
+            for piece in sent.chunks(50_000) {
+                sending.reserve_capacity(piece.len());
+                let mut rest = Bytes::copy_from_slice(piece);
+                while !rest.is_empty() {
+                    let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await;
+                    let room = room.expect("the stream is open").expect("no reset").min(rest.len());
+                    sending.send_data(rest.split_to(room), false).expect("the stream is open");
+                }
+            }
+            sending.send_data(Bytes::new(), true).expect("the stream is open");
+        };
+        let (answer, ()) = tokio::join!(whole(response), write);
+        let (status, body) = answer.expect("an answer");
+        assert_eq!(status, StatusCode::OK);
+        assert!(body == sent, "{} of {} bytes came back, or others", body.len(), sent.len());
+        server.stop().await;
+    });
+}
+
+#[test]
+fn at_a_drain_what_is_under_way_is_finished_and_nothing_new_is_taken() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        let mut idle = Client::connect(&server).await;
+        assert_eq!(idle.get("/").await.0, StatusCode::OK);
+        let mut client = Client::connect(&server).await;
+        let slow = client.begin("/slow");
+        begun.notified().await;
+        server.tree.stop();
+        idle.end().await.expect("an orderly end");
+        until(|| server.active() == 1).await;
+        // The client hears that nothing new is taken.
+        while client.send.clone().ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+        assert_eq!(whole(slow).await.expect("an answer").1, b"done\n");
+        client.end().await.expect("an orderly end");
+        server.tree.stopped().await;
+        assert_eq!(server.errors.count(), 0);
+    });
+}
+
+#[test]
+fn at_a_drain_an_answer_is_waited_for_while_the_client_takes_it() {
+    run_paused(async {
+        let large = get(async || vec![b'x'; 1 << 20]);
+        let listener = Listener::tcp("127.0.0.1:0", service(Router::new().route("/", large)));
+        let server = Server::of(listener.drain_deadline(None)).await;
+        let mut client = Client::connect(&server).await;
+        let mut body = client.begin("/").await.expect("an answer").into_body();
+        server.tree.stop();
+        let mut received = 0;
+        while let Some(data) = body.data().await {
+            let data = data.expect("it goes on");
+            received += data.len();
+            // Less than the grace, but all together more.
+            tokio::time::advance(Duration::from_millis(200)).await;
+            body.flow_control().release_capacity(data.len()).expect("it was received");
+        }
+        assert_eq!(received, 1 << 20);
+        client.end().await.expect("an orderly end");
+        server.tree.stopped().await;
+    });
+}
+
+#[test]
+fn a_panic_costs_its_stream_and_is_reported_when_the_others_are_done() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let broken = get(async || {
+            Body::from_stream(
+                stream::iter([Ok::<_, Infallible>("first\n")])
+                    .chain(stream::poll_fn(|_| panic!("in a body"))),
+            )
+        });
+        let routes = routes(Arc::clone(&begun), Arc::clone(&go)).route("/broken", broken);
+        let server = Server::start(service(routes)).await;
+        for (path, text) in [("/panic", "asked to"), ("/broken", "in a body")] {
+            let before = server.errors.count();
+            let mut client = Client::connect(&server).await;
+            let slow = client.begin("/slow");
+            begun.notified().await;
+            client.ready().await;
+            let lost = whole(client.begin(path)).await.expect_err("its stream is reset");
+            assert_eq!(lost.reason(), Some(Reason::INTERNAL_ERROR));
+            assert_eq!(server.errors.count(), before);
+            go.notify_one();
+            assert_eq!(whole(slow).await.expect("an answer").1, b"done\n");
+            client.end().await.expect("an orderly end");
+            until(|| server.errors.count() == before + 1).await;
+            let report = server.errors.all().pop().expect("it was counted");
+            assert!(report.contains(text) && report.contains(".rs:"), "{report}");
+        }
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_body_that_is_too_long_is_answered_by_413() {
+    run(async {
+        let all = post(async |body: Bytes| body.len().to_string());
+        let server = Server::start(service(Router::new().route("/", all)).max_body_bytes(10)).await;
+        let mut client = Client::connect(&server).await;
+        for (length, body, status) in [
+            (Some("10"), "0123456789", StatusCode::OK),
+            (Some("11"), "0123456789x", StatusCode::PAYLOAD_TOO_LARGE),
+            (None, "0123456789x", StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let mut request = Request::post("http://test/");
+            if let Some(length) = length {
+                request = request.header("content-length", length);
+            }
+            client.ready().await;
+            let request = request.body(()).expect("a good request");
+            let (response, mut sending) = client.send.send_request(request, false).expect("room");
+            // The server may have answered already.
+            let _ = sending.send_data(Bytes::from(body), true);
+            assert_eq!(whole(response).await.expect("an answer").0, status, "{length:?}");
+        }
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_head_that_is_too_long_is_answered_by_431() {
+    run(async {
+        let protocol = service(routes(Arc::default(), Arc::default())).max_header_bytes(1_000);
+        let server = Server::start(protocol).await;
+        let mut client = Client::connect(&server).await;
+        let request = Request::get("http://test/").header("long", "x".repeat(1_000)).body(());
+        let sent = client.send.send_request(request.expect("a good request"), true).expect("room");
+        assert_eq!(whole(sent.0).await.expect("an answer").0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        assert_eq!(client.get("/").await.0, StatusCode::OK);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn more_streams_than_allowed_are_refused() {
+    run(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let protocol = service(routes(Arc::clone(&begun), Arc::clone(&go))).max_concurrent_streams(1);
+        let server = Server::start(protocol).await;
+        // This client sends before it has heard of the limit.
+        let mut client = Client::connect(&server).await;
+        let (one, two) = (client.begin("/slow"), client.begin("/slow"));
+        begun.notified().await;
+        let refused = whole(two).await.expect_err("one at a time");
+        assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM));
+        go.notify_one();
+        assert_eq!(whole(one).await.expect("an answer").1, b"done\n");
+        server.stop().await;
+    });
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const END_HEADERS: u8 = 4;
+
+#[test]
+fn who_resets_too_fast_is_told_to_calm_down() {
+    run(async {
+        let server = Server::of_routes().await;
+        let mut client = server.client().await;
+        let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        sent.extend(frame(SETTINGS, 0, 0, &[]));
+        for stream in (1..200).step_by(2) {
+            // GET http://a/
+            sent.extend(frame(HEADERS, END_HEADERS, stream, b"\x82\x86\x84\x41\x01a"));
+            sent.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+        }
+        client.send(sent).await;
+        let mut said = Vec::new();
+        // However it closes.
+        let _ = client.0.read_to_end(&mut said).await;
+        let mut reasons = Vec::new();
+        while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = said.as_slice() {
+            let (payload, rest) = rest.split_at(u32::from_be_bytes([0, *a, *b, *c]) as usize);
+            if *kind == GOAWAY {
+                reasons.push(Reason::from(u32::from_be_bytes(payload[4..8].try_into().expect("4 bytes"))));
+            }
+            said = rest.to_vec();
+        }
+        assert_eq!(reasons, [Reason::ENHANCE_YOUR_CALM]);
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_in_time() {
+    run_paused(async {
+        let server = Server::of_routes().await;
+        let mut client = Client::connect(&server).await;
+        for _ in 0..3 {
+            assert_eq!(client.get("/").await.0, StatusCode::OK);
+            tokio::time::advance(Duration::from_secs(19)).await;
+        }
+        assert_eq!(client.get("/").await.0, StatusCode::OK);
+        // Kept open by the client.
+        let kept = client.send.clone();
+        let began = Instant::now();
+        let mut end = client.end;
+        // In steps that leave it the time to answer pings.
+        let end = loop {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            if let Ok(end) = end.try_recv() {
+                break end;
+            }
+        };
+        drop((kept, end));
+        assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_does_not_answer_pings_is_gone() {
+    run_paused(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
+        let stream = server.client().await.0;
+        let (mut send, mut connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let request = Request::get("http://test/slow").body(()).expect("a good path");
+        let _response = h2_send(&mut send, request);
+        // Polled until the request has arrived, and never again.
+        tokio::select! {
+            _ = &mut connection => panic!("it ended"),
+            () = begun.notified() => {}
+        }
+        let ((), time) = passing(until(|| server.active() == 0)).await;
+        assert!(time >= Duration::from_secs(20), "{time:?}");
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+fn h2_send(send: &mut SendRequest<Bytes>, request: Request<()>) -> h2::client::ResponseFuture {
+    send.send_request(request, true).expect("room for a stream").0
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    run(async {
+        let protocol = service(routes(Arc::default(), Arc::default())).http2(false);
+        assert_eq!(protocol.alpn_protocols(), [b"http/1.1"]);
+        let server = Server::start(protocol).await;
+        let mut client = server.client().await;
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        assert!(!client.rest().await.starts_with("HTTP/1.1 200"));
+        assert_eq!(server.client().await.get("/").await.status(), "200");
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}

@@ -1,0 +1,253 @@
+//! Connections that go on in another protocol.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use axum::routing::{any, get};
+use axum::{Extension, Router, body::Body};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use impresario_http::{ConnectionInfo, service};
+use impresario_server::{Draining, Listener};
+use support::{Client, Server, run, run_paused, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+
+// ANCHOR: chat
+async fn web_socket(upgrade: WebSocketUpgrade, Extension(info): Extension<ConnectionInfo>) -> Response {
+    upgrade.on_upgrade(move |socket| chat(socket, info.draining()))
+}
+
+/// Echoes, and says good-bye when the server goes down.
+async fn chat(mut socket: WebSocket, mut draining: Draining) {
+    loop {
+        tokio::select! {
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => drop(socket.send(Message::Text(text)).await),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            },
+            () = &mut draining => {
+                let bye = CloseFrame { code: 1001, reason: "going away".into() };
+                drop(socket.send(Message::Close(Some(bye))).await);
+                return;
+            }
+        }
+    }
+}
+// ANCHOR_END: chat
+
+async fn broken_web_socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        let message = socket.recv().await;
+        panic!("asked to, by {message:?}")
+    })
+}
+
+/// Echoes bytes until they end, deaf to everything else. The second says when it is over.
+async fn raw(mut request: Request<Body>, over: Arc<Notify>) -> Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    actix_rt::spawn(async move {
+        let upgraded: Upgraded = upgrade.await.expect("the client goes on");
+        let (mut reading, mut writing) = tokio::io::split(TokioIo::new(upgraded));
+        let _ = tokio::io::copy(&mut reading, &mut writing).await;
+        over.notify_one();
+    });
+    let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+    let switch = switch.header("connection", "upgrade").header("upgrade", "echo");
+    switch.body(Body::empty()).expect("a good response")
+}
+
+fn routes(over: &Arc<Notify>) -> Router {
+    let over = Arc::clone(over);
+    Router::new()
+        .route("/ws", any(web_socket))
+        .route("/broken", any(broken_web_socket))
+        .route("/raw", get(move |request: Request<Body>| raw(request, Arc::clone(&over))))
+        .route("/peer", get(async |Extension(info): Extension<ConnectionInfo>| info.peer_addr().to_string()))
+}
+
+const HANDSHAKE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+async fn web_socket_client<P: impresario_server::Protocol>(server: &Server<P>, path: &str) -> Client {
+    let mut client = server.client().await;
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n{HANDSHAKE}\r\n")).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status(), "101");
+    assert!(answer.head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{}", answer.head);
+    client
+}
+
+/// A text frame under a mask of zeros.
+fn text(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("short") | 0x80;
+    [&[0x81, length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+/// Reads exactly this.
+async fn frame(client: &mut Client, frame: &[u8]) {
+    let mut bytes = vec![0; frame.len()];
+    client.0.read_exact(&mut bytes).await.expect("the server answers");
+    assert_eq!(bytes.escape_ascii().to_string(), frame.escape_ascii().to_string());
+}
+
+async fn raw_client<P: impresario_server::Protocol>(server: &Server<P>) -> Client {
+    let mut client = server.client().await;
+    // What comes right behind belongs to the new protocol.
+    client.send("GET /raw HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nearly").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status(), "101");
+    assert!(!answer.closes());
+    client.expect("early").await;
+    client
+}
+
+#[test]
+fn a_web_socket_echoes_counts_and_is_told_to_leave() {
+    run(async {
+        let server = Server::start(service(routes(&Arc::default()))).await;
+        let mut client = web_socket_client(&server, "/ws").await;
+        client.send(text("hello")).await;
+        frame(&mut client, b"\x81\x05hello").await;
+        assert_eq!(server.active(), 1);
+        server.tree.stop();
+        frame(&mut client, b"\x88\x0c\x03\xe9going away").await;
+        client.closed().await;
+        server.tree.stopped().await;
+        assert_eq!(server.errors.count(), 0);
+    });
+}
+
+#[test]
+fn a_panic_after_the_upgrade_closes_the_connection() {
+    run(async {
+        let server = Server::start(service(routes(&Arc::default()))).await;
+        let mut client = web_socket_client(&server, "/broken").await;
+        client.send(text("panic")).await;
+        client.closed().await;
+        until(|| server.active() == 0).await;
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_web_socket_over_http_2_lives_as_long_as_others() {
+    run_paused(async {
+        let server = Server::start(service(routes(&Arc::default()))).await;
+        let stream = server.client().await.0;
+        let (mut send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let connection = actix_rt::spawn(connection);
+        while !send.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let connect = Request::connect("http://test/ws").header("sec-websocket-version", "13");
+        let mut connect = connect.body(()).expect("a good request");
+        connect.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        let (response, mut sending) = send.send_request(connect, false).expect("room for a stream");
+        let mut body = response.await.expect("an answer").into_body();
+        // Longer than an idle connection would live, in steps that leave it the time to answer pings.
+        for _ in 0..10 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+        }
+        sending.send_data(text("hello").into(), false).expect("an open stream");
+        let echo = body.data().await.expect("a frame").expect("no reset");
+        assert_eq!(echo, b"\x81\x05hello".as_slice());
+        server.tree.stop();
+        let bye = body.data().await.expect("a frame").expect("no reset");
+        assert_eq!(bye, b"\x88\x0c\x03\xe9going away".as_slice());
+        drop((send, sending, body));
+        connection.await.expect("no panic").expect("an orderly end");
+        server.tree.stopped().await;
+        assert_eq!(server.errors.count(), 0);
+    });
+}
+
+#[test]
+fn bytes_go_there_and_back_and_the_end_is_the_connections() {
+    run(async {
+        let over = Arc::new(Notify::new());
+        let server = Server::start(service(routes(&over))).await;
+        let mut client = raw_client(&server).await;
+        client.send("hello").await;
+        client.expect("hello").await;
+        assert_eq!(server.active(), 1);
+        client.0.shutdown().await.expect("an open socket");
+        over.notified().await;
+        assert_eq!(client.rest().await, "");
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn who_does_not_leave_is_cut_off_at_the_deadline() {
+    run(async {
+        let over = Arc::new(Notify::new());
+        let listener = Listener::tcp("127.0.0.1:0", service(routes(&over)));
+        let server = Server::of(listener.drain_deadline(Duration::from_millis(50))).await;
+        let mut client = raw_client(&server).await;
+        server.tree.stop();
+        server.tree.stopped().await;
+        // The one that waits to read is woken, and finds it gone.
+        over.notified().await;
+        client.closed().await;
+        assert_eq!(server.active(), 0);
+    });
+}
+
+#[test]
+fn a_reset_ends_it() {
+    run(async {
+        let over = Arc::new(Notify::new());
+        let server = Server::start(service(routes(&over))).await;
+        raw_client(&server).await.reset();
+        over.notified().await;
+        until(|| server.active() == 0).await;
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn an_upgrade_that_nobody_takes_is_the_end() {
+    run(async {
+        let switch = get(async || {
+            let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+            switch.header("connection", "upgrade").header("upgrade", "x").body(Body::empty()).expect("good")
+        });
+        let server = Server::start(service(Router::new().route("/", switch))).await;
+        let mut client = server.client().await;
+        client.send("GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+        assert_eq!(client.answer().await.status(), "101");
+        assert_eq!(client.rest().await, "");
+        until(|| server.active() == 0).await;
+        server.stop().await;
+    });
+}
+
+#[test]
+fn usual_requests_know_their_connection_if_wanted() {
+    run(async {
+        for (wanted, status) in [(true, "200"), (false, "500")] {
+            let server = Server::start(service(routes(&Arc::default())).connection_info(wanted)).await;
+            let mut client = server.client().await;
+            let answer = client.get("/peer").await;
+            assert_eq!(answer.status(), status);
+            if wanted {
+                let own = client.0.local_addr().expect("connected").to_string();
+                assert_eq!(String::from_utf8_lossy(&answer.body), own);
+            }
+            server.stop().await;
+        }
+    });
+}

@@ -1,0 +1,130 @@
+//! HTTP/2 with the `http` example: connections that come from the router as descriptors, and others.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Error, Reason};
+use http::Request;
+use impresario_testkit::{DEADLINE, Mode, Signal, Site, in_both_modes};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+in_both_modes! {
+    requests_of_a_connection_are_answered_by_one_worker_at_the_same_time,
+    a_panic_costs_its_stream_and_no_process,
+    a_term_lets_streams_finish,
+    a_worker_that_dies_costs_its_connections,
+}
+
+/// Runs a test of clients.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(4 * DEADLINE, test).await.expect("the test hangs") })
+}
+
+/// A client that knows that it talks HTTP/2.
+struct Client {
+    send: SendRequest<Bytes>,
+    connection: JoinHandle<Result<(), Error>>,
+}
+
+impl Client {
+    async fn open(site: &Site) -> Self {
+        let stream = TcpStream::connect(site.address).await.expect("it listens");
+        let (send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        Self { send, connection: tokio::spawn(connection) }
+    }
+
+    async fn begin(&mut self, path: &str) -> ResponseFuture {
+        self.send = self.send.clone().ready().await.expect("the connection is there");
+        let request = Request::get(format!("http://test{path}")).body(()).expect("a good path");
+        self.send.send_request(request, true).expect("room for a stream").0
+    }
+
+    async fn get(&mut self, path: &str) -> Result<String, Error> {
+        text(self.begin(path).await).await
+    }
+}
+
+async fn text(response: ResponseFuture) -> Result<String, Error> {
+    let mut body = response.await?.into_body();
+    let mut all = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        all.extend(data);
+    }
+    Ok(String::from_utf8(all).expect("text"))
+}
+
+fn requests_of_a_connection_are_answered_by_one_worker_at_the_same_time(mode: Mode) {
+    let site = Site::start(mode, 2, &[]);
+    let workers = site.tree().workers;
+    run(async {
+        let mut client = Client::open(&site).await;
+        let slow = client.begin("/slow/500").await;
+        let mut pids = Vec::new();
+        for _ in 0..100 {
+            pids.push(client.begin("/pid").await);
+        }
+        let mut answers = Vec::new();
+        for pid in pids {
+            answers.push(text(pid).await.expect("an answer"));
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert!(workers.contains(&answers[0].parse().expect("a pid")), "a worker answers");
+        assert_eq!(text(slow).await.expect("an answer"), "done\n");
+    });
+    assert_eq!(site.get("/").expect("HTTP/1 is answered too").text(), "hello\n");
+}
+
+fn a_panic_costs_its_stream_and_no_process(mode: Mode) {
+    let site = Site::start(mode, 1, &[]);
+    let tree = site.tree();
+    run(async {
+        let mut client = Client::open(&site).await;
+        let slow = client.begin("/slow/500").await;
+        let lost = client.get("/panic").await.expect_err("its stream is reset");
+        assert_eq!(lost.reason(), Some(Reason::INTERNAL_ERROR));
+        assert_eq!(text(slow).await.expect("the other one goes on"), "done\n");
+    });
+    assert_eq!(site.tree(), tree, "no process was replaced");
+    site.program.wait_for_line("that reports the panic and its place", |line| {
+        line.contains("panic") && line.contains("http.rs:") && !line.starts_with("thread '")
+    });
+}
+
+fn a_term_lets_streams_finish(mode: Mode) {
+    let mut site = Site::start(mode, 2, &[]);
+    run(async {
+        let mut idle = Client::open(&site).await;
+        assert_eq!(idle.get("/").await.expect("an answer"), "hello\n");
+        let mut client = Client::open(&site).await;
+        let slow = client.begin("/slow/2000").await;
+        // It was asked later, so the slow one is seen.
+        assert_eq!(client.get("/").await.expect("an answer"), "hello\n");
+        site.program.signal(Signal::TERM);
+        // Told to go away, although somebody could still ask.
+        idle.connection.await.expect("no panic").expect("an orderly end");
+        assert_eq!(text(slow).await.expect("a running request is finished"), "done\n");
+        client.connection.await.expect("no panic").expect("an orderly end");
+    });
+    assert_eq!(site.program.wait().code(), Some(0));
+}
+
+fn a_worker_that_dies_costs_its_connections(mode: Mode) {
+    let site = Site::start(mode, 1, &[]);
+    let worker = site.tree().workers[0];
+    run(async {
+        let mut client = Client::open(&site).await;
+        assert_eq!(client.get("/pid").await.expect("an answer"), worker.to_string());
+        site.shoot(worker);
+        // With an error or without: its kernel says no more than that it is over.
+        let _ = client.connection.await.expect("no panic");
+        let workers = site.tree_without(&[worker]).workers;
+        let mut client = Client::open(&site).await;
+        assert_eq!(client.get("/pid").await.expect("an answer"), workers[0].to_string());
+    });
+}
