@@ -56,6 +56,7 @@ mod sys;
 mod system;
 mod task;
 mod timer;
+mod work;
 
 pub use actor_ref::ActorRef;
 pub use call::{Call, CallError, CastError};
@@ -83,3 +84,4 @@ pub use spec::{ChildSpec, StartError};
 pub use supervisor::Supervisor;
 pub use system::System;
 pub use timer::Timer;
+pub use work::Work;
