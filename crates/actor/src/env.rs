@@ -158,6 +158,6 @@ impl Env {
     where
         A: Actor<Context = Context<A>>,
     {
-        ctx.cancel_future(monitor.handle);
+        monitor.hearing.take_back(ctx);
     }
 }

@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, Message, Running};
 use impresario_supervision::ExitReason;
+use tokio::time::sleep;
 
 use crate::reply::{Answer, Query, ReplyTo};
 use crate::server_context::{Later, ServerContext};
-use crate::{Down, Env, Exit, GroupEvent};
+use crate::{Down, Env, Exit, GroupEvent, Work};
 
 /// A server: a value that is asked and told things, one after the other (OTP: `gen_server`).
 ///
@@ -134,7 +136,7 @@ pub struct Gen<S: GenServer> {
     env: Env,
     later: Later<S>,
     /// What fires when nothing else happens.
-    idle: Option<SpawnHandle>,
+    idle: Option<Work>,
 }
 
 impl<S: GenServer> Gen<S> {
@@ -150,7 +152,7 @@ impl<S: GenServer> Gen<S> {
         callback: impl FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason>,
     ) {
         if let Some(idle) = self.idle.take() {
-            ctx.cancel_future(idle);
+            idle.take_back(ctx);
         }
         let mut context = ServerContext::new(&self.env, ctx, &mut self.later);
         if let Err(reason) = callback(&mut self.server, &mut context) {
@@ -162,10 +164,9 @@ impl<S: GenServer> Gen<S> {
     }
 
     fn wait_idly(&mut self, limit: Duration, ctx: &mut Context<Self>) {
-        self.idle = Some(ctx.run_later(limit, |gen_server, ctx| {
-            gen_server.idle = None;
-            gen_server.info(Info::Timeout, ctx);
-        }));
+        let idle = wrap_future::<_, Self>(sleep(limit));
+        let idle = idle.map(|(), gen_server: &mut Self, ctx| gen_server.info(Info::Timeout, ctx));
+        self.idle = Some(Work::spawn(idle, ctx));
     }
 
     fn info(&mut self, info: Info, ctx: &mut Context<Self>) {

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::MessageResponse;
-use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message};
 use futures::task::AtomicWaker;
 
 use crate::life::lock;
-use crate::{Env, Pid, System};
+use crate::{Env, Pid, System, Work};
 
 /// So many events may wait for one that monitors a group. One more, and all of them are replaced by the members.
 pub(crate) const MAX_WAITING: usize = 4_096;
@@ -46,7 +46,7 @@ impl Message for GroupEvent {
 /// One monitor of a group, to be taken back with [`Env::demonitor_group`].
 #[derive(Debug)]
 pub struct GroupMonitor {
-    handle: SpawnHandle,
+    hearing: Work,
 }
 
 /// Where events wait for one that monitors a group.
@@ -85,7 +85,8 @@ impl Env {
     {
         let (system, inbox) = (self.system().clone(), Arc::<Inbox>::default());
         let key = lock(system.groups()).monitor(group, &inbox);
-        GroupMonitor { handle: ctx.spawn(Hearing { system, group: group.to_owned(), key, inbox }) }
+        let hearing = Hearing { system, group: group.to_owned(), key, inbox };
+        GroupMonitor { hearing: Work::spawn(hearing, ctx) }
     }
 
     /// Takes a monitor back: nothing is heard of the group afterwards (OTP: `pg:demonitor/1`).
@@ -93,7 +94,7 @@ impl Env {
     where
         A: Actor<Context = Context<A>>,
     {
-        ctx.cancel_future(monitor.handle);
+        monitor.hearing.take_back(ctx);
     }
 }
 

@@ -67,6 +67,7 @@ mod trace;
 mod tree;
 mod turns;
 mod watchdog;
+mod work;
 
 pub use actor_ref::ActorRef;
 pub use call::{Call, CallError, CastError};
@@ -100,3 +101,4 @@ pub use timer::Timer;
 pub use trace::{TraceEvent, TraceSink, Traced};
 pub use tree::{Below, TreeNode, TreeState};
 pub use watchdog::{Stall, Watchdog};
+pub use work::Work;

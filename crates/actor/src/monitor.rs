@@ -2,11 +2,11 @@
 
 use actix::dev::MessageResponse;
 use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorFutureExt, Context, Handler, Message};
 use impresario_supervision::ExitReason;
 
-use crate::Pid;
 use crate::pid::Watch;
+use crate::{Pid, Work};
 
 /// What an actor hears when a life that it monitors has ended (OTP: `{'DOWN', Ref, process, Pid, Reason}`).
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Message for Down {
 /// One monitor, to be taken back with [`Env::demonitor`](crate::Env::demonitor).
 #[derive(Debug)]
 pub struct Monitor {
-    pub(crate) handle: SpawnHandle,
+    pub(crate) hearing: Work,
 }
 
 /// See [`Env::monitor`](crate::Env::monitor).
@@ -44,5 +44,5 @@ where
     let hear = wrap_future::<_, A>(end).map(move |reason, actor, ctx| {
         actor.handle(Down { pid, reason }, ctx).handle(ctx, None);
     });
-    Monitor { handle: ctx.spawn(hear) }
+    Monitor { hearing: Work::spawn(hear, ctx) }
 }

@@ -8,11 +8,11 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context, SpawnHandle};
+use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
 use crate::errand::Errand;
-use crate::{Destination, Env, Gen, GenServer, GroupMonitor, Monitor, Pid, ServerRef, Timer};
+use crate::{Destination, Env, Gen, GenServer, GroupMonitor, Monitor, Pid, ServerRef, Timer, Work};
 
 /// After so many continuations in a row a server lets others have their turn.
 const TURN: u32 = 256;
@@ -95,11 +95,11 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         &mut self,
         future: F,
         then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
-    ) -> SpawnHandle
+    ) -> Work
     where
         F: Future + 'static,
     {
-        self.ctx.spawn(and_then(future, then))
+        Work::spawn(and_then(future, then), self.ctx)
     }
 
     /// Runs a future, and then this callback with what came of it; nothing else is handled meanwhile.
@@ -115,9 +115,9 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         self.ctx.wait(and_then(future, then));
     }
 
-    /// Drops a future that was spawned, with its callback.
-    pub fn cancel(&mut self, spawned: SpawnHandle) {
-        self.ctx.cancel_future(spawned);
+    /// Takes back what was spawned: its callback does not run any more, even if the future is done.
+    pub fn cancel(&mut self, work: &Work) {
+        work.take_back(self.ctx);
     }
 
     /// If nothing else happens in this server for so long, it hears [`Info::Timeout`](crate::Info::Timeout) (OTP: the

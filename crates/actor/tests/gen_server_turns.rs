@@ -100,7 +100,7 @@ async fn work_beside_the_messages_does_not_stop_them() {
     let (never, work) = oneshot::channel::<u32>();
     server.tell(move |_, ctx| {
         let spawned = ctx.spawn(work, |_, _, _| Err(error("cancelled work goes on")));
-        ctx.cancel(spawned);
+        ctx.cancel(&spawned);
         Ok(())
     });
     server.settled().await;

@@ -5,8 +5,9 @@ mod common;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler, Message, WrapFuture};
-use common::{Heard, Process, Run, child, error, pair, quiet};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix_rt::Arbiter;
+use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use impresario_actor::{
     CallError, CastError, ChildRef, ExitReason, NameError, Strategy, Supervisor, SysError,
 };
@@ -271,4 +272,39 @@ async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
     life.kill();
     assert_eq!(life.ended().await, ExitReason::Killed);
     assert_eq!(life.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
+}
+
+/// In one and the same turn one future takes monitors back and they have something to say.
+#[actix::test]
+async fn what_was_taken_back_is_not_heard_of_in_the_same_turn() {
+    let (arbiter, (mut a, a_spec), (b, b_spec)) = (Arbiter::new(), child("a"), child("b"));
+    let tree = start([a_spec, b_spec.on(arbiter.handle())]).await;
+    let (system, other) = (tree.system().clone(), b.pid());
+    let (go, gone) = oneshot::channel::<()>();
+    let monitored = other.clone();
+    a.run(move |process, ctx| {
+        let env = process.env.clone();
+        let monitors = std::rc::Rc::new(std::cell::OnceCell::new());
+        let taken = std::rc::Rc::clone(&monitors);
+        let take_back = gone.into_actor(process).map(move |_, process: &mut Process, ctx| {
+            let (monitor, group) = taken.get().expect("they are there");
+            process.env.clone().demonitor(monitor, ctx);
+            process.env.clone().demonitor_group(group, ctx);
+        });
+        ctx.spawn(take_back);
+        monitors.set((env.monitor(&monitored, ctx), env.monitor_group("room", ctx))).expect("once");
+    })
+    .await;
+    assert!(matches!(a.hears().await, Heard::Group(_)), "the members, none");
+    // The actor has no turn before this test waits for something, and the other one is on another thread.
+    system.join("room", &other).expect("it lives");
+    go.send(()).expect("it waits");
+    other.kill();
+    while other.is_alive() {
+        std::thread::yield_now();
+    }
+    a.run(|_, _| {}).await;
+    a.run(|_, _| {}).await;
+    assert!(a.heard.try_recv().is_err());
+    arbiter.stop();
 }

@@ -1,0 +1,58 @@
+//! Futures of an actor that can be taken back.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as TaskContext, Poll};
+
+use actix::{Actor, ActorFuture, AsyncContext, Context, SpawnHandle};
+
+/// A future that runs beside the messages of an actor. Dropping this changes nothing.
+#[derive(Clone, Debug)]
+pub struct Work {
+    handle: SpawnHandle,
+    taken_back: Arc<AtomicBool>,
+}
+
+impl Work {
+    /// Runs a future beside the messages.
+    pub(crate) fn spawn<A>(future: impl ActorFuture<A, Output = ()> + 'static, ctx: &mut Context<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        let taken_back = Arc::<AtomicBool>::default();
+        let future = Guarded { future: Box::pin(future), taken_back: Arc::clone(&taken_back) };
+        Self { handle: ctx.spawn(future), taken_back }
+    }
+
+    /// From here on the future does nothing, and is dropped soon.
+    pub(crate) fn take_back<A>(&self, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        // actix may poll what was cancelled once more before it drops it.
+        self.taken_back.store(true, Ordering::Relaxed);
+        ctx.cancel_future(self.handle);
+    }
+}
+
+struct Guarded<F> {
+    future: Pin<Box<F>>,
+    taken_back: Arc<AtomicBool>,
+}
+
+impl<A: Actor, F: ActorFuture<A, Output = ()>> ActorFuture<A> for Guarded<F> {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut A::Context,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if self.taken_back.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        self.future.as_mut().poll(actor, ctx, task)
+    }
+}
