@@ -144,7 +144,7 @@ impl DynamicSupervisor {
 
     fn wait(&mut self, key: ChildKey, until: Time, uncounted: Option<ExitReason>) {
         if let Some(instance) = self.instances.get_mut(&key) {
-            instance.state = State::Waiting { uncounted };
+            instance.state = State::Waiting { uncounted: uncounted.map(Box::new) };
         }
         self.set_timer(key, Some(until));
     }

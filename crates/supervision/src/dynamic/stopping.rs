@@ -86,7 +86,7 @@ impl DynamicSupervisor {
         {
             self.set_timer(key, None);
             match self.instances.get(&key).map(|instance| instance.state.clone()) {
-                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted),
+                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted.map(|reason| *reason)),
                 _ => self.kill(key),
             }
         }
