@@ -26,6 +26,10 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# Every interleaving of what threads do with one life (a part of the tests, too).
+loom:
+    cargo test -p impresario-actor --test loom
+
 # Measure us and a peer in the same run.
 bench *ROWS:
     cargo run --release -p impresario-bench -- {{ROWS}}

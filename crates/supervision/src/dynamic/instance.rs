@@ -26,7 +26,8 @@ pub(super) enum State {
     Running { since: Time },
     /// Told to stop.
     Stopping { timed_out: bool },
-    /// Waits for its restart. A retry without backoff is counted only when it happens, and for this reason.
+    /// Waits for its restart. A retry without backoff is counted only when it happens, and for this reason
+    /// (boxed, since few have one and there may be very many instances).
     Waiting { uncounted: Option<Box<ExitReason>> },
 }
 

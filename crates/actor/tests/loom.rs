@@ -1,0 +1,338 @@
+//! What threads share of a life, in every order in which threads can do it.
+//!
+//! The sources are those of the crate; only the primitives below them are a model checker's. A wake-up that is lost is a
+//! deadlock here, which it reports.
+
+// The crate uses more of these modules than is tested here.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+#[path = "../src/bonds.rs"]
+mod bonds;
+#[path = "../src/door.rs"]
+mod door;
+#[path = "../src/errand.rs"]
+mod errand;
+#[path = "../src/life.rs"]
+mod life;
+#[path = "../src/pid.rs"]
+mod pid;
+#[path = "../src/signal.rs"]
+mod signal;
+#[path = "../src/trace.rs"]
+mod trace;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use actix::{Actor, Context, Handler, Message};
+use impresario_supervision::{ExitReason, Incarnation};
+use loom::future::block_on;
+use loom::thread;
+
+use door::Door;
+use errand::Errand;
+use life::Life;
+use pid::{Pid, Watch};
+use signal::{Exit, Signal};
+
+/// The primitives of the model checker.
+mod sync {
+    pub(crate) use loom::sync::atomic::AtomicU8;
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    #[derive(Default)]
+    pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self::default()
+        }
+
+        pub(crate) fn register(&self, waker: &std::task::Waker) {
+            self.0.register_by_ref(waker);
+        }
+
+        pub(crate) fn wake(&self) {
+            self.0.wake();
+        }
+    }
+}
+
+/// What is said of panics elsewhere needs a thread's own state.
+mod panic {
+    use impresario_supervision::ExitReason;
+
+    pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+        Ok(code())
+    }
+}
+
+mod census {
+    pub(crate) struct Census;
+}
+
+/// One without names.
+#[derive(Clone, Default)]
+pub struct System;
+
+impl System {
+    fn next_number(&self) -> u64 {
+        0
+    }
+
+    fn forget(&self, _: &Pid) {}
+}
+
+fn life() -> Arc<Life> {
+    Life::new(System, Incarnation::ROOT)
+}
+
+/// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(test);
+}
+
+fn exit(life: &Life) {
+    life.signal(Signal::Exit { from: None, reason: ExitReason::Shutdown, linked: false });
+}
+
+/// Plays the task of a life until it has seen so many signals and errands.
+fn run(life: &Life, signals: usize, errands: usize) {
+    let (mut heard, mut done) = (0, 0);
+    block_on(poll_fn(|cx| {
+        let word = life.poll(cx);
+        if word.signals() {
+            heard += life.take_signals().len();
+        }
+        while life.take_errand().is_some() {
+            done += 1;
+        }
+        assert!(heard <= signals && done <= errands, "nothing comes twice");
+        if (heard, done) == (signals, errands) { Poll::Ready(()) } else { Poll::Pending }
+    }));
+}
+
+#[test]
+fn no_signal_and_no_errand_is_lost() {
+    model(|| {
+        let life = life();
+        let (first, second) = (Arc::clone(&life), Arc::clone(&life));
+        let others = [
+            thread::spawn(move || exit(&first)),
+            thread::spawn(move || assert!(second.errand(Errand::job::<Nobody>(|_, _| {})))),
+        ];
+        run(&life, 1, 1);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        assert!(!life.has_errands() && life.take_signals().is_empty());
+    });
+}
+
+#[test]
+fn errands_that_come_together_are_all_done() {
+    model(|| {
+        let life = life();
+        let other = Arc::clone(&life);
+        let other = thread::spawn(move || {
+            for _ in 0..3 {
+                assert!(other.errand(Errand::job::<Nobody>(|_, _| {})));
+            }
+        });
+        run(&life, 0, 3);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn no_kill_is_lost() {
+    model(|| {
+        let life = life();
+        let others = [Life::kill, Life::stop].map(|say| {
+            let life = Arc::clone(&life);
+            thread::spawn(move || say(&life))
+        });
+        block_on(poll_fn(|cx| {
+            let word = life.poll(cx);
+            life.take_signals();
+            // The life itself changes other bits of the same word.
+            life.set_suspended(!life.is_suspended());
+            if word.kill() && word.stop() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn the_last_word_on_suspension_counts() {
+    model(|| {
+        let life = life();
+        let other = Arc::clone(&life);
+        let other = thread::spawn(move || {
+            let (answer, suspended) = tokio::sync::oneshot::channel();
+            other.errand(Errand::Suspend(answer));
+            other.resume();
+            other.resume();
+            suspended
+        });
+        let mut resumed = false;
+        block_on(poll_fn(|cx| {
+            life.poll(cx);
+            while let Some(errand) = life.take_errand() {
+                match errand {
+                    Errand::Suspend(_) => life.set_suspended(true),
+                    Errand::Resume => {
+                        life.set_suspended(false);
+                        resumed = true;
+                    }
+                    Errand::Job(_) => unreachable!("nobody sends one"),
+                }
+            }
+            if resumed { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert!(!life.is_suspended());
+        drop(other.join());
+    });
+}
+
+#[test]
+fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
+    model(|| {
+        let life = life();
+        let other = Arc::clone(&life);
+        let other = thread::spawn(move || {
+            let (answer, dropped) = tokio::sync::oneshot::channel();
+            other.errand(Errand::Suspend(answer));
+            dropped
+        });
+        drop(life.take_errand());
+        life.over(&ExitReason::Normal);
+        let mut dropped = other.join().expect("no panic");
+        assert!(matches!(dropped.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed)));
+    });
+}
+
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Hello;
+
+impl Handler<Hello> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, _: Hello, _: &mut Context<Self>) {}
+}
+
+fn door(limit: usize) -> Arc<Door<Nobody>> {
+    Door::new(actix::Addr::new(actix::dev::channel::channel(1).0).downgrade(), limit)
+}
+
+#[test]
+fn who_brings_a_message_wakes_whom_it_must() {
+    model(|| {
+        let (life, door) = (life(), door(8));
+        let others = [1, 2].map(|messages| {
+            let (life, door) = (Arc::clone(&life), Arc::clone(&door));
+            thread::spawn(move || {
+                for _ in 0..messages {
+                    match door.push(Hello, None) {
+                        Ok(true) => life.wake(),
+                        Ok(false) => {}
+                        Err(_) => panic!("there is room"),
+                    }
+                }
+            })
+        });
+        let mut messages = 0;
+        block_on(poll_fn(|cx| {
+            life.poll(cx);
+            while door.pop().is_some() {
+                messages += 1;
+            }
+            if messages == 3 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn an_end_is_heard_of_once_by_whoever_watches() {
+    model(|| {
+        let life = life();
+        let other = Arc::clone(&life);
+        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        let watch = Watch::begin(&Pid::of(&life));
+        if let Some(watch) = watch {
+            assert_eq!(block_on(watch), ExitReason::Killed);
+        } else {
+            assert_eq!(life.end_reason(), Some(ExitReason::Killed));
+        }
+        other.join().expect("no panic");
+    });
+}
+
+fn linked(from: &Life, to: &Arc<Life>) -> bool {
+    from.with_bonds(|bonds| bonds.is_linked(&Pid::of(to))).unwrap_or(false)
+}
+
+#[test]
+fn a_link_to_somebody_who_ends_is_one_signal() {
+    model(|| {
+        let (a, b) = (life(), life());
+        let other = Arc::clone(&b);
+        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        a.link(&Pid::of(&b));
+        a.link(&Pid::of(&b));
+        other.join().expect("no panic");
+        let reasons: Vec<_> = a.take_signals().into_iter().collect();
+        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("it hears of it") };
+        // The second link is one of its own if the first is over.
+        assert!(more.len() <= 1 && matches!(reason, ExitReason::Killed | ExitReason::NoProc));
+        assert!(!linked(&a, &b));
+    });
+}
+
+#[test]
+fn a_link_by_somebody_who_ends_is_whole_or_none() {
+    model(|| {
+        let (a, b) = (life(), life());
+        let other = Arc::clone(&a);
+        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        a.link(&Pid::of(&b));
+        other.join().expect("no panic");
+        assert!(!linked(&b, &a), "nobody is linked to one who is over");
+        assert!(b.take_signals().len() <= 1);
+    });
+}
+
+#[test]
+fn no_link_is_half() {
+    model(|| {
+        let (a, b) = (life(), life());
+        let (mine, theirs) = (Arc::clone(&a), Arc::clone(&b));
+        let other = thread::spawn(move || theirs.link(&Pid::of(&mine)));
+        a.link(&Pid::of(&b));
+        a.unlink(&Pid::of(&b));
+        other.join().expect("no panic");
+        assert_eq!(linked(&a, &b), linked(&b, &a));
+    });
+}
+
+#[test]
+fn when_both_ends_end_nobody_waits_for_the_other() {
+    model(|| {
+        let (a, b) = (life(), life());
+        a.link(&Pid::of(&b));
+        let other = Arc::clone(&b);
+        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        a.over(&ExitReason::Shutdown);
+        other.join().expect("no panic");
+        assert!(!linked(&a, &b) && !linked(&b, &a));
+    });
+}
