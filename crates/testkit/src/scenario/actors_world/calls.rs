@@ -23,7 +23,7 @@ pub(super) struct PendingCall {
     asking: Option<Asking>,
     waker: Option<Waker>,
     /// It has come, and nobody has read it.
-    come: Option<Answer>,
+    pub(super) come: Option<Answer>,
     pub(super) answer: Option<Answer>,
 }
 
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// Whoever made the call reads the answer.
-    fn read(&self, call: CallId) {
+    pub(super) fn read(&self, call: CallId) {
         let mut cast = self.cast();
         let Some(answer) = cast.calls[call.0].come.take() else { return };
         cast.notice_deaths();

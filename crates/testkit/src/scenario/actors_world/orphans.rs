@@ -21,6 +21,9 @@ impl Stage {
         {
             let mut cast = self.cast();
             cast.notice_deaths();
+            if !cast.is_alive(process) {
+                return;
+            }
             if *reason == ExitReason::Killed && cast.is_abandoned(process) {
                 // Whoever abandoned it plays it on.
                 cast.processes[process.0].orphan = true;
@@ -31,6 +34,7 @@ impl Stage {
         }
         self.die(process, reason);
         self.abandon_children_of(process, reason);
+        self.refuse_letters(process, reason);
     }
 
     pub(super) fn abandon_children_of(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
@@ -149,7 +153,7 @@ impl Stage {
     }
 
     /// A worker that nobody plays exits by itself.
-    pub(super) fn orphan_exits(&self, process: ProcessId, reason: &ExitReason) {
+    pub(super) fn orphan_exits(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let dying = matches!(self.cast().processes[process.0].body, Body::Worker { dying: Some(_), .. });
         if !dying {
             self.die(process, reason);
