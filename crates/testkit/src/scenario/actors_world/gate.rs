@@ -81,8 +81,11 @@ impl Stage {
 
     /// Lets through what waits, one by one, after what has just passed.
     async fn pass(self: Arc<Self>, supervisor: ProcessId) {
+        let mut in_passing = false;
         loop {
-            calm().await;
+            if !in_passing {
+                calm().await;
+            }
             let letter = {
                 let mut cast = self.cast();
                 let Some(known) = cast.supervisor(supervisor) else { return };
@@ -95,6 +98,12 @@ impl Stage {
                 let Some(letter) = known.gate.letters.pop_front() else { return };
                 known.gate.passing = true;
                 letter
+            };
+            // What needs nothing but an answer is in nobody's way.
+            in_passing = match &letter {
+                Letter::Call(_, call) => !matches!(call, Call::StartInstance(_) | Call::TerminateProcess(_)),
+                Letter::Unexpected(_) => true,
+                Letter::Exit(..) | Letter::Stop(_) => false,
             };
             match letter {
                 Letter::Exit(_, host) => host.do_send(Word::Release),

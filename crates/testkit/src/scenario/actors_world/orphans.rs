@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
 use tokio::time::{sleep_until, timeout};
@@ -145,9 +146,15 @@ impl Stage {
         self.die(process, &reason);
     }
 
+    fn traps(&self, process: ProcessId) -> bool {
+        !matches!(self.cast().processes[process.0].body, Body::Worker { traps: None, .. })
+    }
+
     fn tell_orphan(self: &Arc<Self>, child: ProcessId, shutdown: Option<Shutdown>) {
         match shutdown {
             Some(Shutdown::Kill) => self.kill_orphan(child),
+            // Who traps it does not come to its turn before it is killed.
+            Some(Shutdown::Timeout(Duration::ZERO)) if self.traps(child) => self.kill_orphan(child),
             _ => self.exit_signal(child, &ExitReason::Shutdown),
         }
     }
