@@ -116,7 +116,8 @@ impl Stage {
 
     /// A supervisor is over, and those who wait for an answer hear that.
     pub(super) fn refuse_letters(&self, supervisor: ProcessId, reason: &ExitReason) {
-        let Some(letters) = self.cast().supervisor(supervisor).map(|known| std::mem::take(&mut known.gate.letters))
+        let Some(letters) =
+            self.cast().supervisor(supervisor).map(|known| std::mem::take(&mut known.gate.letters))
         else {
             return;
         };

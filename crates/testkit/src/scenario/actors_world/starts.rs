@@ -233,7 +233,11 @@ impl Stage {
         self.cast().next_attempt(label, plan)
     }
 
-    async fn start_function(self: &Arc<Self>, label: &str, plan: &ChildPlan) -> Result<(u32, bool), StartError> {
+    async fn start_function(
+        self: &Arc<Self>,
+        label: &str,
+        plan: &ChildPlan,
+    ) -> Result<(u32, bool), StartError> {
         let (number, attempt) = self.next_attempt(label, plan);
         self.run(label, number, &attempt).await.map(|extra| (number, extra))
     }
