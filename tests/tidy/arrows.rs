@@ -15,7 +15,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("port", &["actor", "sys", "wire"]),
     ("http", &["actor", "port", "server"]),
     ("impresario", &["actor", "http", "port", "process", "server", "supervision", "sys", "wire"]),
-    ("testkit", &["supervision"]),
+    ("testkit", &["actor", "supervision"]),
     ("bench", &["impresario", "supervision"]),
     ("examples", &["impresario"]),
     ("tests", &["testkit"]),

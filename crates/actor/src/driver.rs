@@ -209,6 +209,10 @@ impl<P: Plan> Actor for Driver<P> {
 
     /// Told to stop: take the children down first. The rules say when that is done.
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
+        if self.env.life().is_killed() {
+            // There is no time to do anything in order.
+            return Running::Continue;
+        }
         if !self.over {
             let reason = self.env.life().take_reason().unwrap_or(ExitReason::Shutdown);
             self.feed(Event::Shutdown(reason), ctx);

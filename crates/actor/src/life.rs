@@ -135,6 +135,10 @@ impl Life {
         self.say(KILL);
     }
 
+    pub(crate) fn is_killed(&self) -> bool {
+        self.word.load(Ordering::Acquire) & KILL != 0
+    }
+
     fn say(&self, word: u8) {
         self.word.fetch_or(word, Ordering::AcqRel);
         self.waker.wake();

@@ -31,9 +31,10 @@ pub enum Event {
 pub enum Action {
     /// Start a new life; answer with `Started`, `Ignored` or `StartFailed`.
     Start(ChildKey, Incarnation),
-    /// Ask a life to stop; answered by `Exited`. A life that has not started yet may answer with `StartFailed`.
+    /// Ask a life to stop; answered by `Exited`. A life that has not started yet may answer with `StartFailed`, or with
+    /// the `Ignored` that was on its way.
     Stop(Incarnation),
-    /// End a life without asking; answered by `Exited` (or `StartFailed`).
+    /// End a life without asking; answered by `Exited` (or as above).
     Kill(Incarnation),
     /// The child that this request adds has this entry. Its `Start` follows.
     Added(RequestId, ChildKey),

@@ -23,8 +23,8 @@ impl Supervisor {
         self.answer_asker_of(key, Reply::Started(key, life));
     }
 
-    pub(crate) fn ignored(&mut self, life: Incarnation) {
-        let Some(at) = self.starting(life) else { return };
+    pub(crate) fn ignored(&mut self, now: Time, life: Incarnation) {
+        let Some(at) = self.starting(life) else { return self.ignored_late(now, life) };
         self.lives.remove(&life);
         let child = &mut self.children[at];
         child.life = Life::Down;
@@ -37,6 +37,16 @@ impl Supervisor {
             self.remove(at);
         }
         self.answer_asker_of(key, Reply::Ignored);
+    }
+
+    /// It was told to end when it said that it is not needed: it has, as it was told.
+    fn ignored_late(&mut self, now: Time, life: Incarnation) {
+        let Some(at) = self.lives.get(&life).and_then(|key| self.children.position(*key)) else { return };
+        let child = &self.children[at];
+        if matches!(child.life, Life::Stopping { .. } | Life::Starting { .. }) {
+            let reason = child.spec.shutdown.usual_end();
+            self.ended(now, life, reason);
+        }
     }
 
     /// Whoever asked for the start of this child gets its answer.

@@ -63,6 +63,16 @@ pub enum Shutdown {
     Infinity,
 }
 
+impl Shutdown {
+    /// How a life ends that is stopped so, and does as it is told.
+    pub(crate) fn usual_end(self) -> ExitReason {
+        match self {
+            Self::Kill => ExitReason::Killed,
+            Self::Timeout(_) | Self::Infinity => ExitReason::Shutdown,
+        }
+    }
+}
+
 impl fmt::Display for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -130,7 +130,7 @@ impl Supervisor {
         match event {
             Event::Start => self.begin(),
             Event::Started(life) => self.started(now, life),
-            Event::Ignored(life) => self.ignored(life),
+            Event::Ignored(life) => self.ignored(now, life),
             Event::StartFailed(life, reason) | Event::Exited(life, reason) => self.ended(now, life, reason),
             Event::Shutdown(reason) => self.shutdown(now, reason),
             Event::Timeout => self.timeout(now),

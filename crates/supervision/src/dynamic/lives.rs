@@ -52,10 +52,18 @@ impl DynamicSupervisor {
 
     /// Nothing is kept of an instance that is not needed, neither at first nor at a restart (unlike OTP, whose
     /// supervisor then counts a child that does not exist).
-    pub(super) fn ignored(&mut self, life: Incarnation) {
-        let Some(key) = self.starting(life) else { return };
+    pub(super) fn ignored(&mut self, now: Time, life: Incarnation) {
+        let Some(key) = self.starting(life) else { return self.ignored_late(now, life) };
         self.lives.remove(&life);
         self.drop_instance(key, Reply::Ignored);
+    }
+
+    /// It was told to end when it said that it is not needed: it has, as it was told.
+    fn ignored_late(&mut self, now: Time, life: Incarnation) {
+        let state = self.lives.get(&life).and_then(|key| self.instances.get(key)).map(|known| &known.state);
+        if let Some(State::Stopping { .. } | State::Starting { .. }) = state {
+            self.ended(now, life, self.template.shutdown.usual_end());
+        }
     }
 
     /// The instance is gone: who waited for its start gets `reply`, who waited for its end is told that it is done.

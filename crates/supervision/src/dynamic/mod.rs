@@ -132,7 +132,7 @@ impl DynamicSupervisor {
                 }
             }
             Event::Started(life) => self.started(now, life),
-            Event::Ignored(life) => self.ignored(life),
+            Event::Ignored(life) => self.ignored(now, life),
             Event::StartFailed(life, reason) | Event::Exited(life, reason) => self.ended(now, life, reason),
             Event::Shutdown(reason) => self.leave(now, reason),
             Event::Timeout => self.timeout(now),

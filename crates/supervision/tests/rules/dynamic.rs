@@ -390,3 +390,21 @@ fn instances_that_are_not_significant_end_nothing() {
         assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
     }
 }
+
+#[test]
+fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
+    for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
+        let mut rules = run(limited(0), ChildSpec { shutdown, ..of(Restart::Permanent) });
+        let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
+        let actions = drain(&mut rules);
+        let [Action::Start(_, life)] = actions[..] else { panic!("{actions:?}") };
+        rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
+        drain(&mut rules);
+        rules.handle(NOW, Event::Ignored(life));
+        assert_eq!(
+            drain(&mut rules),
+            [Action::Forget(key), Action::Exit(ExitReason::Shutdown)],
+            "{shutdown:?}"
+        );
+    }
+}

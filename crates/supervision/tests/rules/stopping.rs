@@ -1,6 +1,8 @@
 //! Shutdown.
 
-use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
+use impresario_supervision::{
+    Action, ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy, Supervisor, Time,
+};
 
 use crate::world::{Start, World, boom, flags, ms, workers};
 
@@ -189,4 +191,19 @@ fn a_retry_does_not_outlive_a_shutdown() {
     let life = world.life("a");
     world.tell(Event::StartFailed(life, boom()));
     assert_eq!(world.take(), "child_terminated(a,boom) +a start_error(a,boom) -c -b exit(shutdown)");
+}
+
+#[test]
+fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
+    for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
+        let spec = ChildSpec { shutdown, ..ChildSpec::worker("a") };
+        let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the spec is good");
+        rules.handle(Time::START, Event::Start);
+        let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };
+        rules.handle(Time::START, Event::Shutdown(ExitReason::Shutdown));
+        assert!(matches!(rules.poll_action(), Some(Action::Stop(_) | Action::Kill(_))));
+        rules.handle(Time::START, Event::Ignored(life));
+        let actions: Vec<Action> = std::iter::from_fn(|| rules.poll_action()).collect();
+        assert_eq!(actions, [Action::Exit(ExitReason::Shutdown)], "{shutdown:?}");
+    }
 }

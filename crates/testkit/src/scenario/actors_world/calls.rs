@@ -23,14 +23,14 @@ pub(super) struct PendingCall {
     asking: Option<Asking>,
     waker: Option<Waker>,
     /// It has come, and nobody has read it.
-    come: Option<Answer>,
+    pub(super) come: Option<Answer>,
     pub(super) answer: Option<Answer>,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Whoever calls has its turn after all that are in the middle of something.
-const PATIENCE: u32 = 2;
+const PATIENCE: u32 = 6;
 
 impl Stage {
     pub(super) fn new_call(&self, announce: Option<String>) -> CallId {
@@ -57,7 +57,11 @@ impl Stage {
     pub(super) fn ask_nothing(self: &Arc<Self>, supervisor: ProcessId, call: CallId) {
         let stage = self.clone();
         self.pursue(call, async move {
-            stage.answer(supervisor, &Call::Count).await;
+            let answer = stage.answer(supervisor, &Call::Count).await;
+            if matches!(answer, Answer::Exit(_)) {
+                // It has not read it.
+                stage.cast().calls[call.0].announce = None;
+            }
             Answer::Children(Vec::new())
         });
     }
@@ -102,7 +106,7 @@ impl Stage {
     }
 
     /// Whoever made the call reads the answer.
-    fn read(&self, call: CallId) {
+    pub(super) fn read(&self, call: CallId) {
         let mut cast = self.cast();
         let Some(answer) = cast.calls[call.0].come.take() else { return };
         cast.notice_deaths();

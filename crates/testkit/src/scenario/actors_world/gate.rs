@@ -13,7 +13,7 @@ use impresario_actor::ExitReason;
 use super::host::{Host, Word};
 use super::stage::{Body, Cast, Name, Stage};
 use crate::scenario::step::Call;
-use crate::scenario::world::{CallId, ProcessId};
+use crate::scenario::world::{Answer, CallId, ProcessId};
 
 /// After so many turns of everybody, a supervisor has dealt with what it heard last.
 const TURNS: u32 = 16;
@@ -67,6 +67,8 @@ impl Stage {
             return true;
         }
         let open = known.is_open() && known.gate.letters.is_empty();
+        let open = open && !cast.waits(supervisor);
+        let Some(known) = cast.supervisor(supervisor) else { return true };
         if open {
             known.gate.passing = true;
             drop(cast);
@@ -79,25 +81,50 @@ impl Stage {
 
     /// Lets through what waits, one by one, after what has just passed.
     async fn pass(self: Arc<Self>, supervisor: ProcessId) {
+        let mut in_passing = false;
         loop {
-            calm().await;
+            if !in_passing {
+                calm().await;
+            }
             let letter = {
                 let mut cast = self.cast();
                 let Some(known) = cast.supervisor(supervisor) else { return };
                 known.gate.passing = false;
                 self.moved.notify_waiters();
-                if !known.is_open() {
+                if !known.is_open() || cast.waits(supervisor) {
                     return;
                 }
+                let Some(known) = cast.supervisor(supervisor) else { return };
                 let Some(letter) = known.gate.letters.pop_front() else { return };
                 known.gate.passing = true;
                 letter
+            };
+            // What needs nothing but an answer is in nobody's way.
+            in_passing = match &letter {
+                Letter::Call(_, call) => !matches!(call, Call::StartInstance(_) | Call::TerminateProcess(_)),
+                Letter::Unexpected(_) => true,
+                Letter::Exit(..) | Letter::Stop(_) => false,
             };
             match letter {
                 Letter::Exit(_, host) => host.do_send(Word::Release),
                 Letter::Call(call, what) => self.ask(supervisor, call, &what),
                 Letter::Unexpected(call) => self.ask_nothing(supervisor, call),
                 Letter::Stop(reason) => self.stop(supervisor, reason),
+            }
+        }
+    }
+
+    /// A supervisor is over, and those who wait for an answer hear that.
+    pub(super) fn refuse_letters(&self, supervisor: ProcessId, reason: &ExitReason) {
+        let Some(letters) =
+            self.cast().supervisor(supervisor).map(|known| std::mem::take(&mut known.gate.letters))
+        else {
+            return;
+        };
+        for letter in letters {
+            if let Letter::Call(call, _) = letter {
+                self.cast().calls[call.0].come = Some(Answer::Exit(reason.clone()));
+                self.read(call);
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
 use tokio::time::{sleep_until, timeout};
@@ -21,6 +22,9 @@ impl Stage {
         {
             let mut cast = self.cast();
             cast.notice_deaths();
+            if !cast.is_alive(process) {
+                return;
+            }
             if *reason == ExitReason::Killed && cast.is_abandoned(process) {
                 // Whoever abandoned it plays it on.
                 cast.processes[process.0].orphan = true;
@@ -31,6 +35,7 @@ impl Stage {
         }
         self.die(process, reason);
         self.abandon_children_of(process, reason);
+        self.refuse_letters(process, reason);
     }
 
     pub(super) fn abandon_children_of(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
@@ -141,15 +146,21 @@ impl Stage {
         self.die(process, &reason);
     }
 
+    fn traps(&self, process: ProcessId) -> bool {
+        !matches!(self.cast().processes[process.0].body, Body::Worker { traps: None, .. })
+    }
+
     fn tell_orphan(self: &Arc<Self>, child: ProcessId, shutdown: Option<Shutdown>) {
         match shutdown {
             Some(Shutdown::Kill) => self.kill_orphan(child),
+            // Who traps it does not come to its turn before it is killed.
+            Some(Shutdown::Timeout(Duration::ZERO)) if self.traps(child) => self.kill_orphan(child),
             _ => self.exit_signal(child, &ExitReason::Shutdown),
         }
     }
 
     /// A worker that nobody plays exits by itself.
-    pub(super) fn orphan_exits(&self, process: ProcessId, reason: &ExitReason) {
+    pub(super) fn orphan_exits(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let dying = matches!(self.cast().processes[process.0].body, Body::Worker { dying: Some(_), .. });
         if !dying {
             self.die(process, reason);

@@ -1,7 +1,7 @@
 //! What the actors of a world and its script share: who lives, and the trace.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::Addr;
 use impresario_actor::{DynamicRef, ExitReason, Incarnation, Pid, SupervisorRef};
@@ -97,11 +97,9 @@ impl Stage {
     }
 
     /// Adds a line, after the deaths that have already happened.
-    pub(super) fn write(&self, line: String) {
-        let mut cast = self.cast();
-        cast.notice_deaths();
-        cast.trace.push(line);
-        drop(cast);
+    pub(super) fn write(self: &Arc<Self>, line: String) {
+        self.notice_deaths();
+        self.cast().trace.push(line);
         self.moved.notify_waiters();
     }
 
@@ -111,13 +109,15 @@ impl Stage {
         self.gone.notify_one();
     }
 
-    pub(super) fn notice_deaths(&self) {
+    pub(super) fn notice_deaths(self: &Arc<Self>) {
         self.cast().notice_deaths();
+        let ended = self.cast().ended_supervisors();
+        ended.into_iter().for_each(|(process, reason)| self.supervisor_ended(process, &reason));
         self.moved.notify_waiters();
     }
 
     /// The process is dead, whatever its host does.
-    pub(super) fn die(&self, process: ProcessId, reason: &ExitReason) {
+    pub(super) fn die(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let mut cast = self.cast();
         cast.notice_deaths();
         cast.die(process, reason);
@@ -126,9 +126,9 @@ impl Stage {
     }
 
     /// The life has started: the trace says so, and its id means it from here on.
-    pub(super) fn announce(&self, process: ProcessId) {
+    pub(super) fn announce(self: &Arc<Self>, process: ProcessId) {
+        self.notice_deaths();
         let mut cast = self.cast();
-        cast.notice_deaths();
         let known = &mut cast.processes[process.0];
         known.announced = true;
         let (id, line) = (known.id.clone(), format!("start {} {}", known.id, known.attempt));
@@ -162,6 +162,24 @@ impl Cast {
 
     pub(super) fn process_of(&self, pid: &Pid) -> Option<ProcessId> {
         self.processes.iter().position(|process| process.pid == *pid).map(ProcessId)
+    }
+
+    /// What a report calls it: an instance goes by the name of its template.
+    fn spec_id(&self, process: ProcessId) -> &str {
+        let known = &self.processes[process.0];
+        match known.parent.map(|parent| &self.processes[parent.0].body) {
+            Some(Body::Supervisor(parent)) if parent.checked.dynamic => {
+                parent.checked.specs.first().map_or(&known.id, |spec| spec.id.as_str())
+            }
+            _ => &known.id,
+        }
+    }
+
+    /// Whether it waits for the end of a child that it has told to stop.
+    pub(super) fn waits(&self, supervisor: ProcessId) -> bool {
+        let told = |child: &Process| matches!(child.body, Body::Worker { told: true, .. });
+        let mut children = self.processes.iter().filter(|child| child.parent == Some(supervisor));
+        children.any(|child| told(child) && child.pid.is_alive())
     }
 
     pub(super) fn supervisor(&mut self, process: ProcessId) -> Option<&mut Supervisor> {
@@ -198,10 +216,24 @@ impl Cast {
             };
             if reason == ExitReason::Killed && self.is_abandoned(process) {
                 self.processes[process.0].orphan = true;
+            } else if reason == ExitReason::Killed && !known.linked && known.exit.is_some() {
+                // It was killed when it was dead, so that the kill found nobody.
+                let line = format!("report shutdown_error {} noproc", self.spec_id(process));
+                self.trace.push(line);
             } else {
                 self.die(process, &reason);
             }
         }
+    }
+
+    /// Supervisors that had started and are over, and nobody has noticed.
+    fn ended_supervisors(&self) -> Vec<(ProcessId, ExitReason)> {
+        let unnoticed = |process: &Process| {
+            let started = matches!(process.body, Body::Supervisor(_)) && process.announced;
+            started && process.exit.is_none() && !process.orphan
+        };
+        let known = self.processes.iter().enumerate().filter(|(_, process)| unnoticed(process));
+        known.filter_map(|(at, process)| Some((ProcessId(at), process.pid.exit_reason()?))).collect()
     }
 
     /// Whether its supervisor was killed. One that ends in order has no living children.

@@ -233,13 +233,17 @@ impl Stage {
         self.cast().next_attempt(label, plan)
     }
 
-    async fn start_function(&self, label: &str, plan: &ChildPlan) -> Result<(u32, bool), StartError> {
+    async fn start_function(
+        self: &Arc<Self>,
+        label: &str,
+        plan: &ChildPlan,
+    ) -> Result<(u32, bool), StartError> {
         let (number, attempt) = self.next_attempt(label, plan);
         self.run(label, number, &attempt).await.map(|extra| (number, extra))
     }
 
     /// What a start attempt does; whether it returns more than a process.
-    async fn run(&self, label: &str, number: u32, attempt: &Attempt) -> Result<bool, StartError> {
+    async fn run(self: &Arc<Self>, label: &str, number: u32, attempt: &Attempt) -> Result<bool, StartError> {
         if attempt.delay == Duration::ZERO {
             // It waits for the child's word at least.
             tokio::task::yield_now().await;

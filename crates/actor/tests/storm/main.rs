@@ -1,0 +1,97 @@
+//! Random kills, stops, panics and requests on random trees of real actors, on a clock that stands still: what must hold
+//! in the record of every such storm.
+
+mod actors;
+mod plan;
+mod record;
+
+use std::time::Duration;
+
+use actix_rt::System;
+use impresario_actor::{ExitReason, Tree};
+use proptest::prelude::{ProptestConfig, proptest};
+use tokio::runtime::Builder;
+use tokio::time::{Instant, timeout};
+
+use actors::{Do, Handle, Stage};
+use plan::{Node, Op};
+
+/// As good as for ever: no time-out of any plan is as long.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A shutdown waits for a start that is under way so long at most.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_rules_hold(root in plan::root(), ops in plan::ops()) {
+        let system = System::with_tokio_rt(|| {
+            Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
+        });
+        system.block_on(play(&root, ops));
+    }
+}
+
+async fn play(root: &Node, ops: Vec<Op>) {
+    let stage = Stage::default();
+    let Ok(tree) = stage.tree(root).start().await else {
+        // A first start that fails leaves nothing running.
+        return stage.check_all_gone().await;
+    };
+    for op in ops {
+        perform(&stage, &tree, op).await;
+        stage.record.check_lives();
+    }
+    // What is under way comes to its end.
+    tokio::time::sleep(PATIENCE).await;
+    let alive = stage.record.alive();
+    let asked = Instant::now();
+    tree.stop();
+    let reason = timeout(LONG, tree.stopped()).await.expect("a tree ends");
+    assert!(
+        matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. } | ExitReason::Killed),
+        "{reason}"
+    );
+    assert!(asked.elapsed() <= root.longest_stop() + PATIENCE, "{:?} to stop", asked.elapsed());
+    stage.check_all_gone().await;
+    if reason == ExitReason::Shutdown {
+        stage.record.check_order(&alive, root);
+    }
+    stage.record.check_lives();
+    stage.record.check_stops();
+}
+
+async fn perform(stage: &Stage, tree: &Tree, op: Op) {
+    let pick = |at: usize| {
+        let alive = stage.record.alive_pids();
+        (!alive.is_empty()).then(|| alive[at % alive.len()].clone())
+    };
+    match op {
+        Op::Kill(at) => pick(at).into_iter().for_each(|pid| pid.kill()),
+        Op::Exit(at, reason) => pick(at).into_iter().for_each(|pid| pid.exit(reason.clone())),
+        Op::Do(at, deed) => {
+            let actor = pick(at).and_then(|pid| pid.actor::<actors::Member>());
+            // A full or closed queue is an answer, too.
+            let _ = actor.map(|actor| actor.cast(Do(deed)).is_ok());
+        }
+        Op::Pass(time) => tokio::time::sleep(time).await,
+        Op::Ask(at, wish, child) => {
+            let handles = stage.handles();
+            let handle = if handles.is_empty() {
+                Handle::Static(tree.root().clone(), Vec::new())
+            } else {
+                handles[at % handles.len()].clone()
+            };
+            let ask = handle.ask(wish, child, pick(child), stage.new_number());
+            // Whoever asks a supervisor that is stuck in a start goes on after a while.
+            let _ = timeout(PATIENCE, ask).await;
+        }
+        Op::Settle => {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
