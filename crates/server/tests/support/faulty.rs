@@ -57,6 +57,11 @@ impl Remote {
         self.0.lock().expect("no panic").written.clone()
     }
 
+    /// Whether a task waits for the test.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.0.lock().expect("no panic").waiting.is_empty()
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.0.lock().expect("no panic").shut_down
     }
