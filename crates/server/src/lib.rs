@@ -35,10 +35,12 @@ mod outgoing;
 mod parts;
 mod patience;
 mod protocol;
+pub mod proxy;
 mod socket;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+mod transport;
 mod wakers;
 mod window;
 
@@ -57,3 +59,6 @@ pub use mailbox::{ConnectionRef, Mailbox, Receive, TellError};
 pub use parts::Outcome;
 pub use protocol::{Protocol, Serve, serve};
 pub use socket::{SendError, Socket};
+#[cfg(feature = "tls")]
+pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};
+pub use transport::{Carry, ProxyProtocol, Transport};

@@ -12,11 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::outgoing::{Outgoing, WRITE_BUFFER_BYTES};
 use crate::patience::Patience;
+use crate::proxy::Header;
 use crate::stream::{Io, Layer};
 use crate::{Accepted, Active, Address, Permit};
 
 /// How long a peer may take nothing of what is sent to it, if nothing else is said.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection, whoever owns it. Boxed once for all of its owners: it changes hands several times.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Parts {
     /// Dropped with the connection.
     pub(crate) guard: Option<Guard>,
     pub(crate) answer: Answer,
+    /// What a proxy in front said.
+    pub(crate) proxy: Option<Box<Header>>,
     /// Who gets the connection back if it is dropped unclaimed.
     pub(crate) giver: Option<oneshot::Sender<Accepted>>,
 }
@@ -63,6 +66,7 @@ impl Parts {
             permit: None,
             guard: None,
             answer: Answer::default(),
+            proxy: None,
             giver: None,
         }
     }

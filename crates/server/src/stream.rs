@@ -30,6 +30,9 @@ pub(crate) enum Io {
     ParkedUnix(StdUnixStream),
     /// Its owner gave it away.
     Gone,
+    /// It broke while it was changed.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing else changes it"))]
+    Lost,
 }
 
 impl Io {
@@ -60,7 +63,7 @@ impl Io {
             Self::Unix(stream) => Some(stream.as_fd()),
             Self::ParkedTcp(stream) => Some(stream.as_fd()),
             Self::ParkedUnix(stream) => Some(stream.as_fd()),
-            Self::Other(_) | Self::Gone => None,
+            Self::Other(_) | Self::Gone | Self::Lost => None,
         }
     }
 
@@ -80,6 +83,7 @@ impl Io {
             Self::ParkedTcp(_) | Self::ParkedUnix(_) | Self::Gone => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, "the connection was given away"))
             }
+            Self::Lost => Err(io::Error::new(io::ErrorKind::NotConnected, "the connection is lost")),
         }
     }
 }
@@ -127,7 +131,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
             Self::Other(stream) => stream.is_write_vectored(),
-            Self::ParkedTcp(_) | Self::ParkedUnix(_) | Self::Gone => false,
+            Self::ParkedTcp(_) | Self::ParkedUnix(_) | Self::Gone | Self::Lost => false,
         }
     }
 
@@ -151,6 +155,7 @@ impl fmt::Debug for Io {
             Self::ParkedUnix(stream) => stream.fmt(f),
             Self::Other(_) => f.write_str("Other"),
             Self::Gone => f.write_str("Gone"),
+            Self::Lost => f.write_str("Lost"),
         }
     }
 }
