@@ -95,6 +95,9 @@ where
         // A clone that panics leaves the original as it was.
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (hyper, timeout) = (self.hyper.clone(), self.header_read_timeout);
+        // hyper reads on while the service is at work. The client's silence then is no fault of its own, and its turns
+        // have a limit here.
+        socket.set_read_timeout(None);
         async move {
             let result = converse(&hyper, &mut socket, Exchange::new(service), timeout).await;
             // hyper has said its last word. The client may still be at it, with a head that was too long, say.

@@ -138,13 +138,10 @@ impl Transport {
         socket.set_write_timeout(self.write_timeout);
         socket.set_write_buffer(self.write_buffer);
         if self.has_handshake() {
+            let handshake = self.handshake(&mut socket);
             match self.handshake_timeout {
-                None => self.handshake(&mut socket).await?,
-                Some(timeout) => {
-                    tokio::time::timeout(timeout, self.handshake(&mut socket)).await.map_err(|_| {
-                        io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {timeout:?}"))
-                    })??
-                }
+                None => handshake.await?,
+                Some(timeout) => within(timeout, handshake).await?,
             }
         }
         socket.set_read_timeout(self.read_timeout);
@@ -173,6 +170,11 @@ impl Transport {
         }
         Ok(())
     }
+}
+
+async fn within(timeout: Duration, handshake: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {timeout:?}"));
+    tokio::time::timeout(timeout, handshake).await.map_err(|_| late())?
 }
 
 impl Socket {
