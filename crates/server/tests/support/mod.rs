@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub(crate) mod faulty;
+pub(crate) mod owner;
 
 use std::future::Future;
 use std::io;
