@@ -142,6 +142,9 @@ impl Parts {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.outgoing.is_empty() && !self.unflushed && !self.layer.is_buffered() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.poll_drain(cx))?;
         let polled = self.layer.poll_flush(cx);
         let flushed = self.patiently(cx, polled);

@@ -67,6 +67,11 @@ impl Io {
         }
     }
 
+    /// Whether what is written may wait anywhere but in the kernel.
+    fn is_buffered(&self) -> bool {
+        !matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
     /// Whether bytes wait in the kernel.
     pub(crate) fn has_pending(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
@@ -101,11 +106,16 @@ fn retry<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>
 }
 
 impl AsyncRead for Io {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The one that there is most of, without a detour. The kernel does not interrupt what does not wait.
+        if let Self::Tcp(stream) = &mut *self {
+            return Pin::new(stream).poll_read(cx, buffer);
+        }
         let mut stream = self.open()?;
         retry(|| stream.as_mut().poll_read(cx, buffer))
     }
@@ -113,6 +123,9 @@ impl AsyncRead for Io {
 
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::Tcp(stream) = &mut *self {
+            return Pin::new(stream).poll_write(cx, data);
+        }
         let mut stream = self.open()?;
         retry(|| stream.as_mut().poll_write(cx, data))
     }
@@ -197,6 +210,15 @@ impl Layer {
             Self::Plain(io) => io.descriptor(),
             #[cfg(feature = "tls")]
             Self::Tls(_) => None,
+        }
+    }
+
+    /// Whether what is written may wait anywhere but in the kernel.
+    pub(crate) fn is_buffered(&self) -> bool {
+        match self {
+            Self::Plain(io) => io.is_buffered(),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => true,
         }
     }
 
