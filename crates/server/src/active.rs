@@ -94,7 +94,7 @@ impl Socket {
     ///     fn handle(&mut self, pushed: Pushed, ctx: &mut Context<Self>) {
     ///         let Some(socket) = &self.0 else { return };
     ///         match pushed {
-    ///             Pushed::Data(data) if socket.try_send(data).is_ok() => socket.set_active(Active::Once),
+    ///             Pushed::Data(data) if socket.try_send(&data).is_ok() => socket.set_active(Active::Once),
     ///             _ => ctx.stop(),
     ///         }
     ///     }

@@ -11,6 +11,8 @@
 //! * [`Socket`]: a connection owned by the actor that claimed it.
 //! * [`Handler`]: what a server does with the bytes of one connection.
 //!
+//! A [`Transport`] puts limits of time and size, the PROXY protocol and (feature `tls`) TLS under any protocol.
+//!
 //! The parts of a listener also stand alone: [`Connections`] serves what comes from anywhere, an [`Acceptor`] brings
 //! what it accepts to anybody, and both meet at a [`Gate`], which counts, limits and drains.
 //!
