@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use impresario::actor::{DynamicRef, Gen, GroupChange, Info};
+use impresario::actor::{DynamicRef, DynamicSupervisor, Gen, GroupChange, Info};
 use impresario::prelude::*;
 use impresario::server::serve;
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ struct Room {
 }
 
 enum Say {
-    Line(u16, String),
+    Line(String, String),
     Crash,
 }
 
@@ -160,7 +160,7 @@ impl Chat {
                 };
                 return socket.send(answer).await;
             }
-            _ => self.room.cast(Say::Line(socket.peer_addr().port(), line.to_owned())),
+            _ => self.room.cast(Say::Line(socket.peer_addr().to_string(), line.to_owned())),
         };
         match said {
             Ok(()) => Ok(()),
@@ -175,11 +175,11 @@ fn main() -> ExitCode {
         let chat = chat.clone();
         serve(move |socket| chat.clone().connection(socket))
     };
-    let member = |env: &Env, lines| Ok(Gen::new(Member { lines }, env));
+    let member = DynamicSupervisor::new(|env: &Env, lines| Ok(Gen::new(Member { lines }, env)));
     Supervisor::new(Strategy::OneForOne)
         .intensity(Intensity::new(10, Duration::from_secs(1)))
         .child(chat.room.child_spec("room", |_| Ok(Room::default())).registered(ROOM))
-        .child(chat.members.child_spec("members", Duration::from_secs(1), member))
+        .child(chat.members.child_spec("members", member))
         .child(Listener::tcp(Args::parse().listen, connection).child_spec("chat"))
         .run()
 }

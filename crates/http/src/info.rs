@@ -1,8 +1,6 @@
 //! What a handler may know of the connection that its request came on.
 
-use std::net::SocketAddr;
-
-use impresario_server::{Draining, Socket};
+use impresario_server::{Address, Draining, Socket};
 
 /// What a handler may know of the connection that its request came on: an extension of the request.
 ///
@@ -14,18 +12,18 @@ use impresario_server::{Draining, Socket};
 /// it off.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
-    peer: SocketAddr,
+    peer: Address,
     draining: Draining,
 }
 
 impl ConnectionInfo {
     pub(crate) fn new(socket: &Socket) -> Self {
-        Self { peer: socket.peer_addr(), draining: socket.draining() }
+        Self { peer: socket.peer_addr().clone(), draining: socket.draining() }
     }
 
     /// Who connected.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
+    pub fn peer_addr(&self) -> &Address {
+        &self.peer
     }
 
     /// Resolves when the connection is asked to leave, because its listener drains.

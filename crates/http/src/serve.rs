@@ -54,6 +54,9 @@ where
     B: HttpBody + 'static,
     B::Error: Into<BoxError>,
 {
+    // The limits of HTTP are counted here, by what is waited for.
+    socket.set_read_timeout(None);
+    socket.set_write_timeout(None);
     let mut watch = Watch::new(settings.limits, LAST, socket.draining());
     let (version, ahead) = match settings.http2 {
         true => match listen(&mut socket, &mut watch).await? {

@@ -9,9 +9,10 @@ use impresario_port::{Incoming, PortEvent, PortHandle, SendError};
 use impresario_process::{Body, BoxError, Identity, Leaf, Newborn, Prefork};
 use impresario_server::{Accepted, Acceptor, Connections, Gate, ListenSocket, Outcome, Protocol, Refusal};
 use impresario_sys::SeqPacket;
-use impresario_wire::{Address, Link, Message, Role, StreamId};
+use impresario_wire::{Link, Message, Role, StreamId};
 use slog::Logger;
 
+use crate::address::from_wire;
 use crate::app::Worker;
 use crate::body::{Order, Orders, boot};
 use crate::limits;
@@ -149,15 +150,12 @@ impl Desk {
     fn message(&self, incoming: Incoming) {
         let Incoming { stream, message, fds, .. } = incoming;
         let Message::Connection { peer, local, read_ahead } = message else { return };
-        let (Some(fd), Address::Ip(peer)) = (fds.into_iter().next(), peer) else {
-            return self.answer(stream, &Message::refused("not an internet connection"));
+        let Some(fd) = fds.into_iter().next() else {
+            return self.answer(stream, &Message::refused("no connection came with it"));
         };
-        match Accepted::from_fd(fd, peer) {
+        match Accepted::from_fd(fd, from_wire(peer)) {
             Ok(accepted) => {
-                let accepted = match local {
-                    Address::Ip(local) => accepted.with_local_addr(local),
-                    Address::Unix(_) => accepted,
-                };
+                let accepted = accepted.with_local_addr(from_wire(local));
                 let owned = Owned { desk: self.clone(), stream, taken: Arc::default() };
                 let (desk, taken) = (self.clone(), Arc::clone(&owned.taken));
                 let accepted = accepted.with_read_ahead(read_ahead).with_guard(owned);

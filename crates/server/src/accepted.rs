@@ -1,89 +1,80 @@
 //! A connection nobody reads yet.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
+use actix::Recipient;
 use bytes::Bytes;
+use rustix::net::AddressFamily;
+use rustix::net::sockopt::socket_domain;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
-use crate::{Permit, Socket};
+use crate::parts::{Answer, Guard, Outcome, Parts};
+use crate::stream::{Io, Layer};
+use crate::{Active, Address, Permit, Socket};
 
 /// A connection nobody reads yet: a value that is the ownership of its socket.
 ///
 /// It is registered with no reactor, so it can go to another actor, to another thread, or as a descriptor to another
-/// process. [`claim`](Self::claim) makes the caller its owner. Dropped unclaimed, it is closed. What the peer sends
-/// meanwhile waits in the kernel.
+/// process. [`claim`](Self::claim) makes the caller its owner. Dropped unclaimed, it is closed, unless it was
+/// [given](Self::give) by somebody who gets it back. What the peer sends meanwhile waits in the kernel.
 ///
 /// This is OTP's `gen_tcp:controlling_process/2`, checked by the compiler: nobody but the owner has a way to read, and
 /// a new owner that is gone by the time it is told drops the connection instead of leaving it to nobody.
+///
+/// It is a message too: any actor that handles it can be a connection's owner.
 #[doc(alias = "controlling_process")]
 #[must_use = "a connection that is dropped is closed"]
 pub struct Accepted(Box<Parts>);
 
-/// Boxed as a whole: a connection changes hands several times before it is claimed.
-struct Parts {
-    stream: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    read_ahead: Bytes,
-    permit: Option<Permit>,
-    guard: Option<Guard>,
-    answer: Answer,
-}
-
-/// What lives exactly as long as the connection does.
-pub(crate) type Guard = Box<dyn Any + Send>;
-
-/// What became of a connection that was handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It has a new owner, who has not read a byte yet.
-    Taken,
-    /// It was dropped without one.
-    Refused,
-}
-
-/// Whom to tell what became of a connection; told exactly once.
-#[derive(Default)]
-struct Answer(Option<Box<dyn FnOnce(Outcome) + Send>>);
-
-impl Answer {
-    fn say(&mut self, outcome: Outcome) {
-        if let Some(tell) = self.0.take() {
-            tell(outcome);
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.say(Outcome::Refused);
-    }
-}
-
 impl Accepted {
-    /// A connection from a descriptor, as another process sends one.
+    /// A connection from a descriptor, as another process sends one: TCP or a unix stream socket.
     ///
     /// # Errors
     ///
-    /// When the descriptor cannot be made non-blocking. It is closed then.
-    pub fn from_fd(descriptor: OwnedFd, peer: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::from(descriptor);
-        stream.set_nonblocking(true)?;
-        Ok(Self::new(stream, peer))
+    /// When the descriptor is no such socket or cannot be made non-blocking. It is closed then.
+    pub fn from_fd(descriptor: OwnedFd, peer: impl Into<Address>) -> io::Result<Self> {
+        let domain = socket_domain(&descriptor)?;
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        if domain == AddressFamily::UNIX {
+            Ok(Self::new(UnixStream::from(descriptor), peer))
+        } else if domain == AddressFamily::INET || domain == AddressFamily::INET6 {
+            Ok(Self::new(std::net::TcpStream::from(descriptor), peer))
+        } else {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "neither a TCP nor a unix socket"))
+        }
     }
 
-    /// `stream` must be non-blocking.
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
-        let (read_ahead, answer) = (Bytes::new(), Answer::default());
-        Self(Box::new(Parts { stream, peer, local: None, read_ahead, permit: None, guard: None, answer }))
+    /// A connection over anything else that carries bytes both ways, such as a pipe in memory: for tests and tunnels.
+    ///
+    /// It must not depend on a reactor if it is to change arbiters.
+    pub fn from_stream<S>(stream: S, peer: impl Into<Address>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self::new(Layer::Plain(Io::Other(Box::new(stream))), peer)
+    }
+
+    /// The stream must be non-blocking.
+    pub(crate) fn new(stream: impl Into<Layer>, peer: impl Into<Address>) -> Self {
+        Self::from_parts(Parts::new(stream.into(), peer.into()))
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> Self {
+        Self(Box::new(parts))
+    }
+
+    /// Of a connection that is parked.
+    pub(crate) fn from_boxed(parts: Box<Parts>) -> Self {
+        Self(parts)
     }
 
     /// Says which of our addresses the peer connected to. Otherwise the kernel is asked when somebody wants to know.
-    pub fn with_local_addr(mut self, local: SocketAddr) -> Self {
-        self.0.local = Some(local);
+    pub fn with_local_addr(mut self, local: impl Into<Address>) -> Self {
+        self.0.local = Some(local.into());
         self
     }
 
@@ -102,7 +93,7 @@ impl Accepted {
 
     /// Has `guard` dropped when the connection is over, whoever owns it then.
     pub fn with_guard(mut self, guard: impl Send + 'static) -> Self {
-        self.0.guard = Some(Box::new(guard));
+        self.0.guard = Some(Guard(Box::new(guard)));
         self
     }
 
@@ -111,9 +102,58 @@ impl Accepted {
     ///
     /// Whoever asked before is told that it is taken: the caller has it now.
     pub fn on_outcome(mut self, tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
-        self.0.answer.say(Outcome::Taken);
+        self.take_over();
         self.0.answer = Answer(Some(Box::new(tell)));
         self
+    }
+
+    /// Gives it to a new owner in whatever way `hand_over` does, and waits until that has claimed it. Otherwise it
+    /// comes back: handed over in vain, dropped unclaimed by an owner that refuses or dies.
+    ///
+    /// Bytes that were read, bytes that wait to be written, permit, limits and mode go with it. If this future is
+    /// dropped, a connection that comes back closes.
+    ///
+    /// # Errors
+    ///
+    /// Says why not, and gives the connection back.
+    #[doc(alias = "controlling_process")]
+    pub async fn give<F>(mut self, hand_over: F) -> Result<(), GiveError>
+    where
+        F: FnOnce(Self) -> Result<(), Self>,
+    {
+        let (giver, mut back) = oneshot::channel();
+        self.take_over();
+        self.0.giver = Some(giver);
+        if let Err(mut accepted) = hand_over(self) {
+            accepted.0.giver = None;
+            return Err(GiveError::Refused(accepted));
+        }
+        // An end without a value is the claim.
+        match (&mut back).await {
+            Ok(accepted) => Err(GiveError::Refused(accepted)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// [Gives](Self::give) it to an actor as a message.
+    ///
+    /// # Errors
+    ///
+    /// Says why not, and gives the connection back.
+    pub async fn give_to(self, owner: &Recipient<Self>) -> Result<(), GiveError> {
+        let (mut gone, mut full) = (false, false);
+        let given = self.give(|accepted| {
+            owner.try_send(accepted).map_err(|error| {
+                gone = matches!(error, actix::prelude::SendError::Closed(_));
+                full = !gone;
+                error.into_inner()
+            })
+        });
+        given.await.map_err(|error| match error.into_accepted() {
+            accepted if gone => GiveError::Gone(accepted),
+            accepted if full => GiveError::Full(accepted),
+            accepted => GiveError::Refused(accepted),
+        })
     }
 
     /// Makes the calling actor the owner: registers the socket with the reactor of its arbiter.
@@ -125,16 +165,25 @@ impl Accepted {
     /// # Panics
     ///
     /// Outside of an actix `System`.
-    pub fn claim(self) -> io::Result<Socket> {
-        let Parts { stream, peer, local, read_ahead, permit, guard, mut answer } = *self.0;
-        let stream = tokio::net::TcpStream::from_std(stream)?;
-        answer.say(Outcome::Taken);
-        Ok(Socket::new(stream, peer, local, read_ahead, (permit, guard)))
+    pub fn claim(mut self) -> io::Result<Socket> {
+        if let Err(error) = self.0.layer.io_mut().register() {
+            // There is nothing left to give back.
+            self.0.giver = None;
+            return Err(error);
+        }
+        self.take_over();
+        Ok(Socket::from_boxed(self.0))
+    }
+
+    /// Whoever had it before is told that it is taken.
+    fn take_over(&mut self) {
+        self.0.answer.say(Outcome::Taken);
+        self.0.giver = None;
     }
 
     /// Who connected.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.0.peer
+    pub fn peer_addr(&self) -> &Address {
+        &self.0.peer
     }
 
     /// To which of our addresses.
@@ -142,8 +191,8 @@ impl Accepted {
     /// # Errors
     ///
     /// When the kernel is asked and does not know.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local.map_or_else(|| self.0.stream.local_addr(), Ok)
+    pub fn local_addr(&self) -> io::Result<Address> {
+        self.0.local_addr()
     }
 
     /// What was read from the connection before.
@@ -151,30 +200,63 @@ impl Accepted {
         &self.0.read_ahead
     }
 
+    /// How its last owner had it pushed to it: a new one may go on in that mode ([`Socket::activate`]).
+    pub fn active(&self) -> Active {
+        self.0.active
+    }
+
+    /// The kernel's socket, to be sent to another process with [what was read](Self::read_ahead). `None` for a
+    /// connection that is more than that: encrypted, in memory, or with bytes that wait to be written.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.layer.descriptor().filter(|_| self.0.outgoing.is_empty())
+    }
+
     /// Closes this process's copy of the socket and keeps the permit: for a connection that lives on elsewhere and is
     /// still one of those behind the gate. Whoever handed it over is told that it is taken.
     pub fn into_permit(mut self) -> Option<Permit> {
-        self.0.answer.say(Outcome::Taken);
-        self.0.permit
+        self.take_over();
+        self.0.permit.take()
     }
 
-    pub(crate) fn has_permit(&self) -> bool {
-        self.0.permit.is_some()
+    pub(crate) fn permit(&self) -> Option<&Permit> {
+        self.0.permit.as_ref()
     }
 }
 
-impl AsFd for Accepted {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.stream.as_fd()
-    }
+impl actix::Message for Accepted {
+    type Result = ();
 }
 
 impl fmt::Debug for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accepted")
-            .field("fd", &self.0.stream)
+            .field("stream", &self.0.layer.io())
             .field("peer", &self.0.peer)
             .field("read_ahead", &self.0.read_ahead.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Why a connection was not given away. Whoever holds this owns the connection; dropped, it is closed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GiveError {
+    /// The new owner is dead, or has not started.
+    #[error("the new owner of the connection is gone")]
+    Gone(Accepted),
+    /// The mailbox of the new owner is full.
+    #[error("the new owner of the connection has no room in its mailbox")]
+    Full(Accepted),
+    /// The new owner dropped it unclaimed: on purpose, or because it died.
+    #[error("the new owner did not claim the connection")]
+    Refused(Accepted),
+}
+
+impl GiveError {
+    /// The connection.
+    pub fn into_accepted(self) -> Accepted {
+        match self {
+            Self::Gone(accepted) | Self::Full(accepted) | Self::Refused(accepted) => accepted,
+        }
     }
 }

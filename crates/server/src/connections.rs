@@ -7,7 +7,8 @@ use std::time::Duration;
 use impresario_actor::{ChildId, ChildSpec, DynamicRef, DynamicSupervisor};
 
 use crate::connection::Connection;
-use crate::{Accepted, Gate, Protocol};
+use crate::ends::Tally;
+use crate::{Accepted, Ends, Gate, Protocol};
 
 /// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -20,12 +21,14 @@ pub struct Connections<P> {
     protocol: Arc<P>,
     gate: Gate,
     supervisor: DynamicRef<Accepted>,
+    tally: Arc<Tally>,
 }
 
 impl<P: Protocol> Connections<P> {
     /// Connections served by `protocol`, without a limit.
     pub fn new(protocol: P) -> Self {
-        Self { protocol: Arc::new(protocol), gate: Gate::new(), supervisor: DynamicRef::new() }
+        let (gate, supervisor) = (Gate::new(), DynamicRef::new());
+        Self { protocol: Arc::new(protocol), gate, supervisor, tally: Arc::default() }
     }
 
     /// How many there may be at a time: one hard number.
@@ -39,11 +42,16 @@ impl<P: Protocol> Connections<P> {
         &self.gate
     }
 
+    /// How those that are over ended.
+    pub fn ends(&self) -> Ends {
+        self.tally.ends()
+    }
+
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
-        let protocol = Arc::clone(&self.protocol);
+        let (protocol, tally) = (Arc::clone(&self.protocol), Arc::clone(&self.tally));
         let supervisor = DynamicSupervisor::new(move |env, accepted| {
-            Ok(Connection::new(Arc::clone(&protocol), accepted, env.clone()))
+            Ok(Connection::new(Arc::clone(&protocol), accepted, env.clone(), Arc::clone(&tally)))
         });
         self.supervisor.child_spec(id, supervisor.shutdown(STOP_TIME))
     }
@@ -53,13 +61,14 @@ impl<P: Protocol> Connections<P> {
         self.gate.drain_spec(id, deadline)
     }
 
-    /// Starts an actor that claims the connection and serves it. One that comes without a permit gets one here.
+    /// Starts an actor that claims the connection and serves it. One that comes without a permit of this gate gets one
+    /// here, in place of another gate's.
     ///
     /// # Errors
     ///
     /// Says why not, and gives the connection back.
     pub fn start(&self, accepted: Accepted) -> Result<(), Refusal> {
-        let accepted = if accepted.has_permit() {
+        let accepted = if accepted.permit().is_some_and(|permit| permit.gate().is(&self.gate)) {
             accepted
         } else if self.gate.is_draining() {
             return Err(Refusal::Draining(accepted));
@@ -78,6 +87,7 @@ impl<P> Clone for Connections<P> {
             protocol: Arc::clone(&self.protocol),
             gate: self.gate.clone(),
             supervisor: self.supervisor.clone(),
+            tally: Arc::clone(&self.tally),
         }
     }
 }

@@ -51,6 +51,11 @@ impl Gate {
         self
     }
 
+    /// Whether the two are one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many connections there are, claimed or still on their way to their actor.
     pub fn active(&self) -> usize {
         self.0.connections.load(Ordering::Acquire)

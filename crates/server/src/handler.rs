@@ -7,7 +7,9 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::{Draining, Socket};
+use crate::mailbox::Letter;
+use crate::socket::Received;
+use crate::{Draining, Mailbox, Socket};
 
 /// What a server does with the bytes of one connection. There is one value of it for each, owned by its actor.
 ///
@@ -28,7 +30,17 @@ use crate::{Draining, Socket};
 /// ```
 ///
 /// An error closes the connection. So does a panic, which is reported as the actor's, and runs no further callback.
+/// A callback may [give the connection away](Socket::release): that is its end here, whatever is said to come next.
 pub trait Handler: 'static {
+    /// The first callback, before the connection is looked at. [Open](Mailbox::open) the mailbox if other actors are to
+    /// [send messages](crate::Receive) to this connection.
+    fn init(&mut self, mailbox: &mut Mailbox<Self>)
+    where
+        Self: Sized,
+    {
+        let _ = mailbox;
+    }
+
     /// The connection is there. Nothing was read from it yet.
     fn connected(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<Next>> {
         let _ = socket;
@@ -37,6 +49,13 @@ pub trait Handler: 'static {
 
     /// Bytes came: as many as there were, at least one. How they are cut says nothing about how they were sent.
     fn data(&mut self, data: Bytes, socket: &mut Socket) -> impl Future<Output = io::Result<Next>>;
+
+    /// The peer was silent for as long as the [read time-out](Socket::set_read_timeout), and the connection closes if
+    /// nothing else is said (OTP: the time-out of `gen_server`). Without a time-out this is never called.
+    fn idle(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<Next>> {
+        let _ = socket;
+        async { Ok(Next::Close) }
+    }
 
     /// The server is going down; called between reads. Say good-bye; the connection closes afterwards.
     fn shutdown(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<()>> {
@@ -70,20 +89,29 @@ pub enum Closed {
     ByHandler,
     /// The server is going down.
     ByShutdown,
+    /// The peer was silent for too long.
+    ByTimeout,
+    /// The handler gave it to another owner, with whom it goes on.
+    GivenAway,
     /// Reading, writing or a callback failed.
     Failed(io::Error),
 }
 
 /// What there is to do between two callbacks.
-enum Turn {
+enum Turn<H> {
     Data(Bytes),
+    Message(Letter<H>),
+    Idle,
     End,
     Leave,
 }
 
 /// Serves one connection.
 pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::Result<()> {
-    let why = match converse(&mut handler, &mut socket).await {
+    let mut mailbox = Mailbox::new();
+    handler.init(&mut mailbox);
+    let why = match converse(&mut handler, &mut socket, &mailbox).await {
+        Ok(Closed::GivenAway) => Closed::GivenAway,
         Ok(why) => {
             socket.close().await;
             why
@@ -93,39 +121,81 @@ pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::R
             Closed::Failed(error)
         }
     };
+    drop(mailbox);
     handler.closed(&why).await;
     match why {
         Closed::Failed(error) => Err(error),
-        Closed::ByPeer | Closed::ByHandler | Closed::ByShutdown => Ok(()),
+        Closed::ByPeer | Closed::ByHandler | Closed::ByShutdown | Closed::ByTimeout | Closed::GivenAway => {
+            Ok(())
+        }
     }
 }
 
-async fn converse<H: Handler>(handler: &mut H, socket: &mut Socket) -> io::Result<Closed> {
+async fn converse<H: Handler>(
+    handler: &mut H,
+    socket: &mut Socket,
+    mailbox: &Mailbox<H>,
+) -> io::Result<Closed> {
     let mut draining = socket.draining();
-    let mut next = handler.connected(socket).await?;
-    while next == Next::Continue {
-        match turn(socket, &mut draining).await? {
-            Turn::Data(data) => next = handler.data(data, socket).await?,
+    let mut next = handler.connected(socket).await;
+    let mut why = Closed::ByHandler;
+    // Who is asked first: in turn, so that neither can keep the other waiting.
+    let mut mail_first = false;
+    loop {
+        if socket.is_released() {
+            // It is somebody else's now. An error is still one to report.
+            return next.map(|_| Closed::GivenAway);
+        }
+        if next? == Next::Close {
+            return Ok(why);
+        }
+        mail_first = !mail_first;
+        (next, why) = match turn(socket, &mut draining, mailbox, mail_first).await? {
+            Turn::Data(data) => (handler.data(data, socket).await, Closed::ByHandler),
+            Turn::Message(letter) => {
+                // Messages have no budget of their own, as reads have.
+                tokio::task::consume_budget().await;
+                (letter.open(handler, socket).await, Closed::ByHandler)
+            }
+            Turn::Idle => {
+                let next = handler.idle(socket).await;
+                socket.be_patient_again();
+                (next, Closed::ByTimeout)
+            }
             Turn::End => return Ok(Closed::ByPeer),
             Turn::Leave => {
                 handler.shutdown(socket).await?;
-                return Ok(Closed::ByShutdown);
+                return Ok(if socket.is_released() { Closed::GivenAway } else { Closed::ByShutdown });
             }
-        }
+        };
     }
-    Ok(Closed::ByHandler)
 }
 
-async fn turn(socket: &mut Socket, draining: &mut Draining) -> io::Result<Turn> {
+async fn turn<H: Handler>(
+    socket: &mut Socket,
+    draining: &mut Draining,
+    mailbox: &Mailbox<H>,
+    mail_first: bool,
+) -> io::Result<Turn<H>> {
     // A peer that never stops sending must not keep the server from going down.
     if draining.is_draining() {
         return Ok(Turn::Leave);
     }
-    poll_fn(|cx| match socket.poll_recv(cx) {
-        Poll::Ready(Ok(Some(data))) => Poll::Ready(Ok(Turn::Data(data))),
-        Poll::Ready(Ok(None)) => Poll::Ready(Ok(Turn::End)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => Pin::new(&mut *draining).poll(cx).map(|()| Ok(Turn::Leave)),
+    poll_fn(|cx| {
+        if mail_first && let Poll::Ready(letter) = mailbox.poll_letter(cx) {
+            return Poll::Ready(Ok(Turn::Message(letter)));
+        }
+        match socket.poll_received(cx) {
+            Poll::Ready(Ok(Received::Data(data))) => return Poll::Ready(Ok(Turn::Data(data))),
+            Poll::Ready(Ok(Received::End)) => return Poll::Ready(Ok(Turn::End)),
+            Poll::Ready(Ok(Received::Silence)) => return Poll::Ready(Ok(Turn::Idle)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
+        }
+        if !mail_first && let Poll::Ready(letter) = mailbox.poll_letter(cx) {
+            return Poll::Ready(Ok(Turn::Message(letter)));
+        }
+        Pin::new(&mut *draining).poll(cx).map(|()| Ok(Turn::Leave))
     })
     .await
 }

@@ -11,6 +11,8 @@
 //! * [`Socket`]: a connection owned by the actor that claimed it.
 //! * [`Handler`]: what a server does with the bytes of one connection.
 //!
+//! A [`Transport`] puts limits of time and size, the PROXY protocol and (feature `tls`) TLS under any protocol.
+//!
 //! The parts of a listener also stand alone: [`Connections`] serves what comes from anywhere, an [`Acceptor`] brings
 //! what it accepts to anybody, and both meet at a [`Gate`], which counts, limits and drains.
 //!
@@ -19,26 +21,46 @@
 mod accept_error;
 mod accepted;
 mod acceptor;
+mod active;
+mod address;
 mod connection;
 mod connections;
 mod drain;
+mod ends;
 mod gate;
 mod handler;
 mod held;
 mod listen;
 mod listener;
+mod mailbox;
+mod outgoing;
+mod parts;
+mod patience;
 mod protocol;
+pub mod proxy;
 mod socket;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
 mod wakers;
 mod window;
 
-pub use accepted::{Accepted, Outcome};
+pub use accepted::{Accepted, GiveError};
 pub use acceptor::Acceptor;
+pub use active::{Active, ActiveSocket, Pushed};
+pub use address::Address;
 pub use bytes::Bytes;
 pub use connections::{Connections, Refusal};
+pub use ends::Ends;
 pub use gate::{Draining, Gate, Permit};
 pub use handler::{Closed, Handler, Next};
 pub use listen::{ListenError, ListenSocket};
 pub use listener::Listener;
+pub use mailbox::{ConnectionRef, Mailbox, Receive, TellError};
+pub use parts::Outcome;
 pub use protocol::{Protocol, Serve, serve};
-pub use socket::Socket;
+pub use socket::{SendError, Socket};
+#[cfg(feature = "tls")]
+pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};
+pub use transport::{Carry, ProxyProtocol, Transport};

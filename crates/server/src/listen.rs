@@ -72,7 +72,8 @@ impl ListenSocket {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (descriptor, peer) = rustix::net::acceptfrom_with(&self.socket, flags)?;
         // A TCP socket has a peer with an IP address.
-        let peer = peer.map(SocketAddrAny::try_into).and_then(Result::ok).ok_or(rustix::io::Errno::PROTO)?;
+        let peer: Option<SocketAddr> = peer.map(SocketAddrAny::try_into).and_then(Result::ok);
+        let peer = peer.ok_or(rustix::io::Errno::PROTO)?;
         let accepted = Accepted::new(TcpStream::from(descriptor), peer);
         if self.address.ip().is_unspecified() {
             return Ok(accepted);

@@ -9,7 +9,7 @@ use impresario_actor::{ChildId, ChildSpec, StartError, Strategy, Supervisor};
 
 use crate::acceptor::Acceptor;
 use crate::held::Held;
-use crate::{Connections, Protocol};
+use crate::{Connections, Ends, Protocol};
 
 /// How long connections may take to finish when the listener stops, if nothing else is said.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -96,6 +96,11 @@ impl<P: Protocol> Listener<P> {
     /// How many connections it has.
     pub fn active(&self) -> usize {
         self.connections.gate().active()
+    }
+
+    /// How its connections that are over ended.
+    pub fn ends(&self) -> Ends {
+        self.connections.ends()
     }
 }
 

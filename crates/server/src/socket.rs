@@ -4,18 +4,16 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::accepted::Guard;
-use crate::{Draining, Permit};
+use crate::parts::{Heard, Parts, timed_out};
+use crate::patience::Patience;
+use crate::{Accepted, Active, Address, Draining};
 
 /// The most bytes that one [`recv`](Socket::recv) gives.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -32,26 +30,41 @@ thread_local! {
 /// A connection owned by the actor that claimed it. Dropped, it is closed.
 ///
 /// Read it by [`recv`](Self::recv), which keeps no buffer while it waits, or as an [`AsyncRead`]; write it by
-/// [`send`](Self::send), or as an [`AsyncWrite`].
-pub struct Socket {
-    stream: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    read_ahead: Bytes,
-    permit: Option<Permit>,
-    /// Dropped with the connection.
-    _guard: Option<Guard>,
+/// [`send`](Self::send), or as an [`AsyncWrite`]; or have bytes pushed to the actor that owns it, by
+/// [`activate`](Self::activate). It can be [given away](Self::release) at any time between two reads.
+///
+/// # Limits
+///
+/// * [`set_read_timeout`](Self::set_read_timeout): how long the peer may be silent while it is waited for. None.
+/// * [`set_write_timeout`](Self::set_write_timeout): how long the peer may take nothing of what is sent. 30 s.
+/// * [`set_write_buffer`](Self::set_write_buffer): how much [`try_send`](Self::try_send) keeps for it. 64 KiB.
+///
+/// They cost one timer each, set once in their time however much is sent.
+pub struct Socket(Box<Parts>);
+
+/// What there was to read.
+pub(crate) enum Received {
+    Data(Bytes),
+    End,
+    Silence,
 }
 
 impl Socket {
-    pub(crate) fn new(
-        stream: TcpStream,
-        peer: SocketAddr,
-        local: Option<SocketAddr>,
-        read_ahead: Bytes,
-        (permit, guard): (Option<Permit>, Option<Guard>),
-    ) -> Self {
-        Self { stream, peer, local, read_ahead, permit, _guard: guard }
+    /// Of a connection that is registered.
+    pub(crate) fn from_boxed(parts: Box<Parts>) -> Self {
+        Self(parts)
+    }
+
+    #[cfg_attr(
+        not(feature = "tls"),
+        allow(dead_code, reason = "the plain socket needs no way around itself")
+    )]
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> &mut Parts {
+        &mut self.0
     }
 
     /// Waits for bytes, and gives those that are there: never an empty piece. `None` means that the peer will not send
@@ -61,10 +74,21 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Those of `recv(2)`, such as a connection reset by the peer.
+    /// Those of `recv(2)`, such as a connection reset by the peer; `TimedOut` after the read time-out; `NotConnected`
+    /// when the connection was given away.
     #[doc(alias = "read")]
     pub async fn recv(&mut self) -> io::Result<Option<Bytes>> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) that waits no longer than this (OTP: `gen_tcp:recv/3`). The connection goes on afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv); `TimedOut` when that time has passed.
+    pub async fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Bytes>> {
+        let silent = |_| timed_out("sent nothing", &Patience::new(Some(timeout)));
+        tokio::time::timeout(timeout, self.recv()).await.map_err(silent)?
     }
 
     /// [`recv`](Self::recv) for hand-written futures.
@@ -73,72 +97,230 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if !self.read_ahead.is_empty() {
-            return Poll::Ready(Ok(Some(std::mem::take(&mut self.read_ahead))));
+        self.poll_received(cx).map(|received| match received? {
+            Received::Data(data) => Ok(Some(data)),
+            Received::End => Ok(None),
+            Received::Silence => Err(self.silence()),
+        })
+    }
+
+    pub(crate) fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Received>> {
+        if !self.0.read_ahead.is_empty() {
+            return Poll::Ready(Ok(Received::Data(std::mem::take(&mut self.0.read_ahead))));
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            let bytes = buffer.filled();
-            Poll::Ready(Ok((!bytes.is_empty()).then(|| Bytes::copy_from_slice(bytes))))
+            Poll::Ready(Ok(match ready!(self.0.poll_read(cx, &mut buffer))? {
+                Heard::Silence => Received::Silence,
+                Heard::Bytes if buffer.filled().is_empty() => Received::End,
+                Heard::Bytes => Received::Data(Bytes::copy_from_slice(buffer.filled())),
+            }))
         })
+    }
+
+    /// The error of a peer that was silent for too long.
+    pub(crate) fn silence(&self) -> io::Error {
+        timed_out("sent nothing", &self.0.reading)
+    }
+
+    /// Puts bytes back: whoever reads next reads them first, also a new owner.
+    #[doc(alias = "unrecv")]
+    pub fn unread(&mut self, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
+        if self.0.read_ahead.is_empty() {
+            self.0.read_ahead = bytes;
+            return;
+        }
+        let mut all = BytesMut::with_capacity(bytes.len() + self.0.read_ahead.len());
+        all.extend_from_slice(&bytes);
+        all.extend_from_slice(&self.0.read_ahead);
+        self.0.read_ahead = all.freeze();
     }
 
     /// Sends all of it. Returns when the kernel has it, so a peer that does not read makes the caller wait.
     ///
+    /// If the future is dropped, a part may have been sent.
+    ///
     /// # Errors
     ///
-    /// Those of `send(2)`, such as a broken pipe.
+    /// Those of `send(2)`, such as a broken pipe; `TimedOut` when the peer took nothing for as long as the write
+    /// time-out; `NotConnected` when the connection was given away.
     #[doc(alias = "write_all")]
     pub async fn send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(data.as_ref()).await
+        let mut data = data.as_ref();
+        poll_fn(|cx| {
+            while let [_, ..] = data {
+                match ready!(self.0.poll_write(cx, data))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    length => data = data.get(length..).unwrap_or_default(),
+                }
+            }
+            self.0.poll_flush(cx)
+        })
+        .await
     }
 
-    /// Says that nothing more will be sent, and closes.
+    /// Sends without waiting. What the kernel does not take is kept, up to the [limit](Self::set_write_buffer), and is
+    /// written while the connection is read, sent to, flushed or closed.
+    ///
+    /// The peer must take something within the write time-out, or the next of these fails with `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when it would not fit: nothing of it was sent, and the connection goes on. All others end it.
+    #[doc(alias = "nosuspend")]
+    pub fn try_send(&mut self, data: impl AsRef<[u8]>) -> Result<(), SendError> {
+        let (parts, mut data) = (&mut self.0, data.as_ref());
+        // Whoever waits for the connection next is woken instead.
+        let mut cx = Context::from_waker(Waker::noop());
+        if parts.unflushed
+            && let Poll::Ready(Err(error)) = parts.poll_flush(&mut cx)
+        {
+            return Err(error.into());
+        }
+        if !parts.outgoing.has_room(data.len()) {
+            let (limit, waiting) = (parts.outgoing.limit(), parts.outgoing.len());
+            return Err(SendError::Full { length: data.len(), waiting, limit });
+        }
+        while parts.outgoing.is_empty() && !data.is_empty() {
+            match parts.poll_write(&mut cx, data) {
+                Poll::Ready(Ok(length)) => data = data.get(length..).unwrap_or_default(),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => break,
+            }
+        }
+        parts.outgoing.push(data);
+        match parts.poll_flush(&mut cx) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Pending => {
+                parts.unflushed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until everything that was sent is with the kernel.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.0.poll_flush(cx)).await
+    }
+
+    /// How many bytes wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.0.outgoing.len()
+    }
+
+    /// Says that nothing more will be sent, and closes. What waits to be written is written first, within the write
+    /// time-out.
     ///
     /// If the peer is still sending, what it sends is read and thrown away for at most a second: otherwise the kernel
     /// would reset the connection, and the peer could lose what was sent to it last.
     ///
     /// A peer that is gone already is no error here.
     pub async fn close(mut self) {
-        if self.stream.shutdown().await.is_ok() {
+        if poll_fn(|cx| self.0.poll_shutdown(cx)).await.is_ok() {
             // Too late or not at all: the peer had its chance.
             let _ = tokio::time::timeout(LINGER_TIME, self.discard()).await;
         }
     }
 
     /// Throws away what the peer still sends. A peer that is silent now is not waited for.
-    async fn discard(&self) -> io::Result<()> {
+    async fn discard(&mut self) -> io::Result<()> {
         let mut discarded = 0;
-        while discarded < LINGER_BYTES {
-            match SCRATCH.with_borrow_mut(|scratch| self.stream.try_read(scratch)) {
-                Ok(0) => return Ok(()),
-                Ok(length) => discarded += length,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                Err(_) if discarded == 0 => return Ok(()),
-                Err(_) => self.stream.readable().await?,
+        poll_fn(|cx| {
+            while discarded < LINGER_BYTES {
+                let length = SCRATCH.with_borrow_mut(|scratch| {
+                    let mut buffer = ReadBuf::new(scratch);
+                    let polled = Pin::new(self.0.layer.io_mut()).poll_read(cx, &mut buffer);
+                    polled.map(|read| read.map(|()| buffer.filled().len()))
+                });
+                match length {
+                    Poll::Ready(Ok(0)) => break,
+                    Poll::Ready(Ok(length)) => discarded += length,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if discarded == 0 => break,
+                    Poll::Pending => return Poll::Pending,
+                }
             }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Gives it up, with everything that was read and not handed out, so that it can go to another owner.
+    ///
+    /// What is left here is a socket without a connection: every use of it fails with `NotConnected`. If the connection
+    /// [comes back](Accepted::give) it can be claimed anew.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when it was given away before. When the reactor does not let go of the socket; it is closed then.
+    #[doc(alias = "controlling_process")]
+    pub fn release(&mut self) -> io::Result<Accepted> {
+        if self.0.is_gone() {
+            return Err(io::ErrorKind::NotConnected.into());
         }
-        Ok(())
+        let gone = Box::new(Parts::gone(self.0.peer.clone()));
+        let mut parts = std::mem::replace(&mut self.0, gone);
+        parts.park()?;
+        Ok(Accepted::from_boxed(parts))
+    }
+
+    /// Whether it was given away.
+    pub fn is_released(&self) -> bool {
+        self.0.is_gone()
+    }
+
+    /// The socket itself; what is left is one without a connection.
+    pub(crate) fn take(&mut self) -> Self {
+        let gone = Box::new(Parts::gone(self.0.peer.clone()));
+        Self(std::mem::replace(&mut self.0, gone))
+    }
+
+    /// How long the peer may be silent while it is waited for; `None` means as long as it likes, which is the default.
+    /// Only its own bytes count, and only while the owner waits for them.
+    pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.0.reading = Patience::new(timeout.into());
+    }
+
+    /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
+    pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.0.writing = Patience::new(timeout.into());
+    }
+
+    /// How many bytes [`try_send`](Self::try_send) keeps for a peer that reads slowly (OTP: `high_watermark`).
+    pub fn set_write_buffer(&mut self, bytes: usize) {
+        self.0.outgoing.set_limit(bytes);
+    }
+
+    /// The silence of the peer is over by decree.
+    pub(crate) fn be_patient_again(&mut self) {
+        self.0.reading.reset();
+    }
+
+    pub(crate) fn set_active(&mut self, active: Active) {
+        self.0.active = active;
     }
 
     /// Whether there are bytes that the next read would give. The kernel is asked, because the reactor does not know yet
     /// what came before the connection was claimed. The end of what the peer sends, or an error, is no bytes.
     pub fn has_pending(&self) -> bool {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let peek = || rustix::net::recv(&self.stream, &mut [0], flags);
-        !self.read_ahead.is_empty() || peek().is_ok_and(|(_, length)| length > 0)
+        !self.0.read_ahead.is_empty() || self.0.layer.has_pending()
     }
 
     /// Resolves when the connection is asked to leave, because its listener drains. It borrows nothing: make it once
     /// and wait for it beside reading.
     pub fn draining(&self) -> Draining {
-        self.permit.as_ref().map_or_else(Draining::never, |permit| permit.gate().draining())
+        self.0.permit.as_ref().map_or_else(Draining::never, |permit| permit.gate().draining())
     }
 
     /// Who connected.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
+    pub fn peer_addr(&self) -> &Address {
+        &self.0.peer
     }
 
     /// To which of our addresses.
@@ -146,8 +328,38 @@ impl Socket {
     /// # Errors
     ///
     /// When the kernel is asked and does not know.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.local.map_or_else(|| self.stream.local_addr(), Ok)
+    pub fn local_addr(&self) -> io::Result<Address> {
+        self.0.local_addr()
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The peer reads too slowly for what is sent to it.
+    #[error(
+        "no room for {length} bytes while {waiting} of at most {limit} wait to be written; send less, or wait with flush"
+    )]
+    Full {
+        /// How many bytes were to be sent.
+        length: usize,
+        /// How many wait to be written.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// The connection is broken.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Full { .. } => Self::new(io::ErrorKind::WouldBlock, error.to_string()),
+            SendError::Io(error) => error,
+        }
     }
 }
 
@@ -157,19 +369,16 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.read_ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match ready!(self.0.poll_read(cx, buffer))? {
+            Heard::Bytes => Poll::Ready(Ok(())),
+            Heard::Silence => Poll::Ready(Err(self.silence())),
         }
-        let length = self.read_ahead.len().min(buffer.remaining());
-        buffer.put_slice(&self.read_ahead[..length]);
-        self.read_ahead.advance(length);
-        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        self.0.poll_write(cx, data)
     }
 
     fn poll_write_vectored(
@@ -177,24 +386,24 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        self.0.poll_write_vectored(cx, data)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.0.layer.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.0.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.0.poll_shutdown(cx)
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Socket").field("peer", &self.0.peer).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ fn the_limit_is_hard_and_one_that_ends_makes_room() {
     run(async {
         let (connected, mut connections) = unbounded_channel();
         let protocol = serve(move |mut socket: Socket| {
-            connected.send(socket.peer_addr()).expect("the test listens");
+            connected.send(socket.peer_addr().as_ip()).expect("the test listens");
             async move {
                 while let Some(data) = socket.recv().await? {
                     socket.send(data).await?;
@@ -30,8 +30,8 @@ fn the_limit_is_hard_and_one_that_ends_makes_room() {
             first.echo("one\n").await;
             second.echo("two\n").await;
         }
-        assert_eq!(connections.recv().await, first.0.local_addr().ok());
-        assert_eq!(connections.recv().await, second.0.local_addr().ok());
+        assert_eq!(connections.recv().await.flatten(), first.0.local_addr().ok());
+        assert_eq!(connections.recv().await.flatten(), second.0.local_addr().ok());
         assert!(connections.try_recv().is_err(), "a third one was served");
         assert_eq!(server.listener.active(), 2);
         drop(first);

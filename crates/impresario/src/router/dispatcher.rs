@@ -1,7 +1,6 @@
 //! The actor that plays the dispatch rules: holds connections, offers them over ports.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -9,10 +8,11 @@ use impresario_actor::DynamicRef;
 use impresario_port::{CloseReason, Incoming, PortEvent, PortHandle, SendError};
 use impresario_server::Accepted;
 use impresario_sys::SeqPacket;
-use impresario_wire::{Address, Link, Message as Frame, Role, StreamId};
+use impresario_wire::{Link, Message as Frame, Role, StreamId};
 use slog::Logger;
 
 use super::dispatch::{Action, Dispatch, Event, WorkerId};
+use crate::address::to_wire;
 
 /// A connection that was accepted.
 pub(crate) struct Arrived(pub(crate) Accepted);
@@ -79,7 +79,7 @@ impl Dispatcher {
                 Action::Close(stream) => {
                     if let Some(accepted) = self.held.remove(&stream) {
                         slog::warn!(self.log, "no worker takes the connection; closing it";
-                            "peer" => accepted.peer_addr());
+                            "peer" => %accepted.peer_addr());
                     }
                 }
             }
@@ -93,11 +93,13 @@ impl Dispatcher {
         let Some(accepted) = self.held.get(&stream) else { return true };
         let from = accepted.peer_addr();
         let frame = Frame::Connection {
-            peer: Address::Ip(from),
-            local: Address::Ip(accepted.local_addr().unwrap_or(from)),
+            peer: to_wire(from),
+            local: to_wire(&accepted.local_addr().unwrap_or_else(|_| from.clone())),
             read_ahead: accepted.read_ahead().to_vec(),
         };
-        match peer.port.send(stream, &frame, &[accepted.as_fd()]) {
+        // Looked at when it arrived.
+        let Some(descriptor) = accepted.descriptor() else { return true };
+        match peer.port.send(stream, &frame, &[descriptor]) {
             Ok(()) => true,
             Err(SendError::Closed) => false,
             Err(error) => {
@@ -197,6 +199,11 @@ impl Handler<Arrived> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, Arrived(accepted): Arrived, ctx: &mut Context<Self>) {
+        if accepted.descriptor().is_none() {
+            slog::error!(self.log, "only a plain socket can go to a worker; closing the connection";
+                "peer" => %accepted.peer_addr());
+            return;
+        }
         let stream = self.new_stream();
         // The acceptor may go on: the connection is ours, and the gate says how many of them we hold.
         self.held.insert(stream, accepted.on_outcome(drop));

@@ -1,6 +1,9 @@
 //! A tree with a server in it, a client, and a log that can be waited for.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod faulty;
+pub(crate) mod owner;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;

@@ -1,0 +1,83 @@
+//! Where one end of a connection is.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
+
+/// Where one end of a connection is: an IP address with port, or the name of a unix socket. Cheap to clone.
+///
+/// It need not be what the kernel says of the descriptor: a proxy may have said better.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// An IP address and port.
+    Ip(SocketAddr),
+    /// The name of a unix socket as bytes: a path, or `@` and an abstract name. Empty for one without a name, as clients
+    /// usually are.
+    Unix(Arc<[u8]>),
+}
+
+impl Address {
+    /// A unix socket without a name.
+    pub fn unnamed() -> Self {
+        Self::Unix(Arc::default())
+    }
+
+    /// The IP address and port, if it has them.
+    pub fn as_ip(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// What the kernel says; `None` for what is neither.
+    pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<Self> {
+        if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {
+            let name = match (unix.path_bytes(), unix.abstract_name()) {
+                (Some(path), _) => path.into(),
+                (None, Some(name)) if !name.is_empty() => [b"@", name].concat().into(),
+                _ => Arc::default(),
+            };
+            return Some(Self::Unix(name));
+        }
+        SocketAddr::try_from(address).ok().map(Self::Ip)
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Ip(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(name) if name.is_empty() => f.write_str("unix:unnamed"),
+            Self::Unix(name) => write!(f, "unix:{}", OsStr::from_bytes(name).display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_people_write_it() {
+        let ip = Address::from(SocketAddr::from(([127, 0, 0, 1], 80)));
+        assert_eq!(ip.to_string(), "127.0.0.1:80");
+        assert_eq!(Address::unnamed().to_string(), "unix:unnamed");
+        let kernel = |unix: SocketAddrUnix| Address::from_kernel(unix.into()).expect("known").to_string();
+        assert_eq!(kernel(SocketAddrUnix::new("/run/a.sock").expect("short")), "unix:/run/a.sock");
+        assert_eq!(kernel(SocketAddrUnix::new_abstract_name(b"a").expect("short")), "unix:@a");
+        assert_eq!(kernel(SocketAddrUnix::new_unnamed()), "unix:unnamed");
+        assert_eq!((ip.as_ip().map(|ip| ip.port()), Address::unnamed().as_ip()), (Some(80), None));
+    }
+}

@@ -1,0 +1,97 @@
+//! Version 2: binary, with extensions.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::crc32c::crc32c;
+use super::tlv::{CRC32C, Tlvs};
+use super::{Addresses, Header, MAX_HEADER_BYTES, Parsed, ProxyError};
+use crate::Address;
+
+pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// The signature, the command, the family and the length of the rest.
+const FIXED_BYTES: usize = 16;
+/// A path of a unix socket, filled up with zeros.
+const PATH_BYTES: usize = 108;
+
+const LOCAL: u8 = 0x20;
+const PROXY: u8 = 0x21;
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
+    let command = bytes.get(12).copied();
+    if command.is_some_and(|command| command >> 4 != 2) {
+        return Err(ProxyError::Malformed("no such version"));
+    }
+    if command.is_some_and(|command| !matches!(command, LOCAL | PROXY)) {
+        return Err(ProxyError::Malformed("neither LOCAL nor PROXY"));
+    }
+    let Some([.., command, family, high, low]) = bytes.first_chunk::<FIXED_BYTES>() else {
+        return Ok(Parsed::Incomplete);
+    };
+    let length = FIXED_BYTES + usize::from(u16::from_be_bytes([*high, *low]));
+    if length > MAX_HEADER_BYTES {
+        return Err(ProxyError::TooLong(length));
+    }
+    let Some(header) = bytes.get(..length) else { return Ok(Parsed::Incomplete) };
+    let mut rest = header.get(FIXED_BYTES..).unwrap_or_default();
+    let addresses = match family {
+        // The proxy does not know.
+        0x00 => None,
+        0x11 => Some(ip(&mut rest, |bytes: [u8; 4]| Ipv4Addr::from(bytes).into())?),
+        0x21 => Some(ip(&mut rest, |bytes: [u8; 16]| Ipv6Addr::from(bytes).into())?),
+        0x31 => Some(Addresses { source: path(&mut rest)?, destination: path(&mut rest)? }),
+        _ => return Err(ProxyError::Malformed("a family or transport that is no stream")),
+    };
+    let tlvs = if addresses.is_none() { Tlvs::lenient(rest) } else { Tlvs::parse(rest)? };
+    check(header, &tlvs, rest.len())?;
+    let addresses = addresses.filter(|_| *command == PROXY);
+    Ok(Parsed::Header(Box::new(Header { version: 2, addresses, tlvs }), length))
+}
+
+/// Takes the first bytes off.
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ProxyError> {
+    let (first, after) =
+        rest.split_first_chunk().ok_or(ProxyError::Malformed("too short for its addresses"))?;
+    *rest = after;
+    Ok(*first)
+}
+
+fn ip<const N: usize>(
+    rest: &mut &[u8],
+    address: impl Fn([u8; N]) -> std::net::IpAddr,
+) -> Result<Addresses, ProxyError> {
+    let (source, destination) = (address(take(rest)?), address(take(rest)?));
+    let (source_port, destination_port) = (u16::from_be_bytes(take(rest)?), u16::from_be_bytes(take(rest)?));
+    Ok(Addresses {
+        source: SocketAddr::new(source, source_port).into(),
+        destination: SocketAddr::new(destination, destination_port).into(),
+    })
+}
+
+/// A path up to its first zero; an abstract name begins with one.
+fn path(rest: &mut &[u8]) -> Result<Address, ProxyError> {
+    let bytes: [u8; PATH_BYTES] = take(rest)?;
+    let end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    Ok(match bytes.split_first() {
+        Some((0, name)) if end(name) > 0 => {
+            Address::Unix([b"@", name.get(..end(name)).unwrap_or_default()].concat().into())
+        }
+        _ => Address::Unix(bytes.get(..end(&bytes)).unwrap_or_default().into()),
+    })
+}
+
+/// Compares the checksum, if there is one, with that of the header in which it is zero.
+fn check(header: &[u8], tlvs: &Tlvs, rest: usize) -> Result<(), ProxyError> {
+    let mut sums = tlvs.places(CRC32C);
+    let Some((place, value)) = sums.next() else { return Ok(()) };
+    if sums.next().is_some() {
+        return Err(ProxyError::Malformed("two checksums"));
+    }
+    let expected: [u8; 4] =
+        value.try_into().map_err(|_| ProxyError::Malformed("a checksum of another length"))?;
+    let start = header.len() - rest + place;
+    let zeroed = header.iter().enumerate().map(|(index, byte)| {
+        let is_sum = (start..start + 4).contains(&index);
+        if is_sum { 0 } else { *byte }
+    });
+    if crc32c(zeroed) == u32::from_be_bytes(expected) { Ok(()) } else { Err(ProxyError::Checksum) }
+}

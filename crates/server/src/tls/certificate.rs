@@ -1,0 +1,116 @@
+//! Certificates with their keys.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+/// The longest file that is read as a certificate or key.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A certificate with those that vouch for it, and its key.
+pub struct Certificate {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificate {
+    /// From PEM: the server's own certificate first, then those that vouch for it; and its key.
+    ///
+    /// # Errors
+    ///
+    /// When there is none in it.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let bad = |what| TlsError::Pem { path: None, what };
+        Self::parse(chain, key).map_err(bad)
+    }
+
+    /// From files in PEM.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that cannot be read, or that has none in it.
+    pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        Self::parse(&read(chain)?, &read(key)?).map_err(|what| {
+            let path = if what == NO_CERTIFICATE { chain } else { key };
+            TlsError::Pem { path: Some(path.to_owned()), what }
+        })
+    }
+
+    fn parse(chain: &[u8], key: &[u8]) -> Result<Self, &'static str> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(NO_CERTIFICATE)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "a private key")?;
+        Ok(Self { chain, key })
+    }
+
+    /// Checks that the key is that of the certificate.
+    pub(super) fn certify(self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
+        CertifiedKey::from_der(self.chain, self.key, provider).map(Arc::new).map_err(TlsError::Rustls)
+    }
+}
+
+const NO_CERTIFICATE: &str = "a certificate";
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path);
+    match file.and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(TlsError::Read { path: path.to_owned(), source }),
+    }
+}
+
+impl fmt::Debug for Certificate {
+    /// Not the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("chain", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is none in it.
+    #[error("{} has not {what} in PEM", path.as_ref().map_or("the text".into(), |path| path.to_string_lossy()))]
+    Pem {
+        /// In which file.
+        path: Option<PathBuf>,
+        /// What there is not.
+        what: &'static str,
+    },
+    /// There is none at all.
+    #[error("no certificate; give one for all clients, or one for each server name")]
+    NoCertificate,
+    /// Clients that ask for the name would refuse the certificate.
+    #[error("the certificate for {name} is not for that name: {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        source: rustls::Error,
+    },
+    /// It is no name.
+    #[error("{0} is no server name; write a host name, or *. and a domain")]
+    BadName(String),
+    /// rustls does not take it.
+    #[error("cannot use the certificate: {0}")]
+    Rustls(#[source] rustls::Error),
+}

@@ -1,0 +1,250 @@
+//! How the bytes of connections travel.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::outgoing::WRITE_BUFFER_BYTES;
+use crate::parts::WRITE_TIMEOUT;
+use crate::proxy::{self, Header, Parsed, ProxyError};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+use crate::{Protocol, Socket};
+
+/// How long what comes before the protocol may take, if nothing else is said.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the bytes of connections travel: limits of time and size, a proxy in front, encryption (OTP: Ranch's transport
+/// options).
+///
+/// [`carry`](Self::carry) puts it under a protocol. What comes before the protocol happens in the connection's own
+/// actor, so it never holds up the acceptor, and counts as part of the connection: one that does not get through it in
+/// time is closed, and is one of [`Ends::lost`](crate::Ends::lost).
+///
+/// ```
+/// # use std::io;
+/// # use std::time::Duration;
+/// # use impresario_server::{Bytes, Handler, Next, Socket};
+/// # struct Echo;
+/// # impl Handler for Echo {
+/// #     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+/// #         socket.send(data).await?;
+/// #         Ok(Next::Continue)
+/// #     }
+/// # }
+/// use impresario_server::{Listener, ProxyProtocol, Transport};
+///
+/// let transport =
+///     Transport::new().proxy_protocol(ProxyProtocol::Required).read_timeout(Duration::from_secs(60));
+/// let echo = Listener::tcp("127.0.0.1:7007", transport.carry(|| Echo));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a transport does nothing until it carries a protocol"]
+pub struct Transport {
+    handshake_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    write_buffer: usize,
+    proxy: ProxyProtocol,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+/// Whether the peer is a proxy that says who its client is, in the PROXY protocol, version 1 or 2.
+///
+/// A listener has it on all of its connections or on none: where it is required anybody who can connect can claim to be
+/// anybody, so let only the proxy connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// What the peer sends is the protocol's, whatever it looks like.
+    #[default]
+    Off,
+    /// A header comes first, or the connection closes.
+    Required,
+    /// A connection that begins with a header closes. The first bytes of the client are waited for, so this is for
+    /// protocols in which the client speaks first.
+    Refused,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Some(HANDSHAKE_TIMEOUT),
+            read_timeout: None,
+            write_timeout: Some(WRITE_TIMEOUT),
+            write_buffer: WRITE_BUFFER_BYTES,
+            proxy: ProxyProtocol::Off,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+impl Transport {
+    /// Bytes as they come: no limit to the peer's silence, 30 s in which it must take something of what is sent, 64 KiB
+    /// that wait for it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long what comes before the protocol may take: the PROXY header and the TLS handshake together. The default
+    /// is 5 s; `None` means as long as it likes.
+    pub fn handshake_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { handshake_timeout: timeout.into(), ..self }
+    }
+
+    /// See [`Socket::set_read_timeout`].
+    pub fn read_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { read_timeout: timeout.into(), ..self }
+    }
+
+    /// See [`Socket::set_write_timeout`].
+    pub fn write_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { write_timeout: timeout.into(), ..self }
+    }
+
+    /// See [`Socket::set_write_buffer`].
+    pub fn write_buffer(self, bytes: usize) -> Self {
+        Self { write_buffer: bytes, ..self }
+    }
+
+    /// Whether the peer is a proxy that says who its client is.
+    pub fn proxy_protocol(self, proxy: ProxyProtocol) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Encrypts.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: &Tls) -> Self {
+        Self { tls: Some(tls.clone()), ..self }
+    }
+
+    /// Puts it under a protocol.
+    pub fn carry<P: Protocol>(self, protocol: P) -> Carry<P> {
+        Carry(Arc::new((self, protocol)))
+    }
+
+    /// Does on one connection what comes before the protocol: for actors that claim connections themselves.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` after the handshake time-out, `InvalidData` when the peer sends no such header or handshake, and those
+    /// of reading and writing. The connection is closed then.
+    pub async fn open(&self, mut socket: Socket) -> io::Result<Socket> {
+        socket.set_write_timeout(self.write_timeout);
+        socket.set_write_buffer(self.write_buffer);
+        if self.has_handshake() {
+            let handshake = self.handshake(&mut socket);
+            match self.handshake_timeout {
+                None => handshake.await?,
+                Some(timeout) => within(timeout, handshake).await?,
+            }
+        }
+        socket.set_read_timeout(self.read_timeout);
+        Ok(socket)
+    }
+
+    #[cfg(feature = "tls")]
+    fn has_handshake(&self) -> bool {
+        self.proxy != ProxyProtocol::Off || self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn has_handshake(&self) -> bool {
+        self.proxy != ProxyProtocol::Off
+    }
+
+    async fn handshake(&self, socket: &mut Socket) -> io::Result<()> {
+        match self.proxy {
+            ProxyProtocol::Off => {}
+            ProxyProtocol::Required => drop(socket.read_proxy_header().await?),
+            ProxyProtocol::Refused => socket.refuse_proxy_header().await?,
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            socket.start_tls(tls).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn within(timeout: Duration, handshake: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {timeout:?}"));
+    tokio::time::timeout(timeout, handshake).await.map_err(|_| late())?
+}
+
+impl Socket {
+    /// Reads the header that a proxy sends before anything else; what comes after it is read next. From now on the
+    /// addresses of the connection are those that it says, if it says any.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProxyError`] as `InvalidData`, `UnexpectedEof` when the peer leaves before the header is there, and those of
+    /// [`recv`](Self::recv).
+    #[doc(alias = "recv_proxy_header")]
+    pub async fn read_proxy_header(&mut self) -> io::Result<&Header> {
+        let mut bytes = BytesMut::new();
+        let (header, length) = loop {
+            if let Parsed::Header(header, length) = proxy::parse(&bytes)? {
+                break (header, length);
+            }
+            // What is not a header after all, or too long a one, is an error before much more has come.
+            bytes.extend_from_slice(&self.recv().await?.ok_or(io::ErrorKind::UnexpectedEof)?);
+        };
+        self.unread(bytes.split_off(length));
+        let parts = self.parts_mut();
+        if let Some(addresses) = &header.addresses {
+            parts.peer = addresses.source.clone();
+            parts.local = Some(addresses.destination.clone());
+        }
+        Ok(parts.proxy.insert(header))
+    }
+
+    /// What a proxy in front said.
+    pub fn proxy_header(&self) -> Option<&Header> {
+        self.parts().proxy.as_deref()
+    }
+
+    /// Waits until it is clear that the connection does not begin with a header.
+    async fn refuse_proxy_header(&mut self) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        // As many as a signature has, at most.
+        while proxy::may_be_signed(&bytes) && !proxy::is_signed(&bytes) {
+            match self.recv().await? {
+                Some(data) => bytes.extend_from_slice(&data),
+                None => break,
+            }
+        }
+        if proxy::is_signed(&bytes) {
+            return Err(ProxyError::Unexpected.into());
+        }
+        self.unread(bytes);
+        Ok(())
+    }
+}
+
+/// See [`Transport::carry`].
+#[derive(Debug)]
+pub struct Carry<P>(Arc<(Transport, P)>);
+
+impl<P: Protocol> Protocol for Carry<P> {
+    fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
+        let carried = Arc::clone(&self.0);
+        async move {
+            let (transport, protocol) = &*carried;
+            let socket = transport.open(socket).await?;
+            let served = protocol.serve(socket);
+            served.await
+        }
+    }
+}
+
+impl<P> Clone for Carry<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}

@@ -1,0 +1,119 @@
+//! Ownership: a door reads the first line of a connection and gives the connection to the room that it names. Try
+//! `nc 127.0.0.1 7008`, and say `echo` or `count`.
+
+use actix::{Actor, ActorContext, Context};
+use clap::Parser;
+use impresario::actor::{DynamicRef, DynamicSupervisor};
+use impresario::prelude::*;
+use impresario::server::{Active, ActiveSocket, Connections, Pushed};
+
+#[derive(Parser)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:7008")]
+    listen: String,
+}
+
+// ANCHOR: door
+/// Owns a connection until it has named a room.
+struct Door {
+    echoes: Connections<fn() -> Echo>,
+    counters: DynamicRef<Accepted>,
+    line: Vec<u8>,
+}
+
+impl Handler for Door {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        self.line.extend_from_slice(&data);
+        let Some(end) = self.line.iter().position(|byte| *byte == b'\n').filter(|end| *end < 80) else {
+            return Ok(if self.line.len() < 80 { Next::Continue } else { Next::Close });
+        };
+        // What came after the line is the new owner's to read.
+        let rest = self.line.split_off(end + 1);
+        socket.unread(rest);
+        let accepted = socket.release()?;
+        let given = match self.line.trim_ascii() {
+            b"echo" => {
+                accepted.give(|it| self.echoes.start(it).map_err(|refusal| refusal.into_accepted())).await
+            }
+            _ => accepted.give(|it| self.counters.start(it)).await,
+        };
+        if let Err(error) = given {
+            // Nobody took it, so it is ours again.
+            let reason = error.to_string();
+            *socket = error.into_accepted().claim()?;
+            socket.send(format!("{reason}\n")).await?;
+            return Ok(Next::Close);
+        }
+        Ok(Next::Continue)
+    }
+}
+// ANCHOR_END: door
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        socket.send(data).await?;
+        Ok(Next::Continue)
+    }
+}
+
+// ANCHOR: active
+/// Any actor can own a connection. This one has the bytes pushed to it, one piece at a time.
+struct Counter {
+    accepted: Option<Accepted>,
+    socket: Option<ActiveSocket>,
+    bytes: usize,
+}
+
+impl Actor for Counter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        match self.accepted.take().map(Accepted::claim) {
+            Some(Ok(socket)) => self.socket = Some(socket.activate(Active::Once, ctx)),
+            _ => ctx.stop(),
+        }
+    }
+}
+
+impl actix::Handler<Pushed> for Counter {
+    type Result = ();
+
+    fn handle(&mut self, pushed: Pushed, ctx: &mut Context<Self>) {
+        let (Pushed::Data(data), Some(socket)) = (pushed, &self.socket) else {
+            return ctx.stop();
+        };
+        self.bytes += data.len();
+        match socket.try_send(format!("{} bytes\n", self.bytes)) {
+            Ok(()) => socket.set_active(Active::Once),
+            // A client that does not read its answers.
+            Err(_) => ctx.stop(),
+        }
+    }
+}
+// ANCHOR_END: active
+
+fn main() -> ExitCode {
+    let Args { listen } = Args::parse();
+    let echoes = Connections::new((|| Echo) as fn() -> Echo);
+    let counters = DynamicRef::new();
+    let counters_spec = DynamicSupervisor::new(|_, accepted| {
+        Ok(Counter { accepted: Some(accepted), socket: None, bytes: 0 })
+    });
+    let counters_spec = counters.child_spec("counters", counters_spec.shutdown(Shutdown::Kill));
+    let echoes_spec = echoes.child_spec("echoes");
+    let drain = echoes.drain_spec("drain", std::time::Duration::from_secs(10).into());
+    let door = Listener::tcp(listen, move || Door {
+        echoes: echoes.clone(),
+        counters: counters.clone(),
+        line: Vec::new(),
+    });
+    Supervisor::new(Strategy::OneForOne)
+        .child(counters_spec)
+        .child(echoes_spec)
+        .child(door.child_spec("door"))
+        .child(drain)
+        .run()
+}

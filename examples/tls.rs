@@ -1,0 +1,89 @@
+//! TLS: an encrypted echo. SIGUSR1 reads the certificate anew, and no connection notices.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, WrapFuture};
+use clap::Parser;
+use impresario::prelude::*;
+use impresario::server::{Certificate, ProxyProtocol, Tls, TlsError, Transport};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Clone, Parser)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    listen: String,
+    /// The certificate in PEM, with those that vouch for it.
+    #[arg(long)]
+    certificate: PathBuf,
+    /// Its key.
+    #[arg(long)]
+    key: PathBuf,
+    /// A proxy in front says who connects.
+    #[arg(long)]
+    proxy: bool,
+}
+
+// ANCHOR: tls
+fn load(args: &Args) -> Result<Tls, TlsError> {
+    let certificate = Certificate::from_files(&args.certificate, &args.key)?;
+    Tls::builder().certificate(certificate).alpn(["echo"]).build()
+}
+
+fn listener(args: &Args, tls: &Tls) -> Listener<impl impresario::server::Protocol + use<>> {
+    let proxy = if args.proxy { ProxyProtocol::Required } else { ProxyProtocol::Off };
+    let transport = Transport::new()
+        .proxy_protocol(proxy)
+        .tls(tls)
+        .handshake_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(60));
+    Listener::tcp(&args.listen, transport.carry(|| Echo)).max_connections(10_000)
+}
+// ANCHOR_END: tls
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        socket.send(data).await?;
+        Ok(Next::Continue)
+    }
+}
+
+// ANCHOR: reload
+/// Reads the certificate anew when it is told to. What cannot be read changes nothing.
+struct Reload {
+    args: Args,
+    tls: Tls,
+    env: Env,
+}
+
+impl Actor for Reload {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let (args, tls, log) = (self.args.clone(), self.tls.clone(), self.env.log().clone());
+        let reload = async move {
+            let Ok(mut told) = signal(SignalKind::user_defined1()) else { return };
+            while told.recv().await.is_some() {
+                match load(&args) {
+                    Ok(new) => tls.reload(&new),
+                    Err(error) => slog::error!(log, "the old certificate stays"; "reason" => %error),
+                }
+            }
+        };
+        ctx.spawn(reload.into_actor(self));
+    }
+}
+// ANCHOR_END: reload
+
+fn main() -> Result<ExitCode, TlsError> {
+    let args = Args::parse();
+    let tls = load(&args)?;
+    let echo = listener(&args, &tls);
+    let reload = ChildSpec::actor("reload", move |env| {
+        Ok(Reload { args: args.clone(), tls: tls.clone(), env: env.clone() })
+    });
+    Ok(Supervisor::new(Strategy::OneForOne).child(reload).child(echo.child_spec("echo")).run())
+}
