@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use impresario::actor::{DynamicRef, DynamicSupervisor, Gen, GroupChange, Info};
+use impresario::actor::{Gen, GroupChange, Info};
 use impresario::prelude::*;
 use impresario::server::serve;
 use tokio::sync::mpsc;

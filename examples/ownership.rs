@@ -3,7 +3,6 @@
 
 use actix::{Actor, ActorContext, Context};
 use clap::Parser;
-use impresario::actor::{DynamicRef, DynamicSupervisor};
 use impresario::prelude::*;
 use impresario::server::{Active, ActiveSocket, Connections, Pushed};
 

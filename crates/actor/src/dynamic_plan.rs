@@ -203,7 +203,9 @@ impl<T: Send + 'static> Handler<Start<T>> for Driver<Dynamic<T>> {
 }
 
 /// What a dynamic supervisor is asked to do.
-pub(crate) struct Ask<T: 'static>(pub(crate) Box<dyn FnOnce(&mut Driver<Dynamic<T>>) + Send>);
+pub(crate) struct Ask<T: 'static>(pub(crate) Box<Work<T>>);
+
+type Work<T> = dyn FnOnce(&mut Driver<Dynamic<T>>) + Send;
 
 impl<T> Message for Ask<T> {
     type Result = ();

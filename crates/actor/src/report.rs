@@ -31,8 +31,8 @@ struct Fields<'a>(&'a Report);
 
 impl KV for Fields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        // The fields come in the order in which people read them, and drains take the last one first.
-        let fields: Vec<_> = self.0.key_values().collect();
-        fields.iter().rev().try_for_each(|(key, value)| serializer.emit_str(key, value))
+        // The reason comes first: it is what people look for.
+        let (reason, rest): (Vec<_>, Vec<_>) = self.0.key_values().partition(|(key, _)| *key == "reason");
+        reason.iter().chain(&rest).try_for_each(|(key, value)| serializer.emit_str(key, value))
     }
 }

@@ -9,10 +9,10 @@
 //! Nothing here waits for time to pass: a wait is for an exit (a pidfd), a line on stderr or bytes on a socket, and
 //! each has a [`DEADLINE`]. What goes wrong is a panic with a text, because the callers are tests.
 //!
-//! Beside that, [`scenario`] plays recorded scenarios in a world of its own.
+//! Beside that, [`scenario`] plays recorded scenarios, with simulated processes and with real actors.
 //!
-//! This crate deliberately knows nothing of the workspace but the rules of supervision: of a program it sees
-//! processes, sockets and `/proc`.
+//! This crate deliberately knows nothing of the workspace but the rules of supervision and the actors that play them: of
+//! a program it sees processes, sockets and `/proc`.
 
 mod body;
 mod client;
