@@ -307,6 +307,13 @@ async fn two_trees_do_not_see_each_other() {
     let ((a, a_spec), (b, b_spec)) = (probe("same", &journal), probe("same", &journal));
     let first = tree(&journal).child(a_spec).start().await.expect("it starts");
     let second = tree(&journal).child(b_spec).start().await.expect("it starts");
+    let (a_pid, b_pid) = (a.pid().expect("it lives"), b.pid().expect("it lives"));
+    assert_eq!(a_pid.number(), b_pid.number(), "each tree counts for itself");
+    assert_ne!(a_pid, b_pid);
+    first.system().register("name", &a_pid).expect("it is free");
+    assert_eq!(second.system().whereis("name"), None);
+    second.system().register("name", &b_pid).expect("it is free there, too");
+    assert!(second.tree().await.find("same").is_some_and(|child| child.pid.as_ref() == Some(&b_pid)));
     first.stop();
     first.stopped().await;
     assert!(!a.addr().expect("it was started").connected());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Backoff, ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy, Supervisor,
+    Backoff, ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Stage, Strategy, Supervisor,
 };
 
 use crate::world::{Start, World, flags, ms};
@@ -261,4 +261,25 @@ fn jitter_follows_the_seed() {
     for (cut, whole) in delays(7).iter().zip(whole) {
         assert!(*cut <= whole && *cut >= whole / 2, "{cut:?} of {whole:?}");
     }
+}
+
+#[test]
+fn an_operator_sees_who_waits_and_how_often_it_was_started_again() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    let seen = |world: &World| -> Vec<(Stage, u64)> {
+        world.rules.census().map(|child| (child.stage, child.restarts)).collect()
+    };
+    let (a, b) = (world.life("a"), world.life("b"));
+    assert_eq!(seen(&world), [(Stage::Running(a), 0), (Stage::Running(b), 0)]);
+    world.crash("a");
+    let second = world.life("a");
+    assert_eq!(seen(&world), [(Stage::Running(second), 1), (Stage::Running(b), 0)]);
+    world.crash("a");
+    let [(Stage::Waiting(until), 1), _] = seen(&world)[..] else { panic!("it waits") };
+    assert_eq!(world.skip(), ms(10));
+    assert!(until <= world.now);
+    assert_eq!(seen(&world)[0], (Stage::Running(world.life("a")), 2));
+    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    world.take();
+    assert!(world.rules.census().all(|child| child.stage == Stage::Down || child.stage.life().is_some()));
 }

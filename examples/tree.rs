@@ -1,0 +1,114 @@
+//! Tree: a supervision tree to shoot at. It does nothing but live; commands on stdin crash, stop and suspend its children,
+//! and `tree` shows what became of them. Try `help`.
+use std::io::{BufRead, Write};
+
+use actix::{Actor, Context};
+use impresario::actor::{Pid, SupervisorRef, Tree};
+use impresario::prelude::*;
+use tokio::sync::mpsc;
+
+const HELP: &str = "\
+tree              show everything
+crash CHILD       end it with an error
+suspend CHILD     let it handle nothing
+resume CHILD      let it go on
+stop CHILD        stop it and leave it down
+restart CHILD     start it again
+session           start one more session
+quit              stop everything, in order";
+
+/// Lives until it is told to end.
+struct Idle;
+
+impl Actor for Idle {
+    type Context = Context<Self>;
+}
+
+fn child(id: &str) -> ChildSpec {
+    ChildSpec::actor(id, |_| Ok(Idle))
+}
+
+struct Console {
+    tree: Tree,
+    shop: SupervisorRef,
+    sessions: DynamicRef<()>,
+}
+
+impl Console {
+    async fn start() -> Result<Self, StartError> {
+        let (shop, sessions) = (SupervisorRef::new(), DynamicRef::new());
+        let shop_spec = shop.child_spec("shop", |_| {
+            Ok(Supervisor::new(Strategy::RestForOne).child(child("database")).child(child("orders")))
+        });
+        let sessions_spec = sessions.child_spec("sessions", DynamicSupervisor::new(|_, ()| Ok(Idle)));
+        let root =
+            Supervisor::new(Strategy::OneForOne).child(child("cache")).child(shop_spec).child(sessions_spec);
+        Ok(Self { tree: root.start().await?, shop, sessions })
+    }
+
+    /// What a command says, or why it could not be done.
+    async fn obey(&self, command: &str, id: &str) -> Result<String, String> {
+        match command {
+            "tree" => return Ok(self.tree.tree().await.to_string()),
+            "crash" => {
+                let pid = self.find(id).await?;
+                pid.exit(ExitReason::Error("crashed by hand".to_owned()));
+                return Ok(format!("{id} {pid} ended: {}", pid.ended().await));
+            }
+            "suspend" => self.find(id).await?.suspend().await.map_err(|error| error.to_string())?,
+            "resume" => self.find(id).await?.resume(),
+            "stop" => self.parent(id).await?.terminate_child(id).await.map_err(|error| error.to_string())?,
+            "restart" => {
+                self.parent(id)
+                    .await?
+                    .restart_child(id)
+                    .await
+                    .map(drop)
+                    .map_err(|error| error.to_string())?;
+            }
+            "session" => self.sessions.start(()).map_err(|()| "there is nobody to start it".to_owned())?,
+            _ => return Ok(HELP.to_owned()),
+        }
+        Ok("done".to_owned())
+    }
+
+    async fn find(&self, id: &str) -> Result<Pid, String> {
+        let tree = self.tree.tree().await;
+        tree.find(id).and_then(|child| child.pid.clone()).ok_or(format!("no child {id:?} is alive"))
+    }
+
+    /// The supervisor that has such a child.
+    async fn parent(&self, id: &str) -> Result<&SupervisorRef, String> {
+        for supervisor in [self.tree.root(), &self.shop] {
+            if supervisor.child_pid(id).await.is_ok() {
+                return Ok(supervisor);
+            }
+        }
+        Err(format!("there is no child {id:?} with a place of its own"))
+    }
+
+    async fn run(self, mut lines: mpsc::Receiver<String>) -> io::Result<()> {
+        while let Some(line) = lines.recv().await {
+            let (command, id) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            if command == "quit" {
+                break;
+            }
+            let said = self.obey(command, id.trim()).await.unwrap_or_else(|error| format!("error: {error}"));
+            writeln!(io::stdout(), "{}\n", said.trim_end())?;
+        }
+        self.tree.stop();
+        writeln!(io::stdout(), "ended: {}", self.tree.stopped().await)
+    }
+}
+
+fn main() -> io::Result<()> {
+    let (tell, lines) = mpsc::channel(16);
+    // A read of stdin blocks, so it has a thread of its own.
+    std::thread::spawn(move || {
+        io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell.blocking_send(line))
+    });
+    actix::System::new().block_on(async {
+        let console = Console::start().await.map_err(io::Error::other)?;
+        console.run(lines).await
+    })
+}

@@ -1,0 +1,127 @@
+//! The `tree` example, driven as a user would: commands in, text out.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use impresario_testkit::{DEADLINE, example_path};
+
+struct Console {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Console {
+    fn start() -> Self {
+        let mut command = Command::new(example_path("tree"));
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it can be started");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let (tell, lines) = channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let stdin = child.stdin.take();
+        Self { child, stdin, lines }
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("it answers")
+    }
+
+    /// The lines of an answer, which ends with an empty one.
+    fn ask(&mut self, command: &str) -> Vec<String> {
+        writeln!(self.stdin.as_ref().expect("it is open"), "{command}").expect("it reads");
+        std::iter::from_fn(|| Some(self.line()).filter(|line| !line.is_empty())).collect()
+    }
+
+    /// The tree, without what changes from run to run: the ages.
+    fn tree(&mut self) -> Vec<String> {
+        let is_age = |part: &str| part.strip_suffix(" s").is_some_and(|age| age.parse::<u64>().is_ok());
+        let without =
+            |line: String| line.split(", ").filter(|part| !is_age(part)).collect::<Vec<_>>().join(", ");
+        self.ask("tree").into_iter().map(without).collect()
+    }
+
+    /// Asks for the tree until this holds; what is started again is there a moment later.
+    fn tree_when(&mut self, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+        loop {
+            let tree = self.tree();
+            if holds(&tree) {
+                return tree;
+            }
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // It may be over already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn what_is_done_to_the_children_is_seen_in_the_tree() {
+    let mut console = Console::start();
+    assert_eq!(console.ask("tree").len(), 6, "the root, three children, and two below");
+    assert!(console.ask("help").iter().any(|line| line.starts_with("crash CHILD")));
+
+    let said = console.ask("crash database").concat();
+    assert!(said.starts_with("database <") && said.ends_with("ended: crashed by hand"), "{said}");
+    let restarted = |tree: &[String], id: &str| {
+        tree.iter().any(|line| line.contains(id) && line.contains("running") && line.ends_with("restarts 1"))
+    };
+    let tree = console.tree_when(|tree| restarted(tree, "orders"));
+    assert!(restarted(&tree, "database"), "it and what was started after it: {tree:?}");
+    assert!(!tree.iter().any(|line| line.contains("cache") && line.contains("restarts")));
+
+    assert_eq!(console.ask("suspend cache"), ["done"]);
+    assert!(console.tree().iter().any(|line| line.contains("cache") && line.contains("suspended")));
+    assert_eq!(console.ask("suspend shop"), ["done"]);
+    let tree = console.tree();
+    assert!(tree.iter().any(|line| line.contains("shop") && line.contains("suspended")), "{tree:?}");
+    assert!(restarted(&tree, "orders"), "a suspended supervisor still says what it supervises: {tree:?}");
+    for id in ["cache", "shop"] {
+        assert_eq!(console.ask(&format!("resume {id}")), ["done"]);
+    }
+    console.tree_when(|tree| !tree.iter().any(|line| line.contains("suspended")));
+
+    assert_eq!(console.ask("stop orders"), ["done"]);
+    assert!(console.tree().iter().any(|line| line.contains("orders down")));
+    assert_eq!(console.ask("restart orders"), ["done"]);
+    assert!(console.ask("restart orders").concat().starts_with("error: "), "it runs");
+    assert!(console.ask("crash nobody").concat().starts_with("error: "));
+
+    for _ in 0..2 {
+        assert_eq!(console.ask("session"), ["done"]);
+    }
+    let tree = console.tree_when(|tree| tree.iter().filter(|line| line.contains("─ sessions")).count() == 3);
+    assert!(tree.iter().any(|line| line.contains("sessions") && line.contains("dynamic")), "{tree:?}");
+
+    writeln!(console.stdin.as_ref().expect("it is open"), "quit").expect("it reads");
+    assert_eq!(console.line(), "ended: shutdown");
+    assert!(console.child.wait().expect("it is a child").success());
+}
+
+#[test]
+fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
+    let mut console = Console::start();
+    for _ in 0..4 {
+        console
+            .tree_when(|tree| tree.iter().any(|line| line.contains("database") && line.contains("running")));
+        console.ask("crash database");
+    }
+    let again =
+        |line: &String| line.contains("shop") && line.contains("running") && line.ends_with("restarts 1");
+    console.tree_when(|tree| tree.iter().any(again));
+}
+
+#[test]
+fn the_end_of_the_commands_is_the_end_of_the_tree() {
+    let mut console = Console::start();
+    assert_eq!(console.ask("session"), ["done"]);
+    console.stdin = None;
+    assert_eq!(console.line(), "ended: shutdown");
+}
