@@ -78,6 +78,18 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         }
         Ok(())
     }
+
+    /// Sends a message of which there are only so many anyway. A life that is over does not need it.
+    pub(crate) fn post<M>(&self, message: M)
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        if self.door.push_within(usize::MAX, message, None).is_ok_and(|first| first) {
+            self.pid.life().wake();
+        }
+    }
 }
 
 impl Pid {

@@ -75,7 +75,7 @@ impl<P> Birth<P> {
                 let (context, door) = mail::context(env.life(), env.mailbox());
                 env.life().open(Arc::<Door<A>>::clone(&door));
                 (self.publish)(ActorRef::new(env.pid(), Arc::clone(&door)));
-                return Some(ChildTask::new(actor, (context, door), env.life(), self.notify, self.ack));
+                return Some(ChildTask::new(actor, (context, door), env, self.notify, self.ack));
             }
             Ok(Err(StartError::Ignore)) => self.notify.ignored(),
             Ok(Err(StartError::Failed(reason))) | Err(reason) => self.notify.exited(reason),

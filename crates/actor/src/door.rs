@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix::dev::MessageResponse;
 use actix::dev::channel::channel;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot::Sender;
 
 use crate::life::lock;
 use crate::panic::catch;
-use crate::sync::Mutex;
+use crate::sync::{AtomicUsize, Mutex};
 
 /// After so many messages in one turn an actor lets others have theirs.
 const TURN: u32 = 256;
@@ -23,8 +23,12 @@ pub(crate) struct Door<A: Actor> {
     addr: WeakAddr<A>,
     queue: Mutex<Option<VecDeque<Box<dyn Letter<A>>>>>,
     limit: usize,
+    /// How many messages wait, as far as one knows without the lock.
+    waiting: AtomicUsize,
     /// What is left of the turn. Only the actor's own task uses it.
     turn: AtomicU32,
+    /// The actor has begun to read. Only its own task uses this.
+    attended: AtomicBool,
 }
 
 /// Why a message was not taken.
@@ -37,7 +41,8 @@ pub(crate) enum Refusal {
 impl<A: Actor> Door<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
-        Arc::new(Self { addr, queue, limit, turn: AtomicU32::new(TURN) })
+        let (waiting, turn) = (AtomicUsize::new(0), AtomicU32::new(TURN));
+        Arc::new(Self { addr, queue, limit, waiting, turn, attended: AtomicBool::new(false) })
     }
 
     pub(crate) fn addr(&self) -> Addr<A> {
@@ -53,9 +58,25 @@ impl<A: Actor> Door<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
+        self.push_within(self.limit, message, answer)
+    }
+
+    /// Puts a message last that has a limit of another kind.
+    pub(crate) fn push_within<M>(
+        &self,
+        limit: usize,
+        message: M,
+        answer: Option<Sender<M::Result>>,
+    ) -> Result<bool, (Refusal, M)>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
         match &mut *lock(&self.queue) {
-            Some(queue) if queue.len() < self.limit => {
+            Some(queue) if queue.len() < limit => {
                 queue.push_back(Box::new(Post { message, answer }));
+                self.waiting.store(queue.len(), Ordering::Release);
                 Ok(queue.len() == 1)
             }
             Some(_) => Err((Refusal::Full, message)),
@@ -64,7 +85,24 @@ impl<A: Actor> Door<A> {
     }
 
     pub(crate) fn pop(&self) -> Option<Box<dyn Letter<A>>> {
-        lock(&self.queue).as_mut()?.pop_front()
+        // Whoever makes it more than none wakes the life afterwards, so nothing is missed here.
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut queue = lock(&self.queue);
+        let queue = queue.as_mut()?;
+        let letter = queue.pop_front();
+        self.waiting.store(queue.len(), Ordering::Release);
+        letter
+    }
+
+    /// The actor reads its messages now: `started()`, and whatever it waits for, are done.
+    pub(crate) fn attend(&self) {
+        self.attended.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::Relaxed)
     }
 
     /// A new turn begins.

@@ -176,7 +176,7 @@ impl<P: Plan> Driver<P> {
         if next <= self.now() {
             // Now, but after what has happened already.
             if !std::mem::replace(&mut self.due, true) {
-                ctx.address().do_send(Happened(Event::Timeout));
+                self.notices.send(Event::Timeout);
             }
             return;
         }
@@ -200,8 +200,9 @@ impl<P: Plan> Actor for Driver<P> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let own = ctx.address();
-        self.notices = Notices::new(move |event| own.do_send(Happened(event)));
+        if let Some(own) = self.env.pid().actor::<Self>() {
+            self.notices = Notices::new(move |event| own.post(Happened(event)));
+        }
         // As in OTP: a supervisor ends when its parent says so, or when it is killed.
         self.env.clone().trap_exits(ctx);
         self.feed(Event::Start, ctx);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix::{Context, Handler, Message};
 use impresario_supervision as rules;
 use impresario_supervision::{
-    Action, ChildId, ChildInfo, ChildKey, ChildState, ChildStatus, Counts, Event, Reply, RequestError,
+    Action, ChildId, ChildInfo, ChildKey, ChildState, ChildStatus, Counts, Event, IdMap, Reply, RequestError,
     RequestId, SpecError, Strategy, Time,
 };
 use tokio::sync::oneshot;
@@ -23,7 +23,7 @@ pub(crate) struct Dynamic<T> {
     copy: Option<fn(&T) -> T>,
     mailbox: Option<usize>,
     /// Of instances that are about to start, and of those that may be started again.
-    instances: HashMap<ChildKey, Kept<T>>,
+    instances: IdMap<ChildKey, Kept<T>>,
     asked: HashMap<RequestId, oneshot::Sender<Answer>>,
     requests: u64,
 }
@@ -46,7 +46,7 @@ impl<T> Dynamic<T> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
         let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?;
         let DynamicSupervisor { begin, copy, mailbox, .. } = supervisor;
-        let (instances, asked) = (HashMap::new(), HashMap::new());
+        let (instances, asked) = (IdMap::default(), HashMap::new());
         Ok(Self { rules, begin, copy, mailbox, instances, asked, requests: NOBODY.0 })
     }
 

@@ -76,13 +76,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// Gives the arguments back when the supervisor is not there.
     pub fn start(&self, arguments: T) -> Result<(), T> {
-        match self.0.addr() {
-            Some(supervisor) if supervisor.connected() => {
-                supervisor.do_send(Start(arguments));
-                Ok(())
-            }
-            _ => Err(arguments),
-        }
+        self.0.cast(Start(arguments)).map_err(|refused| refused.into_message().0)
     }
 
     /// Starts an instance and waits until it is ready (OTP: `start_child/2`). `None` means that it is not needed now;
@@ -175,10 +169,9 @@ impl<T: Send + 'static> DynamicRef<T> {
         &self,
         work: impl FnOnce(&mut Driver<Dynamic<T>>, oneshot::Sender<R>) + Send + 'static,
     ) -> Result<R, AdminError> {
-        let supervisor = self.0.addr().ok_or(AdminError::NotRunning)?;
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its instances, so that they are served in order.
-        supervisor.do_send(Ask(Box::new(move |driver| work(driver, answer))));
+        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(|_| AdminError::NotRunning)?;
         reply.await.map_err(|_| AdminError::NotRunning)
     }
 }

@@ -9,19 +9,28 @@ use slog::Logger;
 use crate::life::Life;
 use crate::monitor::monitor;
 use crate::signal::Signal;
+use crate::turns::Turns;
 use crate::{Down, Exit, Monitor, Pid, System};
 
 /// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Env {
+    place: Arc<Place>,
+    life: Arc<Life>,
+    /// How many messages may wait for this life.
+    mailbox: usize,
+}
+
+/// What all children of a supervisor have in common.
+#[derive(Debug)]
+struct Place {
     /// The logger of the tree, without the place in it.
     base: Logger,
     log: Logger,
     /// Where in the tree the supervisor is: ids from the root, with slashes.
-    path: Arc<str>,
-    life: Arc<Life>,
-    /// How many messages may wait for this life.
-    mailbox: usize,
+    path: String,
+    /// The arbiter of the supervisor, where its children are too unless they are placed.
+    turns: Arc<Turns>,
 }
 
 /// How many messages may wait for an actor unless its spec says otherwise.
@@ -31,23 +40,27 @@ impl Env {
     /// What a root is born with.
     pub(crate) fn root(log: Logger) -> Self {
         let life = Life::new(System::new(), Incarnation::ROOT);
-        Self { base: log.clone(), log, path: Arc::default(), life, mailbox: MAILBOX }
+        let turns = life.system().arbiters().here();
+        let place = Place { base: log.clone(), log, path: String::new(), turns };
+        Self { place: Arc::new(place), life, mailbox: MAILBOX }
     }
 
     /// What a new life of a child is born with.
     pub(crate) fn child(&self, incarnation: Incarnation) -> Self {
-        Self { life: Life::new(self.system().clone(), incarnation), mailbox: MAILBOX, ..self.clone() }
+        let life = Life::new(self.system().clone(), incarnation);
+        Self { place: Arc::clone(&self.place), life, mailbox: MAILBOX }
     }
 
     /// The same life, as that of a supervisor one step further down, perhaps with a logger of its own.
     pub(crate) fn supervisor(&self, id: &ChildId, log: Option<Logger>) -> Self {
-        let path: Arc<str> = match &*self.path {
-            "" => id.as_str().into(),
-            path => format!("{path}/{id}").into(),
+        let path = match self.path() {
+            "" => id.to_string(),
+            path => format!("{path}/{id}"),
         };
-        let base = log.unwrap_or_else(|| self.base.clone());
-        let log = base.new(slog::o!("supervisor" => path.to_string()));
-        Self { base, log, path, life: Arc::clone(&self.life), mailbox: self.mailbox }
+        let base = log.unwrap_or_else(|| self.place.base.clone());
+        let log = base.new(slog::o!("supervisor" => path.clone()));
+        let place = Place { base, log, path, turns: self.turns() };
+        Self { place: Arc::new(place), life: Arc::clone(&self.life), mailbox: self.mailbox }
     }
 
     /// The same life, with another limit for its messages.
@@ -61,16 +74,26 @@ impl Env {
 
     /// Where the supervisor is in the tree.
     pub(crate) fn path(&self) -> &str {
-        &self.path
+        &self.place.path
+    }
+
+    /// The arbiter that this runs on.
+    pub(crate) fn turns(&self) -> Arc<Turns> {
+        let turns = &self.place.turns;
+        if turns.is_here() { Arc::clone(turns) } else { self.system().arbiters().here() }
     }
 
     pub(crate) fn life(&self) -> &Arc<Life> {
         &self.life
     }
 
+    pub(crate) fn into_life(self) -> Arc<Life> {
+        self.life
+    }
+
     /// The logger of the supervisor.
     pub fn log(&self) -> &Logger {
-        &self.log
+        &self.place.log
     }
 
     /// Who this life is.

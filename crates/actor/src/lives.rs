@@ -1,16 +1,15 @@
 //! The lives that one supervisor owns.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use impresario_supervision::Incarnation;
+use impresario_supervision::{IdMap, Incarnation};
 
 use crate::Pid;
 use crate::life::Life;
 
 /// Who owns a life can end it; and a supervisor that is dropped, for whatever reason, ends all of its own.
 #[derive(Debug, Default)]
-pub(crate) struct Lives(HashMap<Incarnation, Arc<Life>>);
+pub(crate) struct Lives(IdMap<Incarnation, Arc<Life>>);
 
 impl Lives {
     pub(crate) fn insert(&mut self, incarnation: Incarnation, life: Arc<Life>) {

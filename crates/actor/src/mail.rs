@@ -73,6 +73,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let mail = self.get_mut();
+        mail.door.attend();
         if run_errands(&mail.life, actor, context) {
             // Nothing is read while the actor waits for something, so there is no other such future.
             context.wait(Suspended(Arc::clone(&mail.life)));

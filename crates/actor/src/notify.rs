@@ -16,7 +16,7 @@ impl Notices {
         Self(Arc::new(send))
     }
 
-    fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         (self.0)(event);
     }
 }
@@ -63,6 +63,11 @@ impl Notify {
 
     pub(crate) fn ack(&self) -> StartAck {
         StartAck { notices: self.notices.clone(), life: self.life.incarnation() }
+    }
+
+    /// The life is ready.
+    pub(crate) fn started(&self) {
+        self.notices.send(Event::Started(self.life.incarnation()));
     }
 
     /// From here on a life that is dropped was killed.

@@ -204,10 +204,11 @@ impl SupervisorRef {
     }
 
     async fn ask(&self, request: Request, starters: Vec<Arc<dyn Starter>>) -> Result<Answer, AdminError> {
-        let supervisor = self.0.addr().ok_or(AdminError::NotRunning)?;
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its children, so that they are served in order.
-        supervisor.do_send(Ask { request, asked: Asked { answer, starters } });
+        self.0
+            .cast(Ask { request, asked: Asked { answer, starters } })
+            .map_err(|_| AdminError::NotRunning)?;
         match reply.await {
             Ok(Answer { reply: Reply::Error(error), .. }) => Err(AdminError::Refused(error)),
             Ok(answer) => Ok(answer),

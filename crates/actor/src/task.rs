@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::ContextFut;
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
+use actix::{Actor, ActorContext, Context};
 use impresario_supervision::ExitReason;
 
 use crate::door::Door;
 use crate::life::Life;
-use crate::notify::{Notify, StartAck};
+use crate::notify::Notify;
 use crate::panic::catch;
 use crate::signal::{Signal, Verdict, judge};
 use crate::trace::Traced;
 use crate::turns::Turns;
-use crate::{Exit, Pid};
+use crate::{Env, Exit, Pid};
 
 /// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
 /// signal, a kill, a dropped arbiter.
@@ -27,6 +27,8 @@ pub(crate) struct ChildTask<A: Actor<Context = Context<A>>> {
     life: Arc<Life>,
     turns: Arc<Turns>,
     notify: Notify,
+    /// The supervisor has not been told that the life is ready.
+    unacknowledged: bool,
     told_to_stop: bool,
 }
 
@@ -34,20 +36,16 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     /// With `ack`, the life is ready when `started()` and whatever it waits for are done.
     pub(crate) fn new(
         actor: A,
-        (mut context, door): (Context<A>, Arc<Door<A>>),
-        life: &Arc<Life>,
+        (context, door): (Context<A>, Arc<Door<A>>),
+        env: Env,
         mut notify: Notify,
         ack: bool,
     ) -> Self {
-        if ack {
-            // The first future waited for is the last to run, and it runs before the first message.
-            context.wait(Acknowledge(notify.ack(), Arc::clone(life)));
-        }
         notify.born();
         // Its own mailbox stays empty: the messages come through the door.
         let actor = Some(context.into_future(actor));
-        let turns = life.system().arbiters().here();
-        Self { actor, door, life: Arc::clone(life), turns, notify, told_to_stop: false }
+        let (turns, life) = (env.turns(), env.into_life());
+        Self { actor, door, life, turns, notify, unacknowledged: ack, told_to_stop: false }
     }
 
     /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
@@ -141,6 +139,11 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
         let polled = this.turns.take(&this.life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
+        if this.unacknowledged && this.door.is_attended() {
+            this.unacknowledged = false;
+            this.life.trace(|| Traced::Started);
+            this.notify.started();
+        }
         let polled = match polled {
             Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
@@ -157,23 +160,5 @@ impl<A: Actor<Context = Context<A>>> Drop for ChildTask<A> {
     /// The arbiter or the whole runtime is gone.
     fn drop(&mut self) {
         let _ = self.bury(false);
-    }
-}
-
-/// An actor future that says the life is ready.
-struct Acknowledge(StartAck, Arc<Life>);
-
-impl<A: Actor> ActorFuture<A> for Acknowledge {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        _actor: &mut A,
-        _context: &mut A::Context,
-        _task: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        self.1.trace(|| Traced::Started);
-        self.0.started();
-        Poll::Ready(())
     }
 }

@@ -1,5 +1,6 @@
 //! Who has the turn on an arbiter.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
@@ -29,6 +30,12 @@ pub(crate) struct Turn {
     pub(crate) actor: &'static str,
 }
 
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Turns {
     fn here(watched: bool) -> Arc<Self> {
         let thread = thread::current();
@@ -39,6 +46,11 @@ impl Turns {
             watched: AtomicBool::new(watched),
             turn: Mutex::default(),
         })
+    }
+
+    /// Whether this runs on it.
+    pub(crate) fn is_here(&self) -> bool {
+        self.thread == thread::current().id()
     }
 
     /// Runs the code of an actor; if it panics the turn is not given back, so the caller catches that.
@@ -71,9 +83,8 @@ struct Known {
 impl Arbiters {
     /// The arbiter that this runs on.
     pub(crate) fn here(&self) -> Arc<Turns> {
-        let thread = thread::current().id();
         let mut known = lock(&self.0);
-        if let Some(turns) = known.all.iter().filter_map(Weak::upgrade).find(|turns| turns.thread == thread) {
+        if let Some(turns) = known.all.iter().filter_map(Weak::upgrade).find(|turns| turns.is_here()) {
             return turns;
         }
         known.all.retain(|turns| turns.strong_count() > 0);

@@ -38,7 +38,7 @@ use signal::{Exit, Signal};
 
 /// The primitives of the model checker.
 mod sync {
-    pub(crate) use loom::sync::atomic::AtomicU8;
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     #[derive(Default)]

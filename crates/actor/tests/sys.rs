@@ -242,7 +242,7 @@ async fn a_traced_supervisor_tells_whom_it_starts_and_stops() {
     tree.stopped().await;
     let mut all = Vec::new();
     while let Some(event) = traced.recv().await {
-        if !matches!(event.what, Traced::AddrMessage) {
+        if !matches!(event.what, Traced::Message(_)) {
             all.push(event.what);
         }
     }
