@@ -22,7 +22,7 @@ pub(crate) struct Door<A: Actor> {
     /// Weak, since a strong one would cost each actor two allocations more.
     addr: WeakAddr<A>,
     queue: Mutex<Option<VecDeque<Box<dyn Letter<A>>>>>,
-    limit: usize,
+    limit: u32,
     /// What is left of the turn. Only the actor's own task uses it.
     turn: AtomicU32,
 }
@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
 impl<A: Actor> Door<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
+        // Half as large; nobody has more in memory.
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         Arc::new(Self { addr, queue, limit, turn: AtomicU32::new(TURN) })
     }
 
@@ -54,7 +56,7 @@ impl<A: Actor> Door<A> {
         M::Result: Send,
     {
         match &mut *lock(&self.queue) {
-            Some(queue) if queue.len() < self.limit => {
+            Some(queue) if queue.len() < self.limit as usize => {
                 queue.push_back(Box::new(Post { message, answer }));
                 Ok(queue.len() == 1)
             }

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::Pid;
 use crate::life::lock;
@@ -21,6 +24,16 @@ struct Shared {
     numbers: AtomicU64,
     names: Mutex<HashMap<String, Pid>>,
     arbiters: Arbiters,
+    start: Start,
+}
+
+/// When the system began.
+struct Start(Instant);
+
+impl Default for Start {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
 }
 
 /// Why a name was not registered.
@@ -41,6 +54,11 @@ impl System {
 
     pub(crate) fn next_number(&self) -> u64 {
         self.0.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How long it has existed.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.start.0.elapsed()
     }
 
     /// Where its lives are.

@@ -81,6 +81,10 @@ impl System {
         0
     }
 
+    fn age(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     fn forget(&self, _: &Pid) {}
 }
 

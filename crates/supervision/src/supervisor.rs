@@ -87,7 +87,7 @@ impl Supervisor {
     /// A [`SpecError`] that names the child and the value.
     pub fn new(flags: Flags, specs: Vec<ChildSpec>) -> Result<Self, SpecError> {
         check_all(&flags, &specs)?;
-        let mut children = Children::default();
+        let mut children = Children::with_capacity(specs.len());
         for spec in specs {
             children.push(spec);
         }
