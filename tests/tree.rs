@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Instant;
 
 use impresario_testkit::{DEADLINE, example_path};
 
@@ -45,11 +46,13 @@ impl Console {
 
     /// Asks for the tree until this holds; what is started again is there a moment later.
     fn tree_when(&mut self, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let start = Instant::now();
         loop {
             let tree = self.tree();
             if holds(&tree) {
                 return tree;
             }
+            assert!(start.elapsed() < DEADLINE, "it does not come to that: {tree:#?}");
         }
     }
 }

@@ -86,7 +86,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.door.push_within(usize::MAX, message, None).is_ok_and(|first| first) {
+        if self.door.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
             self.pid.life().wake();
         }
     }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::dev::MessageResponse;
 use actix::dev::channel::channel;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot::Sender;
 
 use crate::life::lock;
 use crate::panic::catch;
-use crate::sync::{AtomicUsize, Mutex};
+use crate::sync::{AtomicU32, Mutex};
 
 /// After so many messages in one turn an actor lets others have theirs.
 const TURN: u32 = 256;
@@ -22,9 +22,9 @@ pub(crate) struct Door<A: Actor> {
     /// Weak, since a strong one would cost each actor two allocations more.
     addr: WeakAddr<A>,
     queue: Mutex<Option<VecDeque<Box<dyn Letter<A>>>>>,
-    limit: usize,
+    limit: u32,
     /// How many messages wait, as far as one knows without the lock.
-    waiting: AtomicUsize,
+    waiting: AtomicU32,
     /// What is left of the turn. Only the actor's own task uses it.
     turn: AtomicU32,
     /// The actor has begun to read. Only its own task uses this.
@@ -41,7 +41,9 @@ pub(crate) enum Refusal {
 impl<A: Actor> Door<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
-        let (waiting, turn) = (AtomicUsize::new(0), AtomicU32::new(TURN));
+        // Half as large; nobody has more in memory.
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let (waiting, turn) = (AtomicU32::new(0), AtomicU32::new(TURN));
         Arc::new(Self { addr, queue, limit, waiting, turn, attended: AtomicBool::new(false) })
     }
 
@@ -64,7 +66,7 @@ impl<A: Actor> Door<A> {
     /// Puts a message last that has a limit of another kind.
     pub(crate) fn push_within<M>(
         &self,
-        limit: usize,
+        limit: u32,
         message: M,
         answer: Option<Sender<M::Result>>,
     ) -> Result<bool, (Refusal, M)>
@@ -74,9 +76,9 @@ impl<A: Actor> Door<A> {
         M::Result: Send,
     {
         match &mut *lock(&self.queue) {
-            Some(queue) if queue.len() < limit => {
+            Some(queue) if queue.len() < limit as usize => {
                 queue.push_back(Box::new(Post { message, answer }));
-                self.waiting.store(queue.len(), Ordering::Release);
+                self.waiting.store(queue.len() as u32, Ordering::Release);
                 Ok(queue.len() == 1)
             }
             Some(_) => Err((Refusal::Full, message)),
@@ -92,7 +94,7 @@ impl<A: Actor> Door<A> {
         let mut queue = lock(&self.queue);
         let queue = queue.as_mut()?;
         let letter = queue.pop_front();
-        self.waiting.store(queue.len(), Ordering::Release);
+        self.waiting.store(queue.len() as u32, Ordering::Release);
         letter
     }
 

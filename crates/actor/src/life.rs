@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use actix::Actor;
 use impresario_supervision::{ExitReason, Incarnation};
-use tokio::time::Instant;
 
 use crate::bonds::Bonds;
 use crate::door::{AnyDoor, Door};
@@ -61,7 +61,8 @@ pub(crate) struct Life {
     number: u64,
     incarnation: Incarnation,
     system: System,
-    born: Instant,
+    /// When it began, in nanoseconds of the system's age: half as large as an `Instant`.
+    born: u64,
     word: AtomicU8,
     waker: AtomicWaker,
     state: Mutex<State>,
@@ -95,8 +96,8 @@ impl Life {
         Arc::new(Self {
             number: system.next_number(),
             incarnation,
+            born: system.age().as_nanos().try_into().unwrap_or(u64::MAX),
             system,
-            born: Instant::now(),
             word: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             state: Mutex::default(),
@@ -115,8 +116,9 @@ impl Life {
         &self.system
     }
 
-    pub(crate) fn born(&self) -> Instant {
-        self.born
+    /// How long ago it began.
+    pub(crate) fn age(&self) -> Duration {
+        self.system.age().saturating_sub(Duration::from_nanos(self.born))
     }
 
     /// Asks the life to stop.

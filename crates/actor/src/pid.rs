@@ -59,7 +59,7 @@ impl Pid {
 
     /// For how long it has existed.
     pub fn uptime(&self) -> Duration {
-        self.0.born().elapsed()
+        self.0.age()
     }
 
     /// The address of the actor, if it is an `A` that runs.

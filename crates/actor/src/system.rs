@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::Pid;
 use crate::groups::Groups;
@@ -23,6 +26,16 @@ struct Shared {
     names: Mutex<Names>,
     groups: Mutex<Groups>,
     arbiters: Arbiters,
+    start: Start,
+}
+
+/// When the system began.
+struct Start(Instant);
+
+impl Default for Start {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
 }
 
 impl System {
@@ -33,6 +46,11 @@ impl System {
 
     pub(crate) fn next_number(&self) -> u64 {
         self.0.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How long it has existed.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.start.0.elapsed()
     }
 
     /// Where its lives are.

@@ -38,7 +38,7 @@ use signal::{Exit, Signal};
 
 /// The primitives of the model checker.
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     #[derive(Default)]
@@ -79,6 +79,10 @@ pub struct System;
 impl System {
     fn next_number(&self) -> u64 {
         0
+    }
+
+    fn age(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
     }
 
     fn forget(&self, _: &Pid) {}

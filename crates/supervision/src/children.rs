@@ -73,6 +73,10 @@ pub(crate) struct Children {
 }
 
 impl Children {
+    pub(crate) fn with_capacity(children: usize) -> Self {
+        Self { list: Vec::with_capacity(children), ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

@@ -88,7 +88,7 @@ impl Supervisor {
     #[doc(alias = "check_childspecs")]
     pub fn new(flags: Flags, specs: Vec<ChildSpec>) -> Result<Self, SpecError> {
         check_all(&flags, &specs)?;
-        let mut children = Children::default();
+        let mut children = Children::with_capacity(specs.len());
         for spec in specs {
             children.push(spec);
         }
