@@ -12,6 +12,10 @@ http *ARGS:
 echo *ARGS:
     cargo run --release --example echo -- {{ARGS}}
 
+# Run the chat.
+chat *ARGS:
+    cargo run --release --example chat -- {{ARGS}}
+
 # Run all tests (the README's second command).
 test:
     cargo test --workspace

@@ -219,4 +219,14 @@ mod tests {
             assert_eq!(next(start, after(now), period), after(expected), "at {now} s");
         }
     }
+
+    #[test]
+    fn one_that_is_taken_back_does_not_fire() {
+        let (timer, due) = Timer::new(Duration::ZERO);
+        assert!(timer.fires(Some(SHORTEST)).flatten().is_some_and(|next| next > due));
+        assert!(timer.cancel().is_some());
+        assert_eq!((timer.fires(Some(SHORTEST)), timer.fires(None)), (None, None));
+        let (once, _) = Timer::new(Duration::ZERO);
+        assert_eq!((once.fires(None), once.fires(None)), (Some(None), None));
+    }
 }

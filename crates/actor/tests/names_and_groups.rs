@@ -2,9 +2,13 @@
 
 mod common;
 
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
 use common::{Child, Heard, Process, child, quiet, start};
+use futures::task::{ArcWake, waker};
 use impresario_actor::{
     ChildRef, ChildSpec, Env, ExitReason, GroupChange, Pid, Restart, StartError, Strategy, Supervisor,
     System, Tree,
@@ -148,6 +152,33 @@ async fn who_is_told_of_an_end_finds_group_and_name_without_it() {
     .await;
     second.kill();
     assert_eq!(a.hears().await, Heard::Counted(0, 0));
+}
+
+/// Looks at names and groups at the very moment at which an end is told.
+struct Look {
+    system: System,
+    seen: Mutex<Option<(usize, usize)>>,
+}
+
+impl ArcWake for Look {
+    fn wake_by_ref(look: &Arc<Self>) {
+        let seen = (look.system.members("room").len(), look.system.registered().len());
+        *look.seen.lock().expect("no panic") = Some(seen);
+    }
+}
+
+#[actix::test]
+async fn names_and_groups_are_left_before_the_end_is_told() {
+    let (tree, [_, b, _]) = three().await;
+    let (system, second) = (tree.system().clone(), b.pid());
+    system.join("room", &second).expect("it lives");
+    system.register("host", &second).expect("it lives");
+    let look = Arc::new(Look { system, seen: Mutex::new(None) });
+    let (waker, mut ended) = (waker(Arc::clone(&look)), Box::pin(second.ended()));
+    assert!(ended.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    second.kill();
+    second.ended().await;
+    assert_eq!(*look.seen.lock().expect("no panic"), Some((0, 0)));
 }
 
 #[actix::test]

@@ -108,3 +108,22 @@ impl fmt::Display for ExitReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_error_is_a_reason_to_end() {
+        fn parse(text: &str) -> Result<u8, ExitReason> {
+            if text.is_empty() {
+                return Err(ExitReason::Normal);
+            }
+            Ok(text.parse::<u8>()?)
+        }
+        assert_eq!(parse("7"), Ok(7));
+        assert_eq!(parse(""), Err(ExitReason::Normal));
+        let error = "x".parse::<u8>().map_err(|error| ExitReason::Error(error.to_string()));
+        assert_eq!(parse("x"), error);
+    }
+}
