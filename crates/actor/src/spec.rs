@@ -154,7 +154,7 @@ impl ChildSpec {
     /// How many messages may wait for a life. The default is 65,536.
     ///
     /// One more is answered with *full*. The limit is a hard one, unlike actix's own, and holds for what is sent through an
-    /// [`ActorRef`] or a [`ChildRef`](crate::ChildRef); a plain `Addr` goes past it.
+    /// [`ActorRef`](crate::ActorRef) or a [`ChildRef`]; a plain `Addr` goes past it.
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         let starter = self.starter;
         self.starter = Arc::new(move |env: Env, notify| starter.start(env.with_mailbox(limit), notify));

@@ -13,7 +13,7 @@ use proptest::prelude::{ProptestConfig, proptest};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout};
 
-use actors::{Do, Handle, Stage};
+use actors::{Do, Handle, Stage, pass};
 use plan::{Node, Op};
 
 /// As good as for ever: no time-out of any plan is as long.
@@ -45,7 +45,7 @@ async fn play(root: &Node, ops: Vec<Op>) {
         stage.record.check_lives();
     }
     // What is under way comes to its end.
-    tokio::time::sleep(PATIENCE).await;
+    pass(PATIENCE).await;
     let alive = stage.record.alive();
     let asked = Instant::now();
     tree.stop();
@@ -76,7 +76,7 @@ async fn perform(stage: &Stage, tree: &Tree, op: Op) {
             // A full or closed queue is an answer, too.
             let _ = actor.map(|actor| actor.cast(Do(deed)).is_ok());
         }
-        Op::Pass(time) => tokio::time::sleep(time).await,
+        Op::Pass(time) => pass(time).await,
         Op::Ask(at, wish, child) => {
             let handles = stage.handles();
             let handle = if handles.is_empty() {

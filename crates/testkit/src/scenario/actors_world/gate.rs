@@ -142,13 +142,9 @@ impl Stage {
 
     /// Waits until the supervisor, if it is a dynamic one, has heard of everything that waits.
     pub(super) async fn queue(self: &Arc<Self>, supervisor: ProcessId) {
-        let waits = |cast: &Cast| match &cast.processes[supervisor.0].body {
-            Body::Supervisor(known) if matches!(known.name, Name::Dynamic(_)) => !known.is_idle(),
-            _ => false,
-        };
-        if waits(&self.cast()) {
+        if !self.cast().is_idle(supervisor) {
             self.reopen(supervisor);
-            self.until(|cast| !waits(cast)).await;
+            self.until(|cast| cast.is_idle(supervisor)).await;
         }
     }
 
@@ -181,9 +177,17 @@ impl super::stage::Supervisor {
     fn is_open(&self) -> bool {
         !self.gate.passing && !self.gate.suspended && self.gate.terminating == 0 && self.starting == 0
     }
+}
 
-    /// Whether it does nothing at the moment.
-    pub(super) fn is_idle(&self) -> bool {
-        !self.gate.passing && self.gate.terminating == 0 && self.starting == 0 && self.gate.letters.is_empty()
+impl Cast {
+    /// Whether nothing waits for a supervisor, which static ones keep to themselves.
+    pub(super) fn is_idle(&self, supervisor: ProcessId) -> bool {
+        match &self.processes[supervisor.0].body {
+            Body::Supervisor(known) if matches!(known.name, Name::Dynamic(_)) => {
+                let gate = &known.gate;
+                !gate.passing && gate.terminating == 0 && known.starting == 0 && gate.letters.is_empty()
+            }
+            _ => true,
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! processes that outlive their supervisor, or leave it.
 
 mod calls;
+mod clock;
 mod gate;
 mod host;
 mod orphans;
@@ -27,6 +28,7 @@ use super::check::{BAD_INIT, check};
 use super::plan::{Attempt, SupervisorPlan};
 use super::step::{Call, TOP};
 use super::world::{Answer, Booted, CallId, ProcessId, World};
+use clock::pass;
 use gate::{Letter, calm};
 use host::Word;
 use reports::Reports;
@@ -165,7 +167,7 @@ impl World for ActorsWorld {
     fn sleep(&mut self, time: Duration) {
         self.run(async {
             calm().await;
-            tokio::time::sleep(time).await;
+            pass(time).await;
             calm().await;
         });
         self.stage.notice_deaths();
@@ -267,10 +269,8 @@ impl World for ActorsWorld {
             let idle = self.stage.new_call(None);
             self.stage.ask_nothing(supervisor, idle);
             self.stage.until(|cast| cast.calls[idle.0].answer.is_some()).await;
+            self.stage.until(|cast| cast.is_idle(supervisor)).await;
             let pid = self.stage.cast().processes[supervisor.0].pid.clone();
-            while !self.stage.cast().supervisor(supervisor).is_none_or(|known| known.is_idle()) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
             // An error means that it is over.
             let _ = pid.suspend().await;
             if let Some(known) = self.stage.cast().supervisor(supervisor) {

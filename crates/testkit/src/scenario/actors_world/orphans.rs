@@ -9,8 +9,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
+use super::clock::pass_until;
 use super::stage::{Body, Name, Stage};
 use crate::scenario::plan::OnShutdown;
 use crate::scenario::term::reason_text;
@@ -98,7 +99,7 @@ impl Stage {
         match end {
             None => stage.die(process, &reason),
             Some(until) => drop(actix_rt::spawn(async move {
-                sleep_until(until).await;
+                pass_until(until).await;
                 stage.die(process, &reason);
             })),
         }

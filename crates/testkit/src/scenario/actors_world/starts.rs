@@ -8,6 +8,7 @@ use impresario_actor::{
     SupervisorRef,
 };
 
+use super::clock::pass;
 use super::gate::Gate;
 use super::host::Host;
 use super::stage::{self, Body, Name, Process, Stage, scripted};
@@ -36,6 +37,7 @@ impl Drop for Starting {
         if let Some(supervisor) = self.stage.cast().supervisor(self.parent) {
             supervisor.starting -= 1;
         }
+        self.stage.moved.notify_waiters();
         self.stage.reopen(self.parent);
     }
 }
@@ -248,7 +250,7 @@ impl Stage {
             // It waits for the child's word at least.
             tokio::task::yield_now().await;
         } else {
-            tokio::time::sleep(attempt.delay).await;
+            pass(attempt.delay).await;
         }
         let failed = matches!(attempt.outcome, Outcome::Garbage | Outcome::Error | Outcome::Raise);
         if failed {

@@ -1,0 +1,89 @@
+//! What a supervisor has to say, as records of a structured log.
+
+use std::fmt;
+
+use actix::{Actor, Context};
+use impresario_actor::{ChildRef, ExitReason, Intensity, Restart, StartError, Strategy, Supervisor};
+use slog::{Drain, KV, Key, Level, Logger, Never, OwnedKVList, Record, Serializer, o};
+use tokio::sync::mpsc;
+
+struct Worker;
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+/// A record: its level, its message, and its fields in the order in which they come.
+type Line = (Level, String, Vec<(String, String)>);
+
+struct Lines(mpsc::UnboundedSender<Line>);
+
+impl Drain for Lines {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &Record<'_>, tree: &OwnedKVList) -> Result<(), Never> {
+        let mut fields = Fields(Vec::new());
+        record.kv().serialize(record, &mut fields).expect("texts can be taken");
+        tree.serialize(record, &mut fields).expect("texts can be taken");
+        let _ = self.0.send((record.level(), record.msg().to_string(), fields.0));
+        Ok(())
+    }
+}
+
+struct Fields(Vec<(String, String)>);
+
+impl Serializer for Fields {
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        self.0.push((key.to_string(), value.to_string()));
+        Ok(())
+    }
+}
+
+fn text(fields: &[(String, String)]) -> String {
+    fields.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+#[actix_rt::test]
+async fn a_report_has_all_its_fields() {
+    let (tell, mut lines) = mpsc::unbounded_channel();
+    let worker = ChildRef::new();
+    let spec = worker.child_spec("db", |_| Ok(Worker)).restart(Restart::Transient);
+    let tree = Supervisor::new(Strategy::OneForOne)
+        .intensity(Intensity::new(1, std::time::Duration::from_secs(3600)))
+        .logger(Logger::root(Lines(tell).fuse(), o!()))
+        .child(spec)
+        .start()
+        .await
+        .expect("it starts");
+    for _ in 0..2 {
+        let life = worker.available().await.pid().clone();
+        life.exit(ExitReason::Error("no disk".to_owned()));
+        life.ended().await;
+    }
+    tree.stopped().await;
+    let expected = [
+        (Level::Error, "child_terminated", "child_terminated", 1),
+        (Level::Error, "child_terminated", "child_terminated", 2),
+        (Level::Critical, "restart limit reached, giving up", "shutdown", 2),
+    ];
+    for (level, message, report, life) in expected {
+        let (found, said, fields) = lines.recv().await.expect("it is reported");
+        assert_eq!((found, said.as_str()), (level, message));
+        let rest = "restart=transient shutdown=5s kind=worker supervisor=root";
+        let expected = format!("reason=no disk report={report} child=db life={life} lives=1 {rest}");
+        assert_eq!(text(&fields), expected);
+    }
+}
+
+#[actix_rt::test]
+async fn a_failed_first_start_is_told_quietly_because_it_is_an_error_already() {
+    let (tell, mut lines) = mpsc::unbounded_channel();
+    let spec = ChildRef::<Worker>::new().child_spec_async("db", async |_| Err("no disk".into()));
+    let tree =
+        Supervisor::new(Strategy::OneForOne).logger(Logger::root(Lines(tell).fuse(), o!())).child(spec);
+    let Err(StartError::Failed(reason)) = tree.start().await else { panic!("it starts") };
+    assert_eq!(reason.to_string(), "child db failed to start: no disk");
+    let (level, message, _) = lines.recv().await.expect("it is reported");
+    assert_eq!((level, message.as_str()), (Level::Debug, "start_error"));
+}

@@ -1,0 +1,17 @@
+//! The time of a world. It passes only where the scenario says so; whatever else is waited for is an event.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+/// Lets time pass.
+pub(super) async fn pass(time: Duration) {
+    pass_until(Instant::now() + time).await;
+}
+
+/// Lets time pass until then.
+pub(super) async fn pass_until(end: Instant) {
+    // Nothing is waited for but the end.
+    let _ = timeout_at(end, pending::<()>()).await;
+}
