@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::Addr;
-use impresario::actor::{DynamicRef, DynamicSupervisor, Tree};
+use impresario::actor::{ActorRef, DynamicRef, DynamicSupervisor, Tree};
 use impresario::prelude::{ChildRef, ChildSpec, Intensity, Strategy, Supervisor};
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -38,8 +38,8 @@ async fn tree(child: ChildSpec) -> Tree {
 pub(super) struct Child(ChildRef<Adder>);
 
 impl Child {
-    fn present(&self) -> Addr<Adder> {
-        self.0.addr().expect("the tree has started")
+    fn present(&self) -> ActorRef<Adder> {
+        self.0.actor().expect("the tree has started")
     }
 }
 
@@ -54,12 +54,12 @@ impl work::Adder for Child {
         // Once for a burst: nothing can restart the child while this does not yield.
         let child = self.present();
         for _ in 0..times {
-            child.do_send(Add(1));
+            child.cast(Add(1)).expect("it lives, and there is room for a burst");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.present().send(Add(number)).await.expect("it lives")
+        self.0.call(Add(number)).await.expect("it lives")
     }
 }
 
