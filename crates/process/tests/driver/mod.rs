@@ -180,5 +180,5 @@ fn pid_after(line: &str, word: &str) -> Option<(String, i32)> {
 /// Cargo builds a package's examples before it runs its tests, next to them.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join("tree")
+    test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join("processes")
 }

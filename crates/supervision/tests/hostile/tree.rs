@@ -236,9 +236,8 @@ impl Tree {
                 self.nodes[id].checker.started(life);
                 self.tell(id, Event::Started(life));
             }
-            // One that was told has a life, so it cannot say that it was not needed.
-            How::Ignored if self.nodes[id].checker.alive[&life].told.is_some() => {}
-            How::Ignored if self.nodes[id].checker.alive[&life].killed => {}
+            // One that is ready cannot say any more that it was not needed. One that was told to end still can.
+            How::Ignored if self.nodes[id].checker.alive[&life].ready => {}
             How::Ignored => self.end(id, life, Event::Ignored(life)),
             How::Failed(reason) => self.end(id, life, Event::StartFailed(life, reason.clone())),
             How::Exited(reason) => self.end(id, life, Event::Exited(life, reason.clone())),
@@ -259,7 +258,12 @@ impl Tree {
         let alive = node.checker.alive.get(&life);
         let event = match how {
             How::Started if alive.is_none_or(|alive| alive.ready) => Event::Started(life),
-            How::Ignored if alive.is_none_or(|alive| alive.ready) => Event::Ignored(life),
+            // While it is being stopped, that there is no life is good news, whoever says so.
+            How::Ignored
+                if alive.is_none_or(|alive| alive.ready && alive.told.is_none() && !alive.killed) =>
+            {
+                Event::Ignored(life)
+            }
             How::Failed(reason) if alive.is_none() => Event::StartFailed(life, reason.clone()),
             How::Exited(reason) if alive.is_none() => Event::Exited(life, reason.clone()),
             _ => return,

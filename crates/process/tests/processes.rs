@@ -1,6 +1,6 @@
 //! What happens to a tree of processes when its members are shot, are told to stop, or do not do what they should.
 //!
-//! Each test runs `examples/tree.rs` and reads what its processes say on the one stdout they share.
+//! Each test runs `examples/processes.rs` and reads what its processes say on the one stdout they share.
 
 mod driver;
 
