@@ -2,33 +2,49 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use futures::future::{Either, select};
 use impresario_actor::{Env, ExitReason};
 
-use crate::{Accepted, Protocol};
+use crate::metrics::Count;
+use crate::{Accepted, Gate, Permit, Protocol};
 
 /// Owns one connection for as long as both live.
 pub(crate) struct Connection<P> {
     protocol: Arc<P>,
     /// Until it is claimed.
     accepted: Option<Accepted>,
+    /// Where its end is counted; nowhere once it is.
+    gate: Option<Gate>,
     env: Env,
 }
 
 impl<P: Protocol> Connection<P> {
     pub(crate) fn new(protocol: Arc<P>, accepted: Accepted, env: Env) -> Self {
-        Self { protocol, accepted: Some(accepted), env }
+        let gate = accepted.permit().map(|permit| permit.gate().clone());
+        Self { protocol, accepted: Some(accepted), gate, env }
     }
 
-    fn end(&self, peer: SocketAddr, result: io::Result<()>, ctx: &mut Context<Self>) {
+    /// Counts its end, once.
+    fn ended(&mut self, how: Count) {
+        if let Some(gate) = self.gate.take() {
+            gate.tell(how);
+        }
+    }
+
+    fn end(&mut self, peer: SocketAddr, result: Option<io::Result<()>>, ctx: &mut Context<Self>) {
         match result {
-            Ok(()) => {}
-            Err(error) if is_of_peer(&error) => {
+            None => self.ended(Count::EndedClosed),
+            Some(Ok(())) => self.ended(Count::EndedFinished),
+            Some(Err(error)) if is_of_peer(&error) => {
+                self.ended(Count::EndedLost);
                 slog::debug!(self.env.log(), "connection lost"; "peer" => %peer, "reason" => %error);
             }
-            Err(error) => {
+            Some(Err(error)) => {
+                self.ended(Count::EndedFailed);
                 self.env.set_exit_reason(ExitReason::Error(format!("connection from {peer}: {error}")));
             }
         }
@@ -44,9 +60,26 @@ impl<P: Protocol> Actor for Connection<P> {
         let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr());
         // All of it is inside the future: that begins when the actor has started, so a panic is a life that failed
         // and is reported, not a start that did.
-        let connection = async move { protocol.serve(accepted.claim()?).await };
+        let conn = accepted.permit().and_then(Permit::conn).cloned();
+        let connection = async move {
+            let serve = pin!(async move { protocol.serve(accepted.claim()?).await });
+            let Some(conn) = conn else { return Some(serve.await) };
+            match select(pin!(conn.until_closed()), serve).await {
+                Either::Left(((), _)) => None,
+                Either::Right((result, _)) => Some(result),
+            }
+        };
         let connection = connection.into_actor(self);
         ctx.spawn(connection.map(move |result, actor, ctx| actor.end(peer, result, ctx)));
+    }
+}
+
+impl<P> Drop for Connection<P> {
+    /// Whatever did not end by itself has crashed, or was stopped.
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.tell(Count::EndedCrashed);
+        }
     }
 }
 

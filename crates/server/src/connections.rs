@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec, DynamicRef};
+use impresario_actor::{ChildId, ChildSpec};
 
 use crate::connection::Connection;
+use crate::strict::NoEntry;
+use crate::units::Units;
 use crate::{Accepted, Gate, Protocol};
-
-/// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
-const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// A supervisor of connections, each an actor of its own that runs a [`Protocol`]. They may come from anywhere.
 ///
@@ -19,13 +18,23 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 pub struct Connections<P> {
     protocol: Arc<P>,
     gate: Gate,
-    supervisor: DynamicRef<Accepted>,
+    units: Arc<Units>,
 }
 
 impl<P: Protocol> Connections<P> {
-    /// Connections served by `protocol`, without a limit.
+    /// Connections served by `protocol`, without a limit, on the arbiter of their supervisor.
     pub fn new(protocol: P) -> Self {
-        Self { protocol: Arc::new(protocol), gate: Gate::new(), supervisor: DynamicRef::new() }
+        Self { protocol: Arc::new(protocol), gate: Gate::new(), units: Arc::new(Units::here()) }
+    }
+
+    /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
+    /// with the fewest. With 0, the default, on its own. To be said before it is started.
+    ///
+    /// A connection never changes its thread, unless it is given away. An arbiter that is gone is replaced by a new one;
+    /// the connections on it are lost, others are not.
+    #[must_use]
+    pub fn arbiters(self, count: usize) -> Self {
+        Self { units: Arc::new(Units::on(count)), ..self }
     }
 
     /// How many there may be at a time: one hard number.
@@ -42,9 +51,18 @@ impl<P: Protocol> Connections<P> {
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let protocol = Arc::clone(&self.protocol);
-        self.supervisor.child_spec(id, STOP_TIME, move |env, accepted| {
-            Ok(Connection::new(Arc::clone(&protocol), accepted, env.clone()))
+        self.units.child_spec(id.into(), move |env, accepted| {
+            Connection::new(Arc::clone(&protocol), accepted, env.clone())
         })
+    }
+
+    /// How many connections each arbiter has.
+    pub fn loads(&self) -> Vec<usize> {
+        self.units.loads()
+    }
+
+    pub(crate) fn units(&self) -> &Arc<Units> {
+        &self.units
     }
 
     /// The child that drains them; see [`Gate::drain_spec`].
@@ -52,32 +70,32 @@ impl<P: Protocol> Connections<P> {
         self.gate.drain_spec(id, deadline)
     }
 
-    /// Starts an actor that claims the connection and serves it. One that comes without a permit gets one here.
+    /// Starts an actor that claims the connection and serves it. One that comes without a permit gets one here, by the
+    /// limits of the gate.
     ///
     /// # Errors
     ///
     /// Says why not, and gives the connection back.
     pub fn start(&self, accepted: Accepted) -> Result<(), Refusal> {
-        let accepted = if accepted.has_permit() {
+        let accepted = if accepted.permit().is_some() {
             accepted
         } else if self.gate.is_draining() {
             return Err(Refusal::Draining(accepted));
-        } else if let Some(permit) = self.gate.admit() {
-            accepted.with_permit(permit)
         } else {
-            return Err(Refusal::Full(accepted));
+            match self.gate.enter(None, accepted.peer_addr()) {
+                Ok(permit) => accepted.with_permit(permit),
+                Err(NoEntry::Full) => return Err(Refusal::Full(accepted)),
+                Err(NoEntry::Peer) => return Err(Refusal::FullOfPeer(accepted)),
+                Err(NoEntry::Rate) => return Err(Refusal::TooFast(accepted)),
+            }
         };
-        self.supervisor.start(accepted).map_err(Refusal::NotRunning)
+        self.units.start(accepted).map_err(Refusal::NotRunning)
     }
 }
 
 impl<P> Clone for Connections<P> {
     fn clone(&self) -> Self {
-        Self {
-            protocol: Arc::clone(&self.protocol),
-            gate: self.gate.clone(),
-            supervisor: self.supervisor.clone(),
-        }
+        Self { protocol: Arc::clone(&self.protocol), gate: self.gate.clone(), units: Arc::clone(&self.units) }
     }
 }
 
@@ -94,6 +112,12 @@ pub enum Refusal {
     /// The limit is reached.
     #[error("the limit of connections is reached")]
     Full(Accepted),
+    /// The limit for one peer is reached.
+    #[error("the limit of connections from one peer is reached")]
+    FullOfPeer(Accepted),
+    /// They come faster than they may.
+    #[error("connections come faster than the limit allows")]
+    TooFast(Accepted),
     /// The server is going down.
     #[error("the server is going down")]
     Draining(Accepted),
@@ -106,7 +130,11 @@ impl Refusal {
     /// The connection.
     pub fn into_accepted(self) -> Accepted {
         match self {
-            Self::Full(accepted) | Self::Draining(accepted) | Self::NotRunning(accepted) => accepted,
+            Self::Full(accepted)
+            | Self::FullOfPeer(accepted)
+            | Self::TooFast(accepted)
+            | Self::Draining(accepted)
+            | Self::NotRunning(accepted) => accepted,
         }
     }
 }

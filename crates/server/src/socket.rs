@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::accepted::Guard;
-use crate::{Draining, Permit};
+use crate::{Credentials, Draining, Permit};
 
 /// The most bytes that one [`recv`](Socket::recv) gives.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -80,6 +80,7 @@ impl Socket {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
+            self.permit.iter().for_each(|permit| permit.received(bytes.len()));
             Poll::Ready(Ok((!bytes.is_empty()).then(|| Bytes::copy_from_slice(bytes))))
         })
     }
@@ -91,7 +92,9 @@ impl Socket {
     /// Those of `send(2)`, such as a broken pipe.
     #[doc(alias = "write_all")]
     pub async fn send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(data.as_ref()).await
+        self.stream.write_all(data.as_ref()).await?;
+        self.permit.iter().for_each(|permit| permit.sent(data.as_ref().len()));
+        Ok(())
     }
 
     /// Says that nothing more will be sent, and closes.
@@ -136,7 +139,26 @@ impl Socket {
         self.permit.as_ref().map_or_else(Draining::never, |permit| permit.gate().draining())
     }
 
-    /// Who connected.
+    /// Takes the connection out of the count of its listener's `max_connections`, as for one that is idle for long
+    /// (Ranch: `remove_connection/1`). It is still supervised, and drained like any other. Once is enough.
+    #[doc(alias = "remove_connection")]
+    pub fn uncount(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.uncount();
+        }
+    }
+
+    /// The process at the other end of a unix socket, as the kernel knew it when it connected.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is not one over a unix socket.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        Credentials::of_peer(&self.stream)
+    }
+
+    /// Who connected. Over a unix socket nobody has an address: it is `0.0.0.0:0` then.
     pub fn peer_addr(&self) -> SocketAddr {
         self.peer
     }
@@ -158,7 +180,10 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.read_ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+            self.permit.iter().for_each(|permit| permit.received(buffer.filled().len() - before));
+            return polled;
         }
         let length = self.read_ahead.len().min(buffer.remaining());
         buffer.put_slice(&self.read_ahead[..length]);
@@ -169,7 +194,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, data))?;
+        self.permit.iter().for_each(|permit| permit.sent(written));
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -177,7 +204,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data))?;
+        self.permit.iter().for_each(|permit| permit.sent(written));
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

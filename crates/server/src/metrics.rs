@@ -1,0 +1,144 @@
+//! What a listener has seen, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a listener has seen since it was made, in numbers that only grow, and how many connections there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Connections that were let in.
+    pub accepted: u64,
+    /// Connections that there are and that count against the limit.
+    pub active: usize,
+    /// Connections that there are.
+    pub all: usize,
+    /// Connections that were not let in, by reason.
+    pub rejected: Rejected,
+    /// Actors of connections that have ended, by reason. One that gave its connection away is among them.
+    pub ended: Ended,
+    /// Bytes that were read from connections.
+    pub received: u64,
+    /// Bytes that were written to connections.
+    pub sent: u64,
+    /// How many times accepting had to pause for lack of descriptors or memory.
+    pub pauses: u64,
+}
+
+/// Why connections were closed as soon as they were accepted, and how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// There were as many as there may be.
+    pub full: u64,
+    /// Its peer had as many as one peer may have.
+    pub peer: u64,
+    /// They came faster than they may.
+    pub rate: u64,
+    /// No descriptor was left for it.
+    pub descriptors: u64,
+    /// Nobody took it, as while the supervisor of connections restarts.
+    pub refused: u64,
+}
+
+impl Rejected {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.full + self.peer + self.rate + self.descriptors + self.refused
+    }
+}
+
+/// How the actors of connections ended, and how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// In order: the peer or the handler closed it, or it left when it was asked to.
+    pub finished: u64,
+    /// By the peer's doing: it reset, vanished, or spoke nonsense.
+    pub lost: u64,
+    /// By an error of the handler.
+    pub failed: u64,
+    /// By a panic, or with their supervisor.
+    pub crashed: u64,
+    /// Closed from outside: one by one, or when a deadline had passed.
+    pub closed: u64,
+}
+
+impl Ended {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.finished + self.lost + self.failed + self.crashed + self.closed
+    }
+}
+
+/// One more of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    Accepted,
+    RejectedFull,
+    RejectedPeer,
+    RejectedRate,
+    RejectedDescriptors,
+    RejectedRefused,
+    EndedFinished,
+    EndedLost,
+    EndedFailed,
+    EndedCrashed,
+    EndedClosed,
+    Pauses,
+}
+
+/// The counters behind [`Metrics`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters([AtomicU64; 12]);
+
+impl Counters {
+    pub(crate) fn add(&self, count: Count) {
+        self.0[count as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self, count: Count) -> u64 {
+        self.0[count as usize].load(Ordering::Relaxed)
+    }
+
+    /// The numbers; what is not counted here is left at zero.
+    pub(crate) fn metrics(&self) -> Metrics {
+        Metrics {
+            accepted: self.get(Count::Accepted),
+            rejected: Rejected {
+                full: self.get(Count::RejectedFull),
+                peer: self.get(Count::RejectedPeer),
+                rate: self.get(Count::RejectedRate),
+                descriptors: self.get(Count::RejectedDescriptors),
+                refused: self.get(Count::RejectedRefused),
+            },
+            ended: Ended {
+                finished: self.get(Count::EndedFinished),
+                lost: self.get(Count::EndedLost),
+                failed: self.get(Count::EndedFailed),
+                crashed: self.get(Count::EndedCrashed),
+                closed: self.get(Count::EndedClosed),
+            },
+            pauses: self.get(Count::Pauses),
+            ..Metrics::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_own_counter() {
+        let counters = Counters::default();
+        counters.add(Count::Accepted);
+        counters.add(Count::Pauses);
+        counters.add(Count::Pauses);
+        counters.add(Count::EndedLost);
+        counters.add(Count::RejectedRefused);
+        let metrics = counters.metrics();
+        assert_eq!((metrics.accepted, metrics.pauses), (1, 2));
+        assert_eq!((metrics.ended.lost, metrics.ended.total()), (1, 1));
+        assert_eq!((metrics.rejected.refused, metrics.rejected.total()), (1, 1));
+    }
+}

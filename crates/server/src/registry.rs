@@ -1,0 +1,214 @@
+//! The connections that there are, each with its facts.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use impresario_supervision::Time;
+
+/// Into how many parts the table is cut, so that arbiters seldom wait for each other.
+const PARTS: usize = 16;
+
+/// Names a connection for as long as its listener exists. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The number in it: 1 for the first connection.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Who connected; without an address, `0.0.0.0:0`, if over a unix socket.
+    pub peer: SocketAddr,
+    /// How long it has been there.
+    pub age: Duration,
+    /// Bytes that were read from it.
+    pub received: u64,
+    /// Bytes that were written to it.
+    pub sent: u64,
+}
+
+/// A connection that is there. Its owner counts its bytes, alone.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    id: ConnectionId,
+    peer: SocketAddr,
+    since: Time,
+    received: AtomicU64,
+    sent: AtomicU64,
+    closed: AtomicBool,
+    owner: AtomicWaker,
+}
+
+impl Conn {
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        add(&self.received, bytes);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        add(&self.sent, bytes);
+    }
+
+    /// Has its actor end at once.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.owner.wake();
+    }
+
+    /// Resolves when it is to be closed. For one task.
+    pub(crate) async fn until_closed(&self) {
+        poll_fn(|cx| {
+            self.owner.register(cx.waker());
+            if self.closed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn info(&self, now: Time) -> ConnectionInfo {
+        ConnectionInfo {
+            id: self.id,
+            peer: self.peer,
+            age: now.saturating_since(self.since),
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Only the owner writes, so this needs no atomic addition.
+fn add(counter: &AtomicU64, bytes: usize) {
+    counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+}
+
+/// All connections of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    last: AtomicU64,
+    parts: [Mutex<Part>; PARTS],
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    connections: HashMap<ConnectionId, Arc<Conn>>,
+    /// Bytes of those that are gone.
+    received: u64,
+    sent: u64,
+}
+
+impl Registry {
+    pub(crate) fn insert(&self, peer: SocketAddr, now: Time) -> Arc<Conn> {
+        let id = ConnectionId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let conn = Arc::new(Conn {
+            id,
+            peer,
+            since: now,
+            received: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            closed: AtomicBool::default(),
+            owner: AtomicWaker::new(),
+        });
+        self.part(id).connections.insert(id, Arc::clone(&conn));
+        conn
+    }
+
+    pub(crate) fn remove(&self, conn: &Conn) {
+        let mut part = self.part(conn.id);
+        if part.connections.remove(&conn.id).is_some() {
+            part.received += conn.received.load(Ordering::Relaxed);
+            part.sent += conn.sent.load(Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<Arc<Conn>> {
+        self.part(id).connections.get(&id).cloned()
+    }
+
+    /// All that there are, oldest first.
+    pub(crate) fn infos(&self, now: Time) -> Vec<ConnectionInfo> {
+        let mut infos = Vec::new();
+        for part in &self.parts {
+            infos.extend(lock(part).connections.values().map(|conn| conn.info(now)));
+        }
+        infos.sort_by_key(|info| info.id);
+        infos
+    }
+
+    /// Has the actors of all of them end at once.
+    pub(crate) fn close_all(&self) {
+        for part in &self.parts {
+            // Waking runs code of others, so not under the lock.
+            let connections: Vec<_> = lock(part).connections.values().cloned().collect();
+            connections.iter().for_each(|conn| conn.close());
+        }
+    }
+
+    /// Bytes received and sent, on those that are gone too. They never get fewer.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let mut sum = (0, 0);
+        for part in &self.parts {
+            let part = lock(part);
+            sum = (sum.0 + part.received, sum.1 + part.sent);
+            for conn in part.connections.values() {
+                sum.0 += conn.received.load(Ordering::Relaxed);
+                sum.1 += conn.sent.load(Ordering::Relaxed);
+            }
+        }
+        sum
+    }
+
+    fn part(&self, id: ConnectionId) -> MutexGuard<'_, Part> {
+        lock(&self.parts[id.0 as usize % PARTS])
+    }
+}
+
+/// The parts are changed by single steps that cannot panic half-way, so a poisoned lock is as good as any.
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_the_gone_are_kept() {
+        let registry = Registry::default();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let (one, two) = (registry.insert(peer, Time::START), registry.insert(peer, Time::START));
+        one.received(3);
+        one.sent(5);
+        two.received(10);
+        assert_eq!(registry.bytes(), (13, 5));
+        registry.remove(&one);
+        registry.remove(&one);
+        assert_eq!(registry.bytes(), (13, 5));
+        let infos = registry.infos(Time::from_start(Duration::from_secs(7)));
+        assert_eq!(infos.len(), 1);
+        assert_eq!((infos[0].id.number(), infos[0].age, infos[0].received), (2, Duration::from_secs(7), 10));
+        assert!(registry.get(infos[0].id).is_some() && registry.get(ConnectionId(1)).is_none());
+    }
+}
