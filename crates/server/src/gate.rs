@@ -149,12 +149,27 @@ impl Gate {
             return;
         }
         while self.policy() == Policy::Queue {
-            let taken = self.0.strict().rate.as_mut().map_or(Ok(()), |bucket| bucket.take(self.0.now()));
+            let taken = match &mut self.0.strict().rate {
+                Some(bucket) => bucket.take(self.0.now()).map_err(|wait| (wait, bucket.rate())),
+                None => Ok(()),
+            };
             match taken {
                 Ok(()) => return,
-                Err(wait) => tokio::time::sleep(wait).await,
+                // Until there is a token, or other rules hold.
+                Err((wait, rate)) => drop(tokio::time::timeout(wait, self.other_than(rate)).await),
             }
         }
+    }
+
+    /// Waits until nobody has to wait for a turn by this rate.
+    async fn other_than(&self, rate: Rate) {
+        let mut waiter = Waiter::new(&self.0, |shared| &shared.room);
+        let holds = || self.policy() == Policy::Queue && self.rate() == Some(rate);
+        std::future::poll_fn(|cx| waiter.poll(cx, || (!holds()).then_some(()))).await;
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        self.0.strict().rate.as_ref().map(Bucket::rate)
     }
 
     /// Whether a connection that was accepted with this permit may come in. Refusals are counted.

@@ -26,6 +26,8 @@ mod connections;
 mod drain;
 mod endpoint;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod handler;
 mod held;
 mod inherited;

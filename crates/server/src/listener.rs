@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +38,7 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// It is bound when it first starts, and keeps its port from then on. When it stops it accepts no more, asks its
 /// connections to leave, and closes those that have not by the deadline.
 ///
-/// It dereferences to a [`ListenerRef`], by which the running listener is asked and changed.
+/// While it runs it is asked and changed by its [`ListenerRef`].
 pub struct Listener<P> {
     listener: ListenerRef,
     connections: Connections<P>,
@@ -169,7 +168,7 @@ impl<P: Protocol> Listener<P> {
         tree.child(drain::child_spec("drain".into(), gate.clone(), self.lame_duck, self.drain_deadline))
     }
 
-    /// The listener from outside, whatever it serves.
+    /// The name by which it is asked and changed while it runs.
     pub fn listener_ref(&self) -> ListenerRef {
         self.listener.clone()
     }
@@ -178,13 +177,10 @@ impl<P: Protocol> Listener<P> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listener.local_addrs().into_iter().find_map(|address| address.ip())
     }
-}
 
-impl<P> Deref for Listener<P> {
-    type Target = ListenerRef;
-
-    fn deref(&self) -> &ListenerRef {
-        &self.listener
+    /// How many connections it has that count against the limit.
+    pub fn active(&self) -> usize {
+        self.listener.active()
     }
 }
 

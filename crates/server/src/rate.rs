@@ -1,24 +1,30 @@
-//! How many connections a second: a token bucket, pure.
+//! How many connections in a time: a token bucket, pure.
 
 use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How many connections may come a second, and how many at once after a pause.
+/// How many connections may come in a time, and how many at once after a pause.
 ///
-/// A token bucket: it holds at most `burst` tokens, gets `per_second` new ones each second, and each connection takes
-/// one (nginx: `limit_conn` counts, `limit_req` is this).
+/// A token bucket: it holds at most `burst` tokens, gets new ones at an even pace, and each connection takes
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    per_second: u32,
+    count: u32,
+    period: Duration,
     burst: u32,
 }
 
 impl Rate {
     /// So many a second, and as many at once. Zero counts as one.
-    pub const fn per_second(per_second: u32) -> Self {
-        let per_second = if per_second == 0 { 1 } else { per_second };
-        Self { per_second, burst: per_second }
+    pub const fn per_second(count: u32) -> Self {
+        Self::per(count, Duration::from_secs(1))
+    }
+
+    /// So many in this time, and as many at once. Zero counts as one.
+    pub const fn per(count: u32, period: Duration) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        Self { count, period, burst: count }
     }
 
     /// How many may come at once after a pause. Zero counts as one.
@@ -29,7 +35,7 @@ impl Rate {
 
     /// How long one token takes.
     fn interval(self) -> Duration {
-        Duration::from_secs(1) / self.per_second
+        self.period / self.count
     }
 }
 
@@ -44,6 +50,10 @@ impl Bucket {
     /// A full bucket.
     pub(crate) fn new(rate: Rate) -> Self {
         Self { rate, full_at: Time::START }
+    }
+
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
     }
 
     /// Takes a token, or says after what time there is one.

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{ChildId, ChildSpec, DynamicRef, Env, Intensity, Strategy, Supervisor};
 
-use crate::{Accepted, balance};
+use crate::Accepted;
+use crate::balance::{self, Load};
 
 /// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -25,20 +26,21 @@ pub(crate) struct Units {
     units: Box<[Unit]>,
     /// Whether they are on arbiters of their own.
     placed: bool,
-    /// Who got the last connection.
-    last: AtomicUsize,
 }
 
 #[derive(Clone, Default)]
 struct Unit {
     supervisor: DynamicRef<Accepted>,
-    load: Arc<AtomicUsize>,
+    /// How many connections it has.
+    active: Arc<AtomicUsize>,
+    /// How many it got so far.
+    served: Arc<AtomicU64>,
 }
 
 impl Units {
     /// One, on the arbiter of the supervisor.
     pub(crate) fn here() -> Self {
-        Self { units: Box::new([Unit::default()]), placed: false, last: AtomicUsize::default() }
+        Self { units: Box::new([Unit::default()]), placed: false }
     }
 
     /// So many with arbiters of their own; none means [`here`](Self::here).
@@ -47,7 +49,7 @@ impl Units {
             return Self::here();
         }
         let units = (0..arbiters).map(|_| Unit::default()).collect();
-        Self { units, placed: true, last: AtomicUsize::default() }
+        Self { units, placed: true }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -55,7 +57,7 @@ impl Units {
     }
 
     pub(crate) fn loads(&self) -> Vec<usize> {
-        self.units.iter().map(|unit| unit.load.load(Ordering::Acquire)).collect()
+        self.units.iter().map(|unit| unit.load().active).collect()
     }
 
     /// A supervisor of them. Each is on its own: the death of one costs the others nothing, and above all not the
@@ -83,13 +85,11 @@ impl Units {
         if let [only] = &*self.units {
             return only.start(accepted, self.placed);
         }
-        for number in balance::order(&self.loads(), self.last.load(Ordering::Relaxed)) {
+        let loads: Vec<Load> = self.units.iter().map(Unit::load).collect();
+        for number in balance::order(&loads) {
             match self.units.get(number).map(|unit| unit.start(accepted, true)) {
                 Some(Err(back)) => accepted = back,
-                _ => {
-                    self.last.store(number, Ordering::Relaxed);
-                    return Ok(());
-                }
+                _ => return Ok(()),
             }
         }
         Err(accepted)
@@ -123,9 +123,15 @@ impl Unit {
 
     fn start(&self, mut accepted: Accepted, count: bool) -> Result<(), Accepted> {
         if let (true, Some(permit)) = (count, accepted.permit_mut()) {
-            permit.share(Arc::clone(&self.load));
+            permit.share(Arc::clone(&self.active));
         }
-        self.supervisor.start(accepted)
+        self.supervisor.start(accepted)?;
+        self.served.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn load(&self) -> Load {
+        Load { active: self.active.load(Ordering::Acquire), served: self.served.load(Ordering::Relaxed) }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) fn bind(
     mode: Option<u32>,
     backlog: i32,
 ) -> Result<(socket2::Socket, SocketFile), BindError> {
+    // Said here, because a file can be renamed to what is too long to connect to.
+    SockAddr::unix(path)?;
     check_free(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     let file = bind_aside(&socket, path)?;
