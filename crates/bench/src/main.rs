@@ -7,6 +7,7 @@
 
 mod cpu;
 mod error;
+mod idle;
 mod load;
 mod peers;
 mod report;

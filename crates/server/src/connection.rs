@@ -1,12 +1,13 @@
 //! The actor that is one connection.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use futures::future::{Either, select};
 use impresario_actor::{Env, ExitReason};
 
 use crate::metrics::Count;
@@ -62,12 +63,22 @@ impl<P: Protocol> Actor for Connection<P> {
         // and is reported, not a start that did.
         let conn = accepted.permit().and_then(Permit::conn).cloned();
         let connection = async move {
-            let serve = pin!(async move { protocol.serve(accepted.claim()?).await });
+            let mut serve = pin!(async move {
+                let socket = accepted.claim()?;
+                protocol.serve(socket).await
+            });
             let Some(conn) = conn else { return Some(serve.await) };
-            match select(pin!(conn.until_closed()), serve).await {
-                Either::Left(((), _)) => None,
-                Either::Right((result, _)) => Some(result),
-            }
+            // This task is the only one that will ever poll it, so once is enough.
+            poll_fn(|cx| {
+                conn.closed_by(cx);
+                Poll::Ready(())
+            })
+            .await;
+            poll_fn(|cx| match conn.is_closed() {
+                true => Poll::Ready(None),
+                false => serve.as_mut().poll(cx).map(Some),
+            })
+            .await
         };
         let connection = connection.into_actor(self);
         ctx.spawn(connection.map(move |result, actor, ctx| actor.end(peer, result, ctx)));

@@ -85,7 +85,8 @@ enum Turn {
 pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::Result<()> {
     let why = match converse(&mut handler, &mut socket).await {
         Ok(why) => {
-            socket.close().await;
+            // Boxed, because this is the largest part of the future and an idle connection does not need it.
+            Box::pin(socket.close()).await;
             why
         }
         Err(error) => {

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::Context;
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
@@ -79,13 +78,14 @@ impl Conn {
         self.owner.wake();
     }
 
-    /// Resolves when it is to be closed. For one task.
-    pub(crate) async fn until_closed(&self) {
-        poll_fn(|cx| {
-            self.owner.register(cx.waker());
-            if self.closed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    /// Has this task woken when it is to be closed.
+    pub(crate) fn closed_by(&self, cx: &Context<'_>) {
+        self.owner.register(cx.waker());
+    }
+
+    /// Whether it is to be closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     fn info(&self, now: Time) -> ConnectionInfo {

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::io::Read;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -15,16 +14,13 @@ use support::{Echo, Server, run};
 fn started(socket: OwnedFd, variables: &str) -> String {
     let program = std::env::current_exe().expect("it runs");
     let script = format!("{variables} CHILD=1 exec \"$0\" --exact child --nocapture 3<&0 </dev/null");
-    let child = Command::new("sh")
+    let output = Command::new("sh")
         .args(["-c", &script])
         .arg(program)
         .stdin(Stdio::from(socket))
-        .stdout(Stdio::piped())
-        .spawn()
+        .output()
         .expect("a shell");
-    let mut said = String::new();
-    child.stdout.expect("a pipe").read_to_string(&mut said).expect("text");
-    said
+    String::from_utf8(output.stdout).expect("text")
 }
 
 fn socket() -> (OwnedFd, std::net::SocketAddr) {
