@@ -22,7 +22,7 @@ use crate::phase::{Phase, Step};
 use crate::spare::Spare;
 use crate::waiting::Guard;
 use crate::window::Window;
-use crate::{Accepted, Gate, ListenSocket, Permit, Policy, Refusal};
+use crate::{Accepted, Gate, ListenSocket, Outcome, Permit, Policy, Refusal};
 
 /// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
 /// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
@@ -173,9 +173,15 @@ async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::
         let Ok(permit) = gate.enter(permit, accepted.peer_addr()) else { continue };
         ring(gate, Some(log));
         let hand_over = window.begin();
-        let accepted = accepted.with_permit(permit).on_outcome(move |_| drop(hand_over));
+        let (conn, counter) = (permit.conn().cloned(), gate.clone());
+        let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
+            // Wherever it was dropped. Once it has an actor, that says how it ended.
+            if outcome == Outcome::Refused && !conn.is_some_and(|conn| conn.was_served()) {
+                counter.tell(Count::RejectedRefused);
+            }
+            drop(hand_over);
+        });
         if let Err(refusal) = (acceptor.take)(accepted) {
-            gate.tell(Count::RejectedRefused);
             slog::warn!(log, "connection refused"; "reason" => %refusal);
         }
     }

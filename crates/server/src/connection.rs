@@ -26,6 +26,9 @@ pub(crate) struct Connection<P> {
 impl<P: Protocol> Connection<P> {
     pub(crate) fn new(protocol: Arc<P>, accepted: Accepted, env: Env) -> Self {
         let gate = accepted.permit().map(|permit| permit.gate().clone());
+        if let Some(conn) = accepted.permit().and_then(Permit::conn) {
+            conn.set_served();
+        }
         Self { protocol, accepted: Some(accepted), gate, env }
     }
 

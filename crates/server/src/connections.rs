@@ -56,7 +56,7 @@ impl<P: Protocol> Connections<P> {
         })
     }
 
-    /// How many connections each arbiter has.
+    /// How many connections each arbiter has; empty when they are on the supervisor's own.
     pub fn loads(&self) -> Vec<usize> {
         self.units.loads()
     }

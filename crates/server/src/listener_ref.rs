@@ -174,8 +174,8 @@ impl ListenerRef {
         self.gate.close(connection)
     }
 
-    /// Accepts no more until it is resumed, and returns when that is so. Connections live on. Suspended again, with
-    /// another choice, kept sockets are closed, but closed ones stay so.
+    /// Accepts no more until it is resumed, or stopped in order and started anew, and returns when that is so.
+    /// Connections live on. Suspended again, with another choice, kept sockets are closed, but closed ones stay so.
     ///
     /// # Errors
     ///

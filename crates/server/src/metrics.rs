@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections that were let in.
+    /// Connections that were let in. Each of them ends as one of `ended`, is `rejected.refused`, or is there still; but
+    /// one that was served by others than [`Connections`](crate::Connections) is not heard of again.
     pub accepted: u64,
     /// Connections that there are and that count against the limit.
     pub active: usize,
     /// Connections that there are.
     pub all: usize,
-    /// Connections that were not let in, by reason.
+    /// Connections that were closed instead of served, by reason.
     pub rejected: Rejected,
     /// Actors of connections that have ended, by reason. One that gave its connection away is among them.
     pub ended: Ended,
@@ -24,7 +25,7 @@ pub struct Metrics {
     pub pauses: u64,
 }
 
-/// Why connections were closed as soon as they were accepted, and how many.
+/// Why connections were closed instead of served, and how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
@@ -36,7 +37,7 @@ pub struct Rejected {
     pub rate: u64,
     /// No descriptor was left for it.
     pub descriptors: u64,
-    /// Nobody took it, as while the supervisor of connections restarts.
+    /// It was let in, and is counted as accepted, but nobody took it, as while the supervisor of connections restarts.
     pub refused: u64,
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Conn {
     received: AtomicU64,
     sent: AtomicU64,
     closed: AtomicBool,
+    /// Whether it has an actor, or had one.
+    served: AtomicBool,
     owner: AtomicWaker,
 }
 
@@ -70,6 +72,15 @@ impl Conn {
 
     pub(crate) fn sent(&self, bytes: usize) {
         add(&self.sent, bytes);
+    }
+
+    /// It has an actor, which will say how it ended.
+    pub(crate) fn set_served(&self) {
+        self.served.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn was_served(&self) -> bool {
+        self.served.load(Ordering::Acquire)
     }
 
     /// Has its actor end at once.
@@ -129,6 +140,7 @@ impl Registry {
             received: AtomicU64::default(),
             sent: AtomicU64::default(),
             closed: AtomicBool::default(),
+            served: AtomicBool::default(),
             owner: AtomicWaker::new(),
         });
         self.part(id).connections.insert(id, Arc::clone(&conn));

@@ -56,7 +56,11 @@ impl Units {
         self.units.len()
     }
 
+    /// How many connections each arbiter has; empty when there are none but the supervisor's own.
     pub(crate) fn loads(&self) -> Vec<usize> {
+        if !self.placed {
+            return Vec::new();
+        }
         self.units.iter().map(|unit| unit.load().active).collect()
     }
 

@@ -166,8 +166,12 @@ fn whatever_dies_the_next_connection_works() {
         stampede.clients.clear();
         stampede.outside.until_active(|active| active == 0).await;
         until(|| descriptors() == before).await;
-        let metrics = stampede.outside.metrics();
-        assert_eq!(metrics.accepted, metrics.ended.total() + metrics.rejected.refused, "{metrics:?}");
+        // Each was served to some end, or refused; and counted once.
+        let is_whole = || {
+            let metrics = stampede.outside.metrics();
+            metrics.accepted == metrics.ended.total() + metrics.rejected.refused
+        };
+        until(is_whole).await;
         stampede.tree.stop();
         stampede.tree.stopped().await;
     });
