@@ -135,6 +135,8 @@ async fn live(acceptor: &Acceptor, mut open: Option<(Watched, Guard)>, log: &Log
                 let over = pin!(gate.until_phase(|phase| !phase.accepts()));
                 let accept = pin!(accept_all(acceptor, &socket, log));
                 if let Either::Right((error, _)) = select(over, accept).await {
+                    // The next life binds a new one, if it can.
+                    acceptor.held.close();
                     return error;
                 }
             }

@@ -34,6 +34,8 @@ mod inherited;
 mod listen;
 mod listener;
 mod listener_ref;
+#[cfg(test)]
+mod listener_tests;
 mod metrics;
 mod peers;
 mod permit;
