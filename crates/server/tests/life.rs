@@ -5,8 +5,11 @@ mod support;
 use std::io;
 use std::time::Duration;
 
-use impresario_server::{ListenSocket, Listener, Socket, Status, Suspend, SuspendError, serve};
+use impresario_server::{
+    Accepted, Address, Connections, ListenSocket, Listener, Socket, Status, Suspend, SuspendError, serve,
+};
 use support::{Client, Echo, Running, Server, run, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 async fn refused(server: &Server<impl impresario_server::Protocol>) {
@@ -363,5 +366,38 @@ fn one_address_that_cannot_be_had_is_said_and_nothing_is_left() {
         let error = Running::start([listener.child_spec("server")]).await.err().expect("it is taken");
         assert!(error.to_string().contains(&format!("cannot listen on {taken}: address in use")), "{error}");
         drop(holder);
+    });
+}
+
+#[test]
+fn bytes_are_counted_once_however_they_travel() {
+    async fn every_way(mut socket: Socket) -> io::Result<()> {
+        // More than the peer takes at once: the rest is written later.
+        socket.try_send([b'x'; 5000])?;
+        socket.write_all(&[b'x'; 3000]).await?;
+        let (first, second) = ([b'x'; 100], [b'x'; 200]);
+        let slices = [io::IoSlice::new(&first), io::IoSlice::new(&second)];
+        let written = socket.write_vectored(&slices).await?;
+        socket.send(&[b'x'; 300][written..]).await?;
+        socket.read_exact(&mut [0; 3]).await?;
+        let data = socket.recv().await?.unwrap_or_default();
+        // Bytes that are put back were counted.
+        socket.unread(data);
+        while socket.recv().await?.is_some() {}
+        Ok(())
+    }
+    run(async {
+        let connections = Connections::new(serve(every_way));
+        let tree = Running::start([connections.child_spec("connections")]).await.expect("it starts");
+        let (mut client, server) = tokio::io::duplex(1024);
+        connections.start(Accepted::from_stream(server, Address::unnamed())).expect("it runs");
+        client.read_exact(&mut [0; 8300]).await.expect("all of it");
+        client.write_all(&[b'y'; 1000]).await.expect("it reads");
+        client.shutdown().await.expect("still connected");
+        assert_eq!(client.read(&mut [0]).await.expect("an orderly end"), 0);
+        until(|| connections.gate().metrics().ended.completed == 1).await;
+        let metrics = connections.gate().metrics();
+        assert_eq!((metrics.received, metrics.sent), (1000, 8300));
+        tree.stop().await;
     });
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use impresario_server::{Address, Endpoint, ListenSocket, Listener, Socket, Suspend, serve};
+use impresario_server::{Accepted, Address, Endpoint, ListenSocket, Listener, Socket, Suspend, serve};
 use support::{Client, Echo, Running, Server, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -192,6 +192,20 @@ fn the_peer_is_known_by_its_process() {
         Client::connect(server.addr()).await.closed().await;
         assert_eq!(server.outside.metrics().rejected.peer, 1);
         server.tree.stop().await;
+    });
+}
+
+#[test]
+fn only_a_unix_socket_knows_its_peers_process() {
+    run(async {
+        let (_client, server) = tokio::io::duplex(1);
+        let socket = Accepted::from_stream(server, Address::unnamed()).claim().expect("in memory");
+        let error = socket.peer_credentials().expect_err("no process is known");
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        let (_client, server) = std::os::unix::net::UnixStream::pair().expect("free descriptors");
+        let accepted = Accepted::from_fd(server.into(), Address::unnamed()).expect("a unix socket");
+        let socket = accepted.claim().expect("an open socket");
+        assert_eq!(socket.peer_credentials().expect("a process").pid, std::process::id());
     });
 }
 
