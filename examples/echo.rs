@@ -4,12 +4,18 @@ use impresario::prelude::*;
 
 #[derive(Parser)]
 struct Args {
-    /// Where to listen.
+    /// Where to listen: HOST:PORT or unix:PATH.
     #[arg(long, default_value = "127.0.0.1:7007")]
     listen: String,
     /// A line equal to this makes the handler panic.
     #[arg(long, default_value = "")]
     panic_on: String,
+    /// How many threads serve connections; with 0 the one that accepts does.
+    #[arg(long, default_value_t = 0)]
+    arbiters: usize,
+    /// How many connections there may be.
+    #[arg(long, default_value_t = 10_000)]
+    max_connections: usize,
 }
 
 /// The word that kills it, and as much of the present line as matters.
@@ -29,7 +35,9 @@ impl Handler for Echo {
 }
 
 fn main() -> ExitCode {
-    let Args { listen, panic_on } = Args::parse();
-    let echo = Listener::tcp(listen, move || Echo(panic_on.clone(), Vec::new())).max_connections(10_000);
+    let Args { listen, panic_on, arbiters, max_connections } = Args::parse();
+    let echo = Listener::on(listen, move || Echo(panic_on.clone(), Vec::new()))
+        .arbiters(arbiters)
+        .max_connections(max_connections);
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
 }

@@ -12,6 +12,7 @@
 mod actors;
 mod cpu;
 mod error;
+mod idle;
 mod load;
 mod peers;
 mod report;

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::actors::{self, Framework, Work};
 use crate::error::Error;
+use crate::idle::Idle;
 use crate::load::{Histogram, Load, Outcome};
 use crate::rules::Rules;
 use crate::server::Server;
 
 /// How many connections each load keeps open.
 const CONNECTIONS: usize = 64;
+/// How many rounds memory is measured at most: it does not depend on what else the machine does.
+const IDLE_ROUNDS: u16 = 3;
 /// How many bytes an echo has.
 const ECHO_BYTES: usize = 64;
 
@@ -24,6 +27,8 @@ pub(crate) struct Row {
 enum Subject {
     /// Two servers under the same load.
     Servers { ours: &'static str, peer: &'static str, load: Load },
+    /// Memory of two servers with the same idle connections: the less the better.
+    Idle { ours: &'static str, peer: &'static str, idle: Idle },
     /// The rules of supervision at two sizes.
     Rules { ours: Rules, peer: Rules },
     /// Actors of ours and of a peer doing the same work.
@@ -54,6 +59,15 @@ pub(crate) const ROWS: &[Row] = &[
             ours: "echo",
             peer: "bare-echo",
             load: Load::Connect { at_once: CONNECTIONS, bytes: ECHO_BYTES },
+        },
+    },
+    Row {
+        name: "idle-connections",
+        unit: "bytes/connection",
+        subject: Subject::Idle {
+            ours: "echo",
+            peer: "bare-echo",
+            idle: Idle { connections: 10_000, bytes: ECHO_BYTES },
         },
     },
     Row {
@@ -204,6 +218,13 @@ impl Row {
                     let (side, server) =
                         if is_ours { (&mut figures.ours, &ours) } else { (&mut figures.peer, &peer) };
                     side.add(&server.measure(time).await?);
+                }
+            }
+            Subject::Idle { ours, peer, idle } => {
+                for is_ours in turns(rounds.min(IDLE_ROUNDS)) {
+                    let (side, name) =
+                        if is_ours { (&mut figures.ours, ours) } else { (&mut figures.peer, peer) };
+                    side.add_rate(idle.measure(name).await?);
                 }
             }
             Subject::Rules { ours, peer } => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::load::{Load, Outcome};
 use crate::{SERVE, cpu, peers, serve};
 
@@ -64,8 +64,21 @@ impl Server {
         let used = cpu::used(self.child.id()).saturating_sub(before);
         match outcome {
             Ok(outcome) => Ok((outcome, used)),
-            Err(failure) => Err(Error::Failed { name: self.name, failure, said: self.said() }),
+            Err(failure) => Err(self.failed(failure)),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it did wrong, and what it said.
+    pub(crate) fn failed(&self, failure: Failure) -> Error {
+        Error::Failed { name: self.name, failure, said: self.said() }
     }
 
     /// What it has written to stderr, if that can still be read.

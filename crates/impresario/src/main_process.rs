@@ -143,7 +143,7 @@ impl Main {
             let mut bound = Vec::new();
             for name in names {
                 let socket = ListenSocket::bind(name)?;
-                addresses.push(socket.local_addr());
+                addresses.push(socket.local_addr().clone());
                 bound.push(name.clone());
                 main = main.listener(name.clone(), socket);
             }

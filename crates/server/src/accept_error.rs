@@ -9,6 +9,8 @@ pub(crate) enum Class {
     Retry,
     /// Something is used up; wait until some of it is given back.
     Pause,
+    /// Descriptors are; as above, and one that is kept for this can be used meanwhile.
+    NoDescriptors,
     /// It was about the listening socket.
     Stop,
 }
@@ -27,7 +29,8 @@ pub(crate) fn class(error: Errno) -> Class {
         | Errno::HOSTUNREACH
         | Errno::NONET
         | Errno::TIMEDOUT => Class::Retry,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Class::Pause,
+        Errno::NOBUFS | Errno::NOMEM => Class::Pause,
+        Errno::MFILE | Errno::NFILE => Class::NoDescriptors,
         _ => Class::Stop,
     }
 }
@@ -45,8 +48,13 @@ mod tests {
 
     #[test]
     fn what_is_used_up_is_waited_for() {
-        for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
-            assert_eq!(class(error), Class::Pause, "{error}");
+        for (error, expected) in [
+            (Errno::MFILE, Class::NoDescriptors),
+            (Errno::NFILE, Class::NoDescriptors),
+            (Errno::NOBUFS, Class::Pause),
+            (Errno::NOMEM, Class::Pause),
+        ] {
+            assert_eq!(class(error), expected, "{error}");
         }
     }
 

@@ -86,7 +86,7 @@ impl Accepted {
 
     /// Makes it one of the connections behind a gate until it is over.
     pub fn with_permit(mut self, mut permit: Permit) -> Self {
-        permit.count();
+        permit.count(&self.0.peer);
         self.0.permit = Some(permit);
         self
     }
@@ -220,6 +220,10 @@ impl Accepted {
 
     pub(crate) fn permit(&self) -> Option<&Permit> {
         self.0.permit.as_ref()
+    }
+
+    pub(crate) fn permit_mut(&mut self) -> Option<&mut Permit> {
+        self.0.permit.as_mut()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The actor that accepts.
 
 use std::fmt;
-use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,35 +8,43 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures::future::{Either, select};
-use impresario_actor::{ChildId, ChildSpec, Env, ExitReason, StartError};
+use impresario_actor::{ChildId, ChildSpec, Env, ExitReason};
 use rustix::io::Errno;
 use slog::Logger;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::accept_error::{Class, class};
-use crate::gate::Accepting;
+use crate::alarm::Ring;
 use crate::held::Held;
+use crate::metrics::Count;
+use crate::phase::{Phase, Step};
+use crate::spare::Spare;
+use crate::waiting::Guard;
 use crate::window::Window;
-use crate::{Accepted, Gate, ListenSocket, Refusal};
+use crate::{Accepted, Gate, ListenSocket, Outcome, Permit, Policy, Refusal};
 
 /// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
 /// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
 const HAND_OVERS: usize = 16;
 /// How many accepts in a row may fail before a pause, when each says that only its own connection is lost.
 const RETRIES: usize = 64;
+/// How many connections are refused between two pauses while there are no descriptors.
+const REFUSALS: usize = 256;
 /// How long to wait for descriptors or memory to be given back.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections and hands them over: to [`Connections`](crate::Connections), or to whoever else takes them.
 ///
-/// For each connection it waits for a permit of the gate, accepts, and hands over. It goes on at once, but never has
-/// more than a few hand-overs without an answer, where claiming or dropping the connection is the answer.
+/// A connection needs a permit of the gate before it is accepted, or, where the policy is to reject, to stay. The
+/// acceptor goes on at once, but never has more than a few hand-overs without an answer, where claiming or dropping the
+/// connection is the answer.
 #[derive(Clone)]
 pub struct Acceptor {
     held: Arc<Held>,
     gate: Gate,
     take: Arc<Take>,
+    hand_overs: usize,
 }
 
 type Take = dyn Fn(Accepted) -> Result<(), Refusal> + Send + Sync;
@@ -51,24 +58,26 @@ impl Acceptor {
         gate: &Gate,
         take: impl Fn(Accepted) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> Self {
-        Self::held(Arc::new(Held::inherited(socket)), gate, take)
+        Self::held(Arc::new(Held::inherited(socket)), gate, 1, Arc::new(take))
     }
 
-    pub(crate) fn held(
-        held: Arc<Held>,
-        gate: &Gate,
-        take: impl Fn(Accepted) -> Result<(), Refusal> + Send + Sync + 'static,
-    ) -> Self {
-        Self { held, gate: gate.clone(), take: Arc::new(take) }
+    /// For takers on so many threads.
+    pub(crate) fn held(held: Arc<Held>, gate: &Gate, takers: usize, take: Arc<Take>) -> Self {
+        Self { held, gate: gate.clone(), take, hand_overs: HAND_OVERS * takers.max(1) }
     }
 
     /// The acceptor as a child. Its restarts bind nothing anew.
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         ChildSpec::actor(id, move |env| {
-            self.gate.reopen();
-            let socket = self.held.open(env.log()).map_err(|error| StartError::from(error.to_string()))?;
-            Ok(Life { acceptor: self.clone(), socket: Some(register(socket)?), env: env.clone() })
+            self.gate.step(Step::Start);
+            // One that is suspended stays so, with the socket closed or not.
+            let socket = if self.gate.phase().accepts() { Some(self.open(env.log())?) } else { None };
+            Ok(Life { acceptor: self.clone(), socket, env: env.clone() })
         })
+    }
+
+    fn open(&self, log: &Logger) -> io::Result<Watched> {
+        register(self.held.open(log).map_err(io::Error::other)?)
     }
 }
 
@@ -101,10 +110,14 @@ impl Actor for Life {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let Some(socket) = self.socket.take() else { return };
         // Counted from the start, so that whoever starts after it finds it counted.
-        let accepting = self.acceptor.gate.accepting();
-        let accept = until_drained(self.acceptor.clone(), socket, accepting, self.env.log().clone());
+        let (accepting, socket) = (self.acceptor.gate.accepting(), self.socket.take());
+        let listening = socket.is_some().then(|| self.acceptor.gate.listening());
+        let (acceptor, log) = (self.acceptor.clone(), self.env.log().clone());
+        let accept = async move {
+            let _accepting = accepting;
+            live(&acceptor, socket.zip(listening), &log).await
+        };
         ctx.spawn(accept.into_actor(self).map(|error, life, ctx| {
             life.env.set_exit_reason(ExitReason::Error(format!("cannot accept: {error}")));
             ctx.stop();
@@ -112,64 +125,158 @@ impl Actor for Life {
     }
 }
 
-/// Accepts until the listening socket is broken. Once the listener drains, closes it and does nothing any more.
-async fn until_drained(acceptor: Acceptor, socket: Watched, accepting: Accepting, log: Logger) -> io::Error {
-    let draining = acceptor.gate.draining();
-    {
-        // Draining is asked first, so nothing is accepted after it has begun.
-        let accept = pin!(accept_all(&acceptor, &socket, &log));
-        if let Either::Right((error, _)) = select(draining, accept).await {
-            return error;
+/// Accepts whenever the gate is in a phase to do so, until the listening socket is broken.
+async fn live(acceptor: &Acceptor, mut open: Option<(Watched, Guard)>, log: &Logger) -> io::Error {
+    let gate = &acceptor.gate;
+    loop {
+        if let Some((socket, listening)) = open.take() {
+            {
+                // The phase is asked first, so nothing is accepted after it has changed.
+                let over = pin!(gate.until_phase(|phase| !phase.accepts()));
+                let accept = pin!(accept_all(acceptor, &socket, log));
+                if let Either::Right((error, _)) = select(over, accept).await {
+                    // The next life binds a new one, if it can.
+                    acceptor.held.close();
+                    return error;
+                }
+            }
+            if !gate.phase().listens() {
+                acceptor.held.close();
+            }
+            // In this order: when nobody is said to listen, the socket is closed.
+            drop(socket);
+            drop(listening);
+        }
+        gate.until_phase(|phase| phase.accepts() || !phase.listens()).await;
+        if gate.phase().accepts() {
+            match acceptor.open(log) {
+                Ok(socket) => open = Some((socket, gate.listening())),
+                Err(error) => return error,
+            }
+        } else {
+            // Kept until now, and closed after all.
+            acceptor.held.close();
+            gate.until_phase(Phase::listens).await;
         }
     }
-    acceptor.held.close();
-    drop(socket);
-    drop(accepting);
-    pending().await
 }
 
 async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::Error {
-    let window = Window::default();
+    let (window, mut trouble) = (Window::default(), Trouble::new());
+    let gate = &acceptor.gate;
     loop {
-        let permit = acceptor.gate.room().await;
-        window.room(HAND_OVERS).await;
-        let accepted = match accept(socket, log).await {
-            Ok(accepted) => accepted.with_permit(permit),
+        window.room(acceptor.hand_overs).await;
+        gate.turn().await;
+        let (accepted, permit) = match accept(socket, gate, &mut trouble, log).await {
+            Ok(accepted) => accepted,
             Err(error) => return error,
         };
+        // One that may not come in is closed by its drop.
+        let Ok(permit) = gate.enter(permit, accepted.peer_addr()) else { continue };
+        ring(gate, Some(log));
         let hand_over = window.begin();
-        if let Err(refusal) = (acceptor.take)(accepted.on_outcome(move |_| drop(hand_over))) {
+        let (conn, counter) = (permit.conn().cloned(), gate.clone());
+        let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
+            // Wherever it was dropped. Once it has an actor, that says how it ended.
+            if outcome == Outcome::Refused && !conn.is_some_and(|conn| conn.was_served()) {
+                counter.tell(Count::RejectedRefused);
+            }
+            drop(hand_over);
+        });
+        if let Err(refusal) = (acceptor.take)(accepted) {
             slog::warn!(log, "connection refused"; "reason" => %refusal);
         }
     }
 }
 
-/// Accepts one connection. Errors that pass are waited for; the one that is returned does not.
-async fn accept(socket: &Watched, log: &Logger) -> io::Result<Accepted> {
-    let mut retries = 0;
-    let mut paused = false;
-    loop {
-        let error = match socket.async_io(Interest::READABLE, |socket| Ok(socket.accept()?)).await {
-            Ok(accepted) => {
-                if paused {
-                    slog::info!(log, "accepting again");
-                }
-                return Ok(accepted);
-            }
-            Err(error) => error,
-        };
+/// Has alarms ring, if there are so many connections now.
+pub(crate) fn ring(gate: &Gate, log: Option<&Logger>) {
+    for Ring { report, call } in gate.rings() {
+        match (call, log) {
+            (Some(call), _) => drop(actix::spawn(async move { call(report) })),
+            (None, Some(log)) => slog::warn!(log, "many connections";
+                "active" => report.active, "threshold" => report.threshold),
+            (None, None) => {}
+        }
+    }
+}
+
+/// What goes wrong while accepting.
+struct Trouble {
+    retries: usize,
+    paused: bool,
+    spare: Spare,
+}
+
+impl Trouble {
+    fn new() -> Self {
+        Self { retries: 0, paused: false, spare: Spare::new() }
+    }
+
+    /// It works.
+    fn over(&mut self, log: &Logger) {
+        self.retries = 0;
+        if std::mem::take(&mut self.paused) {
+            self.spare.renew();
+            slog::info!(log, "accepting again");
+        }
+    }
+
+    /// Waits until it may work again, or says that it will not.
+    async fn wait(
+        &mut self,
+        error: io::Error,
+        socket: &ListenSocket,
+        gate: &Gate,
+        log: &Logger,
+    ) -> io::Result<()> {
         // An error without a number is not the kernel's.
         let class = Errno::from_io_error(&error).map_or(Class::Stop, class);
         match class {
             Class::Stop => return Err(error),
-            Class::Retry if retries < RETRIES => retries += 1,
-            Class::Retry | Class::Pause => {
-                if !paused {
-                    slog::warn!(log, "cannot accept for now, trying again"; "reason" => %error);
-                }
-                (retries, paused) = (0, true);
-                tokio::time::sleep(PAUSE).await;
+            Class::Retry if self.retries < RETRIES => {
+                self.retries += 1;
+                return Ok(());
             }
+            Class::Retry | Class::Pause | Class::NoDescriptors => {}
+        }
+        if !self.paused {
+            slog::warn!(log, "cannot accept for now, trying again"; "reason" => %error);
+        }
+        (self.retries, self.paused) = (0, true);
+        gate.tell(Count::Pauses);
+        if class == Class::NoDescriptors && gate.policy() == Policy::Reject {
+            let refused = self.spare.refuse(socket, REFUSALS);
+            (0..refused).for_each(|_| gate.tell(Count::RejectedDescriptors));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+/// Accepts one connection, with a permit unless the policy is to reject it later. Errors that pass are waited for; the
+/// one that is returned does not.
+async fn accept(
+    socket: &Watched,
+    gate: &Gate,
+    trouble: &mut Trouble,
+    log: &Logger,
+) -> io::Result<(Accepted, Option<Permit>)> {
+    loop {
+        gate.room().await;
+        // The permit is taken when a connection is there: an acceptor that waits for one holds nobody else's place.
+        let accept = |socket: &Arc<ListenSocket>| match gate.permit() {
+            None if gate.policy() == Policy::Queue => Ok(None),
+            permit => Ok(Some((socket.accept()?, permit))),
+        };
+        match socket.async_io(Interest::READABLE, accept).await {
+            Ok(Some(accepted)) => {
+                trouble.over(log);
+                return Ok(accepted);
+            }
+            // Somebody else has taken the last place.
+            Ok(None) => {}
+            Err(error) => trouble.wait(error, socket.get_ref(), gate, log).await?,
         }
     }
 }

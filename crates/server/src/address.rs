@@ -1,16 +1,18 @@
-//! Where one end of a connection is.
+//! Where sockets are.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
-/// Where one end of a connection is: an IP address with port, or the name of a unix socket. Cheap to clone.
+/// Where a socket listens or one end of a connection is: an IP address with port, or the name of a unix socket. Cheap to
+/// clone.
 ///
-/// It need not be what the kernel says of the descriptor: a proxy may have said better.
+/// That of a peer need not be what the kernel says of the descriptor: a proxy may have said better.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -52,6 +54,13 @@ impl Address {
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Ip(address)
+    }
+}
+
+/// The path of a unix socket.
+impl From<&Path> for Address {
+    fn from(path: &Path) -> Self {
+        Self::Unix(path.as_os_str().as_bytes().into())
     }
 }
 

@@ -1,13 +1,16 @@
 //! The actor that is one connection.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
 use impresario_actor::{Env, ExitReason};
 
-use crate::ends::{End, Tally};
-use crate::{Accepted, Address, Protocol};
+use crate::metrics::Count;
+use crate::{Accepted, Address, Gate, Permit, Protocol};
 
 /// Owns one connection for as long as both live.
 pub(crate) struct Connection<P> {
@@ -16,25 +19,30 @@ pub(crate) struct Connection<P> {
     accepted: Option<Accepted>,
     env: Env,
     /// How it ended; a panic or a kill leaves no time to say so.
-    end: End,
-    tally: Arc<Tally>,
+    end: Count,
+    /// Where that is counted.
+    gate: Gate,
 }
 
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(protocol: Arc<P>, accepted: Accepted, env: Env, tally: Arc<Tally>) -> Self {
-        Self { protocol, accepted: Some(accepted), env, end: End::Crashed, tally }
+    pub(crate) fn new(protocol: Arc<P>, accepted: Accepted, env: Env, gate: Gate) -> Self {
+        if let Some(conn) = accepted.permit().and_then(Permit::conn) {
+            conn.set_served();
+        }
+        Self { protocol, accepted: Some(accepted), env, end: Count::EndedCrashed, gate }
     }
 
-    fn end(&mut self, peer: &Address, result: io::Result<()>, ctx: &mut Context<Self>) {
+    fn end(&mut self, peer: &Address, result: Option<io::Result<()>>, ctx: &mut Context<Self>) {
         self.end = match result {
-            Ok(()) => End::Completed,
-            Err(error) if is_of_peer(&error) => {
+            None => Count::EndedStopped,
+            Some(Ok(())) => Count::EndedCompleted,
+            Some(Err(error)) if is_of_peer(&error) => {
                 slog::debug!(self.env.log(), "connection lost"; "peer" => %peer, "reason" => %error);
-                End::Lost
+                Count::EndedLost
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 self.env.set_exit_reason(ExitReason::Error(format!("connection from {peer}: {error}")));
-                End::Failed
+                Count::EndedFailed
             }
         };
         ctx.stop();
@@ -49,14 +57,32 @@ impl<P: Protocol> Actor for Connection<P> {
         let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr().clone());
         // All of it is inside the future: that begins when the actor has started, so a panic is a life that failed
         // and is reported, not a start that did.
-        let connection = async move { protocol.serve(accepted.claim()?).await };
+        let conn = accepted.permit().and_then(Permit::conn).cloned();
+        let connection = async move {
+            let mut serve = pin!(async move {
+                let socket = accepted.claim()?;
+                protocol.serve(socket).await
+            });
+            let Some(conn) = conn else { return Some(serve.await) };
+            // This task is the only one that will ever poll it, so once is enough.
+            poll_fn(|cx| {
+                conn.closed_by(cx);
+                Poll::Ready(())
+            })
+            .await;
+            poll_fn(|cx| match conn.is_closed() {
+                true => Poll::Ready(None),
+                false => serve.as_mut().poll(cx).map(Some),
+            })
+            .await
+        };
         let connection = connection.into_actor(self);
         ctx.spawn(connection.map(move |result, actor, ctx| actor.end(&peer, result, ctx)));
     }
 
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
-        if self.end == End::Crashed {
-            self.end = End::Stopped;
+        if self.end == Count::EndedCrashed {
+            self.end = Count::EndedStopped;
         }
         Running::Stop
     }
@@ -64,7 +90,7 @@ impl<P: Protocol> Actor for Connection<P> {
 
 impl<P> Drop for Connection<P> {
     fn drop(&mut self) {
-        self.tally.add(self.end);
+        self.gate.tell(self.end);
     }
 }
 

@@ -4,14 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec, DynamicRef, DynamicSupervisor};
+use impresario_actor::{ChildId, ChildSpec};
 
 use crate::connection::Connection;
-use crate::ends::Tally;
-use crate::{Accepted, Ends, Gate, Protocol};
-
-/// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
-const STOP_TIME: Duration = Duration::from_secs(5);
+use crate::strict::NoEntry;
+use crate::units::Units;
+use crate::{Accepted, Gate, Protocol};
 
 /// A supervisor of connections, each an actor of its own that runs a [`Protocol`]. They may come from anywhere.
 ///
@@ -20,15 +18,23 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 pub struct Connections<P> {
     protocol: Arc<P>,
     gate: Gate,
-    supervisor: DynamicRef<Accepted>,
-    tally: Arc<Tally>,
+    units: Arc<Units>,
 }
 
 impl<P: Protocol> Connections<P> {
-    /// Connections served by `protocol`, without a limit.
+    /// Connections served by `protocol`, without a limit, on the arbiter of their supervisor.
     pub fn new(protocol: P) -> Self {
-        let (gate, supervisor) = (Gate::new(), DynamicRef::new());
-        Self { protocol: Arc::new(protocol), gate, supervisor, tally: Arc::default() }
+        Self { protocol: Arc::new(protocol), gate: Gate::new(), units: Arc::new(Units::here()) }
+    }
+
+    /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
+    /// with the fewest. With 0, the default, on its own. To be said before it is started.
+    ///
+    /// A connection never changes its thread, unless it is given away. An arbiter that is gone is replaced by a new one;
+    /// the connections on it are lost, others are not.
+    #[must_use]
+    pub fn arbiters(self, count: usize) -> Self {
+        Self { units: Arc::new(Units::on(count)), ..self }
     }
 
     /// How many there may be at a time: one hard number.
@@ -37,23 +43,26 @@ impl<P: Protocol> Connections<P> {
         Self { gate: self.gate.max_connections(limit), ..self }
     }
 
-    /// The gate that counts, limits and drains them.
+    /// The gate that counts, limits and drains them; its [`metrics`](Gate::metrics) say how those that are over ended.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    /// How those that are over ended.
-    pub fn ends(&self) -> Ends {
-        self.tally.ends()
-    }
-
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
-        let (protocol, tally) = (Arc::clone(&self.protocol), Arc::clone(&self.tally));
-        let supervisor = DynamicSupervisor::new(move |env, accepted| {
-            Ok(Connection::new(Arc::clone(&protocol), accepted, env.clone(), Arc::clone(&tally)))
-        });
-        self.supervisor.child_spec(id, supervisor.shutdown(STOP_TIME))
+        let (protocol, gate) = (Arc::clone(&self.protocol), self.gate.clone());
+        self.units.child_spec(id.into(), move |env, accepted| {
+            Connection::new(Arc::clone(&protocol), accepted, env.clone(), gate.clone())
+        })
+    }
+
+    /// How many connections each arbiter has; empty when they are on the supervisor's own.
+    pub fn loads(&self) -> Vec<usize> {
+        self.units.loads()
+    }
+
+    pub(crate) fn units(&self) -> &Arc<Units> {
+        &self.units
     }
 
     /// The child that drains them; see [`Gate::drain_spec`].
@@ -62,7 +71,7 @@ impl<P: Protocol> Connections<P> {
     }
 
     /// Starts an actor that claims the connection and serves it. One that comes without a permit of this gate gets one
-    /// here, in place of another gate's.
+    /// here, by the limits of this gate and in place of another gate's.
     ///
     /// # Errors
     ///
@@ -72,23 +81,21 @@ impl<P: Protocol> Connections<P> {
             accepted
         } else if self.gate.is_draining() {
             return Err(Refusal::Draining(accepted));
-        } else if let Some(permit) = self.gate.admit() {
-            accepted.with_permit(permit)
         } else {
-            return Err(Refusal::Full(accepted));
+            match self.gate.enter(None, accepted.peer_addr()) {
+                Ok(permit) => accepted.with_permit(permit),
+                Err(NoEntry::Full) => return Err(Refusal::Full(accepted)),
+                Err(NoEntry::Peer) => return Err(Refusal::FullOfPeer(accepted)),
+                Err(NoEntry::Rate) => return Err(Refusal::TooFast(accepted)),
+            }
         };
-        self.supervisor.start(accepted).map_err(Refusal::NotRunning)
+        self.units.start(accepted).map_err(Refusal::NotRunning)
     }
 }
 
 impl<P> Clone for Connections<P> {
     fn clone(&self) -> Self {
-        Self {
-            protocol: Arc::clone(&self.protocol),
-            gate: self.gate.clone(),
-            supervisor: self.supervisor.clone(),
-            tally: Arc::clone(&self.tally),
-        }
+        Self { protocol: Arc::clone(&self.protocol), gate: self.gate.clone(), units: Arc::clone(&self.units) }
     }
 }
 
@@ -105,6 +112,12 @@ pub enum Refusal {
     /// The limit is reached.
     #[error("the limit of connections is reached")]
     Full(Accepted),
+    /// The limit for one peer is reached.
+    #[error("the limit of connections from one peer is reached")]
+    FullOfPeer(Accepted),
+    /// They come faster than they may.
+    #[error("connections come faster than the limit allows")]
+    TooFast(Accepted),
     /// The server is going down.
     #[error("the server is going down")]
     Draining(Accepted),
@@ -117,7 +130,11 @@ impl Refusal {
     /// The connection.
     pub fn into_accepted(self) -> Accepted {
         match self {
-            Self::Full(accepted) | Self::Draining(accepted) | Self::NotRunning(accepted) => accepted,
+            Self::Full(accepted)
+            | Self::FullOfPeer(accepted)
+            | Self::TooFast(accepted)
+            | Self::Draining(accepted)
+            | Self::NotRunning(accepted) => accepted,
         }
     }
 }

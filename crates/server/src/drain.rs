@@ -1,18 +1,27 @@
 //! The child that drains: started last, so stopped first.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
 use impresario_actor::{ChildId, ChildSpec, Env, Shutdown};
+use slog::Logger;
 
 use crate::Gate;
+use crate::phase::{Phase, Step};
 
-pub(crate) fn child_spec(id: ChildId, gate: Gate, deadline: Option<Duration>) -> ChildSpec {
+/// With a `lame_duck` that is not zero, it accepts for as long before, and only its status says that it will leave.
+pub(crate) fn child_spec(
+    id: ChildId,
+    gate: Gate,
+    lame_duck: Duration,
+    deadline: Option<Duration>,
+) -> ChildSpec {
     let factory = move |env: &Env| {
-        gate.reopen();
+        gate.step(Step::Start);
         let acceptors = gate.acceptors();
-        Ok(Drain { gate: gate.clone(), deadline, acceptors, progress: Progress::Idle, env: env.clone() })
+        let progress = Progress::Idle;
+        Ok(Drain { gate: gate.clone(), lame_duck, deadline, acceptors, progress, env: env.clone() })
     };
     // Its own deadline bounds the stop.
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
@@ -21,6 +30,7 @@ pub(crate) fn child_spec(id: ChildId, gate: Gate, deadline: Option<Duration>) ->
 /// Waits for the stop of its supervisor, and turns it into good-byes.
 struct Drain {
     gate: Gate,
+    lame_duck: Duration,
     deadline: Option<Duration>,
     /// How many acceptors there were before it.
     acceptors: usize,
@@ -43,29 +53,50 @@ impl Drain {
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
         self.progress = Progress::Draining;
-        let connections = self.gate.active();
-        if connections > 0 {
-            slog::info!(self.env.log(), "draining"; "connections" => connections);
+        let (gate, lame_duck, deadline) = (self.gate.clone(), self.lame_duck, self.deadline);
+        if lame_duck.is_zero() {
+            begin(&gate, self.env.log());
         }
-        self.gate.begin_drain();
-        let (gate, deadline) = (self.gate.clone(), self.deadline);
+        let log = self.env.log().clone();
         let drained = async move {
-            match deadline {
-                Some(deadline) => tokio::time::timeout(deadline, gate.empty()).await.is_ok(),
-                None => {
-                    gate.empty().await;
-                    true
-                }
+            if !lame_duck.is_zero() && gate.step(Step::LameDuck) {
+                slog::info!(log, "leaving soon"; "seconds" => lame_duck.as_secs_f64());
+                tokio::time::sleep(lame_duck).await;
             }
+            begin(&gate, &log);
+            within(deadline, gate.empty()).await
         };
         ctx.spawn(drained.into_actor(self).map(|in_time, drain, ctx| {
             if !in_time {
-                let left = drain.gate.active();
+                let left = drain.gate.all();
                 slog::warn!(drain.env.log(), "drain deadline passed, closing what is left"; "connections" => left);
             }
             drain.progress = Progress::Done;
             ctx.stop();
         }));
+    }
+}
+
+/// Asks everybody to leave, once.
+fn begin(gate: &Gate, log: &Logger) {
+    if gate.phase() == Phase::Stopping {
+        return;
+    }
+    let connections = gate.all();
+    if connections > 0 {
+        slog::info!(log, "draining"; "connections" => connections);
+    }
+    gate.step(Step::Stop);
+}
+
+/// Waits for as long as may be; whether it came to its end.
+pub(crate) async fn within(deadline: Option<Duration>, end: impl Future<Output = ()>) -> bool {
+    match deadline {
+        Some(deadline) => tokio::time::timeout(deadline, end).await.is_ok(),
+        None => {
+            end.await;
+            true
+        }
     }
 }
 
@@ -92,7 +123,7 @@ impl Actor for Drain {
 impl Drop for Drain {
     fn drop(&mut self) {
         if self.progress != Progress::Idle {
-            self.gate.end_drain();
+            self.gate.step(Step::Stopped);
         }
     }
 }

@@ -113,7 +113,8 @@ pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::R
     let why = match converse(&mut handler, &mut socket, &mailbox).await {
         Ok(Closed::GivenAway) => Closed::GivenAway,
         Ok(why) => {
-            socket.close().await;
+            // Boxed, because this is the largest part of the future and an idle connection does not need it.
+            Box::pin(socket.close()).await;
             why
         }
         Err(error) => {

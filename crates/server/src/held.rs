@@ -1,17 +1,17 @@
 //! The listening socket that a listener holds while its acceptors come and go.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slog::Logger;
 
-use crate::{ListenError, ListenSocket};
+use crate::endpoint::{Endpoint, Wanted};
+use crate::{Address, ListenError, ListenSocket};
 
 /// A listening socket, or where to bind one. Bound at the first start and kept over restarts; closed by a drain.
 #[derive(Debug)]
 pub(crate) struct Held {
     /// Where to bind. `None` for an inherited socket, which cannot be had again.
-    wanted: Option<String>,
+    wanted: Option<Wanted>,
     state: Mutex<State>,
 }
 
@@ -19,17 +19,25 @@ pub(crate) struct Held {
 struct State {
     socket: Option<Arc<ListenSocket>>,
     /// Where it listens, or did: once a port was chosen it stays the same.
-    address: Option<SocketAddr>,
+    address: Option<Address>,
 }
 
 impl Held {
-    pub(crate) fn wanted(address: String) -> Self {
-        Self { wanted: Some(address), state: Mutex::default() }
+    pub(crate) fn new(Endpoint(wanted): Endpoint) -> Self {
+        match wanted {
+            Wanted::Inherited(socket) => Self::inherited(socket),
+            wanted => Self { wanted: Some(wanted), state: Mutex::default() },
+        }
     }
 
     pub(crate) fn inherited(socket: ListenSocket) -> Self {
-        let address = Some(socket.local_addr());
+        let address = Some(socket.local_addr().clone());
         Self { wanted: None, state: Mutex::new(State { socket: Some(Arc::new(socket)), address }) }
+    }
+
+    /// Whether it cannot be had again once it is closed.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.wanted.is_none()
     }
 
     /// The socket; bound now if there is none.
@@ -38,13 +46,14 @@ impl Held {
         if let Some(socket) = &state.socket {
             return Ok(Arc::clone(socket));
         }
-        let socket = match (&self.wanted, state.address) {
-            (Some(_), Some(address)) => ListenSocket::bind(&address.to_string())?,
-            (Some(wanted), None) => ListenSocket::bind(wanted)?,
-            (None, Some(address)) => return Err(ListenError::Closed { address }),
-            (None, None) => return Err(ListenError::Address { address: String::new() }),
+        let socket = match (&self.wanted, &state.address) {
+            (Some(Wanted::Unix { path, mode }), _) => ListenSocket::unix(path, *mode)?,
+            (Some(_), Some(address)) => ListenSocket::tcp(&address.to_string())?,
+            (Some(Wanted::Tcp(address)), None) => ListenSocket::tcp(address)?,
+            (_, Some(address)) => return Err(ListenError::Closed { address: address.clone() }),
+            (_, None) => return Err(ListenError::Address { address: String::new() }),
         };
-        let address = socket.local_addr();
+        let address = socket.local_addr().clone();
         slog::info!(log, "listening"; "address" => %address);
         let socket = Arc::new(socket);
         *state = State { socket: Some(Arc::clone(&socket)), address: Some(address) };
@@ -56,8 +65,8 @@ impl Held {
         self.lock().socket = None;
     }
 
-    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        self.lock().address
+    pub(crate) fn local_addr(&self) -> Option<Address> {
+        self.lock().address.clone()
     }
 
     /// The state is replaced as a whole, so a poisoned lock is as good as any.

@@ -3,33 +3,47 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
-use rustix::net::{SocketAddrAny, SocketFlags};
+use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Type};
 
-use crate::Accepted;
+use crate::endpoint::{Endpoint, Wanted};
+use crate::unix::{self, BindError, SocketFile};
+use crate::{Accepted, Address};
 
 /// How many connections the kernel keeps that nobody has accepted yet.
 const BACKLOG: i32 = 1024;
 
-/// A TCP socket that listens. Non-blocking, not inherited over exec, registered with no reactor: a value to keep.
+/// A socket that listens. Non-blocking, not inherited over exec, registered with no reactor: a value to keep.
 #[derive(Debug)]
 pub struct ListenSocket {
     socket: socket2::Socket,
-    address: SocketAddr,
+    address: Address,
+    /// The file of a unix socket, removed with it.
+    file: Option<SocketFile>,
 }
 
 impl ListenSocket {
-    /// Binds and listens. `address` is `HOST:PORT`; with port 0 the kernel chooses one. The first address of a name that
-    /// can be bound is taken.
+    /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose one and the first address of a name
+    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`] says.
     ///
-    /// The address may be used again at once after a former owner is gone (`SO_REUSEADDR`), and what is accepted sends
+    /// A TCP address may be used again at once after a former owner is gone (`SO_REUSEADDR`), and what is accepted sends
     /// without delay (`TCP_NODELAY`).
     ///
     /// # Errors
     ///
     /// One line that names the address, the reason, and where possible what to do.
     pub fn bind(address: &str) -> Result<Self, ListenError> {
+        match Endpoint::from(address) {
+            Endpoint(Wanted::Tcp(address)) => Self::tcp(&address),
+            Endpoint(Wanted::Unix { path, mode }) => Self::unix(&path, mode),
+            Endpoint(Wanted::Inherited(socket)) => Ok(socket),
+        }
+    }
+
+    pub(crate) fn tcp(address: &str) -> Result<Self, ListenError> {
         let addresses =
             address.to_socket_addrs().map_err(|_| ListenError::Address { address: address.to_owned() })?;
         let mut result = Err(ListenError::Address { address: address.to_owned() });
@@ -46,6 +60,17 @@ impl ListenSocket {
         result
     }
 
+    pub(crate) fn unix(path: &Path, mode: Option<u32>) -> Result<Self, ListenError> {
+        let address = Address::from(path);
+        match unix::bind(path, mode, BACKLOG) {
+            Ok((socket, file)) => Ok(Self { socket, address, file: Some(file) }),
+            Err(error) => {
+                let (reason, source) = unix_reason(error);
+                Err(ListenError::Bind { address: address.to_string(), reason, source })
+            }
+        }
+    }
+
     fn open(address: SocketAddr) -> io::Result<Self> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = socket2::Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
@@ -58,27 +83,32 @@ impl ListenSocket {
     }
 
     fn adopt(socket: socket2::Socket) -> io::Result<Self> {
-        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Self { socket, address })
+        let address = Address::from_kernel(rustix::net::getsockname(&socket)?);
+        let address = address.ok_or(io::ErrorKind::Unsupported)?;
+        Ok(Self { socket, address, file: None })
     }
 
     /// Where it listens. The port is the true one, also when 0 was asked for.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> &Address {
+        &self.address
     }
 
     /// Accepts a connection that is there.
     pub(crate) fn accept(&self) -> rustix::io::Result<Accepted> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (descriptor, peer) = rustix::net::acceptfrom_with(&self.socket, flags)?;
+        let peer = peer.and_then(Address::from_kernel);
+        let Address::Ip(address) = self.address else {
+            // The kernel's name of it is the one under which it was bound, before it was moved to its own.
+            let accepted = Accepted::new(UnixStream::from(descriptor), peer.unwrap_or_else(Address::unnamed));
+            return Ok(accepted.with_local_addr(self.address.clone()));
+        };
         // A TCP socket has a peer with an IP address.
-        let peer: Option<SocketAddr> = peer.map(SocketAddrAny::try_into).and_then(Result::ok);
-        let peer = peer.ok_or(rustix::io::Errno::PROTO)?;
-        let accepted = Accepted::new(TcpStream::from(descriptor), peer);
-        if self.address.ip().is_unspecified() {
+        let accepted = Accepted::new(TcpStream::from(descriptor), peer.ok_or(rustix::io::Errno::PROTO)?);
+        if address.ip().is_unspecified() {
             return Ok(accepted);
         }
-        Ok(accepted.with_local_addr(self.address))
+        Ok(accepted.with_local_addr(address))
     }
 }
 
@@ -98,6 +128,10 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
 impl From<ListenSocket> for OwnedFd {
     fn from(socket: ListenSocket) -> Self {
+        // Whoever has the descriptor has the file with it.
+        if let Some(file) = socket.file {
+            file.keep();
+        }
         socket.socket.into()
     }
 }
@@ -138,8 +172,31 @@ pub enum ListenError {
     #[error("cannot listen on {address} again: the inherited socket is closed; start this process anew")]
     Closed {
         /// Where it listened.
-        address: SocketAddr,
+        address: Address,
     },
+}
+
+fn unix_reason(error: BindError) -> (String, io::Error) {
+    match error {
+        BindError::InUse => (
+            "somebody listens there; stop what does or choose another path".to_owned(),
+            io::ErrorKind::AddrInUse.into(),
+        ),
+        BindError::NotASocket => (
+            "there is a file of another kind; remove it or choose another path".to_owned(),
+            io::ErrorKind::AlreadyExists.into(),
+        ),
+        BindError::Io(error) => {
+            let reason = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+                io::ErrorKind::InvalidInput => {
+                    "a path of a unix socket has at most 107 bytes; choose a shorter one".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            (reason, error)
+        }
+    }
 }
 
 fn reason(error: &io::Error, address: SocketAddr) -> String {

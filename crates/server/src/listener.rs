@@ -1,20 +1,23 @@
-//! A server: a listening socket and what serves its connections.
+//! A server: sockets that listen and what serves their connections.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec, StartError, Strategy, Supervisor};
+use impresario_actor::{ChildId, ChildSpec, StartError, Strategy, Supervisor, SupervisorRef};
 
 use crate::acceptor::Acceptor;
 use crate::held::Held;
-use crate::{Connections, Ends, Protocol};
+use crate::listener_ref::ListenerRef;
+use crate::phase::Step;
+use crate::{Alarm, Connections, Endpoint, Policy, Protocol, Rate, drain};
 
 /// How long connections may take to finish when the listener stops, if nothing else is said.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A server: a listening socket and what serves its connections (OTP: `ranch:child_spec/5`).
+/// A server: sockets that listen and what serves their connections (OTP: `ranch:child_spec/5`).
 ///
 /// ```
 /// # use impresario_server::{Bytes, Handler, Listener, Next, Socket};
@@ -35,10 +38,12 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// It is bound when it first starts, and keeps its port from then on. When it stops it accepts no more, asks its
 /// connections to leave, and closes those that have not by the deadline.
 ///
-/// A clone is the same listener, for asking where it listens and how busy it is.
+/// While it runs it is asked and changed by its [`ListenerRef`].
 pub struct Listener<P> {
-    held: Arc<Held>,
+    listener: ListenerRef,
     connections: Connections<P>,
+    alarms: Vec<Alarm>,
+    lame_duck: Duration,
     drain_deadline: Option<Duration>,
 }
 
@@ -46,17 +51,85 @@ impl<P: Protocol> Listener<P> {
     /// A listener on a TCP address, `HOST:PORT`; with port 0 the kernel chooses one. Without a limit of connections,
     /// and with 10 s to drain.
     pub fn tcp(address: impl fmt::Display, protocol: P) -> Self {
-        Self {
-            held: Arc::new(Held::wanted(address.to_string())),
-            connections: Connections::new(protocol),
-            drain_deadline: Some(DRAIN_DEADLINE),
-        }
+        Self::on(Endpoint::tcp(address), protocol)
     }
 
-    /// How many connections there may be at a time: one hard number. Others wait in the kernel until one ends.
+    /// A listener on a unix socket; see [`Endpoint::unix`].
+    pub fn unix(path: impl Into<PathBuf>, protocol: P) -> Self {
+        Self::on(Endpoint::unix(path), protocol)
+    }
+
+    /// A listener on any endpoint: `"HOST:PORT"`, `"unix:PATH"`, or a socket that listens already.
+    pub fn on(endpoint: impl Into<Endpoint>, protocol: P) -> Self {
+        let connections = Connections::new(protocol);
+        let sockets = vec![Arc::new(Held::new(endpoint.into()))];
+        let listener = ListenerRef {
+            gate: connections.gate().clone(),
+            sockets,
+            units: Arc::clone(connections.units()),
+            supervisor: SupervisorRef::new(),
+        };
+        let (alarms, lame_duck) = (Vec::new(), Duration::ZERO);
+        Self { listener, connections, alarms, lame_duck, drain_deadline: Some(DRAIN_DEADLINE) }
+    }
+
+    /// One more endpoint, with an acceptor of its own. Limits, drain and all else are for all of them together.
+    #[must_use]
+    pub fn and_on(mut self, endpoint: impl Into<Endpoint>) -> Self {
+        self.listener.sockets.push(Arc::new(Held::new(endpoint.into())));
+        self
+    }
+
+    /// Serves connections on so many arbiters, each a thread with a supervisor of connections; see
+    /// [`Connections::arbiters`]. The default is 0: all on the arbiter of the listener.
+    #[must_use]
+    pub fn arbiters(mut self, count: usize) -> Self {
+        self.connections = self.connections.arbiters(count);
+        self.listener.units = Arc::clone(self.connections.units());
+        self
+    }
+
+    /// How many connections there may be at a time: one hard number, for all sockets and arbiters. The default is any.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
-        Self { connections: self.connections.max_connections(limit), ..self }
+        self.listener.set_max_connections(limit);
+        self
+    }
+
+    /// What happens to those for whom there is no room. The default is that they wait in the kernel until one ends.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        self.listener.set_policy(policy);
+        self
+    }
+
+    /// How many connections one peer may have; see [`ListenerRef::set_max_connections_per_peer`].
+    #[must_use]
+    pub fn max_connections_per_peer(self, limit: usize) -> Self {
+        self.listener.set_max_connections_per_peer(limit);
+        self
+    }
+
+    /// How many connections may come a second. The default is any.
+    #[must_use]
+    pub fn max_rate(self, rate: Rate) -> Self {
+        self.listener.set_max_rate(rate);
+        self
+    }
+
+    /// One more alarm.
+    #[must_use]
+    pub fn alarm(mut self, alarm: Alarm) -> Self {
+        self.alarms.push(alarm);
+        self.listener.set_alarms(self.alarms.clone());
+        self
+    }
+
+    /// For how long it goes on to accept when it is stopped, while its status says that it will leave, so that load
+    /// balancers look elsewhere first. The default is not at all.
+    #[must_use]
+    pub fn lame_duck(self, time: Duration) -> Self {
+        Self { lame_duck: time, ..self }
     }
 
     /// How long connections may take to finish when the listener stops; `None` means as long as they like.
@@ -67,11 +140,15 @@ impl<P: Protocol> Listener<P> {
 
     /// The listener as a child, to be started once: a supervisor of connections, acceptors and drain.
     ///
-    /// Its start fails, with a line that says what to do, when the address cannot be had.
+    /// Its start fails, with a line that says what to do, when an address cannot be had.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let listener = self.clone();
-        ChildSpec::supervisor(id, move |env| {
-            listener.held.open(env.log()).map_err(|error| StartError::from(error.to_string()))?;
+        self.listener.supervisor.child_spec(id, move |env| {
+            let ListenerRef { gate, sockets, .. } = &listener.listener;
+            gate.step(Step::Start);
+            for socket in sockets.iter().filter(|_| gate.phase().listens()) {
+                socket.open(env.log()).map_err(|error| StartError::from(error.to_string()))?;
+            }
             Ok(listener.tree())
         })
     }
@@ -79,36 +156,41 @@ impl<P: Protocol> Listener<P> {
     /// Connections first, so that nothing but their own supervisor's death costs them. Drain last, so that it is
     /// stopped first.
     fn tree(&self) -> Supervisor {
+        let ListenerRef { gate, sockets, units, .. } = &self.listener;
         let connections = self.connections.clone();
-        let take = move |accepted| connections.start(accepted);
-        let acceptor = Acceptor::held(Arc::clone(&self.held), self.connections.gate(), take);
-        Supervisor::new(Strategy::RestForOne)
-            .child(self.connections.child_spec("connections"))
-            .child(acceptor.child_spec("acceptors"))
-            .child(self.connections.drain_spec("drain", self.drain_deadline))
+        let take = Arc::new(move |accepted| connections.start(accepted));
+        let tree = Supervisor::new(Strategy::RestForOne).child(self.connections.child_spec("connections"));
+        let tree = sockets.iter().enumerate().fold(tree, |tree, (number, socket)| {
+            let id = if number == 0 { "acceptor".to_owned() } else { format!("acceptor {number}") };
+            let acceptor = Acceptor::held(Arc::clone(socket), gate, units.count(), take.clone());
+            tree.child(acceptor.child_spec(id))
+        });
+        tree.child(drain::child_spec("drain".into(), gate.clone(), self.lame_duck, self.drain_deadline))
     }
 
-    /// Where it listens: the true port, from its first start on.
+    /// The name by which it is asked and changed while it runs.
+    pub fn listener_ref(&self) -> ListenerRef {
+        self.listener.clone()
+    }
+
+    /// Where it listens: the true port of its first TCP socket, from its first start on.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.held.local_addr()
+        self.listener.local_addrs().into_iter().find_map(|address| address.as_ip())
     }
 
-    /// How many connections it has.
+    /// How many connections it has that count against the limit.
     pub fn active(&self) -> usize {
-        self.connections.gate().active()
-    }
-
-    /// How its connections that are over ended.
-    pub fn ends(&self) -> Ends {
-        self.connections.ends()
+        self.listener.active()
     }
 }
 
 impl<P> Clone for Listener<P> {
     fn clone(&self) -> Self {
         Self {
-            held: Arc::clone(&self.held),
+            listener: self.listener.clone(),
             connections: self.connections.clone(),
+            alarms: self.alarms.clone(),
+            lame_duck: self.lame_duck,
             drain_deadline: self.drain_deadline,
         }
     }
@@ -117,9 +199,9 @@ impl<P> Clone for Listener<P> {
 impl<P> fmt::Debug for Listener<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener")
-            .field("held", &self.held)
-            .field("connections", &self.connections)
+            .field("listener", &self.listener)
+            .field("lame_duck", &self.lame_duck)
             .field("drain_deadline", &self.drain_deadline)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -114,9 +114,13 @@ impl Parts {
             self.read_ahead.advance(length);
             return Poll::Ready(Ok(Heard::Bytes));
         }
+        let before = buffer.filled().len();
         match self.layer.poll_read(cx, buffer) {
             Poll::Ready(result) => {
                 self.reading.reset();
+                if let Some(permit) = &self.permit {
+                    permit.received(buffer.filled().len() - before);
+                }
                 Poll::Ready(result.map(|()| Heard::Bytes))
             }
             Poll::Pending => self.reading.poll(cx).map(|()| Ok(Heard::Silence)),
@@ -127,6 +131,7 @@ impl Parts {
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(cx))?;
         let polled = self.layer.poll_write(cx, data);
+        self.sent(&polled);
         self.patiently(cx, polled)
     }
 
@@ -138,6 +143,7 @@ impl Parts {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(cx))?;
         let polled = self.layer.poll_write_vectored(cx, data);
+        self.sent(&polled);
         self.patiently(cx, polled)
     }
 
@@ -162,12 +168,20 @@ impl Parts {
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
             let polled = self.layer.poll_write(cx, self.outgoing.front());
+            self.sent(&polled);
             match ready!(self.patiently(cx, polled))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 length => self.outgoing.advance(length),
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Counts bytes that were written.
+    fn sent(&self, polled: &Poll<io::Result<usize>>) {
+        if let (Some(permit), Poll::Ready(Ok(length))) = (&self.permit, polled) {
+            permit.sent(*length);
+        }
     }
 
     /// Waits for a peer that does not take what is sent, for as long as it may take.

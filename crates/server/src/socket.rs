@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::parts::{Heard, Parts, timed_out};
 use crate::patience::Patience;
-use crate::{Accepted, Active, Address, Draining};
+use crate::{Accepted, Active, Address, Credentials, Draining};
 
 /// The most bytes that one [`recv`](Socket::recv) gives.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -316,6 +316,27 @@ impl Socket {
     /// and wait for it beside reading.
     pub fn draining(&self) -> Draining {
         self.0.permit.as_ref().map_or_else(Draining::never, |permit| permit.gate().draining())
+    }
+
+    /// Takes the connection out of the count of its listener's `max_connections`, as for one that is idle for long
+    /// (Ranch: `remove_connection/1`). It is still supervised, and drained like any other. Once is enough.
+    #[doc(alias = "remove_connection")]
+    pub fn uncount(&mut self) {
+        if let Some(permit) = &mut self.0.permit {
+            permit.uncount();
+        }
+    }
+
+    /// The process at the other end of a unix socket, as the kernel knew it when it connected.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is not one over a unix socket.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        let other =
+            || io::Error::new(io::ErrorKind::Unsupported, "only a unix socket knows its peer's process");
+        Credentials::of_peer(self.0.layer.io().unix_descriptor().ok_or_else(other)?)
     }
 
     /// Who connected.

@@ -67,6 +67,14 @@ impl Io {
         }
     }
 
+    /// The kernel's socket, if it is a unix socket.
+    pub(crate) fn unix_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Unix(_) | Self::ParkedUnix(_) => self.descriptor(),
+            Self::Tcp(_) | Self::ParkedTcp(_) | Self::Other(_) | Self::Gone | Self::Lost => None,
+        }
+    }
+
     /// Whether what is written may wait anywhere but in the kernel.
     fn is_buffered(&self) -> bool {
         !matches!(self, Self::Tcp(_) | Self::Unix(_))

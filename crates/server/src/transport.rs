@@ -22,7 +22,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// [`carry`](Self::carry) puts it under a protocol. What comes before the protocol happens in the connection's own
 /// actor, so it never holds up the acceptor, and counts as part of the connection: one that does not get through it in
-/// time is closed, and is one of [`Ends::lost`](crate::Ends::lost).
+/// time is closed, and is one of [`Ended::lost`](crate::Ended::lost).
 ///
 /// ```
 /// # use std::io;

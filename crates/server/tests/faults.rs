@@ -5,7 +5,7 @@ mod support;
 use std::io;
 use std::time::Duration;
 
-use impresario_server::{Accepted, Address, Bytes, Connections, Ends, Handler, Next, SendError, Socket};
+use impresario_server::{Accepted, Address, Bytes, Connections, Ended, Handler, Next, SendError, Socket};
 use support::faulty::{Faulty, Remote, Step, faulty};
 use support::{Echo, Running, run, until};
 
@@ -69,15 +69,15 @@ fn a_write_of_nothing_is_an_error_and_no_endless_loop() {
 }
 
 /// Serves one connection that fails as told.
-async fn serve(reads: Vec<Step>, writes: Vec<Step>) -> (Remote, Ends, Vec<String>) {
+async fn serve(reads: Vec<Step>, writes: Vec<Step>) -> (Remote, Ended, Vec<String>) {
     let connections = Connections::new(|| Echo);
     let children = [connections.child_spec("connections"), connections.drain_spec("drain", None)];
     let mut tree = Running::start(children).await.expect("it starts");
     let (stream, remote) = faulty(reads, writes);
     connections.start(Accepted::from_stream(stream, Address::unnamed())).expect("there is room");
-    until(|| connections.ends() != Ends::default()).await;
+    until(|| connections.gate().metrics().ended != Ended::default()).await;
     let lines = tree.log.so_far();
-    let ends = connections.ends();
+    let ends = connections.gate().metrics().ended;
     tree.stop().await;
     (remote, ends, lines)
 }

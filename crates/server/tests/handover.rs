@@ -25,7 +25,7 @@ fn told(outcomes: &Mutex<Vec<Outcome>>) -> Vec<Outcome> {
 /// An acceptor without a server: everything it accepts comes out here.
 async fn accepting(gate: &Gate) -> (Running, std::net::SocketAddr, UnboundedReceiver<Accepted>) {
     let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
-    let addr = socket.local_addr();
+    let addr = socket.local_addr().as_ip().expect("TCP");
     let (sender, receiver) = unbounded_channel();
     let acceptor = Acceptor::new(socket, gate, move |accepted| {
         sender.send(accepted).map_err(|lost| Refusal::NotRunning(lost.0))

@@ -41,7 +41,7 @@ fn a_client_that_never_reads_is_let_go_and_others_are_served() {
         server.tree.log.wait_for(&["took nothing for 5s"]).await;
         tokio::time::resume();
         until(|| server.listener.active() == 0).await;
-        assert_eq!(server.listener.ends().lost, 2);
+        assert_eq!(server.outside.metrics().ended.lost, 2);
         server.tree.stop().await;
     });
 }
@@ -71,7 +71,7 @@ fn a_reset_at_any_moment_leaves_nothing_behind() {
             good.echo("still here\n").await;
         }
         until(|| server.listener.active() == 1).await;
-        let ends = server.listener.ends();
+        let ends = server.outside.metrics().ended;
         assert_eq!((ends.failed, ends.crashed, ends.stopped), (0, 0, 0), "{ends:?}");
         let lines = server.tree.log.so_far();
         assert!(!lines.iter().any(|line| line.contains("ERRO")), "{lines:?}");
@@ -93,7 +93,7 @@ fn a_client_that_says_no_more_still_gets_its_answers() {
         client.finish().await;
         client.closed().await;
         until(|| server.listener.active() == 0).await;
-        assert_eq!(server.listener.ends().completed, 2);
+        assert_eq!(server.outside.metrics().ended.completed, 2);
         server.tree.stop().await;
     });
 }
@@ -115,7 +115,7 @@ fn silence_has_its_time_over_real_sockets_too() {
         }
         tokio::time::resume();
         until(|| server.listener.active() == 0).await;
-        assert_eq!(server.listener.ends().completed, 20);
+        assert_eq!(server.outside.metrics().ended.completed, 20);
         server.tree.stop().await;
     });
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use impresario_server::{
-    Accepted, Address, Bytes, Closed, ConnectionRef, Connections, Ends, Handler, Mailbox, Next, Receive,
+    Accepted, Address, Bytes, Closed, ConnectionRef, Connections, Ended, Handler, Mailbox, Next, Receive,
     Socket, TellError,
 };
 use support::faulty::{Remote, Step, faulty};
@@ -117,12 +117,16 @@ async fn serve(diary: Diary, reads: Vec<Step>) -> Served {
 impl Served {
     /// Lets time pass until it has.
     async fn ended_by_time(&self) -> Vec<String> {
-        until_passed(|| self.remote.is_dropped() && self.connections.ends() != Ends::default()).await;
+        until_passed(|| {
+            self.remote.is_dropped() && self.connections.gate().metrics().ended != Ended::default()
+        })
+        .await;
         self.diary.lines()
     }
 
     async fn ended(&self) -> Vec<String> {
-        until(|| self.remote.is_dropped() && self.connections.ends() != Ends::default()).await;
+        until(|| self.remote.is_dropped() && self.connections.gate().metrics().ended != Ended::default())
+            .await;
         self.diary.lines()
     }
 }
@@ -173,7 +177,7 @@ fn a_silent_peer_is_closed_unless_the_handler_says_otherwise() {
         let served = serve(Diary { at_idle: "close", ..Diary::default() }, vec![Step::Never]).await;
         assert_eq!(served.ended_by_time().await[2..], ["idle", "ByTimeout"]);
         assert!(served.remote.is_shut_down());
-        assert_eq!(served.connections.ends().completed, 1);
+        assert_eq!(served.connections.gate().metrics().ended.completed, 1);
 
         let served = serve(Diary { at_idle: "fail", ..Diary::default() }, vec![Step::Never]).await;
         assert_eq!(served.ended_by_time().await[2..], ["idle", "Failed"]);
@@ -235,7 +239,7 @@ fn the_panic_of_a_message_is_the_connections_own() {
         until(|| served.diary.lines().len() == 2).await;
         served.diary.tell("panic").expect("it lives");
         assert_eq!(served.ended().await[2..], ["message panic"]);
-        assert_eq!(served.connections.ends().crashed, 1);
+        assert_eq!(served.connections.gate().metrics().ended.crashed, 1);
         served.tree.log.wait_for(&["ERRO", "told to panic"]).await;
         assert!(served.diary.tell("late").is_err());
     });
@@ -322,7 +326,7 @@ fn a_thousand_that_send_a_byte_now_and_then_end_in_their_time() {
             until(|| remotes.iter().all(|remote| remote.is_waited_for() || remote.is_dropped())).await;
         }
         until(|| connections.gate().active() == 0).await;
-        assert_eq!(connections.ends().completed, 1000);
+        assert_eq!(connections.gate().metrics().ended.completed, 1000);
         tree.stop().await;
     });
 }

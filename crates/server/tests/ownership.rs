@@ -190,7 +190,7 @@ fn a_handler_gives_its_connection_to_other_connections() {
         assert_eq!(*reasons.lock().expect("no panic"), ["GivenAway"]);
         // Each counts its own.
         assert_eq!((connections.gate().active(), others.gate().active()), (0, 1));
-        assert_eq!(connections.ends().completed, 1);
+        assert_eq!(connections.gate().metrics().ended.completed, 1);
         // And it is the new ones that ask it to leave.
         tree.stop().await;
         client.echo("still here\n").await;

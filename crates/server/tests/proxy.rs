@@ -78,7 +78,7 @@ fn who_is_no_proxy_is_closed_and_nobody_else_notices() {
         client.closed().await;
         good.echo("still here").await;
         until(|| server.listener.active() == 1).await;
-        assert_eq!(server.listener.ends().lost, 5);
+        assert_eq!(server.outside.metrics().ended.lost, 5);
         let lines = server.tree.log.so_far();
         assert!(!lines.iter().any(|line| line.contains("ERRO")), "{lines:?}");
         server.tree.stop().await;
@@ -142,7 +142,7 @@ fn who_does_not_get_on_with_it_is_closed_in_time() {
         assert_eq!(connections.gate().active(), 20);
         advance(Duration::from_millis(1100)).await;
         until(|| connections.gate().active() == 0).await;
-        assert_eq!(connections.ends().lost, 20);
+        assert_eq!(connections.gate().metrics().ended.lost, 20);
         tree.stop().await;
     });
 }

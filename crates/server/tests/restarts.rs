@@ -32,7 +32,7 @@ fn fragile(fail: &Arc<Notify>) -> ChildSpec {
 fn the_acceptors_death_costs_no_connection_and_no_port() {
     run(async {
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
-        let addr = socket.local_addr();
+        let addr = socket.local_addr().as_ip().expect("TCP");
         let connections = Connections::new(|| Echo);
         let fail = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (start, failing) = (connections.clone(), Arc::clone(&fail));
@@ -89,7 +89,7 @@ fn a_listener_restarted_with_its_group_drains_and_keeps_its_port() {
 fn an_inherited_socket_is_used_once() {
     run(async {
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
-        let addr = socket.local_addr();
+        let addr = socket.local_addr().as_ip().expect("TCP");
         // As a child process gets it: another descriptor of the same socket.
         let inherited = std::os::fd::AsFd::as_fd(&socket).try_clone_to_owned().expect("a free descriptor");
         let inherited = ListenSocket::try_from(inherited).expect("it listens");

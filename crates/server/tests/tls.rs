@@ -104,7 +104,7 @@ fn what_goes_in_encrypted_comes_out_encrypted() {
         reading.read_to_end(&mut rest).await.expect("no truncation");
         assert_eq!(rest, b"closing\n");
         until(|| server.listener.active() == 0).await;
-        assert_eq!(server.listener.ends().completed, 1);
+        assert_eq!(server.outside.metrics().ended.completed, 1);
         server.tree.stop().await;
     });
 }
@@ -226,7 +226,7 @@ fn a_handshake_that_fails_costs_nobody_else_anything() {
         let silent = server.client().await;
         echo(&mut good, "still here\n").await;
         until(|| server.listener.active() == 2).await;
-        assert_eq!(server.listener.ends().lost, 4);
+        assert_eq!(server.outside.metrics().ended.lost, 4);
         drop((silent, half));
         let lines = server.tree.log.so_far();
         assert!(!lines.iter().any(|line| line.contains("ERRO")), "{lines:?}");
@@ -250,7 +250,7 @@ fn a_handshake_has_its_time() {
         tokio::time::advance(Duration::from_millis(2900)).await;
         assert!(!remote.is_dropped());
         tokio::time::advance(Duration::from_millis(200)).await;
-        until(|| connections.ends().lost == 1).await;
+        until(|| connections.gate().metrics().ended.lost == 1).await;
         assert!(remote.is_dropped());
         tree.stop().await;
     });
@@ -379,7 +379,7 @@ fn a_connection_that_is_cut_off_is_told_from_one_that_ended() {
         // Without the good-bye of TLS.
         Client(client.into_inner().0).finish().await;
         until(|| server.listener.active() == 0).await;
-        assert_eq!((server.listener.ends().lost, server.listener.ends().completed), (1, 0));
+        assert_eq!((server.outside.metrics().ended.lost, server.outside.metrics().ended.completed), (1, 0));
         server.tree.stop().await;
     });
 }

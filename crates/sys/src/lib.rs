@@ -11,12 +11,14 @@
 
 mod close;
 mod fork;
+mod listen_fds;
 mod pidfd;
 mod seqpacket;
 mod signal;
 
 pub use close::close_all_except;
 pub use fork::{Child, Fork, ForkError, exit_now, fork};
+pub use listen_fds::{ListenFdsError, listen_fds};
 pub use nix::sys::signal::Signal;
 pub use nix::unistd::Pid;
 pub use pidfd::{ExitStatus, PidFd};

@@ -154,7 +154,7 @@ impl Client {
     }
 }
 
-async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
+pub(crate) async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     let last = u8::try_from(number % SOURCES).unwrap_or_default() + 1;
@@ -164,7 +164,7 @@ async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn echo(stream: &mut TcpStream, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) async fn echo(stream: &mut TcpStream, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.resize(bytes, b'x');
     stream.write_all(buffer).await?;
     buffer.fill(0);

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use impresario_actor::{ChildSpec, ExitReason, StartError, Strategy, Supervisor, Tree};
-use impresario_server::{Bytes, Handler, Listener, Next, Protocol, Socket};
+use impresario_server::{Bytes, Handler, Listener, ListenerRef, Next, Protocol, Socket};
 use slog::{Drain, KV, Logger, OwnedKVList, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -131,6 +131,8 @@ impl Running {
 /// A server on a port that the kernel chose.
 pub(crate) struct Server<P> {
     pub(crate) listener: Listener<P>,
+    /// The same from outside.
+    pub(crate) outside: ListenerRef,
     pub(crate) tree: Running,
 }
 
@@ -141,7 +143,7 @@ impl<P: Protocol> Server<P> {
 
     pub(crate) async fn of(listener: Listener<P>) -> Self {
         let tree = Running::start([listener.child_spec("server")]).await.expect("a free port");
-        Self { listener, tree }
+        Self { outside: listener.listener_ref(), listener, tree }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -176,6 +178,14 @@ impl Client {
     pub(crate) async fn echo(&mut self, data: &str) {
         self.send(data).await;
         self.expect(data).await;
+    }
+
+    /// The same, where the server may be gone.
+    pub(crate) async fn try_echo(&mut self, data: &str) -> bool {
+        let mut bytes = vec![0; data.len()];
+        self.0.write_all(data.as_bytes()).await.is_ok()
+            && self.0.read_exact(&mut bytes).await.is_ok()
+            && bytes == data.as_bytes()
     }
 
     /// Says that it will not send any more.

@@ -1,0 +1,77 @@
+//! What an idle connection costs in memory: many are opened, each echoes once, then they do nothing.
+
+use std::fs;
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpStream;
+
+use crate::error::{Error, Failure};
+use crate::load::{Load, dial, echo};
+use crate::server::Server;
+
+/// Descriptors of the load generator that are no connections.
+const RESERVED: usize = 256;
+
+/// So many idle connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Idle {
+    pub(crate) connections: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Idle {
+    /// Starts a server, since memory that was used once is seldom given back, and opens the connections; how many bytes
+    /// of resident memory it needs for each.
+    pub(crate) async fn measure(self, name: &'static str) -> Result<f64, Error> {
+        let connections = self.connections.min(possible()?);
+        let server = Server::start(name, Load::Echo { connections: 1, bytes: self.bytes }).await?;
+        let before = resident(server.pid())?;
+        let opened = self.open(&server, connections).await;
+        let used = resident(server.pid())?.saturating_sub(before);
+        match opened {
+            Ok(open) => Ok(used as f64 / open.len() as f64),
+            Err(first) => Err(server.failed(Failure::Operations { count: 1, first })),
+        }
+    }
+
+    async fn open(self, server: &Server, connections: usize) -> io::Result<Vec<TcpStream>> {
+        let (mut open, mut buffer) = (Vec::with_capacity(connections), Vec::new());
+        for number in 0..connections {
+            let mut stream = dial(server.address(), number).await?;
+            echo(&mut stream, self.bytes, &mut buffer).await?;
+            open.push(stream);
+        }
+        Ok(open)
+    }
+}
+
+/// How many connections the limit on open files allows, once it is as high as may be; servers inherit it.
+fn possible() -> io::Result<usize> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let most = limit.maximum.and_then(|limit| usize::try_from(limit).ok());
+    Ok(most.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVED)).max(1))
+}
+
+/// The resident memory of a process, in bytes.
+fn resident(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("process {pid} tells no VmRSS")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_seen() {
+        let before = resident(std::process::id()).expect("a Linux with /proc");
+        let used = vec![1_u8; 64 << 20];
+        let after = resident(std::process::id()).expect("a Linux with /proc");
+        assert!(after >= before + (32 << 20), "{before} and {after}");
+        drop(used);
+    }
+}

@@ -1,0 +1,111 @@
+//! Which arbiter gets the next connection, decided without one.
+
+/// How many connections an arbiter has, and how many it got so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) active: usize,
+    pub(crate) served: u64,
+}
+
+/// A difference that says nothing: the end of a connection is known a little later than it happens, and later where
+/// there is more to do.
+const SLACK: usize = 1;
+
+/// The arbiters in the order in which they should get the next connection: the one with the fewest first, and among
+/// those that are about equal the one that has had the fewest so far.
+///
+/// So held connections differ by two at most, and short ones, of which hardly any are there at a time, go round.
+pub(crate) fn order(loads: &[Load]) -> impl Iterator<Item = usize> + use<> {
+    let fewest = loads.iter().map(|load| load.active).min().unwrap_or_default();
+    let mut order: Vec<(usize, Load)> = loads.iter().copied().enumerate().collect();
+    order.sort_by_key(|(_, load)| {
+        let more = if load.active <= fewest + SLACK { 0 } else { load.active };
+        (more, load.served)
+    });
+    order.into_iter().map(|(arbiter, _)| arbiter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out one more; to whom.
+    fn give(loads: &mut [Load]) -> usize {
+        let to = order(loads).next().expect("there is one");
+        loads[to].active += 1;
+        loads[to].served += 1;
+        to
+    }
+
+    fn active(loads: &[Load]) -> Vec<usize> {
+        loads.iter().map(|load| load.active).collect()
+    }
+
+    #[test]
+    fn the_least_busy_is_first_and_among_equals_who_had_the_fewest() {
+        let load = |active, served| Load { active, served };
+        assert_eq!(order(&[load(5, 0), load(1, 9), load(3, 0)]).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(order(&[load(1, 5), load(0, 9), load(1, 4)]).collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(order(&[]).next(), None);
+    }
+
+    #[test]
+    fn held_connections_differ_by_one_at_most() {
+        for arbiters in 1..9 {
+            let mut loads = vec![Load::default(); arbiters];
+            for _ in 0..1001 {
+                give(&mut loads);
+                let most = loads.iter().map(|load| load.active).max().expect("not empty");
+                assert!(loads.iter().all(|load| load.active + 1 >= most), "{loads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_connections_go_round_though_one_arbiter_is_slow_to_say_that_they_ended() {
+        let mut loads = vec![Load::default(); 4];
+        let mut ended: Option<usize> = None;
+        for _ in 0..1000 {
+            let to = give(&mut loads);
+            // The third says it one connection later than the others.
+            if let Some(late) = ended.take() {
+                loads[late] = Load { active: loads[late].active - 1, ..loads[late] };
+            }
+            if to == 3 {
+                ended = Some(to);
+            } else {
+                loads[to].active -= 1;
+            }
+        }
+        assert_eq!(loads.iter().map(|load| load.served).collect::<Vec<_>>(), [250; 4]);
+    }
+
+    #[test]
+    fn an_arbiter_that_lost_its_connections_gets_the_next_ones() {
+        let mut loads = vec![Load { active: 10, served: 10 }; 3];
+        loads[2].active = 0;
+        for _ in 0..10 {
+            give(&mut loads);
+        }
+        let active = active(&loads);
+        assert!(active.iter().all(|active| (9..=11).contains(active)), "{active:?}");
+    }
+
+    #[test]
+    fn whatever_leaves_they_never_differ_by_more_than_two_for_long() {
+        let mut loads = vec![Load::default(); 5];
+        let mut random = 1_u32;
+        for _ in 0..10_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let victim = (random >> 16) as usize % 5;
+            if random >> 31 == 0 && loads[victim].active > 0 {
+                loads[victim].active -= 1;
+            } else {
+                let before = active(&loads);
+                let to = give(&mut loads);
+                let fewest = before.iter().min().expect("five");
+                assert!(before[to] <= fewest + SLACK, "{before:?} got one at {to}");
+            }
+        }
+    }
+}

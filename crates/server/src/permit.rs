@@ -1,0 +1,93 @@
+//! The right of one connection to be there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::peers::Peer;
+use crate::registry::Conn;
+use crate::{Address, Gate};
+
+/// The right of one connection to be there. It goes with the connection, and ends with it by drop.
+#[derive(Debug)]
+pub struct Permit {
+    gate: Gate,
+    /// Once it is that of a connection.
+    conn: Option<Arc<Conn>>,
+    /// How many connections its arbiter has.
+    share: Option<Arc<AtomicUsize>>,
+    /// Whether it counts against the limit.
+    counted: bool,
+    /// Whether it counts against its peer's limit.
+    of_peer: bool,
+}
+
+impl Permit {
+    /// The gate has counted it.
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, conn: None, share: None, counted: true, of_peer: false }
+    }
+
+    /// From here on it is that of a connection, and counted as such.
+    pub(crate) fn count(&mut self, peer: &Address) {
+        if self.conn.is_none() {
+            self.conn = Some(self.gate.connected(peer));
+        }
+    }
+
+    /// It counts against its peer's limit too.
+    pub(crate) fn counts_of_peer(&mut self) {
+        self.of_peer = true;
+    }
+
+    /// Counts it as one of an arbiter's.
+    pub(crate) fn share(&mut self, share: Arc<AtomicUsize>) {
+        share.fetch_add(1, Ordering::AcqRel);
+        if let Some(former) = self.share.replace(share) {
+            former.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// It does not count against the limit any more. Once is enough.
+    pub(crate) fn uncount(&mut self) {
+        if self.conn.is_some() && std::mem::take(&mut self.counted) {
+            self.gate.uncounted();
+        }
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn conn(&self) -> Option<&Arc<Conn>> {
+        self.conn.as_ref()
+    }
+
+    /// Bytes were read.
+    pub(crate) fn received(&self, bytes: usize) {
+        if let Some(conn) = &self.conn {
+            conn.received(bytes);
+        }
+    }
+
+    /// Bytes were written.
+    pub(crate) fn sent(&self, bytes: usize) {
+        if let Some(conn) = &self.conn {
+            conn.sent(bytes);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.fetch_sub(1, Ordering::AcqRel);
+        }
+        if let Some(conn) = &self.conn {
+            let peer = if self.of_peer { Peer::at(conn.peer()) } else { None };
+            self.gate.disconnected(conn, peer, self.counted);
+        }
+        if self.counted {
+            self.gate.give_back();
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! How many connections in a time: a token bucket, pure.
+
+use std::time::Duration;
+
+use impresario_supervision::Time;
+
+/// How many connections may come in a time, and how many at once after a pause.
+///
+/// A token bucket: it holds at most `burst` tokens, gets new ones at an even pace, and each connection takes
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    count: u32,
+    period: Duration,
+    burst: u32,
+}
+
+impl Rate {
+    /// So many a second, and as many at once. Zero counts as one.
+    pub const fn per_second(count: u32) -> Self {
+        Self::per(count, Duration::from_secs(1))
+    }
+
+    /// So many in this time, and as many at once. Zero counts as one.
+    pub const fn per(count: u32, period: Duration) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        Self { count, period, burst: count }
+    }
+
+    /// How many may come at once after a pause. Zero counts as one.
+    #[must_use]
+    pub const fn burst(self, burst: u32) -> Self {
+        Self { burst: if burst == 0 { 1 } else { burst }, ..self }
+    }
+
+    /// How long one token takes.
+    fn interval(self) -> Duration {
+        self.period / self.count
+    }
+}
+
+/// A bucket of tokens, kept as the time at which it would be full: no counter to refill, nothing to round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    full_at: Time,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, full_at: Time::START }
+    }
+
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Takes a token, or says after what time there is one.
+    pub(crate) fn take(&mut self, now: Time) -> Result<(), Duration> {
+        let interval = self.rate.interval();
+        let full_at = self.full_at.max(now) + interval;
+        let missing = full_at.saturating_since(now);
+        let room = interval.saturating_mul(self.rate.burst);
+        if missing > room {
+            return Err(missing - room);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::from_start(Duration::from_millis(millis))
+    }
+
+    /// How many of so many are let through at a time.
+    fn let_through(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
+        (0..of).map(|_| u32::from(bucket.take(now).is_ok())).sum()
+    }
+
+    #[test]
+    fn a_burst_and_then_the_rate() {
+        let mut bucket = Bucket::new(Rate::per_second(10).burst(3));
+        assert_eq!(let_through(&mut bucket, at(0), 100), 3);
+        assert_eq!(bucket.take(at(0)), Err(Duration::from_millis(100)));
+        assert_eq!(bucket.take(at(99)), Err(Duration::from_millis(1)));
+        assert_eq!(let_through(&mut bucket, at(100), 100), 1);
+        assert_eq!(let_through(&mut bucket, at(350), 100), 2);
+        assert_eq!(let_through(&mut bucket, at(100_000), 100), 3, "a pause saves no more than the burst");
+    }
+
+    #[test]
+    fn over_a_long_time_it_is_the_rate_to_the_connection() {
+        let mut bucket = Bucket::new(Rate::per_second(50));
+        let through: u32 = (0..60_000).map(|millis| let_through(&mut bucket, at(millis), 2)).sum();
+        assert_eq!(through, 50 + 59 * 50 + 49);
+    }
+
+    #[test]
+    fn who_waits_as_long_as_told_gets_a_token() {
+        let mut bucket = Bucket::new(Rate::per_second(3));
+        let mut now = at(0);
+        for _ in 0..100 {
+            if let Err(wait) = bucket.take(now) {
+                now = now + wait;
+                assert_eq!(bucket.take(now), Ok(()));
+            }
+        }
+        let seconds = now.since_start().as_secs_f64();
+        assert!((32.0..33.0).contains(&seconds), "97 after the first three took {seconds} s");
+    }
+
+    #[test]
+    fn nothing_is_never_let_through_at_no_rate() {
+        assert_eq!(Rate::per_second(0), Rate::per_second(1));
+        assert_eq!(Rate::per_second(5).burst(0), Rate::per_second(5).burst(1));
+    }
+}

@@ -1,0 +1,159 @@
+//! Where connections live: on the arbiter of their supervisor, or on arbiters of their own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Arbiter, Context};
+use impresario_actor::{
+    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor,
+};
+
+use crate::Accepted;
+use crate::balance::{self, Load};
+
+/// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// In what time units may restart so many times: one for each, and some more.
+const RESTART_PERIOD: Duration = Duration::from_secs(5);
+/// How many more than one for each.
+const RESTARTS: u32 = 3;
+
+/// Makes the actor of a connection.
+type Make<A> = dyn Fn(&Env, Accepted) -> A + Send + Sync;
+
+/// The supervisors of connections, each with its own arbiter if they are several.
+pub(crate) struct Units {
+    units: Box<[Unit]>,
+    /// Whether they are on arbiters of their own.
+    placed: bool,
+}
+
+#[derive(Clone, Default)]
+struct Unit {
+    supervisor: DynamicRef<Accepted>,
+    /// How many connections it has.
+    active: Arc<AtomicUsize>,
+    /// How many it got so far.
+    served: Arc<AtomicU64>,
+}
+
+impl Units {
+    /// One, on the arbiter of the supervisor.
+    pub(crate) fn here() -> Self {
+        Self { units: Box::new([Unit::default()]), placed: false }
+    }
+
+    /// So many with arbiters of their own; none means [`here`](Self::here).
+    pub(crate) fn on(arbiters: usize) -> Self {
+        if arbiters == 0 {
+            return Self::here();
+        }
+        let units = (0..arbiters).map(|_| Unit::default()).collect();
+        Self { units, placed: true }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.units.len()
+    }
+
+    /// How many connections each arbiter has; empty when there are none but the supervisor's own.
+    pub(crate) fn loads(&self) -> Vec<usize> {
+        if !self.placed {
+            return Vec::new();
+        }
+        self.units.iter().map(|unit| unit.load().active).collect()
+    }
+
+    /// A supervisor of them. Each is on its own: the death of one costs the others nothing, and above all not the
+    /// acceptors, which come after this supervisor.
+    pub(crate) fn child_spec<A: Actor<Context = Context<A>>>(
+        &self,
+        id: ChildId,
+        make: impl Fn(&Env, Accepted) -> A + Send + Sync + 'static,
+    ) -> ChildSpec {
+        let (units, placed, make): (Vec<Unit>, _, Arc<Make<A>>) =
+            (self.units.to_vec(), self.placed, Arc::new(make));
+        ChildSpec::supervisor(id, move |_| {
+            let restarts = RESTARTS.saturating_add(u32::try_from(units.len()).unwrap_or(u32::MAX));
+            let supervisor =
+                Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
+            Ok(units.iter().enumerate().fold(supervisor, |supervisor, (number, unit)| {
+                let (unit, make) = (unit.clone(), Arc::clone(&make));
+                supervisor.child(if placed { unit.placed(number, make) } else { unit.actors(make, ()) })
+            }))
+        })
+    }
+
+    /// Starts the actor of a connection where the fewest are.
+    pub(crate) fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
+        if let [only] = &*self.units {
+            return only.start(accepted, self.placed);
+        }
+        let loads: Vec<Load> = self.units.iter().map(Unit::load).collect();
+        for number in balance::order(&loads) {
+            match self.units.get(number).map(|unit| unit.start(accepted, true)) {
+                Some(Err(back)) => accepted = back,
+                _ => return Ok(()),
+            }
+        }
+        Err(accepted)
+    }
+}
+
+impl Unit {
+    /// The supervisor of the actors. `keep` lives as long as it may be started.
+    fn actors<A: Actor<Context = Context<A>>>(
+        &self,
+        make: Arc<Make<A>>,
+        keep: impl Send + Sync + 'static,
+    ) -> ChildSpec {
+        let supervisor = DynamicSupervisor::new(move |env, accepted| {
+            let _ = &keep;
+            Ok(make(env, accepted))
+        });
+        self.supervisor.child_spec("actors", supervisor.shutdown(STOP_TIME))
+    }
+
+    /// The same on an arbiter of its own. When it dies, and be it because the arbiter has, its next life has a new one.
+    fn placed<A: Actor<Context = Context<A>>>(self, number: usize, make: Arc<Make<A>>) -> ChildSpec {
+        ChildSpec::supervisor(format!("arbiter {number}"), move |_| {
+            let arbiter = Owned(Arbiter::new());
+            let handle = arbiter.0.handle();
+            let actors = self.actors(Arc::clone(&make), arbiter).on(handle);
+            Ok(Supervisor::new(Strategy::OneForOne)
+                .intensity(Intensity::new(0, RESTART_PERIOD))
+                .child(actors))
+        })
+    }
+
+    fn start(&self, mut accepted: Accepted, count: bool) -> Result<(), Accepted> {
+        if let (true, Some(permit)) = (count, accepted.permit_mut()) {
+            permit.share(Arc::clone(&self.active));
+        }
+        self.supervisor.start(accepted)?;
+        self.served.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn load(&self) -> Load {
+        Load { active: self.active.load(Ordering::Acquire), served: self.served.load(Ordering::Relaxed) }
+    }
+}
+
+impl fmt::Debug for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Units").field("placed", &self.placed).field("loads", &self.loads()).finish()
+    }
+}
+
+/// An arbiter that ends with its owner.
+struct Owned(Arbiter);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have ended before.
+        self.0.stop();
+    }
+}

@@ -1,0 +1,137 @@
+//! Unix sockets that listen: nobody ever sees one that does not, and nothing is left behind.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::net::sockopt::socket_peercred;
+use socket2::{Domain, SockAddr, Type};
+
+/// How many names are tried for a socket that has no listener yet.
+const MAX_NAMES: u32 = 16;
+
+/// The file of a socket, removed when this is dropped, by the process that made it and if it is still the same file.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+    process: u32,
+}
+
+/// Why there is no unix socket.
+#[derive(Debug)]
+pub(crate) enum BindError {
+    /// Somebody listens there.
+    InUse,
+    /// There is a file of another kind.
+    NotASocket,
+    /// The kernel refused.
+    Io(io::Error),
+}
+
+impl From<io::Error> for BindError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Binds and listens under a name of its own, then moves it to `path`: whoever finds it there can connect.
+pub(crate) fn bind(
+    path: &Path,
+    mode: Option<u32>,
+    backlog: i32,
+) -> Result<(socket2::Socket, SocketFile), BindError> {
+    // Said here, because a file can be renamed to what is too long to connect to.
+    SockAddr::unix(path)?;
+    check_free(path)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    let file = bind_aside(&socket, path)?;
+    if let Some(mode) = mode {
+        fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)?;
+    // Replaces what a dead process left. Two that start at the same time both succeed, and the later one has the name.
+    fs::rename(&file.path, path)?;
+    let mut file = file;
+    file.path = path.to_owned();
+    Ok((socket, file))
+}
+
+/// A stale socket is one that nobody accepts connections on.
+fn check_free(path: &Path) -> Result<(), BindError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(file) if !file.file_type().is_socket() => Err(BindError::NotASocket),
+        Ok(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+            // It went in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Also when its queue is full: somebody listens.
+            Ok(_) | Err(_) => Err(BindError::InUse),
+        },
+    }
+}
+
+/// Binds under a short name beside the path.
+fn bind_aside(socket: &socket2::Socket, path: &Path) -> Result<SocketFile, BindError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for number in 0..MAX_NAMES {
+        let aside = folder.join(format!(".{}.{number}", process::id()));
+        match socket.bind(&SockAddr::unix(&aside)?) {
+            Ok(()) => {
+                let identity = identity(&fs::symlink_metadata(&aside)?);
+                return Ok(SocketFile { path: aside, identity, process: process::id() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(BindError::InUse)
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+impl SocketFile {
+    /// Leaves the file where it is.
+    pub(crate) fn keep(mut self) {
+        self.process = 0;
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let same = fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
+        if same && self.process == process::id() {
+            // Whoever removed it in between did it for us.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Who is at the other end of a unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+impl Credentials {
+    pub(crate) fn of_peer(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let peer = socket_peercred(socket)?;
+        let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
+        Ok(Self { pid, uid: peer.uid.as_raw(), gid: peer.gid.as_raw() })
+    }
+}

@@ -1,0 +1,119 @@
+//! The `listeners` example, driven as an operator would: asked, suspended, resumed and drained over its unix socket. And
+//! the options of `echo` that concern its listener.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use impresario_testkit::{Connection, Program, Signal};
+
+/// The example on a free port, and the way to its commands.
+struct Listeners {
+    program: Program,
+    address: std::net::SocketAddr,
+    admin: PathBuf,
+}
+
+impl Listeners {
+    fn start(name: &str) -> Self {
+        let admin = std::env::temp_dir().join(format!("impresario-{}-{name}", std::process::id()));
+        let path = admin.to_str().expect("a path that is text");
+        let program = Program::start("listeners", &["--listen", "127.0.0.1:0", "--admin", path]);
+        let address = program.address_after("listening");
+        program.wait_for_line("that says where commands go", |line| line.contains(&format!("unix:{path}")));
+        Self { program, address, admin }
+    }
+
+    /// What a command is answered.
+    fn command(&self, command: &str) -> String {
+        let mut admin = UnixStream::connect(&self.admin).expect("it listens");
+        admin.write_all(command.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        admin.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.address).expect("it listens")
+    }
+}
+
+/// Sends these bytes and expects them back.
+fn echoes(connection: &mut Connection, bytes: &[u8]) {
+    connection.send(bytes).expect("it reads");
+    assert_eq!(connection.receive(bytes.len()).expect("it answers"), bytes);
+}
+
+#[test]
+fn it_can_be_asked_suspended_resumed_and_drained() {
+    let listeners = Listeners::start("life");
+    let mut old = listeners.connect();
+    echoes(&mut old, b"hello\n");
+    let status = listeners.command("status\n");
+    assert!(status.starts_with("Running") && status.contains("active: 1"), "{status}");
+    assert!(listeners.command("connections").contains("received: 6, sent: 6"));
+    assert!(listeners.command("what?").starts_with("status, connections"));
+
+    assert_eq!(listeners.command("suspend"), "suspended\n");
+    assert!(Connection::open(listeners.address).is_err(), "nobody listens");
+    echoes(&mut old, b"still here\n");
+    assert_eq!(listeners.command("resume"), "resumed\n");
+    echoes(&mut listeners.connect(), b"new\n");
+
+    assert_eq!(listeners.command("drain"), "Drained { closed: 0 }\n");
+    assert!(old.until_closed().expect("it is asked to leave").is_empty());
+    assert!(listeners.command("status").starts_with("Suspended"));
+    assert_eq!(listeners.command("resume"), "resumed\n");
+    echoes(&mut listeners.connect(), b"again\n");
+}
+
+#[test]
+fn it_leaves_no_file_and_says_when_another_one_runs() {
+    let mut listeners = Listeners::start("file");
+    let path = listeners.admin.to_str().expect("a path that is text");
+    let mut second = Program::start("listeners", &["--listen", "127.0.0.1:0", "--admin", path]);
+    assert_ne!(second.wait().code(), Some(0));
+    second.wait_for_line("that says why", |line| line.contains("somebody listens there; stop what does"));
+    assert!(listeners.command("status").starts_with("Running"));
+    listeners.program.signal(Signal::TERM);
+    assert_eq!(listeners.program.wait().code(), Some(0));
+    assert!(!listeners.admin.exists());
+}
+
+#[test]
+fn what_a_killed_one_left_is_no_obstacle() {
+    let mut first = Listeners::start("killed");
+    first.program.signal(Signal::KILL);
+    first.program.wait();
+    assert!(first.admin.exists());
+    let second = Listeners::start("killed");
+    assert!(second.command("status").starts_with("Running"));
+    second.program.signal(Signal::TERM);
+}
+
+#[test]
+fn echo_serves_on_as_many_threads_as_it_is_told() {
+    let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--arbiters", "3"]);
+    let address = program.address_after("listening");
+    let mut connections: Vec<Connection> =
+        (0..9).map(|_| Connection::open(address).expect("it listens")).collect();
+    for connection in &mut connections {
+        echoes(connection, b"hello\n");
+    }
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", program.pid())).expect("it runs");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    assert_eq!(names.filter(|name| name.starts_with("actix-rt")).count(), 3);
+}
+
+#[test]
+fn echo_has_the_limit_that_it_is_told() {
+    let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--max-connections", "2"]);
+    let address = program.address_after("listening");
+    let open = || Connection::open(address).expect("the kernel answers");
+    let (mut one, mut two, mut three) = (open(), open(), open());
+    echoes(&mut one, b"one\n");
+    three.send(b"three\n").expect("the kernel takes it");
+    echoes(&mut two, b"two\n");
+    drop(one);
+    assert_eq!(three.receive(6).expect("there is room now"), b"three\n");
+}
