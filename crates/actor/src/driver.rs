@@ -1,5 +1,6 @@
 //! The supervisor actor: moves events to the rules and does what they say.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running};
@@ -34,6 +35,11 @@ pub(crate) trait Plan: 'static {
     fn strategy(&self) -> Option<Strategy>;
     /// Its children, in start order.
     fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
+}
+
+/// Another number for each supervisor, so that the jitter of their restarts differs.
+pub(crate) fn seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// What the rules say to somebody who asked, and who lives as the life that they name.

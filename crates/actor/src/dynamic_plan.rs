@@ -10,7 +10,7 @@ use impresario_supervision::{
 };
 use tokio::sync::oneshot;
 
-use crate::driver::{Answer, Driver, Plan};
+use crate::driver::{Answer, Driver, Plan, seed};
 use crate::dynamic::Begin;
 use crate::dynamic_ref::Instance;
 use crate::lives::Lives;
@@ -44,7 +44,7 @@ impl<T> Dynamic<T> {
     /// The supervisor `id`.
     pub(crate) fn new(supervisor: DynamicSupervisor<T>, id: &ChildId) -> Result<Self, SpecError> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
-        let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?;
+        let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?.seed(seed());
         let DynamicSupervisor { begin, copy, mailbox, .. } = supervisor;
         let (instances, asked) = (IdMap::default(), HashMap::new());
         Ok(Self { rules, begin, copy, mailbox, instances, asked, requests: NOBODY.0 })

@@ -10,7 +10,7 @@ use impresario_supervision::{
 use tokio::sync::oneshot;
 
 use crate::Env;
-use crate::driver::{Answer, Plan};
+use crate::driver::{Answer, Plan, seed};
 use crate::lives::Lives;
 use crate::notify::Notify;
 use crate::spec::Starter;
@@ -33,7 +33,7 @@ pub(crate) struct Asked {
 impl Static {
     pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
         let (flags, specs, starters) = supervisor.into_parts();
-        let rules = rules::Supervisor::new(flags, specs)?;
+        let rules = rules::Supervisor::new(flags, specs)?.seed(seed());
         let starters = rules.keys().zip(starters).collect();
         Ok(Self { rules, starters, asked: HashMap::new(), requests: 0 })
     }

@@ -7,6 +7,8 @@ use impresario_supervision::{
     RequestId, SpecError, Time,
 };
 
+use crate::rules::seed;
+
 /// How many workers an app has, and what is done about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
@@ -32,7 +34,7 @@ pub(crate) struct PoolRules {
 
 impl PoolRules {
     pub(crate) fn new(pool: &Pool) -> Result<Self, SpecError> {
-        let rules = DynamicSupervisor::new(pool.flags, pool.worker.clone(), None)?;
+        let rules = DynamicSupervisor::new(pool.flags, pool.worker.clone(), None)?.seed(seed());
         let (name, size) = (pool.worker.id.clone(), pool.size);
         Ok(Self { rules, name, size, slots: BTreeMap::new(), started: 0, now: Time::START })
     }

@@ -19,7 +19,7 @@ use crate::listeners::Listeners;
 use crate::phase::{KILL_WAIT, Phases};
 use crate::plan::{Nursery, Plan};
 use crate::routes::{MAX_ROUTES, Route, Routes};
-use crate::rules::Rules;
+use crate::rules::{Rules, seed};
 use crate::{Exit, Identity, Leaf, Logging, Pool};
 
 /// How long a shutdown may take before everything that is left is killed, if nobody says otherwise.
@@ -163,7 +163,7 @@ impl Main {
                 (spec, (name, plan))
             })
             .unzip();
-        let rules = Rules::List(Supervisor::new(self.flags, specs)?);
+        let rules = Rules::List(Supervisor::new(self.flags, specs)?.seed(seed()));
         raise_open_files(&log);
         let phases = Phases::new(Some(self.shutdown_timeout));
         let nursery = Nursery::new(plans, self.logging);

@@ -1,8 +1,15 @@
 //! The rulebook that a process with children plays: a list in main, a pool in a prototype.
 
+use std::hash::{BuildHasher, RandomState};
+
 use impresario_supervision::{Action, ChildKey, Event, Report, ReportKind, Supervisor, Time};
 
 use crate::pool::PoolRules;
+
+/// Another number for each process, so that the jitter of their restarts differs.
+pub(crate) fn seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
 
 #[derive(Debug)]
 pub(crate) enum Rules {
