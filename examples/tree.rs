@@ -1,6 +1,7 @@
 //! Tree: a supervision tree to shoot at. It does nothing but live; commands on stdin crash, stop and suspend its children,
 //! and `tree` shows what became of them. Try `help`.
 use std::io::{BufRead, Write};
+use std::time::Duration;
 
 use actix::{Actor, Context};
 use impresario::actor::{Pid, SupervisorRef, Tree};
@@ -28,6 +29,9 @@ fn child(id: &str) -> ChildSpec {
     ChildSpec::actor(id, |_| Ok(Idle))
 }
 
+/// How long something may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 struct Console {
     tree: Tree,
     shop: SupervisorRef,
@@ -53,7 +57,11 @@ impl Console {
             "crash" => {
                 let pid = self.find(id).await?;
                 pid.exit(ExitReason::Error("crashed by hand".to_owned()));
-                return Ok(format!("{id} {pid} ended: {}", pid.ended().await));
+                // A supervisor ignores it.
+                let ended = tokio::time::timeout(PATIENCE, pid.ended()).await;
+                return ended
+                    .map(|reason| format!("{id} {pid} ended: {reason}"))
+                    .map_err(|_| format!("{id} goes on"));
             }
             "suspend" => self.find(id).await?.suspend().await.map_err(|error| error.to_string())?,
             "resume" => self.find(id).await?.resume(),
@@ -93,7 +101,10 @@ impl Console {
             if command == "quit" {
                 break;
             }
-            let said = self.obey(command, id.trim()).await.unwrap_or_else(|error| format!("error: {error}"));
+            // What is suspended does not answer.
+            let said = tokio::time::timeout(2 * PATIENCE, self.obey(command, id.trim())).await;
+            let said = said.unwrap_or_else(|_| Err("no answer".to_owned()));
+            let said = said.unwrap_or_else(|error| format!("error: {error}"));
             writeln!(io::stdout(), "{}\n", said.trim_end())?;
         }
         self.tree.stop();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::Recipient;
 use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
 
@@ -13,13 +12,16 @@ use crate::{Exit, Pid};
 /// Is told how the life ended.
 pub(crate) type Watcher = oneshot::Sender<ExitReason>;
 
+/// Takes exit signals to the actor, as messages.
+pub(crate) type Trap = Arc<dyn Fn(Exit) + Send + Sync>;
+
 /// The links and monitors of one life, and whether it traps exits.
 #[derive(Default)]
 pub(crate) struct Bonds {
     links: BTreeMap<usize, Pid>,
     watchers: BTreeMap<u64, Watcher>,
     watched: u64,
-    trap: Option<Recipient<Exit>>,
+    trap: Option<Trap>,
 }
 
 impl Bonds {
@@ -50,11 +52,11 @@ impl Bonds {
         self.watchers.remove(&key);
     }
 
-    pub(crate) fn trap(&mut self, recipient: Option<Recipient<Exit>>) {
-        self.trap = recipient;
+    pub(crate) fn trap(&mut self, trap: Option<Trap>) {
+        self.trap = trap;
     }
 
-    pub(crate) fn trapping(&self) -> Option<&Recipient<Exit>> {
+    pub(crate) fn trapping(&self) -> Option<&Trap> {
         self.trap.as_ref()
     }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use actix::dev::MessageResponse;
 use actix::dev::channel::channel;
@@ -27,8 +27,6 @@ pub(crate) struct Door<A: Actor> {
     waiting: AtomicU32,
     /// What is left of the turn. Only the actor's own task uses it.
     turn: AtomicU32,
-    /// The actor has begun to read. Only its own task uses this.
-    attended: AtomicBool,
 }
 
 /// Why a message was not taken.
@@ -44,7 +42,7 @@ impl<A: Actor> Door<A> {
         // Half as large; nobody has more in memory.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let (waiting, turn) = (AtomicU32::new(0), AtomicU32::new(TURN));
-        Arc::new(Self { addr, queue, limit, waiting, turn, attended: AtomicBool::new(false) })
+        Arc::new(Self { addr, queue, limit, waiting, turn })
     }
 
     pub(crate) fn addr(&self) -> Addr<A> {
@@ -96,15 +94,6 @@ impl<A: Actor> Door<A> {
         let letter = queue.pop_front();
         self.waiting.store(queue.len() as u32, Ordering::Release);
         letter
-    }
-
-    /// The actor reads its messages now: `started()`, and whatever it waits for, are done.
-    pub(crate) fn attend(&self) {
-        self.attended.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_attended(&self) -> bool {
-        self.attended.load(Ordering::Relaxed)
     }
 
     /// A new turn begins.

@@ -14,6 +14,7 @@ use slog::Logger;
 
 use crate::birth::Birth;
 use crate::notify::Notify;
+use crate::panic::catch;
 use crate::{ActorRef, ChildSpec, DynamicRef, Env, StartError};
 
 /// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
@@ -65,6 +66,22 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         Self::begun_by(Arc::new(move |env, arguments, notify| {
             let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
             birth.of_async(|env| factory(env, arguments));
+        }))
+    }
+
+    /// Instances that are whatever a spec starts: nested supervisors for example, or actors with names or arbiters of their
+    /// own (Elixir: `DynamicSupervisor.start_child` with a child specification).
+    ///
+    /// Of the spec only that counts: when an instance is restarted and how it is stopped is said here, once for all. For
+    /// supervisors, say `.kind(ChildKind::Supervisor)` and `.shutdown(Shutdown::Infinity)`.
+    pub fn of_specs<F>(factory: F) -> Self
+    where
+        F: Fn(&Env, T) -> Result<ChildSpec, StartError> + Send + Sync + 'static,
+    {
+        Self::begun_by(Arc::new(move |env, arguments, mut notify| match catch(|| factory(&env, arguments)) {
+            Ok(Ok(spec)) => spec.starter.start(env, notify),
+            Ok(Err(StartError::Ignore)) => notify.ignored(),
+            Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
         }))
     }
 

@@ -15,6 +15,7 @@ use crate::dynamic::Begin;
 use crate::dynamic_ref::Instance;
 use crate::lives::Lives;
 use crate::notify::Notify;
+use crate::panic::catch;
 use crate::{ChildRules, DynamicSupervisor, Env, Pid};
 
 pub(crate) struct Dynamic<T> {
@@ -112,7 +113,8 @@ impl<T: 'static> Plan for Dynamic<T> {
     }
 
     fn forget(&mut self, key: ChildKey) {
-        self.instances.remove(&key);
+        let kept = self.instances.remove(&key);
+        let _ = catch(move || drop(kept));
     }
 
     fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
@@ -138,7 +140,11 @@ impl<T: 'static> Driver<Dynamic<T>> {
         let by = answer.map_or(NOBODY, |answer| self.plan.name(answer));
         match self.plan.rules.start_child(now, by) {
             Ok(key) => drop(self.plan.instances.insert(key, Kept { arguments, pid: None, next: None })),
-            Err(error) => self.plan.answer(by, Reply::Error(error), &self.lives),
+            Err(error) => {
+                // They may be anything, even something that panics when it is dropped.
+                let _ = catch(move || drop(arguments));
+                self.plan.answer(by, Reply::Error(error), &self.lives);
+            }
         }
     }
 

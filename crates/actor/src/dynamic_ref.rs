@@ -74,7 +74,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// # Errors
     ///
-    /// Gives the arguments back when the supervisor is not there.
+    /// Gives the arguments back when the supervisor is not there, or more starts wait for it than its queue holds.
     pub fn start(&self, arguments: T) -> Result<(), T> {
         self.0.cast(Start(arguments)).map_err(|refused| refused.into_message().0)
     }
@@ -171,7 +171,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ) -> Result<R, AdminError> {
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its instances, so that they are served in order.
-        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(|_| AdminError::NotRunning)?;
+        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(AdminError::from)?;
         reply.await.map_err(|_| AdminError::NotRunning)
     }
 }

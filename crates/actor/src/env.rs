@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, Context, Handler};
 use impresario_supervision::{ChildId, ExitReason, Incarnation};
 use slog::Logger;
 
@@ -151,13 +151,15 @@ impl Env {
     ///
     /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped.
     #[doc(alias = "process_flag")]
-    pub fn trap_exits<A>(&self, ctx: &mut Context<A>)
+    pub fn trap_exits<A>(&self, _ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>> + Handler<Exit>,
     {
-        let recipient = ctx.address().recipient();
+        // By the queue of its messages: what its sender said before stays before.
+        let Some(own) = self.pid().actor::<A>() else { return };
+        let trap = Arc::new(move |exit| own.post(exit));
         // An error means that the life is over.
-        let _ = self.life.with_bonds(|bonds| bonds.trap(Some(recipient)));
+        let _ = self.life.with_bonds(|bonds| bonds.trap(Some(trap)));
     }
 
     /// From now on, exit signals end this life again.

@@ -173,6 +173,11 @@ impl<S: GenServer> Gen<S> {
         self.run(ctx, |server, ctx| server.handle_info(info, ctx));
     }
 
+    /// How many callbacks come next.
+    pub(crate) fn continuations(&self) -> usize {
+        self.later.next.len()
+    }
+
     /// Runs what comes next, unless others should have their turn first.
     pub(crate) fn go_on(&mut self, ctx: &mut Context<Self>) -> Poll<()> {
         if !self.later.spend() {

@@ -137,6 +137,10 @@ impl Life {
         self.say(KILL);
     }
 
+    pub(crate) fn is_told_to_stop(&self) -> bool {
+        self.word.load(Ordering::Acquire) & STOP != 0
+    }
+
     pub(crate) fn is_killed(&self) -> bool {
         self.word.load(Ordering::Acquire) & KILL != 0
     }
@@ -223,6 +227,14 @@ impl Life {
             !full
         });
         !full
+    }
+
+    /// An errand of the life's own, of which there is one at most: it is never refused.
+    pub(crate) fn own_errand(&self, errand: Errand) {
+        self.post(ERRANDS, |rare| {
+            rare.errands.push_back(errand);
+            true
+        });
     }
 
     /// Lets the actor go on, after the errands before this one. It is never refused: two in a row are one.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::dev::{AsyncContextParts, ContextParts, EnvelopeProxy};
@@ -11,6 +11,7 @@ use futures::Stream;
 
 use crate::door::Door;
 use crate::life::Life;
+use crate::panic::catch;
 use crate::sys::{Suspended, run_errands};
 use crate::trace::Traced;
 
@@ -63,6 +64,17 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     }
 }
 
+impl<A: Actor<Context = Context<A>>> Drop for Mail<A> {
+    /// What still waits is dropped here, one by one: a message may be anything, even something that panics then, and two
+    /// panics at a time would abort the process.
+    fn drop(&mut self) {
+        let mut task = TaskContext::from_waker(Waker::noop());
+        while let Poll::Ready(Some(message)) = Pin::new(&mut self.receiver).poll_next(&mut task) {
+            let _ = catch(move || drop(message));
+        }
+    }
+}
+
 impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
     type Output = ();
 
@@ -73,7 +85,6 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let mail = self.get_mut();
-        mail.door.attend();
         if run_errands(&mail.life, actor, context) {
             // Nothing is read while the actor waits for something, so there is no other such future.
             context.wait(Suspended(Arc::clone(&mail.life)));

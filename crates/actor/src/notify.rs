@@ -65,11 +65,6 @@ impl Notify {
         StartAck { notices: self.notices.clone(), life: self.life.incarnation() }
     }
 
-    /// The life is ready.
-    pub(crate) fn started(&self) {
-        self.notices.send(Event::Started(self.life.incarnation()));
-    }
-
     /// From here on a life that is dropped was killed.
     pub(crate) fn born(&mut self) {
         self.stage = Stage::Born;

@@ -14,7 +14,7 @@ use crate::notify::{Notify, StartAck};
 use crate::spec::{ChildSpec, Starter};
 use crate::static_plan::{Asked, Static};
 use crate::tree::{self, TreeNode};
-use crate::{ChildRef, ChildRules, Env, Pid, StartError, Supervisor};
+use crate::{CastError, ChildRef, ChildRules, Env, Pid, StartError, Supervisor};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
 ///
@@ -29,6 +29,8 @@ pub struct SupervisorRef(ChildRef<Driver<Static>>);
 pub enum AdminError {
     /// The supervisor is not there (OTP: `noproc`).
     NotRunning,
+    /// Too many requests wait for it: its queue is full.
+    Busy,
     /// It refused, or it could not.
     Refused(RequestError),
 }
@@ -206,9 +208,7 @@ impl SupervisorRef {
     async fn ask(&self, request: Request, starters: Vec<Arc<dyn Starter>>) -> Result<Answer, AdminError> {
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its children, so that they are served in order.
-        self.0
-            .cast(Ask { request, asked: Asked { answer, starters } })
-            .map_err(|_| AdminError::NotRunning)?;
+        self.0.cast(Ask { request, asked: Asked { answer, starters } }).map_err(AdminError::from)?;
         match reply.await {
             Ok(Answer { reply: Reply::Error(error), .. }) => Err(AdminError::Refused(error)),
             Ok(answer) => Ok(answer),
@@ -263,9 +263,19 @@ impl fmt::Display for AdminError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning => f.write_str("the supervisor is not running"),
+            Self::Busy => f.write_str("too many requests wait for the supervisor"),
             Self::Refused(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for AdminError {}
+
+impl<M> From<CastError<M>> for AdminError {
+    fn from(error: CastError<M>) -> Self {
+        match error {
+            CastError::NotAvailable(_) => Self::NotRunning,
+            CastError::Full(_) => Self::Busy,
+        }
+    }
+}

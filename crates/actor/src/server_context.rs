@@ -83,9 +83,13 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         if self.later.initialised {
             self.ctx.wait(GoOn);
         } else {
-            // Errands are done when the start is over, and before the first message.
-            let go_on = |_: &mut Gen<S>, ctx: &mut Context<Gen<S>>| ctx.wait(GoOn);
-            self.env.life().errand(Errand::job::<Gen<S>>(go_on));
+            // Errands are done when the start is over, and before the first message. One does for all of them.
+            if self.later.next.len() == 1 {
+                let go_on = |server: &mut Gen<S>, ctx: &mut Context<Gen<S>>| {
+                    (0..server.continuations()).for_each(|_| ctx.wait(GoOn));
+                };
+                self.env.life().own_errand(Errand::job::<Gen<S>>(go_on));
+            }
         }
     }
 

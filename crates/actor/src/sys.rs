@@ -164,6 +164,8 @@ pub(crate) fn run_errands<A: Actor<Context = Context<A>>>(
         let Some(errand) = life.take_errand() else { return life.is_suspended() };
         match errand {
             Errand::Suspend(answer) if answer.is_closed() => {}
+            // One that is on its way out needs its wits. Who asked waits for the end.
+            Errand::Suspend(_) if life.is_told_to_stop() => {}
             Errand::Suspend(answer) => {
                 life.set_suspended(true);
                 life.trace(|| Traced::Suspended);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::ContextFut;
-use actix::{Actor, ActorContext, Context};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
 use crate::door::Door;
 use crate::life::Life;
-use crate::notify::Notify;
+use crate::notify::{Notify, StartAck};
 use crate::panic::catch;
 use crate::signal::{Signal, Verdict, judge};
 use crate::trace::Traced;
@@ -27,8 +27,6 @@ pub(crate) struct ChildTask<A: Actor<Context = Context<A>>> {
     life: Arc<Life>,
     turns: Arc<Turns>,
     notify: Notify,
-    /// The supervisor has not been told that the life is ready.
-    unacknowledged: bool,
     told_to_stop: bool,
 }
 
@@ -36,16 +34,20 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     /// With `ack`, the life is ready when `started()` and whatever it waits for are done.
     pub(crate) fn new(
         actor: A,
-        (context, door): (Context<A>, Arc<Door<A>>),
+        (mut context, door): (Context<A>, Arc<Door<A>>),
         env: Env,
         mut notify: Notify,
         ack: bool,
     ) -> Self {
+        if ack {
+            // The first future waited for is the last to run, and it runs before anything else that the actor does.
+            context.wait(Acknowledge(notify.ack(), Arc::clone(env.life())));
+        }
         notify.born();
         // Its own mailbox stays empty: the messages come through the door.
         let actor = Some(context.into_future(actor));
         let (turns, life) = (env.turns(), env.into_life());
-        Self { actor, door, life, turns, notify, unacknowledged: ack, told_to_stop: false }
+        Self { actor, door, life, turns, notify, told_to_stop: false }
     }
 
     /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
@@ -104,7 +106,7 @@ fn exit_signal(life: &Arc<Life>, from: Option<Pid>, reason: ExitReason) -> Resul
     match (judge(trap.is_some(), own, &reason), trap) {
         (Verdict::Die, _) => Err(reason),
         (Verdict::Deliver, Some(trap)) => {
-            trap.do_send(Exit { from, reason });
+            trap(Exit { from, reason });
             Ok(())
         }
         _ => Ok(()),
@@ -139,11 +141,6 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
         let polled = this.turns.take(&this.life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
-        if this.unacknowledged && this.door.is_attended() {
-            this.unacknowledged = false;
-            this.life.trace(|| Traced::Started);
-            this.notify.started();
-        }
         let polled = match polled {
             Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
@@ -160,5 +157,23 @@ impl<A: Actor<Context = Context<A>>> Drop for ChildTask<A> {
     /// The arbiter or the whole runtime is gone.
     fn drop(&mut self) {
         let _ = self.bury(false);
+    }
+}
+
+/// An actor future that says the life is ready.
+struct Acknowledge(StartAck, Arc<Life>);
+
+impl<A: Actor> ActorFuture<A> for Acknowledge {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        _actor: &mut A,
+        _context: &mut A::Context,
+        _task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        self.1.trace(|| Traced::Started);
+        self.0.started();
+        Poll::Ready(())
     }
 }

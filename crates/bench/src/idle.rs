@@ -1,6 +1,5 @@
 //! What an idle connection costs in memory: many are opened, each echoes once, then they do nothing.
 
-use std::fs;
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -8,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::error::{Error, Failure};
 use crate::load::{Load, dial, echo};
+use crate::memory::resident;
 use crate::server::Server;
 
 /// Descriptors of the load generator that are no connections.
@@ -52,26 +52,4 @@ fn possible() -> io::Result<usize> {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let most = limit.maximum.and_then(|limit| usize::try_from(limit).ok());
     Ok(most.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVED)).max(1))
-}
-
-/// The resident memory of a process, in bytes.
-fn resident(pid: u32) -> io::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("process {pid} tells no VmRSS")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_seen() {
-        let before = resident(std::process::id()).expect("a Linux with /proc");
-        let used = vec![1_u8; 64 << 20];
-        let after = resident(std::process::id()).expect("a Linux with /proc");
-        assert!(after >= before + (32 << 20), "{before} and {after}");
-        drop(used);
-    }
 }

@@ -14,6 +14,7 @@ mod cpu;
 mod error;
 mod idle;
 mod load;
+mod memory;
 mod peers;
 mod report;
 mod rows;

@@ -1,5 +1,6 @@
 //! The rules by themselves: no actor, no process, only events and actions. The peer is the same rules with fewer
-//! children, so a ratio of 1 says that the cost does not grow with their number.
+//! children: at a ratio of 1 a child costs the same among many. What a larger crowd costs in memory that is further away
+//! is in the ratio too: `rules-dynamic` is linear, and still near 0.4. `rules-restart` restarts [`VICTIMS`] of its children.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

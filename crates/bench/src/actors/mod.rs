@@ -4,7 +4,6 @@
 mod actix;
 mod adder;
 mod kameo;
-mod memory;
 mod ours;
 mod ractor;
 mod tokio;

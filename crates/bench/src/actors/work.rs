@@ -8,8 +8,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::task::yield_now;
 
-use super::{Work, memory};
+use super::Work;
 use crate::error::Error;
+use crate::memory::resident;
 
 /// How many messages are told before the producer yields.
 const BURST: u64 = 256;
@@ -67,9 +68,9 @@ pub(super) async fn run<A: Actors>(work: Work, time: Duration) -> Result<f64, Er
         Work::IdleMemory => {
             let mut crowd = A::Crowd::start().await;
             crowd.add(IDLE_BEFORE).await;
-            let before = memory::resident()?;
+            let before = resident(std::process::id())?;
             crowd.add(IDLE).await;
-            Ok(memory::resident()?.saturating_sub(before) as f64 / IDLE as f64)
+            Ok(resident(std::process::id())?.saturating_sub(before) as f64 / IDLE as f64)
         }
         Work::Shutdown => {
             let mut crowd = A::Crowd::start().await;

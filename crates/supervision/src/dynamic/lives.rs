@@ -121,7 +121,10 @@ impl DynamicSupervisor {
             return self.restart(now, key, since, reason);
         }
         self.drop_instance(key, Reply::Done);
-        self.last_has_ended = self.template.significant && !self.instances.values().any(Instance::is_present);
+        // The others are looked at only where it matters: there may be very many.
+        self.last_has_ended = self.template.significant
+            && self.flags.auto_shutdown == AutoShutdown::AllSignificant
+            && !self.instances.values().any(Instance::is_present);
         if self.template.significant && self.flags.auto_shutdown == AutoShutdown::AnySignificant {
             self.leave(now, ExitReason::Shutdown);
         }

@@ -1,9 +1,9 @@
 //! Plays scenario files and prints their traces: `scenario [--world virtual|actors|actors-paused] FILE.json...`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the trace is this program's output")]
+#![allow(clippy::print_stderr, reason = "errors are told on stderr")]
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -37,20 +37,32 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let mut code = ExitCode::SUCCESS;
-    for (file, trace) in files.iter().zip(play_all(place, &files)) {
+    let traces = play_all(place, &files);
+    print(&files, &traces).unwrap_or_else(|error| {
+        // Whoever read the traces may have read enough.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("scenario: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn print(files: &[String], traces: &[Result<Vec<String>, String>]) -> io::Result<ExitCode> {
+    let (mut out, mut code) = (io::stdout().lock(), ExitCode::SUCCESS);
+    for (file, trace) in files.iter().zip(traces) {
         if files.len() > 1 {
-            println!("== {}", Path::new(file).file_name().unwrap_or_default().to_string_lossy());
+            writeln!(out, "== {}", Path::new(file).file_name().unwrap_or_default().to_string_lossy())?;
         }
         match trace {
-            Ok(trace) => trace.iter().for_each(|line| println!("{line}")),
+            Ok(trace) => trace.iter().try_for_each(|line| writeln!(out, "{line}"))?,
             Err(error) => {
                 eprintln!("scenario: {file}: {error}");
                 code = ExitCode::FAILURE;
             }
         }
     }
-    code
+    Ok(code)
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<(Place, Vec<String>), String> {

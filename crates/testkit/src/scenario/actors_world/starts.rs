@@ -90,9 +90,14 @@ pub(super) fn dynamic_supervisor(
 ) -> Option<DynamicSupervisor<String>> {
     let (template, rules) = (plan.children.first()?.clone(), checked.specs.first()?);
     let stage = stage.clone();
-    let supervisor = DynamicSupervisor::new_async(move |env, label: String| {
-        worker(stage.clone(), own, template.clone(), label, env)
-    });
+    let supervisor = match template.nested.clone().map(Arc::new) {
+        Some(nested) => DynamicSupervisor::of_specs(move |_, label: String| {
+            Ok(nested_supervisor(&stage, Some((own, template.clone())), &label, &nested))
+        }),
+        None => DynamicSupervisor::new_async(move |env, label: String| {
+            worker(stage.clone(), own, template.clone(), label, env)
+        }),
+    };
     let supervisor = supervisor
         .child_id(rules.id.clone())
         .restart(rules.restart)
