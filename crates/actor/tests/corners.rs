@@ -23,7 +23,7 @@ impl Drop for Bomb {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Post(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
+struct Post(Bomb);
 
 struct Victim;
 
@@ -35,7 +35,7 @@ impl Handler<Post> for Victim {
     type Result = ();
 
     fn handle(&mut self, post: Post, _: &mut Context<Self>) {
-        std::mem::forget(post);
+        std::mem::forget(post.0);
     }
 }
 
