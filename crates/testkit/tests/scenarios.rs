@@ -1,4 +1,4 @@
-//! Every scenario in `tests/scenarios`, played in the virtual world: its trace is OTP's, line by line.
+//! Every scenario in `tests/scenarios`, played in the virtual world and with real actors: its trace is OTP's, line by line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,15 @@ fn a_trace_is_the_same_each_time() {
         let scenario = parse(&file);
         let [first, second] = [(); 2].map(|()| run(&scenario, VirtualWorld::new()));
         assert_eq!(first, second, "{}", file.display());
+    }
+}
+
+#[test]
+fn nothing_follows_a_step_that_cannot_be_made() {
+    let text = r#"{"children": [{"id": "a"}], "steps": [["kill", "b"], ["kill", "a"], ["shutdown"]]}"#;
+    let scenario = Scenario::parse(text).expect("its form is right");
+    for trace in [run(&scenario, VirtualWorld::new()), run(&scenario, ActorsWorld::paused())] {
+        assert_eq!(trace, ["start a 1", "start $sup 1", "> kill b", "RUNNER_CRASH no process b"]);
     }
 }
 

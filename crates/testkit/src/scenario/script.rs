@@ -36,12 +36,17 @@ const SLOT: Duration = Duration::from_millis(100);
 
 /// Plays a scenario to its end; the world then holds its trace.
 pub fn play<W: World>(scenario: &Scenario, world: &mut W) {
-    let mut script = Script { world, top: None, pending: Vec::new() };
+    let mut script = Script { world, top: None, pending: Vec::new(), crashed: false };
     match script.world.boot(&scenario.top) {
         Booted::Ok(top) => {
             script.top = Some(top);
             script.settle();
-            scenario.steps.iter().for_each(|step| script.step(step));
+            for step in &scenario.steps {
+                script.step(step);
+                if script.crashed {
+                    return;
+                }
+            }
         }
         Booted::Ignore => script.failed("start_link ignore".to_owned()),
         Booted::Error(reason) => script.failed(format!("start_link error {reason}")),
@@ -55,6 +60,8 @@ struct Script<'a, W> {
     top: Option<ProcessId>,
     /// Asynchronous calls whose answers nobody has waited for.
     pending: Vec<CallId>,
+    /// A step could not be made, so those after it mean nothing.
+    crashed: bool,
 }
 
 impl<W: World> Script<'_, W> {
@@ -76,7 +83,7 @@ impl<W: World> Script<'_, W> {
     fn step(&mut self, step: &Step) {
         self.world.write(step.line.clone());
         let settles = self.perform(&step.op);
-        if settles {
+        if settles && !self.crashed {
             self.settle();
         }
     }
@@ -130,6 +137,7 @@ impl<W: World> Script<'_, W> {
         let process = if id == TOP { self.top } else { self.world.process(id) };
         if process.is_none() {
             self.world.write(format!("RUNNER_CRASH no process {id}"));
+            self.crashed = true;
         }
         process
     }
