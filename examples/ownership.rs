@@ -13,6 +13,9 @@ struct Args {
     listen: String,
 }
 
+/// The longest line that is waited for.
+const MAX_LINE: usize = 80;
+
 // ANCHOR: door
 /// Owns a connection until it has named a room.
 struct Door {
@@ -24,8 +27,8 @@ struct Door {
 impl Handler for Door {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
         self.line.extend_from_slice(&data);
-        let Some(end) = self.line.iter().position(|byte| *byte == b'\n').filter(|end| *end < 80) else {
-            return Ok(if self.line.len() < 80 { Next::Continue } else { Next::Close });
+        let Some(end) = self.line.iter().position(|byte| *byte == b'\n').filter(|end| *end < MAX_LINE) else {
+            return Ok(if self.line.len() < MAX_LINE { Next::Continue } else { Next::Close });
         };
         // What came after the line is the new owner's to read.
         let rest = self.line.split_off(end + 1);

@@ -35,6 +35,9 @@ const REQUEST_TIMEOUT: &str =
 /// How long it may take to say so.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
+/// How long the rest of what was said may take to leave, when nothing watches the connection any more.
+const CLOSE_TIME: Duration = Duration::from_secs(30);
+
 /// How a conversation ended.
 #[derive(Debug)]
 enum End {
@@ -97,11 +100,11 @@ where
         End::Late(phase) => late(socket, phase).await,
         End::Said(result) => {
             // hyper has said its last word. The client may still be at it, with a head that was too long, say.
-            socket.close().await;
+            part(socket).await;
             result.map_err(blame)
         }
         End::Failed(failure) => {
-            socket.close().await;
+            part(socket).await;
             Err(io::Error::other(failure))
         }
     }
@@ -224,6 +227,12 @@ where
     }
 }
 
+/// Closes a connection, also to a client that does not read.
+async fn part(mut socket: Socket) {
+    socket.set_write_timeout(CLOSE_TIME);
+    socket.close().await;
+}
+
 /// Ends a connection that took too long.
 async fn late(mut socket: Socket, phase: Phase) -> io::Result<()> {
     match phase {
@@ -235,7 +244,7 @@ async fn late(mut socket: Socket, phase: Phase) -> io::Result<()> {
         }
         Phase::Head { begun: false } | Phase::Idle | Phase::Busy => {}
     }
-    socket.close().await;
+    part(socket).await;
     match phase {
         Phase::Idle | Phase::Head { begun: false } => Ok(()),
         _ => Err(io::ErrorKind::TimedOut.into()),

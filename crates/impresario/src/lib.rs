@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Three types to know: [`Supervisor`], [`Listener`], [`Main`]. This crate puts the others together, and deliberately
-//! knows nothing that they do not: no rule of supervision, no byte of a frame, no system call.
+//! knows nothing that they do not: no rule of supervision, no byte of a frame.
 
 mod address;
 mod app;

@@ -145,7 +145,6 @@ impl Shared {
         self.lock().failure.take()
     }
 
-    /// Closes the port: the descriptor, what waits, and the descriptors that wait with it. Wakes whoever waits.
     /// Ends the port for all copies of this end, in whatever process, so that the other end hears of it.
     pub(crate) fn abort(&self) {
         if let Some(socket) = self.socket() {
@@ -155,6 +154,7 @@ impl Shared {
         self.close();
     }
 
+    /// Closes the port: the descriptor, what waits, and the descriptors that wait with it. Wakes whoever waits.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.socket = None;

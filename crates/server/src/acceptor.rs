@@ -173,7 +173,7 @@ async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::
         };
         // One that may not come in is closed by its drop.
         let Ok(permit) = gate.enter(permit, accepted.peer_addr()) else { continue };
-        ring(gate, Some(log));
+        ring(gate, log);
         let hand_over = window.begin();
         let (conn, counter) = (permit.conn().cloned(), gate.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
@@ -190,13 +190,12 @@ async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::
 }
 
 /// Has alarms ring, if there are so many connections now.
-pub(crate) fn ring(gate: &Gate, log: Option<&Logger>) {
+fn ring(gate: &Gate, log: &Logger) {
     for Ring { report, call } in gate.rings() {
-        match (call, log) {
-            (Some(call), _) => drop(actix::spawn(async move { call(report) })),
-            (None, Some(log)) => slog::warn!(log, "many connections";
+        match call {
+            Some(call) => drop(actix::spawn(async move { call(report) })),
+            None => slog::warn!(log, "many connections";
                 "active" => report.active, "threshold" => report.threshold),
-            (None, None) => {}
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A descriptor kept for the moment when there is none.
 
 use std::fs::File;
-use std::io;
 
 use crate::ListenSocket;
 
@@ -18,23 +17,21 @@ impl Spare {
     /// Closes connections that wait, at most so many; how many it were.
     pub(crate) fn refuse(&mut self, socket: &ListenSocket, most: usize) -> usize {
         let mut refused = 0;
-        while refused < most && self.refuse_one(socket).is_ok() {
+        while refused < most && self.refuse_one(socket) {
             refused += 1;
+            if self.0.is_none() {
+                break;
+            }
         }
         refused
     }
 
-    fn refuse_one(&mut self, socket: &ListenSocket) -> io::Result<()> {
+    fn refuse_one(&mut self, socket: &ListenSocket) -> bool {
         // Another thread may take what is given up here; then there is nothing to be done until it gives it back.
         drop(self.0.take());
-        let accepted = socket.accept();
-        if let Ok(accepted) = accepted {
-            drop(accepted);
-            self.0 = Some(File::open("/dev/null")?);
-            return Ok(());
-        }
-        self.0 = File::open("/dev/null").ok();
-        Err(io::ErrorKind::WouldBlock.into())
+        let refused = socket.accept().map(drop).is_ok();
+        self.renew();
+        refused
     }
 
     /// Takes one again if it has none.

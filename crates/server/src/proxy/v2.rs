@@ -17,7 +17,7 @@ const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
-    let command = bytes.get(12).copied();
+    let command = bytes.get(SIGNATURE.len()).copied();
     if command.is_some_and(|command| command >> 4 != 2) {
         return Err(ProxyError::Malformed("no such version"));
     }
@@ -32,6 +32,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
         return Err(ProxyError::TooLong(length));
     }
     let Some(header) = bytes.get(..length) else { return Ok(Parsed::Incomplete) };
+    if *command == LOCAL {
+        // The proxy speaks for itself: whatever else it says is not looked at, as the specification has it.
+        let nothing = Header { version: 2, addresses: None, tlvs: Tlvs::default() };
+        return Ok(Parsed::Header(Box::new(nothing), length));
+    }
     let mut rest = header.get(FIXED_BYTES..).unwrap_or_default();
     let addresses = match family {
         // The proxy does not know.
@@ -43,7 +48,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     };
     let tlvs = if addresses.is_none() { Tlvs::lenient(rest) } else { Tlvs::parse(rest)? };
     check(header, &tlvs, rest.len())?;
-    let addresses = addresses.filter(|_| *command == PROXY);
     Ok(Parsed::Header(Box::new(Header { version: 2, addresses, tlvs }), length))
 }
 
