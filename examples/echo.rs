@@ -1,7 +1,9 @@
-//! Echo: every connection is an actor of its own. Try `nc 127.0.0.1 7007`.
+//! Echo: every connection is an actor of its own. Try `nc 127.0.0.1 7007`; with `--tls`, try
+//! `openssl s_client -quiet -connect 127.0.0.1:7007`.
 use clap::Parser;
 use impresario::prelude::*;
 
+/// An echo: everybody gets back what they send.
 #[derive(Parser)]
 struct Args {
     /// Where to listen: HOST:PORT or unix:PATH.
@@ -16,6 +18,8 @@ struct Args {
     /// How many connections there may be.
     #[arg(long, default_value_t = 10_000)]
     max_connections: usize,
+    #[command(flatten)]
+    encryption: impresario_examples::Encryption,
 }
 
 /// The word that kills it, and as much of the present line as matters.
@@ -35,8 +39,8 @@ impl Handler for Echo {
 }
 
 fn main() -> ExitCode {
-    let Args { listen, panic_on, arbiters, max_connections } = Args::parse();
-    let echo = Listener::on(listen, move || Echo(panic_on.clone(), Vec::new()))
+    let Args { listen, panic_on, arbiters, max_connections, encryption } = Args::parse();
+    let echo = Listener::on(listen, encryption.transport().carry(move || Echo(panic_on.clone(), Vec::new())))
         .arbiters(arbiters)
         .max_connections(max_connections);
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()

@@ -1,12 +1,17 @@
-//! TLS: an encrypted echo. SIGUSR1 reads the certificate anew, and no connection notices.
+//! TLS: an encrypted echo. SIGUSR1 reads the certificate anew, and no connection notices. Try
+//! `openssl s_client -quiet -connect 127.0.0.1:7443`.
+
+#![allow(clippy::print_stderr, reason = "that is where a program says why it does not start")]
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, WrapFuture};
 use clap::Parser;
+use impresario::BoxError;
 use impresario::prelude::*;
-use impresario::server::{Certificate, ProxyProtocol, Tls, TlsError, Transport};
+use impresario::server::{Certificate, ProxyProtocol, Tls, Transport};
+use impresario_examples::self_signed;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Clone, Parser)]
@@ -14,21 +19,24 @@ struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:7443")]
     listen: String,
-    /// The certificate in PEM, with those that vouch for it.
-    #[arg(long)]
-    certificate: PathBuf,
+    /// The certificate in PEM, with those that vouch for it; without it, one is made.
+    #[arg(long, requires = "key")]
+    certificate: Option<PathBuf>,
     /// Its key.
-    #[arg(long)]
-    key: PathBuf,
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
     /// A proxy in front says who connects.
     #[arg(long)]
     proxy: bool,
 }
 
 // ANCHOR: tls
-fn load(args: &Args) -> Result<Tls, TlsError> {
-    let certificate = Certificate::from_files(&args.certificate, &args.key)?;
-    Tls::builder().certificate(certificate).alpn(["echo"]).build()
+fn load(args: &Args) -> Result<Tls, BoxError> {
+    let certificate = match (&args.certificate, &args.key) {
+        (Some(chain), Some(key)) => Certificate::from_files(chain, key)?,
+        _ => self_signed()?,
+    };
+    Ok(Tls::builder().certificate(certificate).alpn(["echo"]).build()?)
 }
 
 fn listener(args: &Args, tls: &Tls) -> Listener<impl impresario::server::Protocol + use<>> {
@@ -78,12 +86,18 @@ impl Actor for Reload {
 }
 // ANCHOR_END: reload
 
-fn main() -> Result<ExitCode, TlsError> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    let tls = load(&args)?;
+    let tls = match load(&args) {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let echo = listener(&args, &tls);
     let reload = ChildSpec::actor("reload", move |env| {
         Ok(Reload { args: args.clone(), tls: tls.clone(), env: env.clone() })
     });
-    Ok(Supervisor::new(Strategy::OneForOne).child(reload).child(echo.child_spec("echo")).run())
+    Supervisor::new(Strategy::OneForOne).child(reload).child(echo.child_spec("echo")).run()
 }

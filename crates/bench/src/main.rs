@@ -21,6 +21,7 @@ mod rows;
 mod rules;
 mod serve;
 mod server;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;

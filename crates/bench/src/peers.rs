@@ -10,10 +10,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::error::Error;
+use crate::tls;
 
 /// The body of every HTTP answer, theirs and ours.
 pub(crate) const HELLO: &[u8] = b"hello\n";
@@ -25,17 +27,33 @@ const ECHO_BUFFER: usize = 4096;
 /// A bare tokio loop that echoes.
 pub(crate) fn echo(address: SocketAddr) -> Result<(), Error> {
     accept(address, |mut stream| {
+        tokio::spawn(async move { reflect(&mut stream).await });
+    })
+}
+
+/// The same by bare tokio-rustls.
+pub(crate) fn tls_echo(address: SocketAddr) -> Result<(), Error> {
+    let acceptor = TlsAcceptor::from(tls::server()?);
+    accept(address, |stream| {
+        let handshake = acceptor.accept(stream);
         tokio::spawn(async move {
-            let mut buffer = vec![0; ECHO_BUFFER];
-            // A client that is gone, in whatever way, ends its task and nothing else.
-            while let Ok(length) = stream.read(&mut buffer).await {
-                let received = buffer.get(..length).unwrap_or_default();
-                if received.is_empty() || stream.write_all(received).await.is_err() {
-                    break;
-                }
-            }
+            let Ok(mut stream) = handshake.await else { return };
+            reflect(&mut stream).await;
+            // As above.
+            stream.shutdown().await.ok();
         });
     })
+}
+
+/// Gives back what comes. A client that is gone, in whatever way, ends its task and nothing else.
+pub(crate) async fn reflect(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let mut buffer = vec![0; ECHO_BUFFER];
+    while let Ok(length) = stream.read(&mut buffer).await {
+        let received = buffer.get(..length).unwrap_or_default();
+        if received.is_empty() || stream.write_all(received).await.is_err() || stream.flush().await.is_err() {
+            break;
+        }
+    }
 }
 
 /// Bare hyper that says hello.

@@ -62,6 +62,15 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "tls-connect",
+        unit: "connections/s",
+        subject: Subject::Servers {
+            ours: "tls-echo",
+            peer: "bare-tls-echo",
+            load: Load::TlsConnect { at_once: CONNECTIONS, bytes: ECHO_BYTES },
+        },
+    },
+    Row {
         name: "idle-connections",
         unit: "bytes/connection",
         subject: Subject::Idle {

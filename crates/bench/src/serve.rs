@@ -13,8 +13,11 @@ use impresario::http as impresario_http;
 use impresario::prelude::{
     App, Handler, Listener, Main, Next, Pool, Router, Socket, Strategy, Supervisor, io,
 };
+use impresario::server::{Tls, Transport};
 
+use crate::error::Error;
 use crate::peers::HELLO;
+use crate::tls;
 
 /// How many workers serve the rows with processes.
 const WORKERS: u32 = 2;
@@ -50,6 +53,13 @@ impl<B> tower_service::Service<Request<B>> for Hello {
 pub(crate) fn echo(address: SocketAddr) -> ExitCode {
     let echo = Listener::tcp(address, || Echo);
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
+}
+
+/// The same, encrypted.
+pub(crate) fn tls_echo(address: SocketAddr) -> Result<ExitCode, Error> {
+    let transport = Transport::new().tls(&Tls::from_config(tls::server()?));
+    let echo = Listener::tcp(address, transport.carry(|| Echo));
+    Ok(Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run())
 }
 
 /// HTTP in one process.

@@ -111,8 +111,10 @@ pub(crate) fn run(name: &str, address: SocketAddr) -> Result<ExitCode, Error> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
     match name {
         "bare-echo" => peers::echo(address).map(|()| ExitCode::SUCCESS),
+        "bare-tls-echo" => peers::tls_echo(address).map(|()| ExitCode::SUCCESS),
         "bare-hyper" => peers::hyper(address).map(|()| ExitCode::SUCCESS),
         "echo" => Ok(serve::echo(address)),
+        "tls-echo" => serve::tls_echo(address),
         "http" => Ok(serve::http(address)),
         "http-router" => Ok(serve::workers(address, true)),
         "http-direct" => Ok(serve::workers(address, false)),

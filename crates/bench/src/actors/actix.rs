@@ -2,13 +2,9 @@
 
 use actix::{Actor as _, Addr};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::yield_now;
 
 use super::adder::{Add, Adder, Boom, News, Seat, Stop, gone, here};
 use super::work;
-
-/// How many starts are under way at once.
-const AT_ONCE: usize = 256;
 
 pub(super) struct Actix;
 
@@ -47,10 +43,10 @@ impl Bare {
         let (sender, news) = unbounded_channel();
         Self { sender, news, addresses: Vec::new() }
     }
+}
 
-    fn spawn(&self) -> Addr<Adder> {
-        Adder::new(Some(Seat::known(&self.sender))).start()
-    }
+fn spawn(news: &UnboundedSender<News>) -> Addr<Adder> {
+    Adder::new(Some(Seat::known(news))).start()
 }
 
 impl work::Steps for Bare {
@@ -59,7 +55,7 @@ impl work::Steps for Bare {
     }
 
     async fn step(&mut self) {
-        self.spawn().do_send(Stop);
+        spawn(&self.sender).do_send(Stop);
         gone(&mut self.news).await;
     }
 }
@@ -70,13 +66,8 @@ impl work::Crowd for Bare {
     }
 
     async fn add(&mut self, actors: usize) {
-        self.addresses.reserve_exact(actors);
-        for number in 1..=actors {
-            self.addresses.push(self.spawn());
-            if number % AT_ONCE == 0 || number == actors {
-                yield_now().await;
-            }
-        }
+        let Self { sender, addresses, .. } = self;
+        work::fill(addresses, actors, || spawn(sender)).await;
     }
 
     async fn stop(mut self) {

@@ -8,12 +8,8 @@ use kameo::mailbox::unbounded;
 use kameo::message::{Context, Message};
 use kameo::supervision::RestartPolicy;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::yield_now;
 
 use super::work;
-
-/// How many starts are under way at once.
-const AT_ONCE: usize = 256;
 
 pub(super) struct Kameo;
 
@@ -105,13 +101,7 @@ impl work::Crowd for Bare {
     }
 
     async fn add(&mut self, actors: usize) {
-        self.0.reserve_exact(actors);
-        for number in 1..=actors {
-            self.0.push(spawn());
-            if number % AT_ONCE == 0 || number == actors {
-                yield_now().await;
-            }
-        }
+        work::fill(&mut self.0, actors, spawn).await;
     }
 
     async fn stop(self) {

@@ -11,8 +11,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::adder::{Add, Adder, Boom, News, Seat, Stop, gone, here};
 use super::work;
 
-/// How many starts are under way at once.
-const AT_ONCE: usize = 256;
 /// A restart limit that is never reached.
 const INTENSITY: Intensity = Intensity::new(1_000, Duration::from_millis(1));
 
@@ -107,7 +105,7 @@ impl work::Crowd for Children {
         self.addresses.reserve_exact(actors);
         let wanted = self.addresses.len() + actors;
         while self.addresses.len() < wanted {
-            let now = AT_ONCE.min(wanted - self.addresses.len());
+            let now = work::AT_ONCE.min(wanted - self.addresses.len());
             (0..now).for_each(|_| self.spawn());
             for _ in 0..now {
                 self.addresses.push(here(&mut self.news).await);

@@ -2,12 +2,9 @@
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::JoinHandle;
 
 use super::work;
-
-/// How many starts are under way at once.
-const AT_ONCE: usize = 256;
 
 pub(super) struct Tokio;
 
@@ -90,13 +87,7 @@ impl work::Crowd for Bare {
     }
 
     async fn add(&mut self, actors: usize) {
-        self.0.reserve_exact(actors);
-        for number in 1..=actors {
-            self.0.push(spawn(None));
-            if number % AT_ONCE == 0 || number == actors {
-                yield_now().await;
-            }
-        }
+        work::fill(&mut self.0, actors, || spawn(None)).await;
     }
 
     async fn stop(self) {

@@ -18,6 +18,8 @@ const BURST: u64 = 256;
 const BURSTS: u32 = 16;
 /// How many steps are done between two looks at the clock.
 const BATCH: u32 = 256;
+/// How many starts are under way at once when many actors are started.
+pub(super) const AT_ONCE: usize = 256;
 /// How many idle actors are measured.
 const IDLE: usize = 100_000;
 /// How many actors are there before: what is made once, and by the first ones, is not theirs.
@@ -56,6 +58,17 @@ pub(super) trait Crowd: Send {
     fn add(&mut self, actors: usize) -> impl Future<Output = ()> + Send;
     /// Tells all to stop, and waits until all have ended.
     fn stop(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Starts this many more for a crowd whose starts are not waited for: they run when whoever starts them yields.
+pub(super) async fn fill<T>(crowd: &mut Vec<T>, actors: usize, mut spawn: impl FnMut() -> T) {
+    crowd.reserve_exact(actors);
+    for number in 1..=actors {
+        crowd.push(spawn());
+        if number % AT_ONCE == 0 || number == actors {
+            yield_now().await;
+        }
+    }
 }
 
 /// Does the work; its figure.

@@ -1,13 +1,10 @@
 //! xtra: small typed actors; who wants supervision writes it.
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::JoinHandle;
 use xtra::{Actor, Address, Context, Handler, Mailbox};
 
 use super::work;
-
-/// How many starts are under way at once.
-const AT_ONCE: usize = 256;
 
 pub(super) struct Xtra;
 
@@ -119,13 +116,7 @@ impl work::Crowd for Bare {
     }
 
     async fn add(&mut self, actors: usize) {
-        self.0.reserve_exact(actors);
-        for number in 1..=actors {
-            self.0.push(spawn());
-            if number % AT_ONCE == 0 || number == actors {
-                yield_now().await;
-            }
-        }
+        work::fill(&mut self.0, actors, spawn).await;
     }
 
     async fn stop(self) {

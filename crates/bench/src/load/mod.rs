@@ -8,11 +8,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::error::Failure;
+use crate::tls;
 pub(crate) use histogram::Histogram;
 
 /// How long a load runs before it counts.
@@ -29,6 +30,8 @@ pub(crate) enum Load {
     Echo { connections: usize, bytes: usize },
     /// Connect, one echo, close.
     Connect { at_once: usize, bytes: usize },
+    /// The same, encrypted: the handshake and the good-byes belong to it.
+    TlsConnect { at_once: usize, bytes: usize },
     /// `GET /` on connections that stay.
     Http { connections: usize },
 }
@@ -53,7 +56,7 @@ impl Outcome {
 impl Load {
     /// One operation, to see whether the server is there.
     pub(crate) async fn probe(self, address: SocketAddr) -> io::Result<()> {
-        let mut client = Client::new(self, address, 0);
+        let mut client = Client::new(self, address, 0, tls::Client::new()?);
         within(client.operation()).await
     }
 
@@ -61,10 +64,11 @@ impl Load {
     pub(crate) async fn run(self, address: SocketAddr, time: Duration) -> Result<Outcome, Failure> {
         let count = match self {
             Self::Echo { connections, .. } | Self::Http { connections } => connections,
-            Self::Connect { at_once, .. } => at_once,
+            Self::Connect { at_once, .. } | Self::TlsConnect { at_once, .. } => at_once,
         };
         let start = Instant::now() + WARM_UP;
-        let clients = (0..count).map(|number| Client::new(self, address, number));
+        let tls = tls::Client::new().map_err(|first| Failure::Operations { count: 1, first })?;
+        let clients = (0..count).map(|number| Client::new(self, address, number, tls.clone()));
         let mut running: JoinSet<Tally> = clients.map(|client| client.run(start, start + time)).collect();
         let mut sum = Tally::default();
         while let Some(joined) = running.join_next().await {
@@ -104,12 +108,13 @@ struct Client {
     address: SocketAddr,
     number: usize,
     stream: Option<TcpStream>,
+    tls: tls::Client,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    fn new(load: Load, address: SocketAddr, number: usize) -> Self {
-        Self { load, address, number, stream: None, buffer: Vec::new() }
+    fn new(load: Load, address: SocketAddr, number: usize, tls: tls::Client) -> Self {
+        Self { load, address, number, stream: None, tls, buffer: Vec::new() }
     }
 
     /// Operates until the end and counts what begins after the start. The first error is its last operation.
@@ -147,6 +152,7 @@ impl Client {
         match self.load {
             Load::Echo { bytes, .. } => echo(&mut stream, bytes, &mut self.buffer).await?,
             Load::Connect { bytes, .. } => return echo(&mut stream, bytes, &mut self.buffer).await,
+            Load::TlsConnect { bytes, .. } => return self.tls.echo(stream, bytes, &mut self.buffer).await,
             Load::Http { .. } => http::hello(&mut stream, &mut self.buffer).await?,
         }
         self.stream = Some(stream);
@@ -164,9 +170,14 @@ pub(crate) async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpSt
     Ok(stream)
 }
 
-pub(crate) async fn echo(stream: &mut TcpStream, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) async fn echo(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    bytes: usize,
+    buffer: &mut Vec<u8>,
+) -> io::Result<()> {
     buffer.resize(bytes, b'x');
     stream.write_all(buffer).await?;
+    stream.flush().await?;
     buffer.fill(0);
     stream.read_exact(buffer).await?;
     if buffer.iter().all(|byte| *byte == b'x') {
