@@ -8,13 +8,37 @@ default:
 http *ARGS:
     cargo run --release --example http -- {{ARGS}}
 
-# Run the echo server.
+# Run the echo server (--tls, --arbiters N, --max-connections N).
 echo *ARGS:
     cargo run --release --example echo -- {{ARGS}}
+
+# Run a tree to shoot at, by commands.
+tree:
+    cargo run --example tree
+
+# Run actors as children; order something.
+actors *ORDERS="tea boom coffee":
+    cargo run --example actors -- {{ORDERS}}
 
 # Run the chat.
 chat *ARGS:
     cargo run --release --example chat -- {{ARGS}}
+
+# Run a listener that is asked and drained over a unix socket.
+listeners *ARGS:
+    cargo run --release --example listeners -- {{ARGS}}
+
+# Run a server that gives its connections from actor to actor.
+ownership *ARGS:
+    cargo run --release --example ownership -- {{ARGS}}
+
+# Run an encrypted echo with a certificate that is exchanged while it runs.
+tls *ARGS:
+    cargo run --release --example tls -- {{ARGS}}
+
+# Run processes alone, without actors.
+processes:
+    cargo run --example processes
 
 # Run all tests (the README's second command).
 test:

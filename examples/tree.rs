@@ -1,11 +1,12 @@
-//! Tree: a supervision tree to shoot at. It does nothing but live; commands on stdin crash, stop and suspend its children,
-//! and `tree` shows what became of them. Try `help`.
+//! Tree: a supervision tree to shoot at. It does nothing but live; commands on stdin crash, stop, suspend and trace its
+//! children, and `tree` shows what became of them. Try `help`.
 use std::io::{BufRead, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Context};
-use impresario::actor::{Pid, SupervisorRef, Tree};
+use impresario::actor::{Pid, SupervisorRef, TraceEvent, Tree, Watchdog, terminal_logger};
 use impresario::prelude::*;
+use slog::Logger;
 use tokio::sync::mpsc;
 
 const HELP: &str = "\
@@ -13,6 +14,8 @@ tree              show everything
 crash CHILD       end it with an error
 suspend CHILD     let it handle nothing
 resume CHILD      let it go on
+trace CHILD       log all it does
+hang CHILD        let it hold its thread for a while
 stop CHILD        stop it and leave it down
 restart CHILD     start it again
 session           start one more session
@@ -31,9 +34,45 @@ fn child(id: &str) -> ChildSpec {
 
 /// How long something may take to end.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a thread may stand still before somebody hears of it.
+const STALL: Duration = Duration::from_millis(250);
+/// How long `hang` does.
+const HANG: Duration = Duration::from_secs(2);
+/// How many events of a trace wait for the log; more are dropped and counted.
+const MAX_HEARD: usize = 1_000;
+
+// ANCHOR: watchdog
+fn watch(tree: &Tree, log: Logger) -> io::Result<Watchdog> {
+    Watchdog::start(tree.system(), STALL, move |stall| slog::warn!(log, "{stall}"))
+}
+// ANCHOR_END: watchdog
+
+// ANCHOR: trace
+fn trace(pid: &Pid, log: Logger) {
+    let (events, mut heard) = mpsc::channel::<TraceEvent>(MAX_HEARD);
+    pid.trace(events);
+    actix::spawn(async move {
+        while let Some(event) = heard.recv().await {
+            slog::info!(log, "{}", event.what; "life" => %event.pid, "missed" => event.missed);
+        }
+    });
+}
+// ANCHOR_END: trace
+
+/// Works on the state of an actor for far too long.
+async fn hang(pid: &Pid) -> Result<(), String> {
+    let idle = pid.actor::<Idle>().ok_or("a supervisor does no work that could hang")?;
+    let work = |_: &mut Idle| {
+        let end = Instant::now() + HANG;
+        while Instant::now() < end {}
+    };
+    idle.with_state(work).await.map_err(|error| error.to_string())
+}
 
 struct Console {
+    log: Logger,
     tree: Tree,
+    _watchdog: Watchdog,
     shop: SupervisorRef,
     sessions: DynamicRef<()>,
 }
@@ -45,9 +84,11 @@ impl Console {
             Ok(Supervisor::new(Strategy::RestForOne).child(child("database")).child(child("orders")))
         });
         let sessions_spec = sessions.child_spec("sessions", DynamicSupervisor::new(|_, ()| Ok(Idle)));
-        let root =
-            Supervisor::new(Strategy::OneForOne).child(child("cache")).child(shop_spec).child(sessions_spec);
-        Ok(Self { tree: root.start().await?, shop, sessions })
+        let log = terminal_logger();
+        let root = Supervisor::new(Strategy::OneForOne).logger(log.clone());
+        let tree = root.child(child("cache")).child(shop_spec).child(sessions_spec).start().await?;
+        let watchdog = watch(&tree, log.clone())?;
+        Ok(Self { log, tree, _watchdog: watchdog, shop, sessions })
     }
 
     /// What a command says, or why it could not be done.
@@ -64,6 +105,8 @@ impl Console {
                     .map_err(|_| format!("{id} goes on"));
             }
             "suspend" => self.find(id).await?.suspend().await.map_err(|error| error.to_string())?,
+            "trace" => trace(&self.find(id).await?, self.log.clone()),
+            "hang" => hang(&self.find(id).await?).await?,
             "resume" => self.find(id).await?.resume(),
             "stop" => self.parent(id).await?.terminate_child(id).await.map_err(|error| error.to_string())?,
             "restart" => {

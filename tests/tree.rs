@@ -1,6 +1,6 @@
 //! The `tree` example, driven as a user would: commands in, text out.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -12,18 +12,40 @@ struct Console {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    log: Receiver<String>,
+}
+
+/// The lines of what a child says, read until it ends.
+fn follow(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, lines) = channel();
+    // Lines that nobody wants any more are read all the same, or the child could not write.
+    let read =
+        move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
+    thread::spawn(read);
+    lines
 }
 
 impl Console {
     fn start() -> Self {
         let mut command = Command::new(example_path("tree"));
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it can be started");
-        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let (tell, lines) = channel();
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let lines = follow(child.stdout.take().expect("it is piped"));
+        let log = follow(child.stderr.take().expect("it is piped"));
         let stdin = child.stdin.take();
-        Self { child, stdin, lines }
+        Self { child, stdin, lines, log }
+    }
+
+    /// Waits for a line of the log that has all of these, skipping those before.
+    #[track_caller]
+    fn logs(&self, all: &[&str]) {
+        let mut said = Vec::new();
+        while !said.last().is_some_and(|line: &String| all.iter().all(|part| line.contains(part))) {
+            match self.log.recv_timeout(DEADLINE) {
+                Ok(line) => said.push(line),
+                Err(_) => panic!("no line with {all:?} in the log: {said:#?}"),
+            }
+        }
     }
 
     fn line(&self) -> String {
@@ -119,6 +141,23 @@ fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
     let again =
         |line: &String| line.contains("shop") && line.contains("running") && line.ends_with("restarts 1");
     console.tree_when(|tree| tree.iter().any(again));
+}
+
+#[test]
+fn a_trace_and_a_thread_that_stands_still_are_logged() {
+    let mut console = Console::start();
+    assert_eq!(console.ask("trace database"), ["done"]);
+    assert_eq!(console.ask("suspend database"), ["done"]);
+    console.logs(&["INFO suspended", "missed: 0"]);
+    assert_eq!(console.ask("resume database"), ["done"]);
+    console.logs(&["INFO resumed"]);
+    console.ask("crash database");
+    console.logs(&["INFO end: crashed by hand"]);
+
+    assert!(console.ask("hang shop").concat().starts_with("error: "), "it is a supervisor");
+    assert_eq!(console.ask("hang cache"), ["done"]);
+    console.logs(&["WARN", "stands still", "a tree::Idle"]);
+    console.logs(&["WARN", "stood still", "a tree::Idle"]);
 }
 
 #[test]

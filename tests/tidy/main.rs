@@ -4,6 +4,7 @@
 //! can fail; the tests here apply it to this workspace.
 
 mod arrows;
+mod pages;
 mod sizes;
 mod source;
 mod texts;
@@ -165,6 +166,52 @@ fn every_program_and_test_says_what_it_is() {
         .map(|path| Source::new(relative(path), read(path)))
         .collect();
     nothing(&texts::silent_roots(&roots.iter().collect::<Vec<_>>()));
+}
+
+/// All pages of text, by path.
+fn pages() -> Vec<(String, String)> {
+    let skip = |entry: &DirEntry| entry.depth() > 0 && (entry.file_name() == "target" || is_hidden(entry));
+    let files = WalkDir::new(root()).sort_by_file_name().into_iter().filter_entry(move |entry| !skip(entry));
+    let paths = files.map(|entry| entry.expect("the workspace can be read").into_path());
+    let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.map(|path| (relative(&path), read(&path))).collect()
+}
+
+/// What a path that a page names leads to: the text of a file, or nothing of a folder.
+fn find(path: &str) -> Option<String> {
+    let path = Path::new(root()).join(path);
+    if path.is_dir() { Some(String::new()) } else { fs::read_to_string(path).ok() }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let pages = pages();
+    assert!(pages.len() > 20, "only {} pages were found", pages.len());
+    nothing(&pages.iter().flat_map(|(path, text)| pages::broken_links(path, text, find)).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_book_has_all_its_chapters_and_shows_only_code_that_is_compiled() {
+    const BOOK: &str = "docs/book/src/";
+    let mut pages = pages();
+    pages.retain(|(path, _)| path.starts_with(BOOK));
+    let names: Vec<&str> = pages.iter().filter_map(|(path, _)| path.strip_prefix(BOOK)).collect();
+    nothing(&pages::unlisted_chapters(&read(&Path::new(root()).join(BOOK).join("SUMMARY.md")), &names));
+    nothing(&pages.iter().flat_map(|(path, text)| pages::loose_code(path, text)).collect::<Vec<_>>());
+    nothing(
+        &pages.iter().flat_map(|(path, text)| pages::broken_includes(path, text, find)).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_example_can_be_found_and_run() {
+    let metadata = arrows::metadata(root());
+    let targets = metadata.workspace_packages().into_iter().flat_map(|package| &package.targets);
+    let examples: Vec<&str> =
+        targets.filter(|target| target.is_example()).map(|target| target.name.as_str()).collect();
+    for page in ["README.md", "justfile"] {
+        nothing(&pages::unnamed_examples(page, &read(&Path::new(root()).join(page)), &examples));
+    }
 }
 
 #[test]

@@ -5,8 +5,7 @@
 //! that whatever the machine does meanwhile happens to both. Rows of actors have no load: each of their measurements
 //! is such a process. A figure is the median of its rounds.
 //!
-//! Rows of actors whose names end in that of a framework have it as the peer: `tell-ractor`. The ratio is ours
-//! divided by the peer's, so more is better, but for `bytes/actor`.
+//! `--help` says what the columns of the table are.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
 
 mod actors;
@@ -38,8 +37,21 @@ const SERVE: &str = "serve";
 /// The same for one measurement of actors; work, framework and seconds follow.
 const ACT: &str = "act";
 
-/// Measures us and a peer in the same run, and prints `row ours peer ratio`.
+/// Measures us and a peer in the same run, and prints a line for each row.
+///
+/// The columns:
+///
+/// row         what is done; a row of actors whose name ends in that of a framework has it as the peer
+/// ours, peer  the median of the rounds; the lower of the two in the middle
+/// ratio       ours divided by the peer's: the more the better, but in bytes the less the better
+/// unit        of ours and peer; a second is one of processor time where actors do the work
+/// p50/p99 us  how long an operation took, as the client sees it, over all rounds
+/// spread      how far the rounds are apart, as a share of the median: what the ratio is worth
+/// cpu us      the processor time that the server, with all its processes, needs for an operation
+///
+/// The last three are for each side. A row without servers under load has the spread only.
 #[derive(Parser)]
+#[command(verbatim_doc_comment)]
 struct Options {
     /// Rows to measure; all when none is named.
     #[arg(value_name = "ROW")]

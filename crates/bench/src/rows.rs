@@ -27,7 +27,7 @@ pub(crate) struct Row {
 enum Subject {
     /// Two servers under the same load.
     Servers { ours: &'static str, peer: &'static str, load: Load },
-    /// Memory of two servers with the same idle connections: the less the better.
+    /// Memory of two servers with the same idle connections.
     Idle { ours: &'static str, peer: &'static str, idle: Idle },
     /// The rules of supervision at two sizes.
     Rules { ours: Rules, peer: Rules },
@@ -166,7 +166,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// How many times as much we do as the peer.
+    /// How many times as much we do as the peer; in bytes, how many times as much we take.
     pub(crate) fn ratio(&self) -> f64 {
         self.ours.rate() / self.peer.rate()
     }
