@@ -43,6 +43,7 @@ enum Format {
     Terminal,
 }
 
+// ANCHOR: routes
 fn routes() -> Routes {
     Routes::new()
         .route("/", get(async || "hello\n"))
@@ -65,6 +66,7 @@ async fn slow(Path(ms): Path<u64>) -> &'static str {
     tokio::time::sleep(Duration::from_millis(ms)).await;
     "done\n"
 }
+// ANCHOR_END: routes
 
 async fn panic() -> &'static str {
     panic!("GET /panic was asked for")
@@ -74,13 +76,16 @@ async fn abort() -> &'static str {
     std::process::abort()
 }
 
+// ANCHOR: main
 fn main() -> ExitCode {
     let args = Args::parse();
+    // ANCHOR: app
     let shop = App::with_worker("shop", move |_worker| match args.fail_start {
         true => Err("--fail-start was given"),
         false => Ok(http::service(routes())),
     })
     .pool(Pool::fixed(args.workers));
+    // ANCHOR_END: app
 
     let main =
         Main::new().shutdown_timeout(Duration::from_secs(args.shutdown_timeout)).logger(match args.log {
@@ -93,3 +98,4 @@ fn main() -> ExitCode {
     };
     main.run()
 }
+// ANCHOR_END: main
