@@ -76,7 +76,7 @@ impl<P> Birth<P> {
                 let (context, door) = mail::context(env.life(), env.mailbox(), ack);
                 env.life().open(Arc::<Door<A>>::clone(&door));
                 (self.publish)(ActorRef::new(env.pid(), Arc::clone(&door)));
-                return Some(ChildTask::new(actor, (context, door), env, self.notify));
+                return Some(ChildTask::new(actor, (context, door), &env, self.notify));
             }
             Ok(Err(StartError::Ignore)) => self.notify.ignored(),
             Ok(Err(StartError::Failed(reason))) | Err(reason) => self.notify.exited(reason),

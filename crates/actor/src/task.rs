@@ -32,7 +32,7 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     pub(crate) fn new(
         actor: A,
         (context, door): (Context<A>, Arc<Door<A>>),
-        env: Env,
+        env: &Env,
         mut notify: Notify,
     ) -> Self {
         notify.born();
