@@ -72,10 +72,11 @@ impl<P> Birth<P> {
         match made {
             Ok(Ok(actor)) => {
                 let env = self.env;
-                let (context, door) = mail::context(env.life(), env.mailbox());
+                let ack = self.ack.then(|| self.notify.notices().clone());
+                let (context, door) = mail::context(env.life(), env.mailbox(), ack);
                 env.life().open(Arc::<Door<A>>::clone(&door));
                 (self.publish)(ActorRef::new(env.pid(), Arc::clone(&door)));
-                return Some(ChildTask::new(actor, (context, door), env, self.notify, self.ack));
+                return Some(ChildTask::new(actor, (context, door), &env, self.notify));
             }
             Ok(Err(StartError::Ignore)) => self.notify.ignored(),
             Ok(Err(StartError::Failed(reason))) | Err(reason) => self.notify.exited(reason),

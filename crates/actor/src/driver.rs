@@ -8,7 +8,6 @@ use impresario_supervision as rules;
 use impresario_supervision::{
     Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, RequestId, Strategy, Time,
 };
-use tokio::time::Instant;
 
 use crate::census::{Census, inspect};
 use crate::lives::Lives;
@@ -65,7 +64,8 @@ pub(crate) struct Driver<P> {
     pub(crate) lives: Lives,
     /// How it hears of its children: in the same queue as of everything else, so in the order in which it happened.
     notices: Notices,
-    start: Instant,
+    /// What the clock of the system said when it was looked at last.
+    now: Time,
     /// The timer that is running, if any; it may be earlier than needed, never later.
     armed: Option<Time>,
     /// The next deadline is over, and news of it is on its way.
@@ -84,7 +84,7 @@ impl<P: Plan> Driver<P> {
             lives: Lives::default(),
             // Nothing happens before it has started.
             notices: Notices::new(drop),
-            start: Instant::now(),
+            now: Time::START,
             armed: None,
             due: false,
             ack: None,
@@ -98,12 +98,15 @@ impl<P: Plan> Driver<P> {
         self
     }
 
-    pub(crate) fn now(&self) -> Time {
-        Time::from_start(self.start.elapsed())
+    /// Looks at the clock.
+    pub(crate) fn now(&mut self) -> Time {
+        self.now = Time::from_start(self.env.system().age());
+        self.now
     }
 
     /// What it supervises.
-    pub(crate) fn census(&self) -> Census {
+    pub(crate) fn census(&mut self) -> Census {
+        let now = self.now();
         let strategy = self.plan.strategy();
         let limit = if strategy.is_some() { usize::MAX } else { LISTED };
         let mut all = self.plan.census();
@@ -113,7 +116,7 @@ impl<P: Plan> Driver<P> {
         };
         let children = all.by_ref().take(limit).map(with_life).collect();
         let id = self.env.path().rsplit('/').next().unwrap_or_default().to_owned();
-        Census { id, strategy, now: self.now(), children, more: all.count() }
+        Census { id, strategy, now, children, more: all.count() }
     }
 
     /// The life of the child with this id, or `None` if there is no such child.
@@ -132,7 +135,8 @@ impl<P: Plan> Driver<P> {
         if let Event::Exited(life, _) | Event::StartFailed(life, _) | Event::Ignored(life) = event {
             self.lives.remove(life);
         }
-        self.plan.handle(self.now(), event);
+        let now = self.now();
+        self.plan.handle(now, event);
         self.play(ctx);
     }
 
@@ -141,7 +145,7 @@ impl<P: Plan> Driver<P> {
         while let Some(action) = self.plan.poll_action() {
             match action {
                 Action::Start(key, life) => {
-                    let env = self.env.child(life);
+                    let env = self.env.child(life, self.now);
                     let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
                     // Its end, which takes it out again, is heard later in any case.
                     self.lives.insert(life, Arc::clone(env.life()));
@@ -179,7 +183,8 @@ impl<P: Plan> Driver<P> {
     /// Sees to it that a timer runs that is not later than the next deadline.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let Some(next) = self.plan.poll_timeout() else { return };
-        if next <= self.now() {
+        let now = self.now();
+        if next <= now {
             // Now, but after what has happened already.
             if !std::mem::replace(&mut self.due, true) {
                 self.notices.send(Event::Timeout);
@@ -190,7 +195,7 @@ impl<P: Plan> Driver<P> {
             return;
         }
         self.armed = Some(next);
-        ctx.run_later(next.saturating_since(self.now()), move |driver, ctx| {
+        ctx.run_later(next.saturating_since(now), move |driver, ctx| {
             if driver.armed == Some(next) {
                 driver.armed = None;
             }

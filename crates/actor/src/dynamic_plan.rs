@@ -1,7 +1,5 @@
 //! The plan of a dynamic supervisor: arguments of its instances, and whoever asked for something.
 
-use std::collections::HashMap;
-
 use actix::{Context, Handler, Message};
 use impresario_supervision as rules;
 use impresario_supervision::{
@@ -25,7 +23,7 @@ pub(crate) struct Dynamic<T> {
     mailbox: Option<usize>,
     /// Of instances that are about to start, and of those that may be started again.
     instances: IdMap<ChildKey, Kept<T>>,
-    asked: HashMap<RequestId, oneshot::Sender<Answer>>,
+    asked: IdMap<RequestId, oneshot::Sender<Answer>>,
     requests: u64,
 }
 
@@ -47,7 +45,7 @@ impl<T> Dynamic<T> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
         let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?.seed(seed());
         let DynamicSupervisor { begin, copy, mailbox, .. } = supervisor;
-        let (instances, asked) = (IdMap::default(), HashMap::new());
+        let (instances, asked) = (IdMap::default(), IdMap::default());
         Ok(Self { rules, begin, copy, mailbox, instances, asked, requests: NOBODY.0 })
     }
 
@@ -118,7 +116,9 @@ impl<T: 'static> Plan for Dynamic<T> {
     }
 
     fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
-        if let Some(asked) = self.asked.remove(&to) {
+        if to != NOBODY
+            && let Some(asked) = self.asked.remove(&to)
+        {
             // Who does not wait any more does not need it.
             let _ = asked.send(Answer::new(reply, lives));
         }

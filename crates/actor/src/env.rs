@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler};
-use impresario_supervision::{ChildId, ExitReason, Incarnation};
+use impresario_supervision::{ChildId, ExitReason, Incarnation, Time};
 use slog::Logger;
 
 use crate::life::Life;
@@ -39,15 +39,15 @@ const MAILBOX: usize = 65_536;
 impl Env {
     /// What a root is born with.
     pub(crate) fn root(log: Logger) -> Self {
-        let life = Life::new(System::new(), Incarnation::ROOT);
+        let life = Life::new(System::new(), Incarnation::ROOT, Time::START);
         let turns = life.system().arbiters().here();
         let place = Place { base: log.clone(), log, path: String::new(), turns };
         Self { place: Arc::new(place), life, mailbox: MAILBOX }
     }
 
-    /// What a new life of a child is born with.
-    pub(crate) fn child(&self, incarnation: Incarnation) -> Self {
-        let life = Life::new(self.system().clone(), incarnation);
+    /// What a new life of a child is born with, and when.
+    pub(crate) fn child(&self, incarnation: Incarnation, now: Time) -> Self {
+        let life = Life::new(self.system().clone(), incarnation, now);
         Self { place: Arc::clone(&self.place), life, mailbox: MAILBOX }
     }
 
@@ -85,10 +85,6 @@ impl Env {
 
     pub(crate) fn life(&self) -> &Arc<Life> {
         &self.life
-    }
-
-    pub(crate) fn into_life(self) -> Arc<Life> {
-        self.life
     }
 
     /// The logger of the supervisor.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use impresario_supervision::{ExitReason, Incarnation};
+use impresario_supervision::{ExitReason, Incarnation, Time};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ const GROUPS: [&str; 3] = ["red", "green", "blue"];
 
 fn lives(count: usize) -> Vec<Pid> {
     let system = System::new();
-    (0..count).map(|_| Pid::of(&Life::new(system.clone(), Incarnation::ROOT))).collect()
+    (0..count).map(|_| Pid::of(&Life::new(system.clone(), Incarnation::ROOT, Time::START))).collect()
 }
 
 /// How often each life is listed.
@@ -170,7 +170,7 @@ fn who_hears_too_slowly_hears_of_the_members_again() {
 #[test]
 fn one_whose_life_is_over_does_not_join() {
     let system = System::new();
-    let life = Life::new(system.clone(), Incarnation::ROOT);
+    let life = Life::new(system.clone(), Incarnation::ROOT, Time::START);
     let pid = Pid::of(&life);
     system.join("red", &pid).expect("it lives");
     life.over(&ExitReason::Normal);

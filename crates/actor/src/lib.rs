@@ -67,6 +67,7 @@ mod trace;
 mod tree;
 mod turns;
 mod watchdog;
+mod word;
 mod work;
 
 pub use actor_ref::ActorRef;

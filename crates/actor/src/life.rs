@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::task::Wake;
 use std::time::Duration;
 
 use actix::Actor;
-use impresario_supervision::{ExitReason, Incarnation};
+use impresario_supervision::{ExitReason, Incarnation, Time};
 
 use crate::bonds::Bonds;
 use crate::door::{AnyDoor, Door};
@@ -16,41 +17,11 @@ use crate::panic::catch;
 use crate::signal::Signal;
 use crate::sync::{AtomicU8, AtomicWaker, Mutex, MutexGuard};
 use crate::trace::{TraceSink, Traced};
+use crate::word::{ERRANDS, KILL, MAIL, SIGNALS, STOP, SUSPENDED, TOLD, TRACED, Word};
 use crate::{Pid, System};
 
 /// How many errands may wait for a life. Each has somebody who waits for it, so more are a sign of a stuck actor.
 const MAX_ERRANDS: usize = 64;
-
-/// It is asked to stop.
-const STOP: u8 = 1;
-/// It is killed.
-const KILL: u8 = 2;
-/// Signals wait for it.
-const SIGNALS: u8 = 4;
-/// It is suspended.
-const SUSPENDED: u8 = 8;
-/// Errands wait for it.
-const ERRANDS: u8 = 16;
-/// Somebody wants to hear of all it does.
-const TRACED: u8 = 32;
-
-/// What the control word says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(u8);
-
-impl Word {
-    pub(crate) fn stop(self) -> bool {
-        self.0 & STOP != 0
-    }
-
-    pub(crate) fn kill(self) -> bool {
-        self.0 & KILL != 0
-    }
-
-    pub(crate) fn signals(self) -> bool {
-        self.0 & SIGNALS != 0
-    }
-}
 
 /// One life of a child: who it is, how it is told something out of band (so that a full or stuck mailbox is in nobody's
 /// way), and who hears of its end.
@@ -92,13 +63,15 @@ struct Rare {
 }
 
 impl Life {
-    pub(crate) fn new(system: System, incarnation: Incarnation) -> Arc<Self> {
+    /// Begins at this age of the system.
+    pub(crate) fn new(system: System, incarnation: Incarnation, now: Time) -> Arc<Self> {
         Arc::new(Self {
             number: system.next_number(),
             incarnation,
-            born: system.age().as_nanos().try_into().unwrap_or(u64::MAX),
+            born: now.since_start().as_nanos().try_into().unwrap_or(u64::MAX),
             system,
-            word: AtomicU8::new(0),
+            // Nobody has looked yet.
+            word: AtomicU8::new(MAIL),
             waker: AtomicWaker::new(),
             state: Mutex::default(),
         })
@@ -141,6 +114,11 @@ impl Life {
         self.word.load(Ordering::Acquire) & STOP != 0
     }
 
+    /// Whether the actor was told to stop, and has heard it.
+    pub(crate) fn is_told(&self) -> bool {
+        Word(self.word.load(Ordering::Acquire)).told()
+    }
+
     pub(crate) fn is_killed(&self) -> bool {
         self.word.load(Ordering::Acquire) & KILL != 0
     }
@@ -148,6 +126,22 @@ impl Life {
     fn say(&self, word: u8) {
         self.word.fetch_or(word, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// The actor is being told to stop, once. Only its own task says so.
+    pub(crate) fn set_told(&self) {
+        self.word.fetch_or(TOLD, Ordering::AcqRel);
+    }
+
+    /// The queue of actix may hold more.
+    pub(crate) fn leave_mail(&self) {
+        self.word.fetch_or(MAIL, Ordering::AcqRel);
+    }
+
+    /// Whether the queue of actix may hold something that nobody has looked at.
+    pub(crate) fn take_mail(&self) -> bool {
+        self.word.load(Ordering::Acquire) & MAIL != 0
+            && self.word.fetch_and(!MAIL, Ordering::AcqRel) & MAIL != 0
     }
 
     /// Lets the life find a message at its door.
@@ -440,6 +434,17 @@ impl Life {
         if let Some(sink) = trace {
             sink.tell(Pid::of(self), Traced::End(reason.clone()));
         }
+    }
+}
+
+/// What the queue of actix wakes.
+impl Wake for Life {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.say(MAIL);
     }
 }
 

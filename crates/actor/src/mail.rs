@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::dev::channel::{AddressReceiver, channel};
-use actix::dev::{AsyncContextParts, ContextParts, EnvelopeProxy};
+use actix::dev::{AsyncContextParts, ContextParts, Envelope, EnvelopeProxy};
 use actix::{Actor, ActorFuture, Addr, AsyncContext, Context};
 use futures::Stream;
+use impresario_supervision::Event;
 
 use crate::door::Door;
 use crate::life::Life;
+use crate::notify::Notices;
 use crate::panic::catch;
 use crate::sys::{Suspended, run_errands};
 use crate::trace::Traced;
@@ -23,12 +25,16 @@ pub(crate) struct Mail<A: Actor<Context = Context<A>>> {
     door: Arc<Door<A>>,
     receiver: AddressReceiver<A>,
     life: Arc<Life>,
+    /// Who hears that the life is ready, before it handles anything.
+    ack: Option<Notices>,
 }
 
-/// A context whose messages wait at a door.
+/// A context whose messages wait at a door. With `ack`, the life is ready when `started()` and whatever it waits for are
+/// done.
 pub(crate) fn context<A: Actor<Context = Context<A>>>(
     life: &Arc<Life>,
     limit: usize,
+    ack: Option<Notices>,
 ) -> (Context<A>, Arc<Door<A>>) {
     // The capacity is that of actix's own mailboxes. No address is kept: a child lives until it is told to end, not until
     // nobody can reach it any more.
@@ -36,13 +42,13 @@ pub(crate) fn context<A: Actor<Context = Context<A>>>(
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
     let door = Door::new(Addr::new(sender).downgrade(), limit);
-    context.spawn(Mail { door: Arc::clone(&door), receiver, life: Arc::clone(life) });
+    context.spawn(Mail { door: Arc::clone(&door), receiver, life: Arc::clone(life), ack });
     (context, door)
 }
 
 impl<A: Actor<Context = Context<A>>> Mail<A> {
     /// Whether there was a message.
-    fn hand_out(&mut self, actor: &mut A, context: &mut Context<A>, task: &mut TaskContext<'_>) -> bool {
+    fn hand_out(&mut self, actor: &mut A, context: &mut Context<A>) -> bool {
         let waiting = self.door.pop();
         let found = waiting.is_some();
         if let Some(letter) = waiting {
@@ -52,14 +58,29 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
                 return true;
             }
         }
-        match Pin::new(&mut self.receiver).poll_next(task) {
-            Poll::Ready(Some(mut message)) => {
+        match self.receive() {
+            Some(mut message) => {
                 self.life.trace(|| Traced::AddrMessage);
                 message.handle(actor, context);
                 true
             }
-            // It is closed by its receiver only, which is here.
-            Poll::Ready(None) | Poll::Pending => found,
+            None => found,
+        }
+    }
+
+    /// Looks at the queue of actix only when that has woken the life: a look costs as much as a message.
+    fn receive(&mut self) -> Option<Envelope<A>> {
+        if !self.life.take_mail() {
+            return None;
+        }
+        let waker = Waker::from(Arc::clone(&self.life));
+        match Pin::new(&mut self.receiver).poll_next(&mut TaskContext::from_waker(&waker)) {
+            // It wakes nobody before there was nothing more.
+            Poll::Ready(message) => {
+                self.life.leave_mail();
+                message
+            }
+            Poll::Pending => None,
         }
     }
 }
@@ -68,8 +89,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Mail<A> {
     /// What still waits is dropped here, one by one: a message may be anything, even something that panics then, and two
     /// panics at a time would abort the process.
     fn drop(&mut self) {
-        let mut task = TaskContext::from_waker(Waker::noop());
-        while let Poll::Ready(Some(message)) = Pin::new(&mut self.receiver).poll_next(&mut task) {
+        while let Some(message) = self.receive() {
             let _ = catch(move || drop(message));
         }
     }
@@ -82,9 +102,14 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         self: Pin<&mut Self>,
         actor: &mut A,
         context: &mut Context<A>,
-        task: &mut TaskContext<'_>,
+        _task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let mail = self.get_mut();
+        // It is polled for the first time when nothing is waited for, and before anything else that was begun.
+        if let Some(ack) = mail.ack.take() {
+            mail.life.trace(|| Traced::Started);
+            ack.send(Event::Started(mail.life.incarnation()));
+        }
         if run_errands(&mail.life, actor, context) {
             // Nothing is read while the actor waits for something, so there is no other such future.
             context.wait(Suspended(Arc::clone(&mail.life)));
@@ -97,7 +122,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
                 context.wait(Yield(false));
                 return Poll::Pending;
             }
-            if !mail.hand_out(actor, context, task) {
+            if !mail.hand_out(actor, context) {
                 return Poll::Pending;
             }
         }

@@ -61,6 +61,15 @@ impl Notify {
         Self { notices, life, stage: Stage::Unborn }
     }
 
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Who hears of it.
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
     pub(crate) fn ack(&self) -> StartAck {
         StartAck { notices: self.notices.clone(), life: self.life.incarnation() }
     }

@@ -34,12 +34,13 @@ fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
+        let backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
         std::panic::set_hook(Box::new(move |info| {
             if !CATCHING.get() {
                 return previous(info);
             }
             PLACE.set(info.location().map(ToString::to_string));
-            if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            if backtrace {
                 previous(info);
             }
         }));

@@ -1,11 +1,10 @@
 //! The plan of a static supervisor: a list of children, and whoever asked for something.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use impresario_supervision as rules;
 use impresario_supervision::{
-    Action, ChildKey, ChildStatus, Event, Reply, Request, RequestId, SpecError, Strategy, Time,
+    Action, ChildKey, ChildStatus, Event, IdMap, Reply, Request, RequestId, SpecError, Strategy, Time,
 };
 use tokio::sync::oneshot;
 
@@ -18,8 +17,8 @@ use crate::supervisor::Supervisor;
 
 pub(crate) struct Static {
     rules: rules::Supervisor,
-    starters: HashMap<ChildKey, Arc<dyn Starter>>,
-    asked: HashMap<RequestId, Asked>,
+    starters: IdMap<ChildKey, Arc<dyn Starter>>,
+    asked: IdMap<RequestId, Asked>,
     requests: u64,
 }
 
@@ -35,7 +34,7 @@ impl Static {
         let (flags, specs, starters) = supervisor.into_parts();
         let rules = rules::Supervisor::new(flags, specs)?.seed(seed());
         let starters = rules.keys().zip(starters).collect();
-        Ok(Self { rules, starters, asked: HashMap::new(), requests: 0 })
+        Ok(Self { rules, starters, asked: IdMap::default(), requests: 0 })
     }
 
     pub(crate) fn ask(&mut self, now: Time, request: Request, asked: Asked) {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::ContextFut;
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
+use actix::{Actor, ActorContext, Context};
 use impresario_supervision::ExitReason;
 
 use crate::door::Door;
 use crate::life::Life;
-use crate::notify::{Notify, StartAck};
+use crate::notify::Notify;
 use crate::panic::catch;
 use crate::signal::{Signal, Verdict, judge};
 use crate::trace::Traced;
@@ -24,30 +24,21 @@ use crate::{Env, Exit, Pid};
 pub(crate) struct ChildTask<A: Actor<Context = Context<A>>> {
     actor: Option<ContextFut<A, Context<A>>>,
     door: Arc<Door<A>>,
-    life: Arc<Life>,
     turns: Arc<Turns>,
     notify: Notify,
-    told_to_stop: bool,
 }
 
 impl<A: Actor<Context = Context<A>>> ChildTask<A> {
-    /// With `ack`, the life is ready when `started()` and whatever it waits for are done.
     pub(crate) fn new(
         actor: A,
-        (mut context, door): (Context<A>, Arc<Door<A>>),
-        env: Env,
+        (context, door): (Context<A>, Arc<Door<A>>),
+        env: &Env,
         mut notify: Notify,
-        ack: bool,
     ) -> Self {
-        if ack {
-            // The first future waited for is the last to run, and it runs before anything else that the actor does.
-            context.wait(Acknowledge(notify.ack(), Arc::clone(env.life())));
-        }
         notify.born();
         // Its own mailbox stays empty: the messages come through the door.
         let actor = Some(context.into_future(actor));
-        let (turns, life) = (env.turns(), env.into_life());
-        Self { actor, door, life, turns, notify, told_to_stop: false }
+        Self { actor, door, turns: env.turns(), notify }
     }
 
     /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
@@ -63,8 +54,9 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     fn end(&mut self, polled: Result<(), ExitReason>) -> ExitReason {
         match polled {
             Ok(()) => {
-                let told = if self.told_to_stop { ExitReason::Shutdown } else { ExitReason::Normal };
-                let own = self.life.take_reason();
+                let told =
+                    if self.notify.life().is_told() { ExitReason::Shutdown } else { ExitReason::Normal };
+                let own = self.notify.life().take_reason();
                 self.bury(true).err().or(own).unwrap_or(told)
             }
             Err(panic) => {
@@ -118,29 +110,30 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
-        let word = this.life.poll(cx);
+        let life = this.notify.life();
+        let word = life.poll(cx);
         // A stop that came before the kill is heard first, and may do; see below.
-        let told_now = word.stop() && !this.told_to_stop;
+        let told_now = word.stop() && !word.told();
         if word.kill() && !told_now {
             return this.cut_off(ExitReason::Killed);
         }
         if word.signals()
-            && let Err(reason) = hear(&this.life)
+            && let Err(reason) = hear(life)
         {
             return this.cut_off(reason);
         }
         if told_now {
-            this.told_to_stop = true;
+            life.set_told();
             // Who is suspended hears this, and needs its wits to act on it.
-            this.life.set_suspended(false);
-            this.life.trace(|| Traced::Stop);
+            life.set_suspended(false);
+            life.trace(|| Traced::Stop);
             if let Some(actor) = &mut this.actor {
                 actor.ctx().stop();
             }
         }
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
-        let polled = this.turns.take(&this.life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
+        let polled = this.turns.take(life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
             Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
@@ -157,23 +150,5 @@ impl<A: Actor<Context = Context<A>>> Drop for ChildTask<A> {
     /// The arbiter or the whole runtime is gone.
     fn drop(&mut self) {
         let _ = self.bury(false);
-    }
-}
-
-/// An actor future that says the life is ready.
-struct Acknowledge(StartAck, Arc<Life>);
-
-impl<A: Actor> ActorFuture<A> for Acknowledge {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        _actor: &mut A,
-        _context: &mut A::Context,
-        _task: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        self.1.trace(|| Traced::Started);
-        self.0.started();
-        Poll::Ready(())
     }
 }

@@ -20,13 +20,16 @@ mod pid;
 mod signal;
 #[path = "../src/trace.rs"]
 mod trace;
+#[path = "../src/word.rs"]
+mod word;
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
 
 use actix::{Actor, Context, Handler, Message};
-use impresario_supervision::{ExitReason, Incarnation};
+use impresario_supervision::{ExitReason, Incarnation, Time};
 use loom::future::block_on;
 use loom::thread;
 
@@ -35,6 +38,7 @@ use errand::Errand;
 use life::Life;
 use pid::{Pid, Watch};
 use signal::{Exit, Signal};
+use sync::AtomicU8;
 
 /// The primitives of the model checker.
 mod sync {
@@ -89,7 +93,7 @@ impl System {
 }
 
 fn life() -> Arc<Life> {
-    Life::new(System, Incarnation::ROOT)
+    Life::new(System, Incarnation::ROOT, Time::START)
 }
 
 /// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
@@ -117,6 +121,35 @@ fn run(life: &Life, signals: usize, errands: usize) {
         assert!(heard <= signals && done <= errands, "nothing comes twice");
         if (heard, done) == (signals, errands) { Poll::Ready(()) } else { Poll::Pending }
     }));
+}
+
+#[test]
+fn no_letter_is_left_in_the_queue_of_actix() {
+    model(|| {
+        let (life, queue) = (life(), Arc::new(AtomicU8::new(0)));
+        let others = [1, 2].map(|_| {
+            let (waker, queue) = (Waker::from(Arc::clone(&life)), Arc::clone(&queue));
+            thread::spawn(move || {
+                queue.fetch_add(1, Ordering::AcqRel);
+                waker.wake();
+            })
+        });
+        let mut letters = 0;
+        block_on(poll_fn(|cx| {
+            life.poll(cx);
+            while life.take_mail() {
+                let found = queue.swap(0, Ordering::AcqRel);
+                if found > 0 {
+                    life.leave_mail();
+                }
+                letters += found;
+            }
+            if letters == 2 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        for other in others {
+            other.join().expect("it does not panic");
+        }
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The static supervisor: what it is told, and when to come back.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::backoff::Luck;
 use crate::children::{Children, Life};
@@ -8,7 +8,7 @@ use crate::intensity::Window;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Request, RequestError, RequestId,
+    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError, RequestId,
     SpecError, Time,
 };
 
@@ -43,7 +43,7 @@ pub struct Supervisor {
     pub(crate) window: Window,
     pub(crate) luck: Luck,
     /// Lives that may still be heard of. An answer about any other life changes nothing.
-    pub(crate) lives: HashMap<Incarnation, ChildKey>,
+    pub(crate) lives: IdMap<Incarnation, ChildKey>,
     next_incarnation: u64,
     /// The work under way; at most one child of it starts or stops at a time.
     pub(crate) turn: Option<Turn>,
@@ -98,7 +98,7 @@ impl Supervisor {
             phase: Phase::New,
             window: Window::default(),
             luck: Luck::default(),
-            lives: HashMap::new(),
+            lives: IdMap::default(),
             next_incarnation: 1,
             turn: None,
             busy: None,
