@@ -124,6 +124,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::actors("ask-xtra", Work::Ask, Framework::Xtra),
     Row::actors("ask-tokio", Work::Ask, Framework::Tokio),
     Row::actors("spawn-stop", Work::SpawnStop, Framework::Ractor),
+    Row::actors("spawn-stop-ractor-linked", Work::SpawnStop, Framework::RactorLinked),
     Row::actors("spawn-stop-actix", Work::SpawnStop, Framework::Actix),
     Row::actors("spawn-stop-kameo", Work::SpawnStop, Framework::Kameo),
     Row::actors("spawn-stop-xtra", Work::SpawnStop, Framework::Xtra),

@@ -8,8 +8,8 @@ use crate::intensity::Window;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError, RequestId,
-    SpecError, Time,
+    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError,
+    RequestId, SpecError, Time,
 };
 
 /// A supervisor of a list of children: started in order, stopped in reverse, restarted by a strategy.

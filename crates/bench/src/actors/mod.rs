@@ -45,6 +45,8 @@ pub(crate) enum Framework {
     /// Plain actix, without supervision.
     Actix,
     Ractor,
+    /// The same, linked to a supervisor.
+    RactorLinked,
     Kameo,
     Xtra,
     /// A task of bare tokio with a channel.
@@ -90,13 +92,15 @@ impl Work {
 }
 
 impl Framework {
-    const ALL: [Self; 6] = [Self::Ours, Self::Actix, Self::Ractor, Self::Kameo, Self::Xtra, Self::Tokio];
+    const ALL: [Self; 7] =
+        [Self::Ours, Self::Actix, Self::Ractor, Self::RactorLinked, Self::Kameo, Self::Xtra, Self::Tokio];
 
     fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
             Self::Actix => "actix",
             Self::Ractor => "ractor",
+            Self::RactorLinked => "ractor-linked",
             Self::Kameo => "kameo",
             Self::Xtra => "xtra",
             Self::Tokio => "tokio",
@@ -143,6 +147,7 @@ fn run_on_runtime(work: Work, framework: Framework, time: Duration) -> Result<f6
         Framework::Ours => system(work::run::<ours::Ours>(work, time)),
         Framework::Actix => system(work::run::<actix::Actix>(work, time)),
         Framework::Ractor => runtime(work::run::<ractor::Ractor>(work, time)),
+        Framework::RactorLinked => runtime(work::run::<ractor::RactorLinked>(work, time)),
         Framework::Kameo => runtime(work::run::<kameo::Kameo>(work, time)),
         Framework::Xtra => runtime(work::run::<xtra::Xtra>(work, time)),
         Framework::Tokio => runtime(work::run::<tokio::Tokio>(work, time)),

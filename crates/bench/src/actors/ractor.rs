@@ -15,6 +15,16 @@ impl work::Actors for Ractor {
     type Crowd = Bare;
 }
 
+/// The same with a supervisor: it differs in how it starts and stops only.
+pub(super) struct RactorLinked;
+
+impl work::Actors for RactorLinked {
+    type Adder = ActorRef<Said>;
+    type Nursery = Linked;
+    type Phoenix = Supervised;
+    type Crowd = Bare;
+}
+
 /// Adds numbers.
 pub(super) struct Adder;
 
@@ -100,6 +110,43 @@ impl work::Crowd for Bare {
         for (_, end) in self.0 {
             end.await.expect("it does not panic");
         }
+    }
+}
+
+/// Actors linked to a supervisor that hears of their starts and ends: what ours always do.
+pub(super) struct Linked(ActorRef<()>);
+
+/// Hears of its children, and leaves it at that.
+struct Parent;
+
+impl Actor for Parent {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<()>,
+        _: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+impl work::Steps for Linked {
+    async fn start() -> Self {
+        Self(Actor::spawn(None, Parent, ()).await.expect("it starts").0)
+    }
+
+    async fn step(&mut self) {
+        let (actor, end) = Adder::spawn_linked(None, Adder, (), self.0.get_cell()).await.expect("it starts");
+        actor.stop(None);
+        end.await.expect("it does not panic");
     }
 }
 
