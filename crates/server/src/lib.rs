@@ -92,5 +92,5 @@ pub use socket::{SendError, Socket};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};
 pub use transport::{Carry, ProxyProtocol, Transport};
-pub use unix::Credentials;
+pub use unix::{Credentials, SocketFile};
 pub use waiting::Draining;

@@ -88,6 +88,22 @@ impl ListenSocket {
         Ok(Self { socket, address, file: None })
     }
 
+    /// Says by which text it was [bound](Self::bind), for a unix socket that another process has bound: the kernel knows
+    /// it only by the name that it had before it was moved to its own. Of a TCP socket the kernel knows better.
+    #[must_use]
+    pub fn known_as(mut self, address: &str) -> Self {
+        if let (Address::Unix(_), Endpoint(Wanted::Unix { path, .. })) = (&self.address, address.into()) {
+            self.address = path.as_path().into();
+        }
+        self
+    }
+
+    /// Takes the file of a unix socket, for whoever hands the socket itself to other processes; `None` for a socket that
+    /// was not bound here to a path.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
+    }
+
     /// Where it listens. The port is the true one, also when 0 was asked for.
     pub fn local_addr(&self) -> &Address {
         &self.address
@@ -128,7 +144,7 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
 impl From<ListenSocket> for OwnedFd {
     fn from(socket: ListenSocket) -> Self {
-        // Whoever has the descriptor has the file with it.
+        // Whoever has the descriptor has the file with it, unless that was taken before.
         if let Some(file) = socket.file {
             file.keep();
         }

@@ -14,9 +14,13 @@ use socket2::{Domain, SockAddr, Type};
 /// How many names are tried for a socket that has no listener yet.
 const MAX_NAMES: u32 = 16;
 
-/// The file of a socket, removed when this is dropped, by the process that made it and if it is still the same file.
+/// The file of a unix socket. Dropped, it is removed, if it is still the same file; but only by the process that made it,
+/// so a copy in a process that was forked removes nothing.
+///
+/// It belongs to its [`ListenSocket`](crate::ListenSocket) until it is [taken](crate::ListenSocket::take_file).
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+#[must_use = "the file is removed when this is dropped"]
+pub struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
