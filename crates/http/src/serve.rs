@@ -61,12 +61,12 @@ where
     socket.set_read_timeout(None);
     socket.set_write_timeout(None);
     let mut watch = Watch::new(settings.limits, LAST, socket.draining());
-    let (version, ahead) = match settings.http2 {
-        true => match listen(&mut socket, &mut watch).await? {
-            Ok(first) => first,
+    let version = match settings.http2 {
+        true => match recognize(&mut socket, &mut watch).await? {
+            Ok(version) => version,
             Err(phase) => return late(socket, phase).await,
         },
-        false => (Version::One, Bytes::new()),
+        false => Version::One,
     };
     let terms = Terms {
         bodies: settings.bodies,
@@ -74,7 +74,7 @@ where
         info_for_all: settings.info_for_all,
         shared: version == Version::Two,
     };
-    let (stream, sight, mut home) = Stream::new(socket, ahead);
+    let (stream, sight, mut home) = Stream::new(socket);
     let talk = Rc::new(Talk::new(Arc::clone(&sight), terms));
     if watch.is_leaving() {
         talk.leave();
@@ -110,8 +110,9 @@ where
     }
 }
 
-/// Reads until it is clear which version the client speaks, or that it takes too long for that.
-async fn listen(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<(Version, Bytes), Phase>> {
+/// Reads until it is clear which version the client speaks, or that it takes too long for that. What was read is read
+/// again.
+async fn recognize(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<Version, Phase>> {
     let mut start = Bytes::new();
     loop {
         let phase = Phase::Head { begun: !start.is_empty() };
@@ -129,12 +130,16 @@ async fn listen(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<(Ve
         let more = match read.await? {
             Ok(Some(more)) => more,
             // hyper knows what to say of what is only the beginning of a request.
-            Ok(None) => return Ok(Ok((Version::One, start))),
+            Ok(None) => {
+                socket.unread(start);
+                return Ok(Ok(Version::One));
+            }
             Err(phase) => return Ok(Err(phase)),
         };
         start = if start.is_empty() { more } else { [start, more].concat().into() };
         if let Some(version) = version(&start) {
-            return Ok(Ok((version, start)));
+            socket.unread(start);
+            return Ok(Ok(version));
         }
     }
 }

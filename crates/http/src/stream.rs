@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
 use futures::task::AtomicWaker;
 use impresario_server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,8 +17,6 @@ use tokio::sync::oneshot;
 pub(crate) struct Stream {
     /// `None` once it was taken away.
     socket: Option<Socket>,
-    /// What was read to find out who speaks.
-    ahead: Bytes,
     home: Option<oneshot::Sender<Socket>>,
     sight: Arc<Sight>,
 }
@@ -83,10 +80,10 @@ impl Drop for Leash {
 
 impl Stream {
     /// The receiver gets the socket when the stream is dropped.
-    pub(crate) fn new(socket: Socket, ahead: Bytes) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
+    pub(crate) fn new(socket: Socket) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
         let sight = Arc::new(Sight::default());
         let (sender, receiver) = oneshot::channel();
-        let stream = Self { socket: Some(socket), ahead, home: Some(sender), sight: Arc::clone(&sight) };
+        let stream = Self { socket: Some(socket), home: Some(sender), sight: Arc::clone(&sight) };
         (stream, sight, receiver)
     }
 
@@ -137,13 +134,6 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !this.ahead.is_empty() {
-            let length = this.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&this.ahead[..length]);
-            this.ahead.advance(length);
-            this.sight.heard.store(true, Ordering::Relaxed);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let read = this.with(cx, |sight| &sight.reader, |socket, cx| socket.poll_read(cx, buffer));
         if buffer.filled().len() > before {

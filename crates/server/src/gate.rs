@@ -14,7 +14,7 @@ use crate::metrics::{Count, Counters};
 use crate::peers::Peer;
 use crate::phase::{Phase, Step};
 use crate::rate::Bucket;
-use crate::registry::{Conn, ConnectionInfo, Registry};
+use crate::registry::{Conn, ConnectionStats, Registry};
 use crate::strict::{NoEntry, Strict};
 use crate::waiting::{Draining, Guard, Waiter};
 use crate::wakers::Wakers;
@@ -114,6 +114,10 @@ impl Gate {
         self.strictly(|strict| strict.alarms.replace(alarms));
     }
 
+    pub(crate) fn add_alarm(&self, alarm: Alarm) {
+        self.strictly(|strict| strict.alarms.add(alarm));
+    }
+
     fn strictly(&self, change: impl FnOnce(&mut Strict)) {
         let mut strict = self.0.strict();
         change(&mut strict);
@@ -190,24 +194,21 @@ impl Gate {
 
     fn may_enter(&self, permit: Option<Permit>, peer: &Address) -> Result<Permit, NoEntry> {
         let mut permit = permit.or_else(|| self.permit()).ok_or(NoEntry::Full)?;
-        if self.0.is_strict.load(Ordering::Acquire) {
-            let counted = self.0.strict().enter(self.policy(), self.0.now(), peer)?;
-            permit.count(peer);
-            if counted {
-                permit.counts_of_peer();
-            }
-        } else {
-            permit.count(peer);
+        let is_strict = self.0.is_strict.load(Ordering::Acquire);
+        let of_peer = is_strict && self.0.strict().enter(self.policy(), self.0.now(), peer)?;
+        permit.count(peer);
+        if of_peer {
+            permit.counts_of_peer();
         }
         Ok(permit)
     }
 
     /// The alarms that ring now that a connection has come in.
     pub(crate) fn rings(&self) -> Vec<Ring> {
-        if self.active() < self.0.alarm_at.load(Ordering::Acquire) {
+        let active = self.active();
+        if active < self.0.alarm_at.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let active = self.active();
         self.0.strict().alarms.ring(self.0.now(), active)
     }
 
@@ -301,7 +302,7 @@ impl Gate {
         Metrics { active: self.active(), all: self.all(), received, sent, ..metrics }
     }
 
-    pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
+    pub(crate) fn connections(&self) -> Vec<ConnectionStats> {
         self.0.registry.infos(self.0.now())
     }
 

@@ -87,7 +87,7 @@ pub use permit::Permit;
 pub use policy::Policy;
 pub use protocol::{Protocol, Serve, serve};
 pub use rate::Rate;
-pub use registry::{ConnectionId, ConnectionInfo};
+pub use registry::{ConnectionId, ConnectionStats};
 pub use socket::{SendError, Socket};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Type};
 
-use crate::endpoint::{Endpoint, Wanted};
+use crate::endpoint::Name;
 use crate::unix::{self, BindError, SocketFile};
 use crate::{Accepted, Address};
 
@@ -27,7 +27,7 @@ pub struct ListenSocket {
 
 impl ListenSocket {
     /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose one and the first address of a name
-    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`] says.
+    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`](crate::Endpoint::unix) says.
     ///
     /// A TCP address may be used again at once after a former owner is gone (`SO_REUSEADDR`), and what is accepted sends
     /// without delay (`TCP_NODELAY`).
@@ -36,14 +36,19 @@ impl ListenSocket {
     ///
     /// One line that names the address, the reason, and where possible what to do.
     pub fn bind(address: &str) -> Result<Self, ListenError> {
-        match Endpoint::from(address) {
-            Endpoint(Wanted::Tcp(address)) => Self::tcp(&address),
-            Endpoint(Wanted::Unix { path, mode }) => Self::unix(&path, mode),
-            Endpoint(Wanted::Inherited(socket)) => Ok(socket),
+        Self::bind_to(&address.into(), None)
+    }
+
+    /// As [`bind`](Self::bind); a port that was `chosen` before stays the same.
+    pub(crate) fn bind_to(name: &Name, chosen: Option<&Address>) -> Result<Self, ListenError> {
+        match (name, chosen) {
+            (Name::Unix { path, mode }, _) => Self::unix(path, *mode),
+            (Name::Tcp(_), Some(chosen)) => Self::tcp(&chosen.to_string()),
+            (Name::Tcp(address), None) => Self::tcp(address),
         }
     }
 
-    pub(crate) fn tcp(address: &str) -> Result<Self, ListenError> {
+    fn tcp(address: &str) -> Result<Self, ListenError> {
         let addresses =
             address.to_socket_addrs().map_err(|_| ListenError::Address { address: address.to_owned() })?;
         let mut result = Err(ListenError::Address { address: address.to_owned() });
@@ -60,7 +65,7 @@ impl ListenSocket {
         result
     }
 
-    pub(crate) fn unix(path: &Path, mode: Option<u32>) -> Result<Self, ListenError> {
+    fn unix(path: &Path, mode: Option<u32>) -> Result<Self, ListenError> {
         let address = Address::from(path);
         match unix::bind(path, mode, BACKLOG) {
             Ok((socket, file)) => Ok(Self { socket, address, file: Some(file) }),
@@ -92,7 +97,7 @@ impl ListenSocket {
     /// it only by the name that it had before it was moved to its own. Of a TCP socket the kernel knows better.
     #[must_use]
     pub fn known_as(mut self, address: &str) -> Self {
-        if let (Address::Unix(_), Endpoint(Wanted::Unix { path, .. })) = (&self.address, address.into()) {
+        if let (Address::Unix(_), Name::Unix { path, .. }) = (&self.address, address.into()) {
             self.address = path.as_path().into();
         }
         self

@@ -264,8 +264,7 @@ impl Socket {
         if self.0.is_gone() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let gone = Box::new(Parts::gone(self.0.peer.clone()));
-        let mut parts = std::mem::replace(&mut self.0, gone);
+        let Self(mut parts) = self.take();
         parts.park()?;
         Ok(Accepted::from_boxed(parts))
     }
