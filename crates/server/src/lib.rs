@@ -83,6 +83,7 @@ pub use listener_ref::{Drained, ListenerRef, Status, Suspend, SuspendError};
 pub use mailbox::{ConnectionRef, Mailbox, Receive, TellError};
 pub use metrics::{Ended, Metrics, Rejected};
 pub use parts::Outcome;
+pub use patience::{LazyTimer, Patience};
 pub use permit::Permit;
 pub use policy::Policy;
 pub use protocol::{Protocol, Serve, serve};

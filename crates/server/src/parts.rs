@@ -61,7 +61,7 @@ impl Parts {
             outgoing: Outgoing::new(WRITE_BUFFER_BYTES),
             unflushed: false,
             reading: Patience::default(),
-            writing: Patience::new(Some(WRITE_TIMEOUT)),
+            writing: Patience::new(WRITE_TIMEOUT),
             active: Active::Passive,
             permit: None,
             guard: None,
