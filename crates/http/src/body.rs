@@ -96,11 +96,8 @@ impl Body {
     pub(crate) fn guarded(incoming: Incoming, limits: BodyLimits, uploads: &Uploads) -> (Self, Fault) {
         let fault = Fault::default();
         uploads.0.fetch_add(1, Ordering::Relaxed);
-        let guard = Guard {
-            patience: Patience::new(limits.silence),
-            fault: fault.clone(),
-            uploads: uploads.clone(),
-        };
+        let guard =
+            Guard { patience: Patience::new(limits.silence), fault: fault.clone(), uploads: uploads.clone() };
         let incoming = Limited::new(incoming, limits.bytes.unwrap_or(usize::MAX));
         (Self { incoming, guard: Some(Box::new(guard)) }, fault)
     }

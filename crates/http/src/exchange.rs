@@ -10,8 +10,8 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
+use crate::HttpService;
 use crate::body::{Body, Fault};
 use crate::talk::{Answering, BoxError, Talk};
 
@@ -58,14 +58,8 @@ pin_project! {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Exchange<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<Reply<B>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> {
+    type Response = Response<Reply<S::ReplyBody>>;
     type Error = BoxError;
     type Future = Answer<S, S::Future>;
 
@@ -83,11 +77,7 @@ where
     }
 }
 
-impl<S, B> Exchange<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-{
+impl<S: HttpService> Exchange<S> {
     fn call_guarded(&self, request: Request<Incoming>, answering: Option<Answering>) -> Answer<S, S::Future> {
         let (stage, fault) = match self.talk.admit(request) {
             Ok((request, fault)) => {
@@ -102,11 +92,7 @@ where
 
 /// Calls the service at once if possible, so that the request is not kept while hyper reads on.
 #[inline]
-fn begin<S, B>(service: &mut S, request: Request<Body>) -> Stage<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-{
+fn begin<S: HttpService>(service: &mut S, request: Request<Body>) -> Stage<S, S::Future> {
     // Nobody needs to be woken for this question: if the answer is no it is asked again.
     match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(())) => Stage::Called { future: service.call(request) },
@@ -120,12 +106,8 @@ where
     }
 }
 
-impl<S, B> Future for Answer<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-{
-    type Output = Result<Response<Reply<B>>, BoxError>;
+impl<S: HttpService> Future for Answer<S, S::Future> {
+    type Output = Result<Response<Reply<S::ReplyBody>>, BoxError>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -190,13 +172,12 @@ fn close<B>(response: &mut Response<B>) {
     }
 }
 
-impl<S, B> Stage<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-{
+impl<S: HttpService> Stage<S, S::Future> {
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<B>, BoxError>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<S::ReplyBody>, BoxError>> {
         loop {
             let future = match self.as_mut().project() {
                 StageProjection::Called { future } => return future.poll(cx).map_err(Into::into),
@@ -216,11 +197,7 @@ where
     }
 }
 
-impl<B> HttpBody for Reply<B>
-where
-    B: HttpBody,
-    B::Error: Into<BoxError>,
-{
+impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for Reply<B> {
     type Data = B::Data;
     type Error = BoxError;
 

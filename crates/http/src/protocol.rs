@@ -1,18 +1,14 @@
 //! A tower service, served to one connection after the other by hyper.
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Body as HttpBody;
 use impresario_server::{Protocol, Socket};
-use tower_service::Service;
 
-use crate::Body;
+use crate::HttpService;
 use crate::serve::serve;
 use crate::settings::Settings;
 
@@ -142,13 +138,7 @@ impl<S> Http<S> {
     }
 }
 
-impl<S, B> Protocol for Http<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: HttpBody + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<S: HttpService + Send + 'static> Protocol for Http<S> {
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         // A clone that panics leaves the original as it was.
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();

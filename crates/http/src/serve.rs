@@ -9,15 +9,12 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 use impresario_server::Socket;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tower_service::Service;
 
-use crate::body::Body;
+use crate::HttpService;
 use crate::error::blame;
 use crate::exchange::Exchange;
 use crate::info::ConnectionInfo;
@@ -26,7 +23,7 @@ use crate::preface::{Version, version};
 use crate::settings::{LAST, LAST_SHARED, Settings};
 use crate::stream::{Leash, Stream};
 use crate::streams::Streams;
-use crate::talk::{BoxError, Talk, Terms};
+use crate::talk::{Talk, Terms};
 use crate::watch::{Notice, Watch};
 
 /// What a client is told whose head does not end.
@@ -50,13 +47,11 @@ enum End {
 }
 
 /// Serves one connection.
-pub(crate) async fn serve<S, B>(mut socket: Socket, service: S, settings: Settings) -> io::Result<()>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
+pub(crate) async fn serve<S: HttpService + 'static>(
+    mut socket: Socket,
+    service: S,
+    settings: Settings,
+) -> io::Result<()> {
     // The limits of HTTP are counted here, by what is waited for.
     socket.set_read_timeout(None);
     socket.set_write_timeout(None);
@@ -145,19 +140,13 @@ async fn recognize(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<
 }
 
 /// Has hyper answer the requests of a connection one after the other.
-async fn http1<S, B>(
+async fn http1<S: HttpService + 'static>(
     settings: &Settings,
     stream: Stream,
     exchange: Exchange<S>,
     talk: &Talk,
     watch: &mut Watch,
-) -> End
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> End {
     let connection = settings.http1().serve_connection(TokioIo::new(stream), exchange);
     let mut connection = pin!(connection.with_upgrades());
     poll_fn(|cx| {
@@ -177,19 +166,13 @@ where
 }
 
 /// Has hyper answer all the requests of a connection that come at the same time.
-async fn http2<S, B>(
+async fn http2<S: HttpService + 'static>(
     settings: &Settings,
     stream: Stream,
     exchange: Exchange<S>,
     talk: &Talk,
     watch: &mut Watch,
-) -> End
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> End {
     let mut streams = Streams::default();
     let hyper = settings.http2(streams.spawner());
     let mut connection = pin!(hyper.serve_connection(TokioIo::new(stream), exchange));

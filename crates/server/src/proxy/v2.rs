@@ -85,9 +85,7 @@ fn path(rest: &mut &[u8]) -> Result<Address, ProxyError> {
     let bytes: [u8; PATH_BYTES] = take(rest)?;
     let end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     Ok(match bytes.split_first() {
-        Some((0, name)) if end(name) > 0 => {
-            Address::abstract_name(name.get(..end(name)).unwrap_or_default())
-        }
+        Some((0, name)) if end(name) > 0 => Address::abstract_name(name.get(..end(name)).unwrap_or_default()),
         _ => Address::Unix(bytes.get(..end(&bytes)).unwrap_or_default().into()),
     })
 }
