@@ -13,7 +13,6 @@ use http::StatusCode;
 use http_body_util::{LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use impresario_server::Patience;
-use tokio::runtime::Handle;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -111,13 +110,9 @@ impl Body {
 impl Guard {
     /// Waits until the silence has lasted too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<BodyTimeout> {
-        // Without a runtime there is no timer.
-        let (Some(limit), Ok(_)) = (self.patience.limit(), Handle::try_current()) else {
-            return Poll::Pending;
-        };
         ready!(self.patience.poll(cx));
         self.fault.set(Fault::SILENCE);
-        Poll::Ready(BodyTimeout(limit))
+        Poll::Ready(BodyTimeout(self.patience.limit().unwrap_or_default()))
     }
 }
 

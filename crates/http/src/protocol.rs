@@ -22,7 +22,9 @@ use crate::settings::Settings;
 /// is that of the connection's actor with HTTP/1. With HTTP/2 the stream is reset, the connection takes no new ones and
 /// ends with the others, and the panic is reported then.
 ///
-/// Limits are those of [`Http`].
+/// Limits are those of [`Http`]. They replace the read and write time-outs of a
+/// [`Transport`](impresario_server::Transport) that carries it; what holds after an upgrade,
+/// [`ConnectionInfo`](crate::ConnectionInfo) says.
 ///
 /// ```
 /// # async fn hello() -> &'static str { "hello\n" }
@@ -76,7 +78,7 @@ impl<S> Http<S> {
     }
 
     /// How long a client may take nothing of an answer while it fills the kernel's buffers. 60 s unless told; `None`
-    /// means as long as it likes. The connection is cut off then.
+    /// means as long as it likes. The connection is cut off then. It holds for upgraded connections too.
     #[must_use]
     pub fn write_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.limits.write = timeout.into();

@@ -21,7 +21,7 @@ use crate::info::ConnectionInfo;
 use crate::pace::Phase;
 use crate::preface::{Version, version};
 use crate::settings::{LAST, LAST_SHARED, Settings};
-use crate::stream::{Leash, Stream};
+use crate::stream::{Leash, Stream, UpgradeLimits};
 use crate::streams::Streams;
 use crate::talk::{Talk, Terms};
 use crate::watch::{Notice, Watch};
@@ -52,7 +52,8 @@ pub(crate) async fn serve<S: HttpService + 'static>(
     service: S,
     settings: Settings,
 ) -> io::Result<()> {
-    // The limits of HTTP are counted here, by what is waited for.
+    // The limits of HTTP are counted here, by what is waited for. After an upgrade nobody counts.
+    let upgrade_limits = UpgradeLimits { read: socket.read_timeout(), write: settings.limits.write };
     socket.set_read_timeout(None);
     socket.set_write_timeout(None);
     let mut watch = Watch::new(settings.limits, LAST, socket.draining());
@@ -86,6 +87,7 @@ pub(crate) async fn serve<S: HttpService + 'static>(
         Err(oneshot::error::TryRecvError::Closed) => return Ok(()),
         Err(oneshot::error::TryRecvError::Empty) => {
             // It was upgraded. It counts, and its actor lives, until whoever has it lets go of it.
+            sight.hand_over(upgrade_limits);
             let _leash = Leash(sight);
             let Ok(socket) = home.await else { return Ok(()) };
             socket

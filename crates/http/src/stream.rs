@@ -2,9 +2,10 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use impresario_server::Socket;
@@ -19,6 +20,15 @@ pub(crate) struct Stream {
     socket: Option<Socket>,
     home: Option<oneshot::Sender<Socket>>,
     sight: Arc<Sight>,
+    /// The limits of an upgraded connection hold.
+    limited: bool,
+}
+
+/// How long the peer of an upgraded connection may be silent, and how long it may take nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpgradeLimits {
+    pub(crate) read: Option<Duration>,
+    pub(crate) write: Option<Duration>,
 }
 
 /// What can be seen of a stream from outside.
@@ -32,6 +42,8 @@ pub(crate) struct Sight {
     writes: AtomicUsize,
     /// The stream may be in other hands.
     upgraded: AtomicBool,
+    /// It is, with these limits.
+    handed_over: OnceLock<UpgradeLimits>,
     cut: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -60,9 +72,21 @@ impl Sight {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
+    /// The stream is in other hands now, and has these limits.
+    pub(crate) fn hand_over(&self, limits: UpgradeLimits) {
+        // Once for each connection.
+        let _ = self.handed_over.set(limits);
+        self.wake();
+    }
+
     /// Takes the socket away from whoever has the stream.
     fn cut(&self) {
         self.cut.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has whoever waits for the stream look again.
+    fn wake(&self) {
         self.reader.wake();
         self.writer.wake();
     }
@@ -83,7 +107,8 @@ impl Stream {
     pub(crate) fn new(socket: Socket) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
         let sight = Arc::new(Sight::default());
         let (sender, receiver) = oneshot::channel();
-        let stream = Self { socket: Some(socket), home: Some(sender), sight: Arc::clone(&sight) };
+        let stream =
+            Self { socket: Some(socket), home: Some(sender), sight: Arc::clone(&sight), limited: false };
         (stream, sight, receiver)
     }
 
@@ -99,6 +124,13 @@ impl Stream {
             waker(&self.sight).register(cx.waker());
             if self.sight.cut.load(Ordering::Acquire) {
                 self.socket = None;
+            }
+            if !self.limited
+                && let (Some(socket), Some(limits)) = (&mut self.socket, self.sight.handed_over.get())
+            {
+                self.limited = true;
+                socket.set_read_timeout(limits.read);
+                socket.set_write_timeout(limits.write);
             }
         }
         match &mut self.socket {

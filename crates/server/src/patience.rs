@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer for a deadline that moves all the time: it is left to fire, and only then set anew for the deadline that
@@ -26,12 +27,12 @@ impl LazyTimer {
         self.0.as_ref().is_some_and(|timer| timer.deadline() <= deadline && !timer.is_elapsed())
     }
 
-    /// Ready when the deadline has passed; until then the task is woken by that time, or earlier for nothing.
-    ///
-    /// # Panics
-    ///
-    /// Outside of an actix `System`.
+    /// Ready when the deadline has passed; until then the task is woken by that time, or earlier for nothing. Where there
+    /// is no actix `System`, hence no clock, it is never ready.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if self.0.is_none() && Handle::try_current().is_err() {
+            return Poll::Pending;
+        }
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if deadline < timer.deadline() {
             timer.as_mut().reset(deadline);
@@ -79,10 +80,6 @@ impl Patience {
     }
 
     /// To be called when the peer must be waited for; ready when it had its time.
-    ///
-    /// # Panics
-    ///
-    /// Outside of an actix `System`, if there is a limit.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
         let since = *self.since.get_or_insert_with(Instant::now);

@@ -286,6 +286,11 @@ impl Socket {
         self.0.reading = Patience::new(timeout);
     }
 
+    /// How long the peer may be silent while it is waited for.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.0.reading.limit()
+    }
+
     /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
     pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
         self.0.writing = Patience::new(timeout);
