@@ -20,9 +20,8 @@ pub(crate) fn child_spec(
 ) -> ChildSpec {
     let factory = move |env: &Env| {
         gate.step(Step::Start);
-        let acceptors = gate.acceptors();
-        let progress = Progress::Idle;
-        Ok(Drain { gate: gate.clone(), lame_duck, deadline, acceptors, progress, env: env.clone() })
+        let (living, progress) = (gate.living(), Progress::Idle);
+        Ok(Drain { gate: gate.clone(), lame_duck, deadline, living, progress, env: env.clone() })
     };
     // Its own deadline bounds the stop.
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
@@ -33,8 +32,8 @@ struct Drain {
     gate: Gate,
     lame_duck: Duration,
     deadline: Option<Duration>,
-    /// How many acceptors there were before it.
-    acceptors: usize,
+    /// Who was there before it: how many acceptors, and whether a supervisor of connections.
+    living: (usize, bool),
     progress: Progress,
     env: Env,
 }
@@ -47,9 +46,11 @@ enum Progress {
 }
 
 impl Drain {
-    /// A stop that comes when an acceptor is gone is no shutdown: the supervisor restarts what stands after it.
+    /// A stop that comes when one of those before it is gone is no shutdown: the supervisor restarts what stands after
+    /// that one, or is about to be restarted itself.
     fn is_shutdown(&self) -> bool {
-        self.gate.acceptors() >= self.acceptors
+        let ((acceptors, served), (had, was_served)) = (self.gate.living(), self.living);
+        acceptors >= had && served >= was_served
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec};
+use impresario_actor::{ChildId, ChildSpec, SupervisorRef};
 use impresario_supervision::Time;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// Acceptors that live, and sockets that they listen on.
     acceptors: AtomicUsize,
     listening: AtomicUsize,
+    /// The supervisor of the connections, if they are [`Connections`](crate::Connections).
+    server: SupervisorRef,
     phase: AtomicU8,
     /// Whether `strict` has anything to decide.
     is_strict: AtomicBool,
@@ -226,9 +228,19 @@ impl Gate {
     ///
     /// Told to stop, it asks acceptors to close their listening sockets and connections to finish, and is done when
     /// all have, or when the deadline has passed. What is left then ends with its supervisor. When it is stopped only
-    /// because an acceptor before it died, it does nothing.
+    /// because an acceptor or the [`Connections`](crate::Connections) before it died, it does nothing.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline)
+    }
+
+    /// The name of the supervisor of the connections, for whoever starts it.
+    pub(crate) fn server(&self) -> &SupervisorRef {
+        &self.0.server
+    }
+
+    /// Who must live for the listener to be whole: how many acceptors do, and whether the supervisor of the connections.
+    pub(crate) fn living(&self) -> (usize, bool) {
+        (self.acceptors(), self.0.server.pid().is_some_and(|pid| pid.is_alive()))
     }
 
     /// Acceptors that live.
@@ -383,6 +395,7 @@ impl Shared {
             uncounted: AtomicUsize::default(),
             acceptors: AtomicUsize::default(),
             listening: AtomicUsize::default(),
+            server: SupervisorRef::new(),
             phase: AtomicU8::new(Phase::Open.number()),
             is_strict: AtomicBool::new(false),
             alarm_at: AtomicUsize::new(usize::MAX),
