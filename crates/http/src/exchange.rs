@@ -157,10 +157,12 @@ fn refusal<B>(status: StatusCode, answering: Answering) -> Response<Reply<B>> {
 }
 
 #[inline]
-fn reply<B>(mut response: Response<B>, answering: Answering) -> Response<Reply<B>> {
+fn reply<B>(mut response: Response<B>, mut answering: Answering) -> Response<Reply<B>> {
     if answering.talk().is_last() {
         close(&mut response);
     }
+    // Its body is not asked for before there is room for some of it.
+    answering.set_untaken(answering.talk().is_shared());
     response.map(|body| Reply { body: Some(body), answering })
 }
 
@@ -208,14 +210,17 @@ impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for Reply<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
-        let talk = this.answering.talk();
-        if !talk.is_shared() {
+        if !this.answering.talk().is_shared() {
             return body.poll_frame(cx).map_err(Into::into);
         }
-        match talk.run(|| body.poll_frame(cx)) {
+        this.answering.set_untaken(false);
+        let talk = this.answering.talk();
+        let polled = match talk.run(|| body.poll_frame(cx)) {
             Ok(polled) => polled.map_err(|error| talk.note(error.into())),
             Err(panic) => Poll::Ready(Some(Err(panic))),
-        }
+        };
+        this.answering.set_untaken(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

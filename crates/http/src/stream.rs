@@ -38,8 +38,8 @@ pub(crate) struct Sight {
     heard: AtomicBool,
     /// The kernel took no more of what was to be written last.
     stalled: AtomicBool,
-    /// How often something was written.
-    writes: AtomicUsize,
+    /// How many bytes were written.
+    sent: AtomicUsize,
     /// The stream may be in other hands.
     upgraded: AtomicBool,
     /// It is, with these limits.
@@ -63,8 +63,8 @@ impl Sight {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// From here on, whoever waits for the stream can be told that it is cut.
@@ -145,9 +145,9 @@ impl Stream {
         poll: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let written = self.with(cx, |sight| &sight.writer, poll);
-        if written.is_ready() {
+        if let Poll::Ready(Ok(length)) = written {
             // Only this side writes the counter.
-            self.sight.writes.store(self.sight.writes().wrapping_add(1), Ordering::Relaxed);
+            self.sight.sent.store(self.sight.sent().wrapping_add(length), Ordering::Relaxed);
         }
         self.stall(written)
     }

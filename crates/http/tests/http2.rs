@@ -358,6 +358,64 @@ fn a_client_that_does_not_answer_pings_is_gone() {
     });
 }
 
+/// How much there is to read of `/big`, in one piece.
+const BIG: usize = 1_000_000;
+
+fn big() -> Router {
+    Router::new().route("/big", get(async || vec![b'x'; BIG]))
+}
+
+/// Time passes, in which both sides can say all they want to, such as the answers to pings.
+async fn pass(seconds: u64) {
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answers_is_cut_off_though_it_answers_pings() {
+    run_paused(async {
+        let server = Server::start(service(big()).write_timeout(Duration::from_secs(25))).await;
+        let mut client = Client::connect(&server).await;
+        let bodies = [client.begin("/big"), client.begin("/big")].map(|answer| async {
+            // As much as a window holds, and not a byte of it is given back.
+            answer.await.expect("an answer").into_body()
+        });
+        let _bodies = futures::future::join_all(bodies).await;
+        let began = Instant::now();
+        while server.active() > 0 {
+            pass(5).await;
+        }
+        let time = began.elapsed();
+        // Whoever does not answer pings is gone after 40 s.
+        assert!((25..40).contains(&time.as_secs()), "{time:?}");
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_is_waited_for() {
+    run_paused(async {
+        let server = Server::start(service(big()).write_timeout(Duration::from_secs(25))).await;
+        let mut client = Client::connect(&server).await;
+        let mut body = client.begin("/big").await.expect("an answer").into_body();
+        let (mut taken, began) = (0, Instant::now());
+        while let Some(data) = body.data().await {
+            let data = data.expect("it is not cut off");
+            body.flow_control().release_capacity(data.len()).expect("it was taken");
+            taken += data.len();
+            pass(2).await;
+        }
+        assert_eq!(taken, BIG);
+        assert!(began.elapsed() > Duration::from_secs(25));
+        drop((client, body));
+        until(|| server.active() == 0).await;
+        server.stop().await;
+    });
+}
+
 fn h2_send(send: &mut SendRequest<Bytes>, request: Request<()>) -> h2::client::ResponseFuture {
     send.send_request(request, true).expect("room for a stream").0
 }

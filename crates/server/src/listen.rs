@@ -139,8 +139,10 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
     fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = socket2::Socket::from(descriptor);
-        if !socket.is_listener()? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the inherited socket does not listen"));
+        // One for messages listens too.
+        if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+            let line = "the inherited socket does not listen, or not for streams";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, line));
         }
         socket.set_nonblocking(true)?;
         Self::adopt(socket)

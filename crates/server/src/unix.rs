@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::SystemTime;
 
 use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Type};
@@ -22,10 +23,13 @@ const MAX_NAMES: u32 = 16;
 #[must_use = "the file is removed when this is dropped"]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: FileId,
     process: u32,
 }
+
+/// Which file it is: device, inode, and when it was made, where that is known; the inode of a file that is gone may be
+/// given to another one.
+type FileId = (u64, u64, Option<SystemTime>);
 
 /// Why there is no unix socket.
 #[derive(Debug)]
@@ -99,8 +103,8 @@ fn bind_aside(socket: &socket2::Socket, path: &Path) -> Result<SocketFile, BindE
     Err(BindError::InUse)
 }
 
-fn identity(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
+fn identity(file: &Metadata) -> FileId {
+    (file.dev(), file.ino(), file.created().ok())
 }
 
 impl SocketFile {

@@ -144,5 +144,5 @@ fn an_inherited_socket_is_used_once() {
 fn a_descriptor_that_does_not_listen_is_refused() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let error = ListenSocket::try_from(std::os::fd::OwnedFd::from(socket)).expect_err("UDP does not listen");
-    assert_eq!(error.to_string(), "the inherited socket does not listen");
+    assert_eq!(error.to_string(), "the inherited socket does not listen, or not for streams");
 }
