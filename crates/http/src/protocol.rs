@@ -79,6 +79,9 @@ impl<S> Http<S> {
 
     /// How long a client may take nothing of an answer while it fills the kernel's buffers. 60 s unless told; `None`
     /// means as long as it likes. The connection is cut off then. It holds for upgraded connections too.
+    ///
+    /// With HTTP/2, where each stream has a window of its own, it holds when all answers that are under way wait for the
+    /// client; one that takes a KiB in that time is waited for.
     #[must_use]
     pub fn write_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.limits.write = timeout.into();

@@ -214,8 +214,12 @@ impl ListenerRef {
             return Err(SuspendError::Leaving);
         }
         let log = Logger::root(Discard, o!());
-        for socket in &self.sockets {
-            socket.open(&log)?;
+        if let Err(error) = self.sockets.iter().try_for_each(|socket| socket.open(&log).map(drop)) {
+            if self.gate.phase() == Phase::Closed {
+                // Whoever connects to one of the others would wait for nobody.
+                self.sockets.iter().for_each(|socket| socket.close());
+            }
+            return Err(error.into());
         }
         if self.gate.step(Step::Resume) { Ok(()) } else { Err(SuspendError::Leaving) }
     }

@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use impresario_actor::Strategy;
-use impresario_server::{Accepted, Acceptor, Connections, Gate, ListenSocket, Outcome, Refusal, Socket};
+use impresario_server::{
+    Accepted, Acceptor, Address, Connections, Gate, ListenSocket, Outcome, Refusal, Socket,
+};
 use support::{Client, Echo, Running, run, until};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
