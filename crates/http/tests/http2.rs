@@ -16,7 +16,7 @@ use h2::{Reason, RecvStream};
 use impresario_http::service;
 use impresario_server::Listener;
 use support::{Server, passing, routes, run, run_paused, until};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -273,6 +273,23 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const END_HEADERS: u8 = 4;
+
+#[test]
+fn who_leaves_in_the_middle_of_a_frame_is_no_failure() {
+    run(async {
+        let server = Server::of_routes().await;
+        let whole = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, &[])].concat();
+        let half = frame(HEADERS, END_HEADERS, 1, &[0x82, 0x84, 0x86]);
+        for length in 1..half.len() {
+            let mut client = server.client().await;
+            client.send([&whole, &half[..length]].concat()).await;
+            client.0.shutdown().await.expect("an open socket");
+            until(|| server.active() == 0).await;
+        }
+        assert_eq!(server.errors.all(), Vec::<String>::new());
+        server.stop().await;
+    });
+}
 
 #[test]
 fn who_resets_too_fast_is_told_to_calm_down() {
