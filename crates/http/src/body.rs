@@ -5,15 +5,14 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep};
+use impresario_server::Patience;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -51,10 +50,7 @@ pub(crate) struct Fault(Arc<AtomicU8>);
 pub(crate) struct Uploads(Arc<AtomicUsize>);
 
 struct Guard {
-    silence: Option<Duration>,
-    /// Set at the first wait, and again only when it has fired.
-    timer: Option<Pin<Box<Sleep>>>,
-    waits_since: Option<Instant>,
+    patience: Patience,
     fault: Fault,
     uploads: Uploads,
 }
@@ -99,13 +95,8 @@ impl Body {
     pub(crate) fn guarded(incoming: Incoming, limits: BodyLimits, uploads: &Uploads) -> (Self, Fault) {
         let fault = Fault::default();
         uploads.0.fetch_add(1, Ordering::Relaxed);
-        let guard = Guard {
-            silence: limits.silence,
-            timer: None,
-            waits_since: None,
-            fault: fault.clone(),
-            uploads: uploads.clone(),
-        };
+        let guard =
+            Guard { patience: Patience::new(limits.silence), fault: fault.clone(), uploads: uploads.clone() };
         let incoming = Limited::new(incoming, limits.bytes.unwrap_or(usize::MAX));
         (Self { incoming, guard: Some(Box::new(guard)) }, fault)
     }
@@ -119,22 +110,9 @@ impl Body {
 impl Guard {
     /// Waits until the silence has lasted too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<BodyTimeout> {
-        // Without a runtime there is no timer.
-        let (Some(limit), Ok(_)) = (self.silence, Handle::try_current()) else { return Poll::Pending };
-        let since = *self.waits_since.get_or_insert_with(Instant::now);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        loop {
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            match since.checked_add(limit) {
-                Some(deadline) if deadline > timer.deadline() => timer.as_mut().reset(deadline),
-                _ => {
-                    self.fault.set(Fault::SILENCE);
-                    return Poll::Ready(BodyTimeout(limit));
-                }
-            }
-        }
+        ready!(self.patience.poll(cx));
+        self.fault.set(Fault::SILENCE);
+        Poll::Ready(BodyTimeout(self.patience.limit().unwrap_or_default()))
     }
 }
 
@@ -161,7 +139,7 @@ impl hyper::body::Body for Body {
         let polled = Pin::new(incoming).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => guard.fault.set(Fault::LENGTH),
-            Poll::Ready(_) => guard.waits_since = None,
+            Poll::Ready(_) => guard.patience.reset(),
             Poll::Pending => return guard.wait(cx).map(|late| Some(Err(late.into()))),
         }
         polled

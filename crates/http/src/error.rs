@@ -44,6 +44,8 @@ fn peers(error: &hyper::Error) -> ErrorKind {
         match cause.kind() {
             // So hyper calls chunks that are none. To others it would be a mistake of ours.
             ErrorKind::InvalidInput => ErrorKind::InvalidData,
+            // So HTTP/2 calls an end in the middle of a frame. The kernel's errors have kinds of their own.
+            ErrorKind::Other => ErrorKind::UnexpectedEof,
             kind => kind,
         }
     } else {

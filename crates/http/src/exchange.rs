@@ -10,8 +10,8 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
+use crate::HttpService;
 use crate::body::{Body, Fault};
 use crate::talk::{Answering, BoxError, Talk};
 
@@ -58,14 +58,8 @@ pin_project! {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Exchange<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-    B: HttpBody,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<Reply<B>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> {
+    type Response = Response<Reply<S::ReplyBody>>;
     type Error = BoxError;
     type Future = Answer<S, S::Future>;
 
@@ -83,11 +77,7 @@ where
     }
 }
 
-impl<S, B> Exchange<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-{
+impl<S: HttpService> Exchange<S> {
     fn call_guarded(&self, request: Request<Incoming>, answering: Option<Answering>) -> Answer<S, S::Future> {
         let (stage, fault) = match self.talk.admit(request) {
             Ok((request, fault)) => {
@@ -102,11 +92,7 @@ where
 
 /// Calls the service at once if possible, so that the request is not kept while hyper reads on.
 #[inline]
-fn begin<S, B>(service: &mut S, request: Request<Body>) -> Stage<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: Into<BoxError>,
-{
+fn begin<S: HttpService>(service: &mut S, request: Request<Body>) -> Stage<S, S::Future> {
     // Nobody needs to be woken for this question: if the answer is no it is asked again.
     match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(())) => Stage::Called { future: service.call(request) },
@@ -120,12 +106,8 @@ where
     }
 }
 
-impl<S, B> Future for Answer<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-{
-    type Output = Result<Response<Reply<B>>, BoxError>;
+impl<S: HttpService> Future for Answer<S, S::Future> {
+    type Output = Result<Response<Reply<S::ReplyBody>>, BoxError>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -175,10 +157,12 @@ fn refusal<B>(status: StatusCode, answering: Answering) -> Response<Reply<B>> {
 }
 
 #[inline]
-fn reply<B>(mut response: Response<B>, answering: Answering) -> Response<Reply<B>> {
+fn reply<B>(mut response: Response<B>, mut answering: Answering) -> Response<Reply<B>> {
     if answering.talk().is_last() {
         close(&mut response);
     }
+    // Its body is not asked for before there is room for some of it.
+    answering.set_untaken(answering.talk().is_shared());
     response.map(|body| Reply { body: Some(body), answering })
 }
 
@@ -190,13 +174,12 @@ fn close<B>(response: &mut Response<B>) {
     }
 }
 
-impl<S, B> Stage<S, S::Future>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-{
+impl<S: HttpService> Stage<S, S::Future> {
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<B>, BoxError>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<S::ReplyBody>, BoxError>> {
         loop {
             let future = match self.as_mut().project() {
                 StageProjection::Called { future } => return future.poll(cx).map_err(Into::into),
@@ -216,11 +199,7 @@ where
     }
 }
 
-impl<B> HttpBody for Reply<B>
-where
-    B: HttpBody,
-    B::Error: Into<BoxError>,
-{
+impl<B: HttpBody<Error: Into<BoxError>>> HttpBody for Reply<B> {
     type Data = B::Data;
     type Error = BoxError;
 
@@ -231,14 +210,17 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
-        let talk = this.answering.talk();
-        if !talk.is_shared() {
+        if !this.answering.talk().is_shared() {
             return body.poll_frame(cx).map_err(Into::into);
         }
-        match talk.run(|| body.poll_frame(cx)) {
+        this.answering.set_untaken(false);
+        let talk = this.answering.talk();
+        let polled = match talk.run(|| body.poll_frame(cx)) {
             Ok(polled) => polled.map_err(|error| talk.note(error.into())),
             Err(panic) => Poll::Ready(Some(Err(panic))),
-        }
+        };
+        this.answering.set_untaken(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -16,6 +16,7 @@
 mod body;
 mod error;
 mod exchange;
+mod http_service;
 mod info;
 mod pace;
 mod preface;
@@ -28,5 +29,6 @@ mod talk;
 mod watch;
 
 pub use body::{Body, BodyTimeout};
+pub use http_service::HttpService;
 pub use info::ConnectionInfo;
 pub use protocol::{Http, service};

@@ -1,18 +1,14 @@
 //! A tower service, served to one connection after the other by hyper.
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Body as HttpBody;
 use impresario_server::{Protocol, Socket};
-use tower_service::Service;
 
-use crate::Body;
+use crate::HttpService;
 use crate::serve::serve;
 use crate::settings::Settings;
 
@@ -26,7 +22,9 @@ use crate::settings::Settings;
 /// is that of the connection's actor with HTTP/1. With HTTP/2 the stream is reset, the connection takes no new ones and
 /// ends with the others, and the panic is reported then.
 ///
-/// Limits are those of [`Http`].
+/// Limits are those of [`Http`]. They replace the read and write time-outs of a
+/// [`Transport`](impresario_server::Transport) that carries it; what holds after an upgrade,
+/// [`ConnectionInfo`](crate::ConnectionInfo) says.
 ///
 /// ```
 /// # async fn hello() -> &'static str { "hello\n" }
@@ -80,7 +78,10 @@ impl<S> Http<S> {
     }
 
     /// How long a client may take nothing of an answer while it fills the kernel's buffers. 60 s unless told; `None`
-    /// means as long as it likes. The connection is cut off then.
+    /// means as long as it likes. The connection is cut off then. It holds for upgraded connections too.
+    ///
+    /// With HTTP/2, where each stream has a window of its own, it holds when all answers that are under way wait for the
+    /// client; one that takes a KiB in that time is waited for.
     #[must_use]
     pub fn write_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.limits.write = timeout.into();
@@ -142,13 +143,7 @@ impl<S> Http<S> {
     }
 }
 
-impl<S, B> Protocol for Http<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: HttpBody + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<S: HttpService + Send + 'static> Protocol for Http<S> {
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         // A clone that panics leaves the original as it was.
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();

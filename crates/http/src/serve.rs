@@ -9,24 +9,21 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 use impresario_server::Socket;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tower_service::Service;
 
-use crate::body::Body;
+use crate::HttpService;
 use crate::error::blame;
 use crate::exchange::Exchange;
 use crate::info::ConnectionInfo;
 use crate::pace::Phase;
 use crate::preface::{Version, version};
 use crate::settings::{LAST, LAST_SHARED, Settings};
-use crate::stream::{Leash, Stream};
+use crate::stream::{Leash, Stream, UpgradeLimits};
 use crate::streams::Streams;
-use crate::talk::{BoxError, Talk, Terms};
+use crate::talk::{Talk, Terms};
 use crate::watch::{Notice, Watch};
 
 /// What a client is told whose head does not end.
@@ -50,23 +47,22 @@ enum End {
 }
 
 /// Serves one connection.
-pub(crate) async fn serve<S, B>(mut socket: Socket, service: S, settings: Settings) -> io::Result<()>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
-    // The limits of HTTP are counted here, by what is waited for.
+pub(crate) async fn serve<S: HttpService + 'static>(
+    mut socket: Socket,
+    service: S,
+    settings: Settings,
+) -> io::Result<()> {
+    // The limits of HTTP are counted here, by what is waited for. After an upgrade nobody counts.
+    let upgrade_limits = UpgradeLimits { read: socket.read_timeout(), write: settings.limits.write };
     socket.set_read_timeout(None);
     socket.set_write_timeout(None);
     let mut watch = Watch::new(settings.limits, LAST, socket.draining());
-    let (version, ahead) = match settings.http2 {
-        true => match listen(&mut socket, &mut watch).await? {
-            Ok(first) => first,
+    let version = match settings.http2 {
+        true => match recognize(&mut socket, &mut watch).await? {
+            Ok(version) => version,
             Err(phase) => return late(socket, phase).await,
         },
-        false => (Version::One, Bytes::new()),
+        false => Version::One,
     };
     let terms = Terms {
         bodies: settings.bodies,
@@ -74,7 +70,7 @@ where
         info_for_all: settings.info_for_all,
         shared: version == Version::Two,
     };
-    let (stream, sight, mut home) = Stream::new(socket, ahead);
+    let (stream, sight, mut home) = Stream::new(socket);
     let talk = Rc::new(Talk::new(Arc::clone(&sight), terms));
     if watch.is_leaving() {
         talk.leave();
@@ -91,6 +87,7 @@ where
         Err(oneshot::error::TryRecvError::Closed) => return Ok(()),
         Err(oneshot::error::TryRecvError::Empty) => {
             // It was upgraded. It counts, and its actor lives, until whoever has it lets go of it.
+            sight.hand_over(upgrade_limits);
             let _leash = Leash(sight);
             let Ok(socket) = home.await else { return Ok(()) };
             socket
@@ -110,8 +107,9 @@ where
     }
 }
 
-/// Reads until it is clear which version the client speaks, or that it takes too long for that.
-async fn listen(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<(Version, Bytes), Phase>> {
+/// Reads until it is clear which version the client speaks, or that it takes too long for that. What was read is read
+/// again.
+async fn recognize(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<Version, Phase>> {
     let mut start = Bytes::new();
     loop {
         let phase = Phase::Head { begun: !start.is_empty() };
@@ -129,30 +127,28 @@ async fn listen(socket: &mut Socket, watch: &mut Watch) -> io::Result<Result<(Ve
         let more = match read.await? {
             Ok(Some(more)) => more,
             // hyper knows what to say of what is only the beginning of a request.
-            Ok(None) => return Ok(Ok((Version::One, start))),
+            Ok(None) => {
+                socket.unread(start);
+                return Ok(Ok(Version::One));
+            }
             Err(phase) => return Ok(Err(phase)),
         };
         start = if start.is_empty() { more } else { [start, more].concat().into() };
         if let Some(version) = version(&start) {
-            return Ok(Ok((version, start)));
+            socket.unread(start);
+            return Ok(Ok(version));
         }
     }
 }
 
 /// Has hyper answer the requests of a connection one after the other.
-async fn http1<S, B>(
+async fn http1<S: HttpService + 'static>(
     settings: &Settings,
     stream: Stream,
     exchange: Exchange<S>,
     talk: &Talk,
     watch: &mut Watch,
-) -> End
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> End {
     let connection = settings.http1().serve_connection(TokioIo::new(stream), exchange);
     let mut connection = pin!(connection.with_upgrades());
     poll_fn(|cx| {
@@ -172,19 +168,13 @@ where
 }
 
 /// Has hyper answer all the requests of a connection that come at the same time.
-async fn http2<S, B>(
+async fn http2<S: HttpService + 'static>(
     settings: &Settings,
     stream: Stream,
     exchange: Exchange<S>,
     talk: &Talk,
     watch: &mut Watch,
-) -> End
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + 'static,
-    S::Error: Into<BoxError>,
-    B: HttpBody + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> End {
     let mut streams = Streams::default();
     let hyper = settings.http2(streams.spawner());
     let mut connection = pin!(hyper.serve_connection(TokioIo::new(stream), exchange));

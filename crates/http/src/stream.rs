@@ -2,11 +2,11 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use futures::task::AtomicWaker;
 use impresario_server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,10 +18,17 @@ use tokio::sync::oneshot;
 pub(crate) struct Stream {
     /// `None` once it was taken away.
     socket: Option<Socket>,
-    /// What was read to find out who speaks.
-    ahead: Bytes,
     home: Option<oneshot::Sender<Socket>>,
     sight: Arc<Sight>,
+    /// The limits of an upgraded connection hold.
+    limited: bool,
+}
+
+/// How long the peer of an upgraded connection may be silent, and how long it may take nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpgradeLimits {
+    pub(crate) read: Option<Duration>,
+    pub(crate) write: Option<Duration>,
 }
 
 /// What can be seen of a stream from outside.
@@ -31,10 +38,12 @@ pub(crate) struct Sight {
     heard: AtomicBool,
     /// The kernel took no more of what was to be written last.
     stalled: AtomicBool,
-    /// How often something was written.
-    writes: AtomicUsize,
+    /// How many bytes were written.
+    sent: AtomicUsize,
     /// The stream may be in other hands.
     upgraded: AtomicBool,
+    /// It is, with these limits.
+    handed_over: OnceLock<UpgradeLimits>,
     cut: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -54,8 +63,8 @@ impl Sight {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// From here on, whoever waits for the stream can be told that it is cut.
@@ -63,9 +72,21 @@ impl Sight {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
+    /// The stream is in other hands now, and has these limits.
+    pub(crate) fn hand_over(&self, limits: UpgradeLimits) {
+        // Once for each connection.
+        let _ = self.handed_over.set(limits);
+        self.wake();
+    }
+
     /// Takes the socket away from whoever has the stream.
     fn cut(&self) {
         self.cut.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has whoever waits for the stream look again.
+    fn wake(&self) {
         self.reader.wake();
         self.writer.wake();
     }
@@ -83,10 +104,11 @@ impl Drop for Leash {
 
 impl Stream {
     /// The receiver gets the socket when the stream is dropped.
-    pub(crate) fn new(socket: Socket, ahead: Bytes) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
+    pub(crate) fn new(socket: Socket) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
         let sight = Arc::new(Sight::default());
         let (sender, receiver) = oneshot::channel();
-        let stream = Self { socket: Some(socket), ahead, home: Some(sender), sight: Arc::clone(&sight) };
+        let stream =
+            Self { socket: Some(socket), home: Some(sender), sight: Arc::clone(&sight), limited: false };
         (stream, sight, receiver)
     }
 
@@ -103,6 +125,13 @@ impl Stream {
             if self.sight.cut.load(Ordering::Acquire) {
                 self.socket = None;
             }
+            if !self.limited
+                && let (Some(socket), Some(limits)) = (&mut self.socket, self.sight.handed_over.get())
+            {
+                self.limited = true;
+                socket.set_read_timeout(limits.read);
+                socket.set_write_timeout(limits.write);
+            }
         }
         match &mut self.socket {
             Some(socket) => poll(Pin::new(socket), cx),
@@ -116,9 +145,9 @@ impl Stream {
         poll: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let written = self.with(cx, |sight| &sight.writer, poll);
-        if written.is_ready() {
+        if let Poll::Ready(Ok(length)) = written {
             // Only this side writes the counter.
-            self.sight.writes.store(self.sight.writes().wrapping_add(1), Ordering::Relaxed);
+            self.sight.sent.store(self.sight.sent().wrapping_add(length), Ordering::Relaxed);
         }
         self.stall(written)
     }
@@ -137,13 +166,6 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !this.ahead.is_empty() {
-            let length = this.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&this.ahead[..length]);
-            this.ahead.advance(length);
-            this.sight.heard.store(true, Ordering::Relaxed);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let read = this.with(cx, |sight| &sight.reader, |socket, cx| socket.poll_read(cx, buffer));
         if buffer.filled().len() > before {

@@ -18,6 +18,9 @@ use crate::stream::Sight;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
+/// How much a client of HTTP/2 must take of the answers that wait for it to count as one that reads.
+const TAKEN_BYTES: usize = 1024;
+
 /// The state of the conversation on one connection: what is under way, and what went wrong.
 #[derive(Debug)]
 pub(crate) struct Talk {
@@ -25,6 +28,11 @@ pub(crate) struct Talk {
     under_way: Cell<usize>,
     /// How many were answered.
     answers: Cell<usize>,
+    /// How many of the answers that are under way wait for the client to take what there is of them. Counted only where
+    /// that is not seen at the socket, because each stream has a window of its own.
+    untaken: Cell<usize>,
+    /// How many pieces of such answers were taken.
+    taken: Cell<usize>,
     uploads: Uploads,
     /// Answers that begin now are the last of their connection.
     leaving: Cell<bool>,
@@ -47,20 +55,38 @@ pub(crate) struct Terms {
 
 /// An answer that is under way.
 #[derive(Debug)]
-pub(crate) struct Answering(Rc<Talk>);
+pub(crate) struct Answering {
+    talk: Rc<Talk>,
+    /// Whether it waits for the client to take what there is of it.
+    untaken: bool,
+}
 
 impl Answering {
     pub(crate) fn talk(&self) -> &Talk {
-        &self.0
+        &self.talk
+    }
+
+    /// There is something for the client to take, or the client has taken it.
+    pub(crate) fn set_untaken(&mut self, untaken: bool) {
+        let talk = &self.talk;
+        match (std::mem::replace(&mut self.untaken, untaken), untaken) {
+            (false, true) => talk.untaken.set(talk.untaken.get() + 1),
+            (true, false) => {
+                talk.untaken.set(talk.untaken.get() - 1);
+                talk.taken.set(talk.taken.get().wrapping_add(1));
+            }
+            _ => {}
+        }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
+        self.set_untaken(false);
         // Bytes of a body are not the beginning of a head.
-        self.0.sight.forget_heard();
-        self.0.under_way.set(self.0.under_way.get() - 1);
-        self.0.answers.set(self.0.answers.get().wrapping_add(1));
+        self.talk.sight.forget_heard();
+        self.talk.under_way.set(self.talk.under_way.get() - 1);
+        self.talk.answers.set(self.talk.answers.get().wrapping_add(1));
     }
 }
 
@@ -69,6 +95,8 @@ impl Talk {
         Self {
             under_way: Cell::default(),
             answers: Cell::default(),
+            untaken: Cell::default(),
+            taken: Cell::default(),
             uploads: Uploads::default(),
             leaving: Cell::default(),
             failure: RefCell::default(),
@@ -90,15 +118,20 @@ impl Talk {
     /// What the connection waits for, and a number that has changed if that has begun anew.
     pub(crate) fn phase(&self) -> (Phase, usize) {
         if self.sight.is_stalled() {
-            return (Phase::Stalled, self.sight.writes());
+            return (Phase::Stalled, self.sight.sent());
+        }
+        let under_way = self.under_way.get();
+        // Pings are bytes too, but not as many.
+        let sent = self.sight.sent() / TAKEN_BYTES;
+        if under_way > 0 && self.untaken.get() == under_way {
+            return (Phase::Stalled, self.taken.get().wrapping_add(sent));
         }
         let answers = self.answers.get();
-        let phase = if self.under_way.get() > 0 || self.uploads.are_there() {
+        let phase = if under_way > 0 || self.uploads.are_there() {
             Phase::Busy
         } else if self.terms.shared {
-            // Answers that are over for the service may still wait for the client to take them. Pings are no reason to
-            // stay, so that counts only at the end.
-            let mark = if self.leaving.get() { self.sight.writes() } else { answers };
+            // Answers that are over for the service may still wait for the client to take them.
+            let mark = if self.leaving.get() { self.sight.sent() } else { answers.wrapping_add(sent) };
             return (Phase::Idle, mark);
         } else if self.sight.heard() {
             Phase::Head { begun: true }
@@ -114,7 +147,7 @@ impl Talk {
     pub(crate) fn begin(self: &Rc<Self>) -> Answering {
         self.sight.forget_heard();
         self.under_way.set(self.under_way.get() + 1);
-        Answering(Rc::clone(self))
+        Answering { talk: Rc::clone(self), untaken: false }
     }
 
     /// A request that may have a body, as the service gets it. If that is too long already it is the client's fault.

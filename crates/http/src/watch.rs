@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use impresario_server::Draining;
-use tokio::time::{Instant, Sleep, sleep_until};
+use impresario_server::{Draining, LazyTimer};
+use tokio::time::Instant;
 
 use crate::pace::{LastLimits, Limits, Pace, Phase};
 
@@ -15,7 +15,7 @@ use crate::pace::{LastLimits, Limits, Pace, Phase};
 #[derive(Debug)]
 pub(crate) struct Watch {
     pace: Pace,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: LazyTimer,
     /// Who is woken by the timer. While it is the same the timer need not be polled.
     waker: Option<Waker>,
     draining: Draining,
@@ -35,7 +35,7 @@ impl Watch {
     /// Begins now.
     pub(crate) fn new(limits: Limits, last: LastLimits, draining: Draining) -> Self {
         let pace = Pace::new(Instant::now(), limits, last);
-        Self { pace, timer: None, waker: None, draining, told: false }
+        Self { pace, timer: LazyTimer::new(), waker: None, draining, told: false }
     }
 
     pub(crate) fn set_last(&mut self, last: LastLimits) {
@@ -62,26 +62,13 @@ impl Watch {
             return Poll::Ready(Notice::Leave);
         }
         let Some(deadline) = self.pace.deadline() else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        let mut is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if deadline < timer.deadline() {
-            timer.as_mut().reset(deadline);
-            is_known = false;
-        }
-        if is_known && !timer.is_elapsed() {
+        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && self.timer.is_set_by(deadline) {
             return Poll::Pending;
         }
-        loop {
-            self.waker = None;
-            if timer.as_mut().poll(cx).is_pending() {
-                self.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            if timer.deadline() >= deadline {
-                return Poll::Ready(Notice::Late(self.pace.phase()));
-            }
-            // It was set for a phase that is over.
-            timer.as_mut().reset(deadline);
-        }
+        // It keeps the waker of whoever polls it until it fires.
+        let polled = self.timer.poll(cx, deadline);
+        self.waker = polled.is_pending().then(|| cx.waker().clone());
+        polled.map(|()| Notice::Late(self.pace.phase()))
     }
 }

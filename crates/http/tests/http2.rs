@@ -16,7 +16,7 @@ use h2::{Reason, RecvStream};
 use impresario_http::service;
 use impresario_server::Listener;
 use support::{Server, passing, routes, run, run_paused, until};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -275,6 +275,23 @@ const GOAWAY: u8 = 7;
 const END_HEADERS: u8 = 4;
 
 #[test]
+fn who_leaves_in_the_middle_of_a_frame_is_no_failure() {
+    run(async {
+        let server = Server::of_routes().await;
+        let whole = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, &[])].concat();
+        let half = frame(HEADERS, END_HEADERS, 1, &[0x82, 0x84, 0x86]);
+        for length in 1..half.len() {
+            let mut client = server.client().await;
+            client.send([&whole, &half[..length]].concat()).await;
+            client.0.shutdown().await.expect("an open socket");
+            until(|| server.active() == 0).await;
+        }
+        assert_eq!(server.errors.all(), Vec::<String>::new());
+        server.stop().await;
+    });
+}
+
+#[test]
 fn who_resets_too_fast_is_told_to_calm_down() {
     run(async {
         let server = Server::of_routes().await;
@@ -354,6 +371,64 @@ fn a_client_that_does_not_answer_pings_is_gone() {
         let ((), time) = passing(until(|| server.active() == 0)).await;
         assert!(time >= Duration::from_secs(20), "{time:?}");
         assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+/// How much there is to read of `/big`, in one piece.
+const BIG: usize = 1_000_000;
+
+fn big() -> Router {
+    Router::new().route("/big", get(async || vec![b'x'; BIG]))
+}
+
+/// Time passes, in which both sides can say all they want to, such as the answers to pings.
+async fn pass(seconds: u64) {
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answers_is_cut_off_though_it_answers_pings() {
+    run_paused(async {
+        let server = Server::start(service(big()).write_timeout(Duration::from_secs(25))).await;
+        let mut client = Client::connect(&server).await;
+        let bodies = [client.begin("/big"), client.begin("/big")].map(|answer| async {
+            // As much as a window holds, and not a byte of it is given back.
+            answer.await.expect("an answer").into_body()
+        });
+        let _bodies = futures::future::join_all(bodies).await;
+        let began = Instant::now();
+        while server.active() > 0 {
+            pass(5).await;
+        }
+        let time = began.elapsed();
+        // Whoever does not answer pings is gone after 40 s.
+        assert!((25..40).contains(&time.as_secs()), "{time:?}");
+        assert_eq!(server.errors.count(), 0);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_is_waited_for() {
+    run_paused(async {
+        let server = Server::start(service(big()).write_timeout(Duration::from_secs(25))).await;
+        let mut client = Client::connect(&server).await;
+        let mut body = client.begin("/big").await.expect("an answer").into_body();
+        let (mut taken, began) = (0, Instant::now());
+        while let Some(data) = body.data().await {
+            let data = data.expect("it is not cut off");
+            body.flow_control().release_capacity(data.len()).expect("it was taken");
+            taken += data.len();
+            pass(2).await;
+        }
+        assert_eq!(taken, BIG);
+        assert!(began.elapsed() > Duration::from_secs(25));
+        drop((client, body));
+        until(|| server.active() == 0).await;
         server.stop().await;
     });
 }

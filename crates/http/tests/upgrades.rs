@@ -13,8 +13,8 @@ use axum::{Extension, Router, body::Body};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use impresario_http::{ConnectionInfo, service};
-use impresario_server::{Draining, Listener};
-use support::{Client, Server, run, run_paused, until};
+use impresario_server::{Draining, Listener, Transport};
+use support::{Client, Server, passing, run, run_paused, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -202,6 +202,50 @@ fn who_does_not_leave_is_cut_off_at_the_deadline() {
         over.notified().await;
         client.closed().await;
         assert_eq!(server.active(), 0);
+    });
+}
+
+/// A raw connection is over, and by itself: nobody asked it to leave.
+async fn ends<P: impresario_server::Protocol>(server: &Server<P>, over: &Notify) -> Duration {
+    let ((), time) = passing(over.notified()).await;
+    passing(until(|| server.active() == 0)).await;
+    assert_eq!(server.errors.count(), 0);
+    time
+}
+
+#[test]
+fn who_takes_nothing_after_an_upgrade_is_not_waited_for_long() {
+    run_paused(async {
+        let over = Arc::new(Notify::new());
+        let server = Server::start(service(routes(&over)).write_timeout(Duration::from_secs(7))).await;
+        let mut client = raw_client(&server).await;
+        // It writes and never reads, so the echo fills what the kernel holds for both.
+        let flood = async { while client.0.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        let (time, ()) = tokio::join!(ends(&server, &over), flood);
+        assert!(time >= Duration::from_secs(7), "{time:?}");
+        server.stop().await;
+    });
+}
+
+#[test]
+fn silence_after_an_upgrade_is_limited_by_the_transport_alone() {
+    run_paused(async {
+        let over = Arc::new(Notify::new());
+        let transport = Transport::new().read_timeout(Duration::from_secs(200));
+        let server = Server::start(transport.carry(service(routes(&over)))).await;
+        let client = raw_client(&server).await;
+        assert!(ends(&server, &over).await >= Duration::from_secs(200));
+        drop(client);
+        server.stop().await;
+
+        let server = Server::start(service(routes(&over))).await;
+        let mut client = raw_client(&server).await;
+        tokio::time::advance(Duration::from_secs(80_000)).await;
+        client.send("hello").await;
+        client.expect("hello").await;
+        drop(client);
+        over.notified().await;
+        server.stop().await;
     });
 }
 

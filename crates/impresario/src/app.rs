@@ -68,7 +68,7 @@ impl App {
     /// Lets the workers accept on this address themselves, as nginx's do. Main keeps the listening socket, so a
     /// worker that dies never costs a refused connection.
     ///
-    /// It is `HOST:PORT`; with port 0 the kernel chooses one.
+    /// It is `HOST:PORT`, where port 0 lets the kernel choose one, or `unix:PATH`, whose file main removes at its end.
     pub fn listen(mut self, address: impl fmt::Display) -> Self {
         self.listen.push(address.to_string());
         self

@@ -4,12 +4,13 @@ use rustix::process::{Resource, getrlimit};
 
 /// Descriptors that are not connections: ports, listeners, the reactor, and what user code opens.
 const RESERVED: usize = 128;
+/// How many connections there may be where the limit leaves nothing: to serve a few is better than none.
+const FEW: usize = 16;
 
-/// How many connections this process can have before it runs out of descriptors. With a limit so low that nothing is
-/// left, a few.
+/// How many connections this process can have before it runs out of descriptors.
 pub(crate) fn connections() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
-    descriptors.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVED).max(RESERVED / 8))
+    descriptors.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVED).max(FEW))
 }
 
 #[cfg(test)]

@@ -139,11 +139,14 @@ impl Main {
             .flags(Flags { intensity: self.intensity, ..Flags::default() })
             .shutdown_timeout(self.shutdown_timeout);
         let mut addresses = Vec::new();
+        // Main made them, so it removes them: when nothing of the tree is left, or when it cannot begin.
+        let mut files = Vec::new();
         let mut bind = |mut main: impresario_process::Main, names: &[String]| {
             let mut bound = Vec::new();
             for name in names {
-                let socket = ListenSocket::bind(name)?;
+                let mut socket = ListenSocket::bind(name)?;
                 addresses.push(socket.local_addr().clone());
+                files.extend(socket.take_file());
                 bound.push(name.clone());
                 main = main.listener(name.clone(), socket);
             }

@@ -97,7 +97,7 @@ impl Leaf for WorkerLeaf {
             for listener in listeners {
                 let start = Arc::clone(&start);
                 let id = format!("acceptor {}", listener.name);
-                let socket = ListenSocket::try_from(listener.fd)?;
+                let socket = ListenSocket::try_from(listener.fd)?.known_as(&listener.name);
                 tree =
                     tree.child(Acceptor::new(socket, &gate, move |accepted| start(accepted)).child_spec(id));
             }

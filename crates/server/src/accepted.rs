@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 
 use actix::Recipient;
 use bytes::Bytes;
-use rustix::net::AddressFamily;
-use rustix::net::sockopt::socket_domain;
+use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
@@ -38,6 +38,9 @@ impl Accepted {
     /// When the descriptor is no such socket or cannot be made non-blocking. It is closed then.
     pub fn from_fd(descriptor: OwnedFd, peer: impl Into<Address>) -> io::Result<Self> {
         let domain = socket_domain(&descriptor)?;
+        if socket_type(&descriptor)? != SocketType::STREAM {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "no stream socket"));
+        }
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         if domain == AddressFamily::UNIX {
             Ok(Self::new(UnixStream::from(descriptor), peer))

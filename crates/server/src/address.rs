@@ -29,6 +29,11 @@ impl Address {
         Self::Unix(Arc::default())
     }
 
+    /// A unix socket with an abstract name.
+    pub(crate) fn abstract_name(name: &[u8]) -> Self {
+        Self::Unix([b"@", name].concat().into())
+    }
+
     /// The IP address and port, if it has them.
     pub fn as_ip(&self) -> Option<SocketAddr> {
         match self {
@@ -40,12 +45,11 @@ impl Address {
     /// What the kernel says; `None` for what is neither.
     pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<Self> {
         if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {
-            let name = match (unix.path_bytes(), unix.abstract_name()) {
-                (Some(path), _) => path.into(),
-                (None, Some(name)) if !name.is_empty() => [b"@", name].concat().into(),
-                _ => Arc::default(),
-            };
-            return Some(Self::Unix(name));
+            return Some(match (unix.path_bytes(), unix.abstract_name()) {
+                (Some(path), _) => Self::Unix(path.into()),
+                (None, Some(name)) if !name.is_empty() => Self::abstract_name(name),
+                _ => Self::unnamed(),
+            });
         }
         SocketAddr::try_from(address).ok().map(Self::Ip)
     }

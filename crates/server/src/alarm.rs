@@ -83,6 +83,12 @@ impl Alarms {
             .collect();
     }
 
+    /// One more.
+    pub(crate) fn add(&mut self, alarm: Alarm) {
+        let former: Vec<Alarm> = self.0.iter().map(|(alarm, _)| alarm.clone()).collect();
+        self.replace(former.into_iter().chain([alarm]));
+    }
+
     /// From how many connections on there is something to do.
     pub(crate) fn lowest(&self) -> usize {
         self.0.iter().map(|(alarm, _)| alarm.threshold).min().unwrap_or(usize::MAX)

@@ -51,7 +51,7 @@ impl<P: Protocol> Connections<P> {
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let (protocol, gate) = (Arc::clone(&self.protocol), self.gate.clone());
-        self.units.child_spec(id.into(), move |env, accepted| {
+        self.units.child_spec(id.into(), self.gate.server(), move |env, accepted| {
             Connection::new(Arc::clone(&protocol), accepted, env.clone(), gate.clone())
         })
     }

@@ -1,6 +1,6 @@
 //! The child that drains: started last, so stopped first.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
@@ -8,7 +8,8 @@ use impresario_actor::{ChildId, ChildSpec, Env, Shutdown};
 use slog::Logger;
 
 use crate::Gate;
-use crate::phase::{Phase, Step};
+use crate::phase::Step;
+use crate::waiting::within;
 
 /// With a `lame_duck` that is not zero, it accepts for as long before, and only its status says that it will leave.
 pub(crate) fn child_spec(
@@ -19,9 +20,8 @@ pub(crate) fn child_spec(
 ) -> ChildSpec {
     let factory = move |env: &Env| {
         gate.step(Step::Start);
-        let acceptors = gate.acceptors();
-        let progress = Progress::Idle;
-        Ok(Drain { gate: gate.clone(), lame_duck, deadline, acceptors, progress, env: env.clone() })
+        let (living, progress) = (gate.living(), Progress::Idle);
+        Ok(Drain { gate: gate.clone(), lame_duck, deadline, living, progress, env: env.clone() })
     };
     // Its own deadline bounds the stop.
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
@@ -32,8 +32,8 @@ struct Drain {
     gate: Gate,
     lame_duck: Duration,
     deadline: Option<Duration>,
-    /// How many acceptors there were before it.
-    acceptors: usize,
+    /// Who was there before it: how many acceptors, and whether a supervisor of connections.
+    living: (usize, bool),
     progress: Progress,
     env: Env,
 }
@@ -46,28 +46,31 @@ enum Progress {
 }
 
 impl Drain {
-    /// A stop that comes when an acceptor is gone is no shutdown: the supervisor restarts what stands after it.
+    /// A stop that comes when one of those before it is gone is no shutdown: the supervisor restarts what stands after
+    /// that one, or is about to be restarted itself.
     fn is_shutdown(&self) -> bool {
-        self.gate.acceptors() >= self.acceptors
+        let ((acceptors, served), (had, was_served)) = (self.gate.living(), self.living);
+        acceptors >= had && served >= was_served
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
         self.progress = Progress::Draining;
         let (gate, lame_duck, deadline) = (self.gate.clone(), self.lame_duck, self.deadline);
-        if lame_duck.is_zero() {
-            begin(&gate, self.env.log());
-        }
         let log = self.env.log().clone();
+        let stays = !lame_duck.is_zero() && gate.step(Step::LameDuck);
+        if !stays {
+            ask_to_leave(&gate, &log);
+        }
         let drained = async move {
-            if !lame_duck.is_zero() && gate.step(Step::LameDuck) {
+            if stays {
                 slog::info!(log, "leaving soon"; "seconds" => lame_duck.as_secs_f64());
                 tokio::time::sleep(lame_duck).await;
+                ask_to_leave(&gate, &log);
             }
-            begin(&gate, &log);
             within(deadline, gate.empty()).await
         };
         ctx.spawn(drained.into_actor(self).map(|in_time, drain, ctx| {
-            if !in_time {
+            if in_time.is_none() {
                 let left = drain.gate.all();
                 slog::warn!(drain.env.log(), "drain deadline passed, closing what is left"; "connections" => left);
             }
@@ -77,27 +80,13 @@ impl Drain {
     }
 }
 
-/// Asks everybody to leave, once.
-fn begin(gate: &Gate, log: &Logger) {
-    if gate.phase() == Phase::Stopping {
-        return;
-    }
+/// Asks everybody to leave.
+fn ask_to_leave(gate: &Gate, log: &Logger) {
     let connections = gate.all();
     if connections > 0 {
         slog::info!(log, "draining"; "connections" => connections);
     }
     gate.step(Step::Stop);
-}
-
-/// Waits for as long as may be; whether it came to its end.
-pub(crate) async fn within(deadline: Option<Duration>, end: impl Future<Output = ()>) -> bool {
-    match deadline {
-        Some(deadline) => tokio::time::timeout(deadline, end).await.is_ok(),
-        None => {
-            end.await;
-            true
-        }
-    }
 }
 
 impl Actor for Drain {

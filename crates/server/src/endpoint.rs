@@ -13,25 +13,32 @@ const UNIX: &str = "unix:";
 ///
 /// A text is `HOST:PORT`, or `unix:PATH`.
 #[derive(Debug)]
-pub struct Endpoint(pub(crate) Wanted);
+pub struct Endpoint(pub(crate) Origin);
 
-/// What is to be had.
+/// Where a listening socket comes from.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum Origin {
+    /// It is bound, and can be bound again.
+    Bound(Name),
+    /// It was handed down, and cannot be had again.
+    Inherited(ListenSocket),
+}
+
+/// To what a socket is bound.
+#[derive(Debug)]
+pub(crate) enum Name {
     /// `HOST:PORT`.
     Tcp(String),
     Unix {
         path: PathBuf,
         mode: Option<u32>,
     },
-    /// A socket that was handed down, which cannot be had again.
-    Inherited(ListenSocket),
 }
 
 impl Endpoint {
     /// A TCP address, `HOST:PORT`; with port 0 the kernel chooses one.
     pub fn tcp(address: impl fmt::Display) -> Self {
-        address.to_string().into()
+        Self(Origin::Bound(Name::Tcp(address.to_string())))
     }
 
     /// A unix socket with this path.
@@ -39,32 +46,38 @@ impl Endpoint {
     /// What a dead process has left there is replaced; a socket that somebody listens on, or a file of another kind, is
     /// not. It appears under its name only once it listens, and goes when it is closed.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self(Wanted::Unix { path: path.into(), mode: None })
+        Self(Origin::Bound(Name::Unix { path: path.into(), mode: None }))
     }
 
     /// Who may connect to a unix socket: the permissions of its file, such as `0o660`. The default is what the umask
     /// leaves.
     #[must_use]
     pub fn mode(mut self, permissions: u32) -> Self {
-        if let Wanted::Unix { mode, .. } = &mut self.0 {
+        if let Origin::Bound(Name::Unix { mode, .. }) = &mut self.0 {
             *mode = Some(permissions);
         }
         self
     }
 }
 
-impl From<String> for Endpoint {
-    fn from(text: String) -> Self {
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
         match text.strip_prefix(UNIX) {
-            Some(path) => Self::unix(path),
-            None => Self(Wanted::Tcp(text)),
+            Some(path) => Self::Unix { path: path.into(), mode: None },
+            None => Self::Tcp(text.to_owned()),
         }
     }
 }
 
 impl From<&str> for Endpoint {
     fn from(text: &str) -> Self {
-        text.to_owned().into()
+        Self(Origin::Bound(text.into()))
+    }
+}
+
+impl From<String> for Endpoint {
+    fn from(text: String) -> Self {
+        text.as_str().into()
     }
 }
 
@@ -76,7 +89,7 @@ impl From<SocketAddr> for Endpoint {
 
 impl From<ListenSocket> for Endpoint {
     fn from(socket: ListenSocket) -> Self {
-        Self(Wanted::Inherited(socket))
+        Self(Origin::Inherited(socket))
     }
 }
 
@@ -86,11 +99,10 @@ mod tests {
 
     #[test]
     fn a_text_says_which_kind_it_is() {
-        let Endpoint(Wanted::Tcp(address)) = "localhost:80".into() else { panic!("TCP") };
+        let Endpoint(Origin::Bound(Name::Tcp(address))) = "localhost:80".into() else { panic!("TCP") };
         assert_eq!(address, "localhost:80");
-        let Endpoint(Wanted::Unix { path, mode }) = Endpoint::from("unix:/run/a.sock").mode(0o600) else {
-            panic!("unix")
-        };
+        let unix = Endpoint::from("unix:/run/a.sock").mode(0o600);
+        let Endpoint(Origin::Bound(Name::Unix { path, mode })) = unix else { panic!("unix") };
         assert_eq!((path, mode), (PathBuf::from("/run/a.sock"), Some(0o600)));
     }
 }

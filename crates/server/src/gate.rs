@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use impresario_actor::{ChildId, ChildSpec};
+use impresario_actor::{ChildId, ChildSpec, SupervisorRef};
 use impresario_supervision::Time;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::metrics::{Count, Counters};
 use crate::peers::Peer;
 use crate::phase::{Phase, Step};
 use crate::rate::Bucket;
-use crate::registry::{Conn, ConnectionInfo, Registry};
+use crate::registry::{Conn, ConnectionStats, Registry};
 use crate::strict::{NoEntry, Strict};
 use crate::waiting::{Draining, Guard, Waiter};
 use crate::wakers::Wakers;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// Acceptors that live, and sockets that they listen on.
     acceptors: AtomicUsize,
     listening: AtomicUsize,
+    /// The supervisor of the connections, if they are [`Connections`](crate::Connections).
+    server: SupervisorRef,
     phase: AtomicU8,
     /// Whether `strict` has anything to decide.
     is_strict: AtomicBool,
@@ -112,6 +114,10 @@ impl Gate {
 
     pub(crate) fn set_alarms(&self, alarms: Vec<Alarm>) {
         self.strictly(|strict| strict.alarms.replace(alarms));
+    }
+
+    pub(crate) fn add_alarm(&self, alarm: Alarm) {
+        self.strictly(|strict| strict.alarms.add(alarm));
     }
 
     fn strictly(&self, change: impl FnOnce(&mut Strict)) {
@@ -190,24 +196,21 @@ impl Gate {
 
     fn may_enter(&self, permit: Option<Permit>, peer: &Address) -> Result<Permit, NoEntry> {
         let mut permit = permit.or_else(|| self.permit()).ok_or(NoEntry::Full)?;
-        if self.0.is_strict.load(Ordering::Acquire) {
-            let counted = self.0.strict().enter(self.policy(), self.0.now(), peer)?;
-            permit.count(peer);
-            if counted {
-                permit.counts_of_peer();
-            }
-        } else {
-            permit.count(peer);
+        let is_strict = self.0.is_strict.load(Ordering::Acquire);
+        let of_peer = is_strict && self.0.strict().enter(self.policy(), self.0.now(), peer)?;
+        permit.count(peer);
+        if of_peer {
+            permit.counts_of_peer();
         }
         Ok(permit)
     }
 
     /// The alarms that ring now that a connection has come in.
     pub(crate) fn rings(&self) -> Vec<Ring> {
-        if self.active() < self.0.alarm_at.load(Ordering::Acquire) {
+        let active = self.active();
+        if active < self.0.alarm_at.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let active = self.active();
         self.0.strict().alarms.ring(self.0.now(), active)
     }
 
@@ -225,9 +228,19 @@ impl Gate {
     ///
     /// Told to stop, it asks acceptors to close their listening sockets and connections to finish, and is done when
     /// all have, or when the deadline has passed. What is left then ends with its supervisor. When it is stopped only
-    /// because an acceptor before it died, it does nothing.
+    /// because an acceptor or the [`Connections`](crate::Connections) before it died, it does nothing.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline)
+    }
+
+    /// The name of the supervisor of the connections, for whoever starts it.
+    pub(crate) fn server(&self) -> &SupervisorRef {
+        &self.0.server
+    }
+
+    /// Who must live for the listener to be whole: how many acceptors do, and whether the supervisor of the connections.
+    pub(crate) fn living(&self) -> (usize, bool) {
+        (self.acceptors(), self.0.server.pid().is_some_and(|pid| pid.is_alive()))
     }
 
     /// Acceptors that live.
@@ -301,7 +314,7 @@ impl Gate {
         Metrics { active: self.active(), all: self.all(), received, sent, ..metrics }
     }
 
-    pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
+    pub(crate) fn connections(&self) -> Vec<ConnectionStats> {
         self.0.registry.infos(self.0.now())
     }
 
@@ -382,6 +395,7 @@ impl Shared {
             uncounted: AtomicUsize::default(),
             acceptors: AtomicUsize::default(),
             listening: AtomicUsize::default(),
+            server: SupervisorRef::new(),
             phase: AtomicU8::new(Phase::Open.number()),
             is_strict: AtomicBool::new(false),
             alarm_at: AtomicUsize::new(usize::MAX),

@@ -4,15 +4,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slog::Logger;
 
-use crate::endpoint::{Endpoint, Wanted};
+use crate::endpoint::{Endpoint, Name, Origin};
 use crate::{Address, ListenError, ListenSocket};
 
 /// A listening socket, or where to bind one. Bound at the first start and kept over restarts; closed by a drain.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// Where to bind. `None` for an inherited socket, which cannot be had again.
-    wanted: Option<Wanted>,
+    source: Source,
     state: Mutex<State>,
+}
+
+/// How to have the socket again once it is closed.
+#[derive(Debug)]
+enum Source {
+    Bound(Name),
+    /// Not at all.
+    Inherited(Address),
 }
 
 #[derive(Debug, Default)]
@@ -22,22 +29,31 @@ struct State {
     address: Option<Address>,
 }
 
+impl State {
+    fn of(socket: Arc<ListenSocket>) -> Self {
+        Self { address: Some(socket.local_addr().clone()), socket: Some(socket) }
+    }
+}
+
 impl Held {
-    pub(crate) fn new(Endpoint(wanted): Endpoint) -> Self {
-        match wanted {
-            Wanted::Inherited(socket) => Self::inherited(socket),
-            wanted => Self { wanted: Some(wanted), state: Mutex::default() },
+    pub(crate) fn new(Endpoint(origin): Endpoint) -> Self {
+        match origin {
+            Origin::Bound(name) => Self { source: Source::Bound(name), state: Mutex::default() },
+            Origin::Inherited(socket) => Self::inherited(socket),
         }
     }
 
     pub(crate) fn inherited(socket: ListenSocket) -> Self {
-        let address = Some(socket.local_addr().clone());
-        Self { wanted: None, state: Mutex::new(State { socket: Some(Arc::new(socket)), address }) }
+        let source = Source::Inherited(socket.local_addr().clone());
+        Self { source, state: Mutex::new(State::of(Arc::new(socket))) }
     }
 
-    /// Whether it cannot be had again once it is closed.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.wanted.is_none()
+    /// Where it listens, if it cannot be had again once it is closed.
+    pub(crate) fn inherited_addr(&self) -> Option<&Address> {
+        match &self.source {
+            Source::Bound(_) => None,
+            Source::Inherited(address) => Some(address),
+        }
     }
 
     /// The socket; bound now if there is none.
@@ -46,17 +62,12 @@ impl Held {
         if let Some(socket) = &state.socket {
             return Ok(Arc::clone(socket));
         }
-        let socket = match (&self.wanted, &state.address) {
-            (Some(Wanted::Unix { path, mode }), _) => ListenSocket::unix(path, *mode)?,
-            (Some(_), Some(address)) => ListenSocket::tcp(&address.to_string())?,
-            (Some(Wanted::Tcp(address)), None) => ListenSocket::tcp(address)?,
-            (_, Some(address)) => return Err(ListenError::Closed { address: address.clone() }),
-            (_, None) => return Err(ListenError::Address { address: String::new() }),
-        };
-        let address = socket.local_addr().clone();
-        slog::info!(log, "listening"; "address" => %address);
-        let socket = Arc::new(socket);
-        *state = State { socket: Some(Arc::clone(&socket)), address: Some(address) };
+        let socket = Arc::new(match &self.source {
+            Source::Bound(name) => ListenSocket::bind_to(name, state.address.as_ref())?,
+            Source::Inherited(address) => return Err(ListenError::Closed { address: address.clone() }),
+        });
+        slog::info!(log, "listening"; "address" => %socket.local_addr());
+        *state = State::of(Arc::clone(&socket));
         Ok(socket)
     }
 

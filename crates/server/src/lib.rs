@@ -83,14 +83,15 @@ pub use listener_ref::{Drained, ListenerRef, Status, Suspend, SuspendError};
 pub use mailbox::{ConnectionRef, Mailbox, Receive, TellError};
 pub use metrics::{Ended, Metrics, Rejected};
 pub use parts::Outcome;
+pub use patience::{LazyTimer, Patience};
 pub use permit::Permit;
 pub use policy::Policy;
 pub use protocol::{Protocol, Serve, serve};
 pub use rate::Rate;
-pub use registry::{ConnectionId, ConnectionInfo};
+pub use registry::{ConnectionId, ConnectionStats};
 pub use socket::{SendError, Socket};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};
 pub use transport::{Carry, ProxyProtocol, Transport};
-pub use unix::Credentials;
+pub use unix::{Credentials, SocketFile};
 pub use waiting::Draining;

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Type};
 
-use crate::endpoint::{Endpoint, Wanted};
+use crate::endpoint::Name;
 use crate::unix::{self, BindError, SocketFile};
 use crate::{Accepted, Address};
 
@@ -27,7 +27,7 @@ pub struct ListenSocket {
 
 impl ListenSocket {
     /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose one and the first address of a name
-    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`] says.
+    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`](crate::Endpoint::unix) says.
     ///
     /// A TCP address may be used again at once after a former owner is gone (`SO_REUSEADDR`), and what is accepted sends
     /// without delay (`TCP_NODELAY`).
@@ -36,14 +36,19 @@ impl ListenSocket {
     ///
     /// One line that names the address, the reason, and where possible what to do.
     pub fn bind(address: &str) -> Result<Self, ListenError> {
-        match Endpoint::from(address) {
-            Endpoint(Wanted::Tcp(address)) => Self::tcp(&address),
-            Endpoint(Wanted::Unix { path, mode }) => Self::unix(&path, mode),
-            Endpoint(Wanted::Inherited(socket)) => Ok(socket),
+        Self::bind_to(&address.into(), None)
+    }
+
+    /// As [`bind`](Self::bind); a port that was `chosen` before stays the same.
+    pub(crate) fn bind_to(name: &Name, chosen: Option<&Address>) -> Result<Self, ListenError> {
+        match (name, chosen) {
+            (Name::Unix { path, mode }, _) => Self::unix(path, *mode),
+            (Name::Tcp(_), Some(chosen)) => Self::tcp(&chosen.to_string()),
+            (Name::Tcp(address), None) => Self::tcp(address),
         }
     }
 
-    pub(crate) fn tcp(address: &str) -> Result<Self, ListenError> {
+    fn tcp(address: &str) -> Result<Self, ListenError> {
         let addresses =
             address.to_socket_addrs().map_err(|_| ListenError::Address { address: address.to_owned() })?;
         let mut result = Err(ListenError::Address { address: address.to_owned() });
@@ -60,7 +65,7 @@ impl ListenSocket {
         result
     }
 
-    pub(crate) fn unix(path: &Path, mode: Option<u32>) -> Result<Self, ListenError> {
+    fn unix(path: &Path, mode: Option<u32>) -> Result<Self, ListenError> {
         let address = Address::from(path);
         match unix::bind(path, mode, BACKLOG) {
             Ok((socket, file)) => Ok(Self { socket, address, file: Some(file) }),
@@ -86,6 +91,22 @@ impl ListenSocket {
         let address = Address::from_kernel(rustix::net::getsockname(&socket)?);
         let address = address.ok_or(io::ErrorKind::Unsupported)?;
         Ok(Self { socket, address, file: None })
+    }
+
+    /// Says by which text it was [bound](Self::bind), for a unix socket that another process has bound: the kernel knows
+    /// it only by the name that it had before it was moved to its own. Of a TCP socket the kernel knows better.
+    #[must_use]
+    pub fn known_as(mut self, address: &str) -> Self {
+        if let (Address::Unix(_), Name::Unix { path, .. }) = (&self.address, address.into()) {
+            self.address = path.as_path().into();
+        }
+        self
+    }
+
+    /// Takes the file of a unix socket, for whoever hands the socket itself to other processes; `None` for a socket that
+    /// was not bound here to a path.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
     }
 
     /// Where it listens. The port is the true one, also when 0 was asked for.
@@ -118,8 +139,10 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
     fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = socket2::Socket::from(descriptor);
-        if !socket.is_listener()? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the inherited socket does not listen"));
+        // One for messages listens too.
+        if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+            let line = "the inherited socket does not listen, or not for streams";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, line));
         }
         socket.set_nonblocking(true)?;
         Self::adopt(socket)
@@ -128,7 +151,7 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
 impl From<ListenSocket> for OwnedFd {
     fn from(socket: ListenSocket) -> Self {
-        // Whoever has the descriptor has the file with it.
+        // Whoever has the descriptor has the file with it, unless that was taken before.
         if let Some(file) = socket.file {
             file.keep();
         }

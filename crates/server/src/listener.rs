@@ -42,7 +42,6 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Listener<P> {
     listener: ListenerRef,
     connections: Connections<P>,
-    alarms: Vec<Alarm>,
     lame_duck: Duration,
     drain_deadline: Option<Duration>,
 }
@@ -69,8 +68,7 @@ impl<P: Protocol> Listener<P> {
             units: Arc::clone(connections.units()),
             supervisor: SupervisorRef::new(),
         };
-        let (alarms, lame_duck) = (Vec::new(), Duration::ZERO);
-        Self { listener, connections, alarms, lame_duck, drain_deadline: Some(DRAIN_DEADLINE) }
+        Self { listener, connections, lame_duck: Duration::ZERO, drain_deadline: Some(DRAIN_DEADLINE) }
     }
 
     /// One more endpoint, with an acceptor of its own. Limits, drain and all else are for all of them together.
@@ -119,9 +117,8 @@ impl<P: Protocol> Listener<P> {
 
     /// One more alarm.
     #[must_use]
-    pub fn alarm(mut self, alarm: Alarm) -> Self {
-        self.alarms.push(alarm);
-        self.listener.set_alarms(self.alarms.clone());
+    pub fn alarm(self, alarm: Alarm) -> Self {
+        self.listener.gate.add_alarm(alarm);
         self
     }
 
@@ -189,7 +186,6 @@ impl<P> Clone for Listener<P> {
         Self {
             listener: self.listener.clone(),
             connections: self.connections.clone(),
-            alarms: self.alarms.clone(),
             lame_duck: self.lame_duck,
             drain_deadline: self.drain_deadline,
         }

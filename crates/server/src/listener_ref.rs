@@ -6,12 +6,12 @@ use std::time::Duration;
 use impresario_actor::SupervisorRef;
 use slog::{Discard, Logger, o};
 
-use crate::drain::within;
 use crate::held::Held;
 use crate::phase::{Phase, Step};
 use crate::rate::Rate;
-use crate::registry::{ConnectionId, ConnectionInfo};
+use crate::registry::{ConnectionId, ConnectionStats};
 use crate::units::Units;
+use crate::waiting::within;
 use crate::{Address, Alarm, Gate, ListenError, Metrics, Policy};
 
 /// How long connections that were closed from outside are waited for.
@@ -110,7 +110,7 @@ impl ListenerRef {
     }
 
     /// The connections that there are, oldest first.
-    pub fn connections(&self) -> Vec<ConnectionInfo> {
+    pub fn connections(&self) -> Vec<ConnectionStats> {
         self.gate.connections()
     }
 
@@ -171,6 +171,10 @@ impl ListenerRef {
     }
 
     /// Closes a connection: its actor ends at once. Says whether there is such a connection.
+    ///
+    /// One that was given away by its actor is still among the [`connections`](Self::connections), because it keeps its
+    /// place behind the gate. It has no actor of this listener to end: it is closed only when its new owner drops it, or,
+    /// if that is a connection's actor of this listener again, with that.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.gate.close(connection)
     }
@@ -210,8 +214,12 @@ impl ListenerRef {
             return Err(SuspendError::Leaving);
         }
         let log = Logger::root(Discard, o!());
-        for socket in &self.sockets {
-            socket.open(&log)?;
+        if let Err(error) = self.sockets.iter().try_for_each(|socket| socket.open(&log).map(drop)) {
+            if self.gate.phase() == Phase::Closed {
+                // Whoever connects to one of the others would wait for nobody.
+                self.sockets.iter().for_each(|socket| socket.close());
+            }
+            return Err(error.into());
         }
         if self.gate.step(Step::Resume) { Ok(()) } else { Err(SuspendError::Leaving) }
     }
@@ -233,7 +241,7 @@ impl ListenerRef {
         self.gate.silent().await;
         self.sockets.iter().for_each(|socket| socket.close());
         let mut closed = 0;
-        if !within(deadline.into(), self.gate.empty()).await {
+        if within(deadline.into(), self.gate.empty()).await.is_none() {
             closed = self.gate.all();
             self.gate.close_all();
             // One that was given away has no actor of ours that could be ended.
@@ -244,9 +252,8 @@ impl ListenerRef {
     }
 
     fn check_own_sockets(&self) -> Result<(), SuspendError> {
-        let inherited = self.sockets.iter().find(|socket| socket.is_inherited());
-        match inherited.and_then(|socket| socket.local_addr()) {
-            Some(address) => Err(SuspendError::Inherited { address }),
+        match self.sockets.iter().find_map(|socket| socket.inherited_addr()) {
+            Some(address) => Err(SuspendError::Inherited { address: address.clone() }),
             None => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use slog::{Discard, Logger, o};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{ListenSocket, Listener, Protocol, Socket, serve};
+use crate::{Address, Alarm, ListenSocket, Listener, Protocol, Socket, serve};
 
 fn echo() -> impl Protocol {
     serve(|mut socket: Socket| async move {
@@ -79,5 +79,17 @@ fn a_broken_socket_that_was_inherited_ends_the_listener() {
         break_socket(&listener);
         let end = tree.stopped().await.to_string();
         assert!(end.contains("restart") || end.contains("gave up"), "{end}");
+    });
+}
+
+#[test]
+fn one_more_alarm_silences_none_that_was_set_meanwhile() {
+    run(async {
+        let listener = Listener::tcp("127.0.0.1:0", echo()).alarm(Alarm::at(1));
+        listener.listener_ref().set_alarms([Alarm::at(2)]);
+        let gate = listener.alarm(Alarm::at(3)).listener_ref().gate;
+        let _three = [(); 3].map(|()| gate.enter(None, &Address::unnamed()).expect("there is room"));
+        let rung: Vec<usize> = gate.rings().iter().map(|ring| ring.report.threshold).collect();
+        assert_eq!(rung, [2, 3]);
     });
 }

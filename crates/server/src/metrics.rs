@@ -72,7 +72,7 @@ impl Ended {
     }
 }
 
-/// One more of something.
+/// One more of something. `Pauses` stands last: it says how many kinds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     Accepted,
@@ -91,7 +91,7 @@ pub(crate) enum Count {
 
 /// The counters behind [`Metrics`].
 #[derive(Debug, Default)]
-pub(crate) struct Counters([AtomicU64; 12]);
+pub(crate) struct Counters([AtomicU64; Count::Pauses as usize + 1]);
 
 impl Counters {
     pub(crate) fn add(&self, count: Count) {

@@ -6,14 +6,14 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::ReadBuf;
 use tokio::sync::oneshot;
 
 use crate::outgoing::{Outgoing, WRITE_BUFFER_BYTES};
 use crate::patience::Patience;
 use crate::proxy::Header;
-use crate::stream::{Io, Layer};
+use crate::stream::{Io, Layer, give_ahead};
 use crate::{Accepted, Active, Address, Permit};
 
 /// How long a peer may take nothing of what is sent to it, if nothing else is said.
@@ -61,7 +61,7 @@ impl Parts {
             outgoing: Outgoing::new(WRITE_BUFFER_BYTES),
             unflushed: false,
             reading: Patience::default(),
-            writing: Patience::new(Some(WRITE_TIMEOUT)),
+            writing: Patience::new(WRITE_TIMEOUT),
             active: Active::Passive,
             permit: None,
             guard: None,
@@ -108,10 +108,7 @@ impl Parts {
         {
             return Poll::Ready(Err(error));
         }
-        if !self.read_ahead.is_empty() {
-            let length = self.read_ahead.len().min(buffer.remaining());
-            buffer.put_slice(&self.read_ahead[..length]);
-            self.read_ahead.advance(length);
+        if give_ahead(&mut self.read_ahead, buffer) {
             return Poll::Ready(Ok(Heard::Bytes));
         }
         let before = buffer.filled().len();

@@ -3,32 +3,74 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long to wait for the peer, without work for a timer each time it answers: the timer is left to fire, and is only
-/// then set anew for the time that the peer has left.
+/// A timer for a deadline that moves all the time: it is left to fire, and only then set anew for the deadline that
+/// holds by then. So a deadline that moves away, as with each sign of life of a peer, costs nothing.
+///
+/// It belongs to the arbiter on which it was first polled. For those who write protocols; [`Patience`] is the usual case.
+#[derive(Debug, Default)]
+pub struct LazyTimer(Option<Pin<Box<Sleep>>>);
+
+impl LazyTimer {
+    /// A timer that is not set. It takes no memory until it is polled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the task that polled it last is woken by this deadline, without another poll.
+    pub fn is_set_by(&self, deadline: Instant) -> bool {
+        self.0.as_ref().is_some_and(|timer| timer.deadline() <= deadline && !timer.is_elapsed())
+    }
+
+    /// Ready when the deadline has passed; until then the task is woken by that time, or earlier for nothing. Where there
+    /// is no actix `System`, hence no clock, it is never ready.
+    pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if self.0.is_none() && Handle::try_current().is_err() {
+            return Poll::Pending;
+        }
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            // It was set for a deadline that has moved.
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// How long to wait for a peer, from whenever it is waited for anew: a limit to its silence that costs no work for a
+/// timer each time it says something.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub struct Patience {
     limit: Option<Duration>,
     /// Since when the peer is waited for.
     since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: LazyTimer,
 }
 
 impl Patience {
-    pub(crate) fn new(limit: Option<Duration>) -> Self {
-        Self { limit, since: None, timer: None }
+    /// With this limit; `None` means as long as it takes.
+    pub fn new(limit: impl Into<Option<Duration>>) -> Self {
+        Self { limit: limit.into(), ..Self::default() }
     }
 
-    pub(crate) fn limit(&self) -> Option<Duration> {
+    /// The limit.
+    pub fn limit(&self) -> Option<Duration> {
         self.limit
     }
 
-    /// The peer has done something.
-    pub(crate) fn reset(&mut self) {
+    /// The peer has done something: when it must be waited for next, its time begins anew.
+    pub fn reset(&mut self) {
         self.since = None;
     }
 
@@ -38,19 +80,11 @@ impl Patience {
     }
 
     /// To be called when the peer must be waited for; ready when it had its time.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
         let since = *self.since.get_or_insert_with(Instant::now);
         // A deadline beyond all time is none.
-        let Some(deadline) = since.checked_add(limit) else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
-        Poll::Pending
+        since.checked_add(limit).map_or(Poll::Pending, |deadline| self.timer.poll(cx, deadline))
     }
 }
 
@@ -87,7 +121,7 @@ mod tests {
     #[test]
     fn it_ends_after_its_limit() {
         on_virtual_time(async {
-            let mut patience = Patience::new(Some(LIMIT));
+            let mut patience = Patience::new(LIMIT);
             assert!(poll(&mut patience).is_pending());
             advance(LIMIT - MOMENT).await;
             assert!(poll(&mut patience).is_pending());
@@ -102,7 +136,7 @@ mod tests {
     #[test]
     fn it_counts_from_when_the_peer_was_waited_for_again() {
         on_virtual_time(async {
-            let mut patience = Patience::new(Some(LIMIT));
+            let mut patience = Patience::new(LIMIT);
             assert!(poll(&mut patience).is_pending());
             advance(LIMIT / 2).await;
             patience.reset();

@@ -41,6 +41,7 @@ pub(crate) enum Step {
 }
 
 impl Phase {
+    /// In the order of their numbers.
     const ALL: [Self; 7] =
         [Self::Open, Self::LameDuck, Self::Kept, Self::Closed, Self::Leaving, Self::Stopping, Self::Stopped];
 
@@ -83,11 +84,7 @@ impl Phase {
 
     /// As a number, for an atomic.
     pub(crate) fn number(self) -> u8 {
-        Self::ALL
-            .iter()
-            .position(|phase| *phase == self)
-            .and_then(|n| u8::try_from(n).ok())
-            .unwrap_or_default()
+        self as u8
     }
 
     /// The phase with this number.

@@ -35,7 +35,7 @@ impl fmt::Display for ConnectionId {
 /// What is known of a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ConnectionInfo {
+pub struct ConnectionStats {
     /// Its name.
     pub id: ConnectionId,
     /// Who connected, as the kernel says: with a proxy in front, that.
@@ -100,8 +100,8 @@ impl Conn {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn info(&self, now: Time) -> ConnectionInfo {
-        ConnectionInfo {
+    fn info(&self, now: Time) -> ConnectionStats {
+        ConnectionStats {
             id: self.id,
             peer: self.peer.clone(),
             age: now.saturating_since(self.since),
@@ -161,7 +161,7 @@ impl Registry {
     }
 
     /// All that there are, oldest first.
-    pub(crate) fn infos(&self, now: Time) -> Vec<ConnectionInfo> {
+    pub(crate) fn infos(&self, now: Time) -> Vec<ConnectionStats> {
         let mut infos = Vec::new();
         for part in &self.parts {
             infos.extend(lock(part).connections.values().map(|conn| conn.info(now)));

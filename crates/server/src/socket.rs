@@ -87,7 +87,7 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv); `TimedOut` when that time has passed.
     pub async fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Bytes>> {
-        let silent = |_| timed_out("sent nothing", &Patience::new(Some(timeout)));
+        let silent = |_| timed_out("sent nothing", &Patience::new(timeout));
         tokio::time::timeout(timeout, self.recv()).await.map_err(silent)?
     }
 
@@ -264,8 +264,7 @@ impl Socket {
         if self.0.is_gone() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let gone = Box::new(Parts::gone(self.0.peer.clone()));
-        let mut parts = std::mem::replace(&mut self.0, gone);
+        let Self(mut parts) = self.take();
         parts.park()?;
         Ok(Accepted::from_boxed(parts))
     }
@@ -284,12 +283,17 @@ impl Socket {
     /// How long the peer may be silent while it is waited for; `None` means as long as it likes, which is the default.
     /// Only its own bytes count, and only while the owner waits for them.
     pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.0.reading = Patience::new(timeout.into());
+        self.0.reading = Patience::new(timeout);
+    }
+
+    /// How long the peer may be silent while it is waited for.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.0.reading.limit()
     }
 
     /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
     pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.0.writing = Patience::new(timeout.into());
+        self.0.writing = Patience::new(timeout);
     }
 
     /// How many bytes [`try_send`](Self::try_send) keeps for a peer that reads slowly (OTP: `high_watermark`).

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -18,6 +19,15 @@ const INTERRUPTS: usize = 16;
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// Gives what was read too early to whoever reads now; says whether there was anything.
+pub(crate) fn give_ahead(ahead: &mut Bytes, buffer: &mut ReadBuf<'_>) -> bool {
+    if ahead.is_empty() {
+        return false;
+    }
+    buffer.put_slice(&ahead.split_to(ahead.len().min(buffer.remaining())));
+    true
+}
 
 /// A transport, registered with the reactor of its owner or on its way from one owner to the next.
 pub(crate) enum Io {

@@ -128,17 +128,13 @@ impl Socket {
     #[doc(alias = "starttls")]
     #[doc(alias = "handshake")]
     pub async fn start_tls(&mut self, tls: &Tls) -> io::Result<()> {
-        if self.tls().is_some() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the connection is encrypted already"));
-        }
-        if self.is_released() {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
+        // Says so too when the connection was given away.
         self.flush().await?;
         let parts = self.parts_mut();
-        let Layer::Plain(io) = std::mem::replace(&mut parts.layer, Layer::Plain(Io::Lost)) else {
-            return Err(io::ErrorKind::NotConnected.into());
+        let Layer::Plain(io) = &mut parts.layer else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the connection is encrypted already"));
         };
+        let io = std::mem::replace(io, Io::Lost);
         let wire = Wire { io, read_ahead: std::mem::take(&mut parts.read_ahead) };
         let stream = TlsAcceptor::from(tls.config()).accept(wire).await?;
         parts.layer = Layer::Tls(Box::new(stream));

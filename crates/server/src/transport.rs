@@ -12,6 +12,7 @@ use crate::parts::WRITE_TIMEOUT;
 use crate::proxy::{self, Header, Parsed, ProxyError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::waiting::within;
 use crate::{Protocol, Socket};
 
 /// How long what comes before the protocol may take, if nothing else is said.
@@ -138,11 +139,8 @@ impl Transport {
         socket.set_write_timeout(self.write_timeout);
         socket.set_write_buffer(self.write_buffer);
         if self.has_handshake() {
-            let handshake = self.handshake(&mut socket);
-            match self.handshake_timeout {
-                None => handshake.await?,
-                Some(timeout) => within(timeout, handshake).await?,
-            }
+            let handshake = within(self.handshake_timeout, self.handshake(&mut socket));
+            handshake.await.unwrap_or_else(|| Err(self.late()))?;
         }
         socket.set_read_timeout(self.read_timeout);
         Ok(socket)
@@ -158,6 +156,11 @@ impl Transport {
         self.proxy != ProxyProtocol::Off
     }
 
+    fn late(&self) -> io::Error {
+        let limit = self.handshake_timeout.unwrap_or_default();
+        io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {limit:?}"))
+    }
+
     async fn handshake(&self, socket: &mut Socket) -> io::Result<()> {
         match self.proxy {
             ProxyProtocol::Off => {}
@@ -170,11 +173,6 @@ impl Transport {
         }
         Ok(())
     }
-}
-
-async fn within(timeout: Duration, handshake: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {timeout:?}"));
-    tokio::time::timeout(timeout, handshake).await.map_err(|_| late())?
 }
 
 impl Socket {

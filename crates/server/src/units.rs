@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{
-    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor,
+    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor, SupervisorRef,
 };
 
 use crate::Accepted;
@@ -71,11 +71,12 @@ impl Units {
     pub(crate) fn child_spec<A: Actor<Context = Context<A>>>(
         &self,
         id: ChildId,
+        name: &SupervisorRef,
         make: impl Fn(&Env, Accepted) -> A + Send + Sync + 'static,
     ) -> ChildSpec {
         let (units, placed, make): (Vec<Unit>, _, Arc<Make<A>>) =
             (self.units.to_vec(), self.placed, Arc::new(make));
-        ChildSpec::supervisor(id, move |_| {
+        name.child_spec(id, move |_| {
             let restarts = RESTARTS.saturating_add(u32::try_from(units.len()).unwrap_or(u32::MAX));
             let supervisor =
                 Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));

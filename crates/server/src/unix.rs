@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::SystemTime;
 
 use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Type};
@@ -14,14 +15,21 @@ use socket2::{Domain, SockAddr, Type};
 /// How many names are tried for a socket that has no listener yet.
 const MAX_NAMES: u32 = 16;
 
-/// The file of a socket, removed when this is dropped, by the process that made it and if it is still the same file.
+/// The file of a unix socket. Dropped, it is removed, if it is still the same file; but only by the process that made it,
+/// so a copy in a process that was forked removes nothing.
+///
+/// It belongs to its [`ListenSocket`](crate::ListenSocket) until it is [taken](crate::ListenSocket::take_file).
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+#[must_use = "the file is removed when this is dropped"]
+pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: FileId,
     process: u32,
 }
+
+/// Which file it is: device, inode, and when it was made, where that is known; the inode of a file that is gone may be
+/// given to another one.
+type FileId = (u64, u64, Option<SystemTime>);
 
 /// Why there is no unix socket.
 #[derive(Debug)]
@@ -95,8 +103,8 @@ fn bind_aside(socket: &socket2::Socket, path: &Path) -> Result<SocketFile, BindE
     Err(BindError::InUse)
 }
 
-fn identity(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
+fn identity(file: &Metadata) -> FileId {
+    (file.dev(), file.ino(), file.created().ok())
 }
 
 impl SocketFile {

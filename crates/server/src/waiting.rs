@@ -6,10 +6,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::Gate;
 use crate::gate::Shared;
 use crate::wakers::{Entry, Wakers};
+
+/// Waits for as long as may be; `None` when that was not long enough.
+pub(crate) async fn within<T>(limit: Option<Duration>, end: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, end).await.ok(),
+        None => Some(end.await),
+    }
+}
 
 /// Something that is counted until it is dropped: an acceptor, a socket.
 pub(crate) struct Guard {

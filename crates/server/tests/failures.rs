@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use impresario_server::{Bytes, Closed, Handler, Next, Socket};
+use impresario_server::{Bytes, Closed, Handler, Mailbox, Next, Socket};
 use support::{Echo, Server, run, until};
 
 #[test]
@@ -46,6 +46,83 @@ fn a_panic_while_the_handler_is_made_closes_one_connection() {
         first.echo("still there\n").await;
         server.client().await.echo("three\n").await;
         server.tree.stop().await;
+    });
+}
+
+/// Panics in the callback of this name.
+struct Bomb(&'static str);
+
+impl Bomb {
+    fn tick(&self, callback: &str) {
+        assert!(self.0 != callback, "a bomb in {callback}");
+    }
+}
+
+impl Handler for Bomb {
+    fn init(&mut self, _: &mut Mailbox<Self>) {
+        self.tick("init");
+    }
+
+    async fn connected(&mut self, socket: &mut Socket) -> io::Result<Next> {
+        self.tick("connected");
+        if self.0 == "idle" {
+            socket.set_read_timeout(Duration::from_millis(1));
+        }
+        Ok(Next::Continue)
+    }
+
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        self.tick("data");
+        socket.send(data).await?;
+        Ok(if self.0 == "closed" { Next::Close } else { Next::Continue })
+    }
+
+    async fn idle(&mut self, _: &mut Socket) -> io::Result<Next> {
+        self.tick("idle");
+        Ok(Next::Continue)
+    }
+
+    async fn shutdown(&mut self, _: &mut Socket) -> io::Result<()> {
+        self.tick("shutdown");
+        Ok(())
+    }
+
+    async fn closed(&mut self, _: &Closed) {
+        self.tick("closed");
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // A second panic at the same time would be the end of the process, by Rust's rules.
+        if self.0 == "drop" && !std::thread::panicking() {
+            self.tick("drop");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_whatever_callback_is_its_connections_own() {
+    run(async {
+        for callback in ["init", "connected", "data", "idle", "shutdown", "closed", "drop"] {
+            let mut server = Server::start(move || Bomb(callback)).await;
+            let mut victim = server.client().await;
+            // It may be closed by then.
+            victim.try_echo("hello\n").await;
+            if callback == "drop" {
+                victim.finish().await;
+            }
+            if callback == "shutdown" {
+                until(|| server.outside.metrics().sent > 0).await;
+                server.tree.root.stop();
+            }
+            let line = server.tree.log.wait_for(&["ERRO", "a bomb in"]).await;
+            assert!(line.contains(&format!("a bomb in {callback}")), "{line}");
+            victim.closed().await;
+            until(|| server.outside.metrics().all == 0).await;
+            assert_eq!(server.outside.metrics().ended.crashed, 1, "{callback}");
+            server.tree.stop().await;
+        }
     });
 }
 

@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use impresario_actor::Strategy;
-use impresario_server::{Accepted, Acceptor, Connections, Gate, ListenSocket, Outcome, Refusal, Socket};
+use impresario_server::{
+    Accepted, Acceptor, Address, Connections, Gate, ListenSocket, Outcome, Refusal, Socket,
+};
 use support::{Client, Echo, Running, run, until};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -164,6 +166,12 @@ fn it_can_be_made_of_a_descriptor() {
         drop(client);
         until(|| connections.gate().active() == 0).await;
         tree.stop().await;
+        // Whatever else another process may send is no connection.
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let file = std::fs::File::open("/dev/null").expect("it exists");
+        for other in [OwnedFd::from(datagrams), file.into()] {
+            Accepted::from_fd(other, Address::unnamed()).expect_err("no stream socket");
+        }
     });
 }
 

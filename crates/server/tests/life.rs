@@ -82,13 +82,16 @@ fn with_its_sockets_kept_those_who_connect_wait() {
 #[test]
 fn a_port_that_somebody_else_has_taken_leaves_it_suspended() {
     run(async {
-        let server = Server::start(|| Echo).await;
+        let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).and_on("127.0.0.1:0")).await;
         server.outside.suspend(Suspend::CloseSockets).await.expect("it runs");
-        let thief = std::net::TcpListener::bind(server.addr()).expect("the port is free");
+        let second = server.outside.local_addrs()[1].as_ip().expect("TCP");
+        let thief = std::net::TcpListener::bind(second).expect("the port is free");
         let error = server.outside.resume().expect_err("the port is taken");
         assert!(matches!(error, SuspendError::Listen(_)));
         assert!(error.to_string().contains("address in use; stop what listens there"), "{error}");
         assert_eq!(server.outside.status(), Status::Suspended);
+        // Nor would it be of use to anybody that the first port can be had.
+        refused(&server).await;
         drop(thief);
         server.outside.resume().expect("the port is free again");
         server.client().await.echo("hello\n").await;

@@ -63,6 +63,31 @@ fn the_acceptors_death_costs_no_connection_and_no_port() {
 }
 
 #[test]
+fn the_death_of_all_connections_closes_no_socket() {
+    run(async {
+        // One that could not be bound again.
+        let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
+        let addr = socket.local_addr().as_ip().expect("TCP");
+        let listener = Listener::on(socket, || Echo);
+        let mut tree = Running::start([listener.child_spec("server")]).await.expect("it starts");
+        // The last of them is one too many, and its supervisor is restarted too.
+        for _ in 0..4 {
+            Client::connect(addr).await.echo("hello\n").await;
+            let picture = tree.root.tree().await;
+            let supervisor = picture.find("connections").and_then(|node| node.pid.clone()).expect("it lives");
+            supervisor.kill();
+            supervisor.ended().await;
+            // One that comes too early is closed, but none is refused by the kernel.
+            while !Client::connect(addr).await.try_echo("again\n").await {}
+        }
+        let lines = tree.log.so_far();
+        assert!(lines.iter().any(|line| line.starts_with("ERRO") && line.contains("server")), "{lines:#?}");
+        assert!(!lines.iter().any(|line| line.contains("draining")), "{lines:#?}");
+        tree.stop().await;
+    });
+}
+
+#[test]
 fn a_listener_restarted_with_its_group_drains_and_keeps_its_port() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo);
@@ -119,5 +144,5 @@ fn an_inherited_socket_is_used_once() {
 fn a_descriptor_that_does_not_listen_is_refused() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let error = ListenSocket::try_from(std::os::fd::OwnedFd::from(socket)).expect_err("UDP does not listen");
-    assert_eq!(error.to_string(), "the inherited socket does not listen");
+    assert_eq!(error.to_string(), "the inherited socket does not listen, or not for streams");
 }

@@ -1,178 +1,159 @@
-//! Whatever dies in the tree of a listener, in whatever order: afterwards connections work, the old ones too, and
-//! nothing is left behind. Alone in its process, because descriptors are counted.
+//! Any actor of the tree of a listener is killed at any moment, for 10 s and with 100 connections open. Each time the
+//! listener comes back by itself, and in the end nothing is left behind. Alone in its process, because descriptors and
+//! threads are counted.
 
 mod support;
 
-use std::io;
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use actix::Arbiter;
-use impresario_actor::{Intensity, Strategy, Supervisor, Tree};
-use impresario_server::{Bytes, Handler, Listener, ListenerRef, Next, Socket};
-use support::{Client, Lines, log, run, until};
+use impresario_actor::{Intensity, Pid, Strategy, Supervisor, Tree, TreeNode, TreeState};
+use impresario_server::{Listener, ListenerRef};
+use support::{Client, Echo, log, run, until};
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// How many connections are open all the time.
+/// How many connections are open, or about to be opened again, all the time; and how many there may be.
 const CONNECTIONS: usize = 100;
-/// How many deaths there are.
-const DEATHS: usize = 120;
-/// How many of them are those of a thread, which is restarted by the rules and so not without end.
-const THREADS: usize = 4;
+/// For how long actors are killed. That bounds the load; nothing waits for it to pass.
+const LOAD: Duration = Duration::from_secs(10);
+/// How many are killed at once, at most.
+const BURST: usize = 4;
 
-/// Echoes; panics at `panic`, and at `thread` stops its arbiter.
-struct Mortal;
-
-impl Handler for Mortal {
-    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
-        match &*data {
-            b"panic\n" => panic!("asked to"),
-            b"thread\n" => {
-                Arbiter::current().stop();
-                std::future::pending::<()>().await;
-            }
-            _ => socket.send(&data).await?,
-        }
-        Ok(Next::Continue)
-    }
+/// What must be the same in the end as it was in the beginning.
+#[derive(Debug, PartialEq, Eq)]
+struct Belongings {
+    descriptors: usize,
+    threads: usize,
+    actors: usize,
 }
 
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").expect("a Linux with /proc").count()
+fn entries(folder: &str) -> usize {
+    fs::read_dir(folder).expect("a Linux with /proc").count()
 }
 
-/// A server under attack.
-struct Stampede {
-    tree: Tree,
-    log: Lines,
-    listener: Listener<fn() -> Mortal>,
-    outside: ListenerRef,
-    clients: Vec<Client>,
-    random: u64,
+async fn belongings(tree: &Tree) -> Belongings {
+    let actors = nodes(&tree.tree().await).len();
+    Belongings { descriptors: entries("/proc/self/fd"), threads: entries("/proc/self/task"), actors }
 }
 
-impl Stampede {
-    async fn start() -> Self {
-        let (logger, log) = log();
-        let mortal: fn() -> Mortal = || Mortal;
-        let listener = Listener::tcp("127.0.0.1:0", mortal).arbiters(3);
-        let root =
-            Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(0, std::time::Duration::MAX));
-        let tree =
-            root.child(listener.child_spec("server")).logger(logger).start().await.expect("a free port");
-        let outside = listener.listener_ref();
-        Self { tree, log, listener, outside, clients: Vec::new(), random: 0x5eed }
-    }
+/// Everything in a tree but its root.
+fn nodes(tree: &TreeNode) -> Vec<&TreeNode> {
+    tree.children().iter().flat_map(|child| [vec![child], nodes(child)].concat()).collect()
+}
 
-    fn random(&mut self, below: usize) -> usize {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) as usize % below
-    }
+/// Those that run: what carries the listener, and its connections.
+fn living(tree: &TreeNode) -> (Vec<Pid>, Vec<Pid>) {
+    let actors =
+        nodes(tree).into_iter().filter_map(|node| Some((node.below.is_some(), node, node.pid.clone()?)));
+    let (carriers, connections): (Vec<_>, Vec<_>) = actors.partition(|(is_supervisor, node, _)| {
+        *is_supervisor || node.id.starts_with("acceptor") || node.id == "drain"
+    });
+    let pids = |actors: Vec<(bool, &TreeNode, Pid)>| actors.into_iter().map(|(_, _, pid)| pid).collect();
+    (pids(carriers), pids(connections))
+}
 
-    /// Opens connections until there are enough. One that is handed to a thread that is just dying is closed.
-    async fn fill(&mut self) {
-        while self.clients.len() < CONNECTIONS {
-            let addr = self.listener.local_addr().expect("it listens");
-            let mut client = Client::connect(addr).await;
+/// Has a connection, and another one whenever it is closed, until it is told to stop.
+async fn hold(address: SocketAddr, mut stop: watch::Receiver<()>) {
+    let hold = async {
+        loop {
+            // Never refused: the socket listens, whoever is dead.
+            let mut client = Client::connect(address).await;
             if client.try_echo("hello\n").await {
-                self.clients.push(client);
+                // Until it is closed, in whatever way.
+                let _ = client.0.read(&mut [0]).await;
             }
         }
+    };
+    tokio::select! {
+        _ = stop.changed() => {}
+        () = hold => {}
     }
+}
 
-    fn victim(&mut self) -> Client {
-        let victim = self.random(self.clients.len());
-        self.clients.swap_remove(victim)
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
     }
+}
 
-    /// One death, seen to its end.
-    async fn kill(&mut self, kind: usize) {
-        let supervisor = self.outside.supervisor().clone();
-        match kind {
-            0 | 1 => {
-                let mut victim = self.victim();
-                victim.send("panic\n").await;
-                victim.closed().await;
-            }
-            2 => {
-                self.victim().0.set_zero_linger().expect("an open socket");
-            }
-            3 => {
-                let connections = self.outside.connections();
-                let victim = connections[self.random(connections.len())].id;
-                assert!(self.outside.close(victim));
-                until(|| self.outside.connections().iter().all(|connection| connection.id != victim)).await;
-                self.sweep().await;
-            }
-            4 => {
-                supervisor.terminate_child("acceptor").await.expect("there is one");
-                supervisor.restart_child("acceptor").await.expect("it starts");
-            }
-            5 => {
-                // That is a drain: everybody leaves, and the acceptor comes back with the next life.
-                supervisor.terminate_child("drain").await.expect("there is one");
-                supervisor.restart_child("drain").await.expect("it starts");
-                assert_eq!(self.outside.connections().len(), 0);
-                self.clients.clear();
-            }
-            6 => {
-                // With all connections, and with those who come meanwhile.
-                supervisor.terminate_child("connections").await.expect("there is one");
-                assert_eq!(self.outside.connections().len(), 0);
-                let addr = self.listener.local_addr().expect("it listens");
-                Client::connect(addr).await.closed().await;
-                supervisor.restart_child("connections").await.expect("it starts");
-                self.clients.clear();
-            }
-            _ => {
-                let mut victim = self.victim();
-                victim.send("thread\n").await;
-                victim.closed().await;
-                self.log.wait_for(&["ERRO", "arbiter"]).await;
-                self.sweep().await;
-            }
+/// Kills some at random, carriers as often as connections. Says how many.
+async fn kill_some(tree: &Tree, random: &mut Random) -> usize {
+    let (carriers, connections) = living(&tree.tree().await);
+    let burst = 1 + random.below(BURST);
+    for _ in 0..burst {
+        let pids = if random.below(2) == 0 || connections.is_empty() { &carriers } else { &connections };
+        pids[random.below(pids.len())].kill();
+        // The next one dies at the same time, or while others do something about this.
+        for _ in 0..random.below(20) {
+            tokio::task::yield_now().await;
         }
     }
+    burst
+}
 
-    /// Drops connections that were closed.
-    async fn sweep(&mut self) {
-        let mut living = Vec::new();
-        for mut client in self.clients.drain(..) {
-            if client.try_echo("there?\n").await {
-                living.push(client);
-            }
-        }
-        self.clients = living;
+/// The server, with as many clients as it has room for.
+async fn fill(outside: &ListenerRef, address: SocketAddr) -> watch::Sender<()> {
+    let (stop, stopped) = watch::channel(());
+    for _ in 0..CONNECTIONS {
+        actix_rt::spawn(hold(address, stopped.clone()));
     }
+    drop(stopped);
+    outside.until_active(|active| active == CONNECTIONS).await;
+    stop
+}
+
+/// Ends all clients, and waits until the server has noticed.
+async fn empty(outside: &ListenerRef, stop: watch::Sender<()>) {
+    stop.send_replace(());
+    stop.closed().await;
+    until(|| outside.metrics().all == 0).await;
 }
 
 #[test]
-fn whatever_dies_the_next_connection_works() {
+fn whoever_is_killed_it_comes_back_and_nothing_leaks() {
     run(async {
-        let mut stampede = Stampede::start().await;
-        stampede.fill().await;
-        stampede.clients.clear();
-        stampede.outside.until_active(|active| active == 0).await;
-        let before = descriptors();
-        for death in 0..DEATHS {
-            stampede.fill().await;
-            let kind =
-                if death % (DEATHS / THREADS) == DEATHS / THREADS / 2 { 7 } else { stampede.random(7) };
-            stampede.kill(kind).await;
+        let (logger, _log) = log();
+        // A leaked permit would keep one of the last connections out.
+        let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(2).max_connections(CONNECTIONS);
+        let root = Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(u32::MAX, LOAD));
+        let tree =
+            root.child(listener.child_spec("server")).logger(logger).start().await.expect("a free port");
+        let (outside, address) = (listener.listener_ref(), listener.local_addr().expect("it listens"));
+        empty(&outside, fill(&outside, address).await).await;
+        let before = belongings(&tree).await;
+
+        let stop = fill(&outside, address).await;
+        let (mut random, mut killed, began) = (Random(0x5eed), 0, Instant::now());
+        while began.elapsed() < LOAD {
+            killed += kill_some(&tree, &mut random).await;
+            outside.until_active(|active| active == CONNECTIONS).await;
         }
-        stampede.fill().await;
-        for client in &mut stampede.clients {
-            client.echo("still here\n").await;
+        assert!(killed > 0);
+        empty(&outside, stop).await;
+        assert_eq!(listener.local_addr(), Some(address));
+
+        // Now all of them at once, and all of them are served.
+        empty(&outside, fill(&outside, address).await).await;
+        let mut after = belongings(&tree).await;
+        while after != before {
+            tokio::task::yield_now().await;
+            after = belongings(&tree).await;
         }
-        stampede.outside.until_active(|active| active == CONNECTIONS).await;
-        stampede.clients.clear();
-        stampede.outside.until_active(|active| active == 0).await;
-        until(|| descriptors() == before).await;
-        // Each was served to some end, or refused; and counted once.
-        let is_whole = || {
-            let metrics = stampede.outside.metrics();
+        let picture = tree.tree().await;
+        assert!(nodes(&picture).iter().all(|node| node.state == TreeState::Running), "{picture}");
+        // Each connection was served to some end, or refused; and counted once.
+        until(|| {
+            let metrics = outside.metrics();
             metrics.accepted == metrics.ended.total() + metrics.rejected.refused
-        };
-        until(is_whole).await;
-        stampede.tree.stop();
-        stampede.tree.stopped().await;
+        })
+        .await;
+        tree.stop();
+        tree.stopped().await;
     });
 }

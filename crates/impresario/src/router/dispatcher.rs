@@ -89,16 +89,16 @@ impl Dispatcher {
     /// Whether the worker can be reached.
     fn offer(&self, worker: WorkerId, stream: StreamId) -> bool {
         let Some(peer) = self.workers.get(&worker) else { return false };
-        // The rules offer only what is held.
-        let Some(accepted) = self.held.get(&stream) else { return true };
+        // The rules offer only what is held, and it is held only if it has a descriptor: that is looked at when it
+        // arrives, and nothing is written to it here. So nothing is lost here, and nobody waits for an answer.
+        let held = self.held.get(&stream).and_then(|accepted| Some((accepted, accepted.descriptor()?)));
+        let Some((accepted, descriptor)) = held else { return true };
         let from = accepted.peer_addr();
         let frame = Frame::Connection {
             peer: to_wire(from),
             local: to_wire(&accepted.local_addr().unwrap_or_else(|_| from.clone())),
             read_ahead: accepted.read_ahead().to_vec(),
         };
-        // Looked at when it arrived.
-        let Some(descriptor) = accepted.descriptor() else { return true };
         match peer.port.send(stream, &frame, &[descriptor]) {
             Ok(()) => true,
             Err(SendError::Closed) => false,

@@ -78,7 +78,7 @@ impl Leaf for RouterLeaf {
                     }
                     None => Err(Refusal::NotRunning(accepted)),
                 };
-                let socket = ListenSocket::try_from(listener.fd)?;
+                let socket = ListenSocket::try_from(listener.fd)?.known_as(&listener.name);
                 tree = tree.child(Acceptor::new(socket, &gate, arrive).child_spec(id));
             }
             Ok(tree.child(gate.drain_spec("drain", None)))

@@ -18,7 +18,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router that listens on this address: `HOST:PORT`; with port 0 the kernel chooses one.
+    /// A router that listens on this address: `HOST:PORT`, where port 0 lets the kernel choose one, or
+    /// `unix:PATH`, whose file main removes at its end.
     pub fn listen(address: impl std::fmt::Display) -> Self {
         Self { listen: vec![address.to_string()], app: None }
     }

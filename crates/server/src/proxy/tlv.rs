@@ -14,6 +14,10 @@ const TLS_COMMON_NAME: u8 = 0x22;
 const TLS_CIPHER: u8 = 0x23;
 const NETNS: u8 = 0x30;
 
+/// The type and the length of an extension.
+const HEAD_BYTES: usize = 3;
+/// A checksum.
+pub(super) const CRC32C_BYTES: usize = 4;
 /// The most bytes of a unique id.
 const MAX_UNIQUE_ID_BYTES: usize = 128;
 /// Bits about the client, and whether its certificate was verified.
@@ -81,7 +85,7 @@ impl Tlvs {
     pub(super) fn places(&self, kind: u8) -> impl Iterator<Item = (usize, &[u8])> {
         let mut place = 0;
         let places = self.iter().map(move |tlv| {
-            let start = place + 3;
+            let start = place + HEAD_BYTES;
             place = start + tlv.value.len();
             (tlv.kind, start, tlv.value)
         });
@@ -161,7 +165,7 @@ impl<'a> Iterator for Split<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let Some(([kind, high, low], rest)) = self.0.split_first_chunk() else {
+        let Some(([kind, high, low], rest)) = self.0.split_first_chunk::<HEAD_BYTES>() else {
             self.0 = &[];
             return Some(Err(ProxyError::Malformed("an extension without its length")));
         };

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::crc32c::crc32c;
-use super::tlv::{CRC32C, Tlvs};
+use super::tlv::{CRC32C, CRC32C_BYTES, Tlvs};
 use super::{Addresses, Header, MAX_HEADER_BYTES, Parsed, ProxyError};
 use crate::Address;
 
@@ -13,12 +13,21 @@ const FIXED_BYTES: usize = 16;
 /// A path of a unix socket, filled up with zeros.
 const PATH_BYTES: usize = 108;
 
-const LOCAL: u8 = 0x20;
-const PROXY: u8 = 0x21;
+/// The version, in the upper half of the command's byte.
+const VERSION: u8 = 2;
+/// Commands, with the version.
+const LOCAL: u8 = VERSION << 4;
+const PROXY: u8 = VERSION << 4 | 1;
+
+/// Family and transport: not known, or streams over one of these.
+const UNSPECIFIED: u8 = 0x00;
+const TCP_OVER_IPV4: u8 = 0x11;
+const TCP_OVER_IPV6: u8 = 0x21;
+const UNIX_STREAM: u8 = 0x31;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let command = bytes.get(SIGNATURE.len()).copied();
-    if command.is_some_and(|command| command >> 4 != 2) {
+    if command.is_some_and(|command| command >> 4 != VERSION) {
         return Err(ProxyError::Malformed("no such version"));
     }
     if command.is_some_and(|command| !matches!(command, LOCAL | PROXY)) {
@@ -34,21 +43,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let Some(header) = bytes.get(..length) else { return Ok(Parsed::Incomplete) };
     if *command == LOCAL {
         // The proxy speaks for itself: whatever else it says is not looked at, as the specification has it.
-        let nothing = Header { version: 2, addresses: None, tlvs: Tlvs::default() };
+        let nothing = Header { version: VERSION, addresses: None, tlvs: Tlvs::default() };
         return Ok(Parsed::Header(Box::new(nothing), length));
     }
     let mut rest = header.get(FIXED_BYTES..).unwrap_or_default();
-    let addresses = match family {
+    let addresses = match *family {
         // The proxy does not know.
-        0x00 => None,
-        0x11 => Some(ip(&mut rest, |bytes: [u8; 4]| Ipv4Addr::from(bytes).into())?),
-        0x21 => Some(ip(&mut rest, |bytes: [u8; 16]| Ipv6Addr::from(bytes).into())?),
-        0x31 => Some(Addresses { source: path(&mut rest)?, destination: path(&mut rest)? }),
+        UNSPECIFIED => None,
+        TCP_OVER_IPV4 => Some(ip(&mut rest, |bytes: [u8; 4]| Ipv4Addr::from(bytes).into())?),
+        TCP_OVER_IPV6 => Some(ip(&mut rest, |bytes: [u8; 16]| Ipv6Addr::from(bytes).into())?),
+        UNIX_STREAM => Some(Addresses { source: path(&mut rest)?, destination: path(&mut rest)? }),
         _ => return Err(ProxyError::Malformed("a family or transport that is no stream")),
     };
     let tlvs = if addresses.is_none() { Tlvs::lenient(rest) } else { Tlvs::parse(rest)? };
     check(header, &tlvs, rest.len())?;
-    Ok(Parsed::Header(Box::new(Header { version: 2, addresses, tlvs }), length))
+    Ok(Parsed::Header(Box::new(Header { version: VERSION, addresses, tlvs }), length))
 }
 
 /// Takes the first bytes off.
@@ -76,9 +85,7 @@ fn path(rest: &mut &[u8]) -> Result<Address, ProxyError> {
     let bytes: [u8; PATH_BYTES] = take(rest)?;
     let end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     Ok(match bytes.split_first() {
-        Some((0, name)) if end(name) > 0 => {
-            Address::Unix([b"@", name.get(..end(name)).unwrap_or_default()].concat().into())
-        }
+        Some((0, name)) if end(name) > 0 => Address::abstract_name(name.get(..end(name)).unwrap_or_default()),
         _ => Address::Unix(bytes.get(..end(&bytes)).unwrap_or_default().into()),
     })
 }
@@ -90,11 +97,11 @@ fn check(header: &[u8], tlvs: &Tlvs, rest: usize) -> Result<(), ProxyError> {
     if sums.next().is_some() {
         return Err(ProxyError::Malformed("two checksums"));
     }
-    let expected: [u8; 4] =
+    let expected: [u8; CRC32C_BYTES] =
         value.try_into().map_err(|_| ProxyError::Malformed("a checksum of another length"))?;
     let start = header.len() - rest + place;
     let zeroed = header.iter().enumerate().map(|(index, byte)| {
-        let is_sum = (start..start + 4).contains(&index);
+        let is_sum = (start..start + CRC32C_BYTES).contains(&index);
         if is_sum { 0 } else { *byte }
     });
     if crc32c(zeroed) == u32::from_be_bytes(expected) { Ok(()) } else { Err(ProxyError::Checksum) }

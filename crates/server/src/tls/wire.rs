@@ -4,10 +4,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::stream::Io;
+use crate::stream::{Io, give_ahead};
 
 /// A transport, and what was read from it too early.
 #[derive(Debug)]
@@ -22,13 +22,10 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.read_ahead.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buffer);
+        if give_ahead(&mut self.read_ahead, buffer) {
+            return Poll::Ready(Ok(()));
         }
-        let length = self.read_ahead.len().min(buffer.remaining());
-        buffer.put_slice(&self.read_ahead[..length]);
-        self.read_ahead.advance(length);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
 
