@@ -149,9 +149,11 @@ impl Env {
 
     /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
     ///
-    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped.
+    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped. The messages go
+    /// past the limit of the queue, since nobody could be told that it is full. The context is that of the actor itself: it
+    /// says which messages the actor handles.
     #[doc(alias = "process_flag")]
-    pub fn trap_exits<A>(&self, _ctx: &mut Context<A>)
+    pub fn trap_exits<A>(&self, _: &Context<A>)
     where
         A: Actor<Context = Context<A>> + Handler<Exit>,
     {

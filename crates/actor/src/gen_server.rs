@@ -10,7 +10,7 @@ use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, 
 use impresario_supervision::ExitReason;
 use tokio::time::sleep;
 
-use crate::reply::{Answer, Query, ReplyTo};
+use crate::reply::{PendingReply, Query, ReplyTo};
 use crate::server_context::{Later, ServerContext};
 use crate::{Down, Env, Exit, GroupEvent, Work};
 
@@ -228,9 +228,9 @@ impl<S: GenServer> ActorFuture<Gen<S>> for Initialised {
 }
 
 impl<S: GenServer, T: Send + 'static> Handler<Query<S::Call, T>> for Gen<S> {
-    type Result = Answer<T>;
+    type Result = PendingReply<T>;
 
-    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> Answer<T> {
+    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
         let (reply, answer) = ReplyTo::new();
         self.run(ctx, |server, ctx| server.handle_call(query.with(reply), ctx));
         answer

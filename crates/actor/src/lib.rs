@@ -87,7 +87,7 @@ pub use monitor::{Down, Monitor};
 pub use names::NameError;
 pub use panic::catch;
 pub use pid::Pid;
-pub use reply::{Answer, Query, ReplyTo};
+pub use reply::{PendingReply, Query, ReplyTo};
 pub use requests::{AdminError, SupervisorRef};
 pub use root::Tree;
 pub use server_context::ServerContext;

@@ -19,9 +19,9 @@ use crate::{Gen, GenServer};
 pub struct ReplyTo<T>(oneshot::Sender<T>);
 
 impl<T> ReplyTo<T> {
-    pub(crate) fn new() -> (Self, Answer<T>) {
+    pub(crate) fn new() -> (Self, PendingReply<T>) {
         let (sender, receiver) = oneshot::channel();
-        (Self(sender), Answer(receiver))
+        (Self(sender), PendingReply(receiver))
     }
 
     /// Answers. If nobody waits any more, the answer is dropped (OTP: `gen_server:reply/2`).
@@ -69,9 +69,9 @@ impl<C, T> fmt::Debug for Query<C, T> {
 
 /// What a server will answer. It goes through the server's own life, so the caller hears when that ends, even if the
 /// [`ReplyTo`] is somewhere else.
-pub struct Answer<T>(oneshot::Receiver<T>);
+pub struct PendingReply<T>(oneshot::Receiver<T>);
 
-impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for Answer<T> {
+impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for PendingReply<T> {
     fn handle(self, ctx: &mut Context<Gen<S>>, caller: Option<OneshotSender<T>>) {
         let (Self(mut answer), Some(mut caller)) = (self, caller) else { return };
         match answer.try_recv() {
@@ -90,8 +90,8 @@ impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>>
     }
 }
 
-impl<T> fmt::Debug for Answer<T> {
+impl<T> fmt::Debug for PendingReply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer<{}>", std::any::type_name::<T>())
+        write!(f, "PendingReply<{}>", std::any::type_name::<T>())
     }
 }

@@ -106,11 +106,11 @@ fn node(
     TreeNode { id, kind, state, pid, restarts, queued, uptime, below }
 }
 
-type Answer = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
+type Seen = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
 
 /// What a supervisor says, with its id; and what those below it say. All of them have the same time, and are asked at once,
 /// so that one which does not answer costs nobody else the time.
-fn below(life: Arc<Life>, deadline: Instant) -> Answer {
+fn below(life: Arc<Life>, deadline: Instant) -> Seen {
     Box::pin(async move {
         let Some(census) = census(&life, deadline).await else { return (None, Below::NoAnswer) };
         let Census { id, strategy, now, children, more } = census;

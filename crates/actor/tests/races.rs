@@ -3,11 +3,13 @@
 mod common;
 
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
-use common::{Child, Heard, Run, child, error, pair, start};
+use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
-use impresario_actor::{CallError, ExitReason, Pid, Tree};
+use impresario_actor::{CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, Tree};
+use tokio::sync::mpsc;
 
 const ROUNDS: usize = 100;
 const MANY: usize = 1_000;
@@ -210,6 +212,35 @@ async fn every_call_that_waits_at_the_end_is_told_why() {
         assert_eq!(life.call(nothing()).await, Err(CallError::NotAvailable));
         stop(tree).await;
     }
+}
+
+/// It ends with every message, on an arbiter of its own, while others call.
+#[actix::test]
+async fn a_call_that_waits_goes_to_the_next_life_if_the_last_has_not_seen_it() {
+    const CALLS: usize = 2_000;
+    let (arbiter, name, (heard, _)) = (Arbiter::new(), ChildRef::new(), mpsc::unbounded_channel());
+    let spec = name
+        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
+    let tree = Supervisor::new(Strategy::OneForOne)
+        .intensity(Intensity::new(u32::MAX, Duration::from_secs(1)))
+        .logger(quiet())
+        .child(spec.on(arbiter.handle()));
+    let tree = tree.start().await.expect("it starts");
+    let callers = [(); 3].map(|()| {
+        let name = name.clone();
+        std::thread::spawn(move || {
+            for _ in 0..CALLS {
+                let ends = Run(Box::new(|process, ctx| process.env.clone().exit(ExitReason::Normal, ctx)));
+                let answer = futures::executor::block_on(name.call(ends).wait().no_timeout().into_future());
+                assert!([Ok(()), Err(CallError::Exit(ExitReason::Normal))].contains(&answer), "{answer:?}");
+            }
+        })
+    });
+    for caller in callers {
+        tokio::task::spawn_blocking(|| caller.join().expect("no panic")).await.expect("no panic");
+    }
+    stop(tree).await;
+    arbiter.stop();
 }
 
 #[actix::test]
