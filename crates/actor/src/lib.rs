@@ -28,6 +28,7 @@ mod census;
 mod child_ref;
 mod destination;
 mod door;
+mod downs;
 mod driver;
 mod dynamic;
 mod dynamic_plan;

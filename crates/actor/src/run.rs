@@ -133,15 +133,19 @@ async fn hear(
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        if number == 1 {
-            root.life().stop()
-        } else {
-            root.kill()
+        match number {
+            1 => root.life().stop(),
+            _ => root.kill(),
         }
         count.send_replace(number);
     }
     if timeout(LAST_MOMENT, over).await.is_err() {
-        std::process::exit(i32::from(KILLED));
+        exit();
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "what runs a tree is a whole program, no forked child")]
+fn exit() -> ! {
+    std::process::exit(i32::from(KILLED))
 }

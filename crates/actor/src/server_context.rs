@@ -139,7 +139,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
 
     /// Takes a monitor back; see [`Env::demonitor`].
     pub fn demonitor(&mut self, monitor: &Monitor) {
-        self.env.demonitor(monitor, self.ctx);
+        self.env.demonitor(monitor);
     }
 
     /// From now on the server hears of exit signals instead of ending by them; see [`Env::trap_exits`].

@@ -1,6 +1,6 @@
 //! A tree as a whole program. The test runs itself as that program.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 
@@ -21,7 +21,7 @@ impl Actor for Stuck {
         match self.0.as_str() {
             // The arbiter stands still, and never hears anything.
             "blocks" => {
-                println!("ready");
+                ready();
                 loop {
                     thread::park();
                 }
@@ -32,9 +32,9 @@ impl Actor for Stuck {
                     thread::park();
                 };
                 drop(actix_rt::task::spawn_blocking(forever));
-                println!("ready");
+                ready();
             }
-            _ => println!("ready"),
+            _ => ready(),
         }
     }
 }
@@ -45,8 +45,11 @@ fn program() {
     let Ok(what) = std::env::var(PROGRAM) else { return };
     let spec = ChildSpec::actor("stuck", move |_| Ok(Stuck(what.clone())));
     let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!())).child(spec);
-    let code = tree.run();
-    std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
+    assert_eq!(tree.run(), ExitCode::SUCCESS);
+}
+
+fn ready() {
+    writeln!(std::io::stdout(), "ready").expect("somebody reads");
 }
 
 struct Program(Child);
