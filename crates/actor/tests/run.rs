@@ -1,7 +1,7 @@
 //! A tree as a whole program. The test runs itself as that program.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::thread;
 
 use actix::{Actor, Context};
@@ -52,17 +52,18 @@ fn ready() {
     writeln!(std::io::stdout(), "ready").expect("somebody reads");
 }
 
-struct Program(Child);
+/// It and what it says, which has to go somewhere.
+struct Program(Child, BufReader<ChildStdout>);
 
 impl Program {
     fn start(what: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("it runs"));
         command.args(["--exact", "program", "--nocapture"]).env(PROGRAM, what);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be started");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut lines = lines.map_while(Result::ok);
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut lines = stdout.by_ref().lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with("ready")));
-        Self(child)
+        Self(child, stdout)
     }
 
     fn tell(&self, signal: &str) {
