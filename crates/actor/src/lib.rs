@@ -21,6 +21,7 @@ compile_error!(
 );
 
 mod actor_ref;
+mod beside;
 mod birth;
 mod bonds;
 mod call;

@@ -175,6 +175,36 @@ async fn a_thousand_links_fall_at_once() {
 }
 
 #[actix::test]
+async fn a_thousand_ends_are_heard_once_each() {
+    let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
+    let (mut hub, hub_spec) = child("hub");
+    specs.push(hub_spec);
+    let _tree = start(specs).await;
+    let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
+    let all = pids.clone();
+    hub.run(move |process, ctx| {
+        // Each of them twice, and one of the two is taken back.
+        for pid in &all {
+            let first = process.env.monitor(pid, ctx);
+            process.env.monitor(pid, ctx);
+            process.env.demonitor(&first);
+        }
+    })
+    .await;
+    pids.iter().for_each(Pid::kill);
+    join_all(pids.iter().map(Pid::ended)).await;
+    let mut heard = Vec::new();
+    for _ in 0..MANY {
+        let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("it hears of an end") };
+        heard.push(pid);
+    }
+    heard.sort_unstable_by_key(Pid::number);
+    assert_eq!(heard, pids);
+    hub.run(|_, _| {}).await;
+    assert!(hub.heard.try_recv().is_err(), "and of no other");
+}
+
+#[actix::test]
 async fn one_end_takes_a_thousand_along() {
     let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
     let (hub, hub_spec) = child("hub");

@@ -52,8 +52,11 @@ fn ready() {
     writeln!(std::io::stdout(), "ready").expect("somebody reads");
 }
 
-/// It and what it says, which has to go somewhere.
-struct Program(Child, BufReader<ChildStdout>);
+struct Program {
+    child: Child,
+    /// What it says has to go somewhere.
+    _stdout: BufReader<ChildStdout>,
+}
 
 impl Program {
     fn start(what: &str) -> Self {
@@ -63,24 +66,24 @@ impl Program {
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut lines = stdout.by_ref().lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with("ready")));
-        Self(child, stdout)
+        Self { child, _stdout: stdout }
     }
 
     fn tell(&self, signal: &str) {
-        let kill = format!("kill -{signal} {}", self.0.id());
+        let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("there is a shell").success());
     }
 
     fn ends(&mut self) -> Option<i32> {
-        self.0.wait().expect("it is a child").code()
+        self.child.wait().expect("it is a child").code()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         // It may be over already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
