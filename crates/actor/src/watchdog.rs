@@ -170,3 +170,27 @@ impl fmt::Display for Stall {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turns::Arbiters;
+
+    #[test]
+    fn time_in_which_the_watchdog_did_not_run_is_no_stall() {
+        let (turns, limit) = (Arbiters::default().here(), Duration::from_millis(1));
+        let asked = Instant::now();
+        while asked.elapsed() <= limit {
+            thread::yield_now();
+        }
+        // It was asked long ago, and nobody has looked since.
+        let mut beat = Beat { asked, looks: 0, done: Arc::default(), reported: None };
+        for _ in 1..LOOKS {
+            assert!(beat.look(&turns, limit).is_none());
+        }
+        assert!(beat.look(&turns, limit).is_some_and(|stall| !stall.over));
+        assert!(beat.look(&turns, limit).is_none(), "once");
+        beat.done.store(true, Ordering::Release);
+        assert!(beat.look(&turns, limit).is_some_and(|stall| stall.over));
+    }
+}

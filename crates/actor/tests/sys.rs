@@ -310,6 +310,9 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     tokio::time::advance(7 * second).await;
     a.available().await;
     assert!(!tree.tree().await.to_string().contains("backoff"));
+    tree.stop();
+    tree.stopped().await;
+    assert_eq!(tree.tree().await.to_string(), "root down\n");
 }
 
 #[actix::test]
