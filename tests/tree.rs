@@ -161,6 +161,18 @@ fn a_trace_and_a_thread_that_stands_still_are_logged() {
 }
 
 #[test]
+fn what_does_not_answer_or_does_not_end_is_not_waited_for_without_end() {
+    let mut console = Console::start();
+    assert!(console.ask("crash shop").concat().starts_with("error: shop goes on"), "it ignores exit signals");
+    assert_eq!(console.ask("suspend shop"), ["done"]);
+    assert_eq!(console.ask("stop database"), ["error: no answer"]);
+    assert_eq!(console.ask("suspend database"), ["done"], "the next command is obeyed");
+    assert_eq!(console.ask("resume shop"), ["done"]);
+    // What it was asked for while it was suspended is done now.
+    console.tree_when(|tree| tree.iter().any(|line| line.contains("database down")));
+}
+
+#[test]
 fn the_end_of_the_commands_is_the_end_of_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("session"), ["done"]);

@@ -6,11 +6,17 @@ use std::sync::Arc;
 use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
 
+use crate::downs::Downs;
 use crate::life::Life;
 use crate::{Exit, Pid};
 
 /// Is told how the life ended.
-pub(crate) type Watcher = oneshot::Sender<ExitReason>;
+pub(crate) enum Watcher {
+    /// Somebody who waits.
+    Once(oneshot::Sender<ExitReason>),
+    /// Another life, by this of its monitors.
+    Downs(Arc<Downs>, u64),
+}
 
 /// Takes exit signals to the actor, as messages.
 pub(crate) type Trap = Arc<dyn Fn(Exit) + Send + Sync>;
@@ -22,6 +28,8 @@ pub(crate) struct Bonds {
     watchers: BTreeMap<u64, Watcher>,
     watched: u64,
     trap: Option<Trap>,
+    /// Where it hears of the ends of those that it monitors itself.
+    pub(crate) downs: Option<Arc<Downs>>,
 }
 
 impl Bonds {
@@ -64,8 +72,11 @@ impl Bonds {
     pub(crate) fn dissolve(self, life: &Arc<Life>, reason: &ExitReason) {
         let pid = Pid::of(life);
         for watcher in self.watchers.into_values() {
-            // Who does not wait any more does not need it.
-            let _ = watcher.send(reason.clone());
+            match watcher {
+                // Who does not wait any more does not need it.
+                Watcher::Once(waits) => drop(waits.send(reason.clone())),
+                Watcher::Downs(downs, key) => downs.ended(key, reason.clone()),
+            }
         }
         for linked in self.links.into_values() {
             linked.life().linked_exit(&pid, reason);

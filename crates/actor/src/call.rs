@@ -94,17 +94,28 @@ where
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    async fn run(target: Target<A>, message: M) -> Result<M::Result, CallError> {
-        let life = match target {
-            Target::Life(life) => life,
-            Target::Slot { name, wait: false } => name.actor().ok_or(CallError::NotAvailable)?,
-            Target::Slot { name, wait: true } => name.available().await,
-        };
-        let (answer, reply) = oneshot::channel();
-        life.send(message, Some(answer)).map_err(|(refusal, _)| match refusal {
-            Refusal::Full => CallError::Full,
-            Refusal::Closed => CallError::NotAvailable,
-        })?;
+    async fn run(target: Target<A>, mut message: M) -> Result<M::Result, CallError> {
+        loop {
+            let (life, wait) = match &target {
+                Target::Life(life) => (life.clone(), false),
+                Target::Slot { name, wait: false } => (name.actor().ok_or(CallError::NotAvailable)?, false),
+                Target::Slot { name, wait: true } => (name.available().await, true),
+            };
+            let (answer, reply) = oneshot::channel();
+            message = match life.send(message, Some(answer)) {
+                Ok(()) => return Self::answered(&life, reply).await,
+                Err((Refusal::Full, _)) => return Err(CallError::Full),
+                // It ended a moment ago, and has not seen the call: the next one may have it.
+                Err((Refusal::Closed, back)) if wait => back,
+                Err((Refusal::Closed, _)) => return Err(CallError::NotAvailable),
+            };
+        }
+    }
+
+    async fn answered(
+        life: &ActorRef<A>,
+        reply: oneshot::Receiver<M::Result>,
+    ) -> Result<M::Result, CallError> {
         match reply.await {
             Ok(reply) => Ok(reply),
             Err(_) => Err(dropped(life.pid()).await),

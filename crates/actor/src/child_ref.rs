@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::birth::Birth;
 use crate::call::{Call, CastError};
+use crate::notify::{Notify, StartAck};
 use crate::spec::ChildSpec;
 use crate::{ActorRef, Env, Pid, StartError};
 
@@ -47,6 +48,32 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         ChildSpec::worker(id.into(), move |env, notify| {
             let name = name.clone();
             Birth { env, notify, ack: true, publish: move |life| name.publish(life) }.of_async(&factory);
+        })
+    }
+
+    /// A supervisor that this name leads to. It says by the ack when it is ready: after its children.
+    pub(crate) fn supervisor_spec<F>(&self, id: ChildId, make: F) -> ChildSpec
+    where
+        F: Fn(&Env, StartAck) -> Result<A, StartError> + Send + Sync + 'static,
+    {
+        let name = self.clone();
+        ChildSpec::nested(id, move |env, notify: Notify| {
+            let ack = notify.ack();
+            Birth { env, notify, ack: false, publish: |life| name.publish(life) }.of(|env| make(env, ack));
+        })
+    }
+
+    /// The same, made in time.
+    pub(crate) fn supervisor_spec_async<F, M>(&self, id: ChildId, make: F) -> ChildSpec
+    where
+        F: Fn(Env, StartAck) -> M + Send + Sync + 'static,
+        M: Future<Output = Result<A, StartError>> + 'static,
+    {
+        let name = self.clone();
+        ChildSpec::nested(id, move |env, notify: Notify| {
+            let (name, ack) = (name.clone(), notify.ack());
+            let publish = move |life| name.publish(life);
+            Birth { env, notify, ack: false, publish }.of_async(|env| make(env, ack));
         })
     }
 

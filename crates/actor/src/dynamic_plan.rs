@@ -97,7 +97,6 @@ impl<T: 'static> Plan for Dynamic<T> {
             Some(limit) => env.with_mailbox(limit),
             None => env,
         };
-        // Without arguments the drop of `notify` says that there is no life.
         let arguments = match (self.copy, self.instances.get_mut(&key)) {
             (Some(copy), Some(kept)) => {
                 kept.next = Some(env.pid());
@@ -105,8 +104,10 @@ impl<T: 'static> Plan for Dynamic<T> {
             }
             _ => self.instances.remove(&key).map(|kept| kept.arguments),
         };
-        if let Some(arguments) = arguments {
-            (self.begin)(env, arguments, notify);
+        match arguments {
+            Some(arguments) => (self.begin)(env, arguments, notify),
+            // It was temporary when it was made. One that cannot come back is no failure of those that can.
+            None => notify.ignored(),
         }
     }
 

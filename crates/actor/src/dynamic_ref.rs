@@ -6,10 +6,9 @@ use std::future::Future;
 use impresario_supervision::{ChildId, Counts, ExitReason, Reply, RequestError};
 use tokio::sync::oneshot;
 
-use crate::birth::Birth;
 use crate::driver::{Answer, Driver};
 use crate::dynamic_plan::{Ask, Dynamic, Start};
-use crate::notify::{Notify, StartAck};
+use crate::notify::StartAck;
 use crate::{AdminError, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Env, Pid, StartError};
 
 /// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
@@ -35,13 +34,8 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// The supervisor, as a child of another, that this name leads to: permanent, and waited for without end when it
     /// stops. Its instances are lost with it.
     pub fn child_spec(&self, id: impl Into<ChildId>, supervisor: DynamicSupervisor<T>) -> ChildSpec {
-        let (id, name) = (id.into(), self.0.clone());
-        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
-            let ack = notify.ack();
-            let publish = |life| name.publish(life);
-            let birth = Birth { env, notify, ack: false, publish };
-            birth.of(|env| driver(supervisor.clone(), &id, env, ack));
-        })
+        let id = id.into();
+        self.0.supervisor_spec(id.clone(), move |env, ack| driver(supervisor.clone(), &id, env, ack))
     }
 
     /// The supervisor, made in time by a function that runs anew for every life. Otherwise as
@@ -51,15 +45,10 @@ impl<T: Send + 'static> DynamicRef<T> {
         F: Fn(Env) -> M + Send + Sync + 'static,
         M: Future<Output = Result<DynamicSupervisor<T>, StartError>> + 'static,
     {
-        let (id, name) = (id.into(), self.0.clone());
-        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
-            let (id, name, ack) = (id.clone(), name.clone(), notify.ack());
-            let publish = move |life| name.publish(life);
-            let birth = Birth { env, notify, ack: false, publish };
-            birth.of_async(|env| {
-                let made = init(env.clone());
-                async move { driver(made.await?, &id, &env, ack) }
-            });
+        let id = id.into();
+        self.0.supervisor_spec_async(id.clone(), move |env, ack| {
+            let (id, made) = (id.clone(), init(env.clone()));
+            async move { driver(made.await?, &id, &env, ack) }
         })
     }
 
@@ -142,7 +131,7 @@ impl<T: Send + 'static> DynamicRef<T> {
 
     /// Has it go on as this supervisor, but with its logger (OTP: `code_change`). The instances stay as they are and follow
     /// the new rules and the new factory from now on. Arguments that were not kept, because instances were temporary, do
-    /// not come back: such instances end as failed starts if they are to be started again.
+    /// not come back: such an instance that is to be started again is forgotten instead, as one that is not needed.
     ///
     /// # Errors
     ///

@@ -7,10 +7,9 @@ use impresario_supervision::{ChildId, ExitReason, Incarnation, Time};
 use slog::Logger;
 
 use crate::life::Life;
-use crate::monitor::monitor;
 use crate::signal::Signal;
 use crate::turns::Turns;
-use crate::{Down, Exit, Monitor, Pid, System};
+use crate::{Exit, Pid, System};
 
 /// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -145,9 +144,11 @@ impl Env {
 
     /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
     ///
-    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped.
+    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped. The messages go
+    /// past the limit of the queue, since nobody could be told that it is full. The context is that of the actor itself: it
+    /// says which messages the actor handles.
     #[doc(alias = "process_flag")]
-    pub fn trap_exits<A>(&self, _ctx: &mut Context<A>)
+    pub fn trap_exits<A>(&self, _: &Context<A>)
     where
         A: Actor<Context = Context<A>> + Handler<Exit>,
     {
@@ -161,24 +162,5 @@ impl Env {
     /// From now on, exit signals end this life again.
     pub fn trap_exits_no_more(&self) {
         let _ = self.life.with_bonds(|bonds| bonds.trap(None));
-    }
-
-    /// Has this actor hear of the end of a life, once (OTP: `monitor(process, Pid)`).
-    ///
-    /// If it is over, the actor hears of it at once, with [`ExitReason::NoProc`].
-    pub fn monitor<A>(&self, pid: &Pid, ctx: &mut Context<A>) -> Monitor
-    where
-        A: Actor<Context = Context<A>> + Handler<Down>,
-    {
-        monitor(pid, ctx)
-    }
-
-    /// Takes a monitor back: nothing is heard of it afterwards, even if the life is over already (OTP: `demonitor/2` with
-    /// `flush`).
-    pub fn demonitor<A>(&self, monitor: &Monitor, ctx: &mut Context<A>)
-    where
-        A: Actor<Context = Context<A>>,
-    {
-        monitor.hearing.take_back(ctx);
     }
 }

@@ -10,7 +10,8 @@ use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, 
 use impresario_supervision::ExitReason;
 use tokio::time::sleep;
 
-use crate::reply::{Answer, Query, ReplyTo};
+use crate::beside::Beside;
+use crate::reply::{PendingReply, Query, ReplyTo};
 use crate::server_context::{Later, ServerContext};
 use crate::{Down, Env, Exit, GroupEvent, Work};
 
@@ -137,12 +138,14 @@ pub struct Gen<S: GenServer> {
     later: Later<S>,
     /// What fires when nothing else happens.
     idle: Option<Work>,
+    /// The answers that others wait for, and the timers.
+    beside: Beside,
 }
 
 impl<S: GenServer> Gen<S> {
     /// A server, in the life that `env` belongs to.
     pub fn new(server: S, env: &Env) -> Self {
-        Self { server, env: env.clone(), later: Later::default(), idle: None }
+        Self { server, env: env.clone(), later: Later::default(), idle: None, beside: Beside::default() }
     }
 
     /// Runs a callback of the server. An error ends it.
@@ -154,7 +157,7 @@ impl<S: GenServer> Gen<S> {
         if let Some(idle) = self.idle.take() {
             idle.take_back(ctx);
         }
-        let mut context = ServerContext::new(&self.env, ctx, &mut self.later);
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.later, &self.beside);
         if let Err(reason) = callback(&mut self.server, &mut context) {
             return self.env.exit(reason, ctx);
         }
@@ -204,7 +207,7 @@ impl<S: GenServer> Actor for Gen<S> {
 
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
         let reason = self.env.life().reason_to_end();
-        let mut context = ServerContext::new(&self.env, ctx, &mut self.later);
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.later, &self.beside);
         self.server.terminate(&reason, &mut context);
         Running::Stop
     }
@@ -228,10 +231,10 @@ impl<S: GenServer> ActorFuture<Gen<S>> for Initialised {
 }
 
 impl<S: GenServer, T: Send + 'static> Handler<Query<S::Call, T>> for Gen<S> {
-    type Result = Answer<T>;
+    type Result = PendingReply<T>;
 
-    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> Answer<T> {
-        let (reply, answer) = ReplyTo::new();
+    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
+        let (reply, answer) = ReplyTo::new(self.beside.clone());
         self.run(ctx, |server, ctx| server.handle_call(query.with(reply), ctx));
         answer
     }

@@ -125,11 +125,11 @@ impl System {
     ///
     /// # Errors
     ///
-    /// [`NameError::NotAlive`] when the life is over.
+    /// [`NameError::NotAlive`] when the life is over, [`NameError::OtherTree`] when it belongs to another tree.
     pub fn join(&self, group: &str, pid: &Pid) -> Result<(), NameError> {
         let mut groups = lock(self.groups());
         // A life that ends from here on waits for the lock, and then finds its group.
-        pid.life().enlist().map_err(|_| NameError::NotAlive)?;
+        self.enlist(pid)?;
         groups.join(group, pid);
         Ok(())
     }

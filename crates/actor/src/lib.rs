@@ -21,6 +21,7 @@ compile_error!(
 );
 
 mod actor_ref;
+mod beside;
 mod birth;
 mod bonds;
 mod call;
@@ -28,6 +29,7 @@ mod census;
 mod child_ref;
 mod destination;
 mod door;
+mod downs;
 mod driver;
 mod dynamic;
 mod dynamic_plan;
@@ -88,7 +90,7 @@ pub use monitor::{Down, Monitor};
 pub use names::NameError;
 pub use panic::catch;
 pub use pid::Pid;
-pub use reply::{Answer, Query, ReplyTo};
+pub use reply::{PendingReply, Query, ReplyTo};
 pub use requests::{AdminError, SupervisorRef};
 pub use root::Tree;
 pub use server_context::ServerContext;

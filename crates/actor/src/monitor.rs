@@ -1,12 +1,19 @@
 //! Monitors: hearing of the end of another life.
 
+use std::fmt;
+use std::pin::Pin as StdPin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
 use actix::dev::MessageResponse;
-use actix::fut::wrap_future;
-use actix::{Actor, ActorFutureExt, Context, Handler, Message};
+use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message};
 use impresario_supervision::ExitReason;
 
-use crate::pid::Watch;
-use crate::{Pid, Work};
+use crate::downs::Downs;
+use crate::{Env, Pid};
+
+/// After so many ends in a row an actor lets others have their turn.
+const TURN: usize = 256;
 
 /// What an actor hears when a life that it monitors has ended (OTP: `{'DOWN', Ref, process, Pid, Reason}`).
 #[derive(Clone, Debug, PartialEq)]
@@ -23,26 +30,80 @@ impl Message for Down {
     type Result = ();
 }
 
-/// One monitor, to be taken back with [`Env::demonitor`](crate::Env::demonitor).
-#[derive(Debug)]
+/// One monitor, to be taken back with [`Env::demonitor`].
 pub struct Monitor {
-    pub(crate) hearing: Work,
+    key: u64,
+    downs: Arc<Downs>,
 }
 
-/// See [`Env::monitor`](crate::Env::monitor).
-pub(crate) fn monitor<A>(pid: &Pid, ctx: &mut Context<A>) -> Monitor
+impl Env {
+    /// Has this actor hear of the end of a life, once (OTP: `monitor(process, Pid)`).
+    ///
+    /// If it is over, the actor hears of it at once, with [`ExitReason::NoProc`].
+    pub fn monitor<A>(&self, pid: &Pid, ctx: &mut Context<A>) -> Monitor
+    where
+        A: Actor<Context = Context<A>> + Handler<Down>,
+    {
+        let mut first = false;
+        let downs = self.life().with_bonds(|bonds| {
+            Arc::clone(bonds.downs.get_or_insert_with(|| {
+                first = true;
+                Arc::default()
+            }))
+        });
+        // An error means that this life is over, and hears nothing.
+        let downs = downs.unwrap_or_default();
+        if first {
+            ctx.spawn(Hearing(Arc::clone(&downs)));
+        }
+        let key = downs.monitor(pid);
+        Monitor { key, downs }
+    }
+
+    /// Takes a monitor back: nothing is heard of it afterwards, even if the life is over already (OTP: `demonitor/2` with
+    /// `flush`).
+    pub fn demonitor(&self, monitor: &Monitor) {
+        monitor.downs.demonitor(monitor.key);
+    }
+}
+
+/// Tells the actor of all ends that it is to hear of. Dropped, it leaves no trace.
+struct Hearing(Arc<Downs>);
+
+impl<A> ActorFuture<A> for Hearing
 where
     A: Actor<Context = Context<A>> + Handler<Down>,
 {
-    let (watch, pid) = (Watch::begin(pid), pid.clone());
-    let end = async move {
-        match watch {
-            Some(watch) => watch.await,
-            None => ExitReason::NoProc,
+    type Output = ();
+
+    fn poll(
+        self: StdPin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        self.0.register(task.waker());
+        for _ in 0..TURN {
+            // What the actor waits for comes first. It is polled again after that.
+            if ctx.waiting() {
+                return Poll::Pending;
+            }
+            let Some((pid, reason)) = self.0.pop() else { return Poll::Pending };
+            actor.handle(Down { pid, reason }, ctx).handle(ctx, None);
         }
-    };
-    let hear = wrap_future::<_, A>(end).map(move |reason, actor, ctx| {
-        actor.handle(Down { pid, reason }, ctx).handle(ctx, None);
-    });
-    Monitor { hearing: Work::spawn(hear, ctx) }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.0.demonitor_all();
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("key", &self.key).finish_non_exhaustive()
+    }
 }

@@ -24,6 +24,8 @@ pub enum NameError {
     Taken(Pid),
     /// The life is over.
     NotAlive,
+    /// The life belongs to another tree, with names and groups of its own.
+    OtherTree,
 }
 
 impl Names {
@@ -62,7 +64,8 @@ impl System {
     ///
     /// # Errors
     ///
-    /// When a living one has the name already (registering the same one again is no error), or the life is over.
+    /// When a living one has the name already (registering the same one again is no error), the life is over, or it belongs
+    /// to another tree: this one would not hear of its end.
     pub fn register(&self, name: impl Into<String>, pid: &Pid) -> Result<(), NameError> {
         let name = name.into();
         let mut names = lock(self.names());
@@ -72,7 +75,7 @@ impl System {
             _ => {}
         }
         // A life that ends from here on waits for the lock, and then finds its name.
-        pid.life().enlist().map_err(|_| NameError::NotAlive)?;
+        self.enlist(pid)?;
         names.insert(name, pid);
         Ok(())
     }
@@ -106,6 +109,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Taken(pid) => write!(f, "the name belongs to {pid}: unregister it first"),
             Self::NotAlive => f.write_str("the life is over"),
+            Self::OtherTree => f.write_str("the life belongs to another tree: use the system of that one"),
         }
     }
 }

@@ -12,6 +12,7 @@ use actix::{Actor, Addr};
 use impresario_supervision::{ExitReason, Incarnation};
 use tokio::sync::oneshot;
 
+use crate::bonds::Watcher;
 use crate::life::Life;
 use crate::signal::Signal;
 
@@ -106,7 +107,7 @@ impl Watch {
     /// `None` if the life is over.
     pub(crate) fn begin(pid: &Pid) -> Option<Self> {
         let (watcher, end) = oneshot::channel();
-        let key = pid.life().with_bonds(|bonds| bonds.watch(watcher)).ok()?;
+        let key = pid.life().with_bonds(|bonds| bonds.watch(Watcher::Once(watcher))).ok()?;
         Some(Self { life: Arc::clone(pid.life()), key, end })
     }
 }

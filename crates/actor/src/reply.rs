@@ -3,11 +3,11 @@
 use std::fmt;
 
 use actix::dev::{MessageResponse, OneshotSender};
-use actix::fut::wrap_future;
-use actix::{AsyncContext, Context, Message};
+use actix::{Context, Message};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
+use crate::beside::Beside;
 use crate::{Gen, GenServer};
 
 /// Where the answer to one question goes; to be kept, or given to whoever will know it (OTP: `From`).
@@ -19,9 +19,10 @@ use crate::{Gen, GenServer};
 pub struct ReplyTo<T>(oneshot::Sender<T>);
 
 impl<T> ReplyTo<T> {
-    pub(crate) fn new() -> (Self, Answer<T>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self(sender), Answer(receiver))
+    /// The answer, if it is not given at once, is waited for among these.
+    pub(crate) fn new(beside: Beside) -> (Self, PendingReply<T>) {
+        let (sender, answer) = oneshot::channel();
+        (Self(sender), PendingReply { answer, beside })
     }
 
     /// Answers. If nobody waits any more, the answer is dropped (OTP: `gen_server:reply/2`).
@@ -69,11 +70,14 @@ impl<C, T> fmt::Debug for Query<C, T> {
 
 /// What a server will answer. It goes through the server's own life, so the caller hears when that ends, even if the
 /// [`ReplyTo`] is somewhere else.
-pub struct Answer<T>(oneshot::Receiver<T>);
+pub struct PendingReply<T> {
+    answer: oneshot::Receiver<T>,
+    beside: Beside,
+}
 
-impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for Answer<T> {
+impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for PendingReply<T> {
     fn handle(self, ctx: &mut Context<Gen<S>>, caller: Option<OneshotSender<T>>) {
-        let (Self(mut answer), Some(mut caller)) = (self, caller) else { return };
+        let (Self { mut answer, beside }, Some(mut caller)) = (self, caller) else { return };
         match answer.try_recv() {
             Ok(now) => drop(caller.send(now)),
             Err(TryRecvError::Closed) => {}
@@ -84,14 +88,14 @@ impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>>
                         () = caller.closed() => {}
                     }
                 };
-                ctx.spawn(wrap_future::<_, Gen<S>>(later));
+                beside.run(later, ctx);
             }
         }
     }
 }
 
-impl<T> fmt::Debug for Answer<T> {
+impl<T> fmt::Debug for PendingReply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer<{}>", std::any::type_name::<T>())
+        write!(f, "PendingReply<{}>", std::any::type_name::<T>())
     }
 }

@@ -8,13 +8,12 @@ use actix::{Context, Handler, Message};
 use impresario_supervision::{ChildId, ChildInfo, Counts, ExitReason, Reply, Request, RequestError};
 use tokio::sync::oneshot;
 
-use crate::birth::Birth;
 use crate::driver::{Answer, Driver};
-use crate::notify::{Notify, StartAck};
+use crate::notify::StartAck;
 use crate::spec::{ChildSpec, Starter};
 use crate::static_plan::{Asked, Static};
 use crate::tree::{self, TreeNode};
-use crate::{CastError, ChildRef, ChildRules, Env, Pid, StartError, Supervisor};
+use crate::{CastError, ChildRef, ChildRules, Env, Pid, StartError, Supervisor, SysError};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
 ///
@@ -29,7 +28,7 @@ pub struct SupervisorRef(ChildRef<Driver<Static>>);
 pub enum AdminError {
     /// The supervisor is not there (OTP: `noproc`).
     NotRunning,
-    /// Too many requests wait for it: its queue is full.
+    /// Too many requests wait for it: its queue is full. Of what it is asked past its queue: it had no time.
     Busy,
     /// It refused, or it could not.
     Refused(RequestError),
@@ -46,13 +45,8 @@ impl SupervisorRef {
     where
         F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
-        let (id, name) = (id.into(), self.0.clone());
-        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
-            let ack = notify.ack();
-            let publish = |life| name.publish(life);
-            let birth = Birth { env, notify, ack: false, publish };
-            birth.of(|env| driver(init(env)?, &id, env, ack));
-        })
+        let id = id.into();
+        self.0.supervisor_spec(id.clone(), move |env, ack| driver(init(env)?, &id, env, ack))
     }
 
     /// A supervisor that this name leads to, made in time. Otherwise as [`ChildSpec::supervisor_async`].
@@ -61,15 +55,10 @@ impl SupervisorRef {
         F: Fn(Env) -> M + Send + Sync + 'static,
         M: Future<Output = Result<Supervisor, StartError>> + 'static,
     {
-        let (id, name) = (id.into(), self.0.clone());
-        ChildSpec::nested(id.clone(), move |env, notify: Notify| {
-            let (id, name, ack) = (id.clone(), name.clone(), notify.ack());
-            let publish = move |life| name.publish(life);
-            let birth = Birth { env, notify, ack: false, publish };
-            birth.of_async(|env| {
-                let made = init(env.clone());
-                async move { driver(made.await?, &id, &env, ack) }
-            });
+        let id = id.into();
+        self.0.supervisor_spec_async(id.clone(), move |env, ack| {
+            let (id, made) = (id.clone(), init(env.clone()));
+            async move { driver(made.await?, &id, &env, ack) }
         })
     }
 
@@ -192,6 +181,7 @@ impl SupervisorRef {
         let child = child.into();
         match supervisor.with_state(move |driver| driver.child(&child)).await {
             Ok(found) => found.ok_or(AdminError::Refused(RequestError::NotFound)),
+            Err(SysError::Busy | SysError::Timeout(_)) => Err(AdminError::Busy),
             Err(_) => Err(AdminError::NotRunning),
         }
     }
@@ -263,7 +253,9 @@ impl fmt::Display for AdminError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning => f.write_str("the supervisor is not running"),
-            Self::Busy => f.write_str("too many requests wait for the supervisor"),
+            Self::Busy => {
+                f.write_str("too many requests wait for the supervisor, or it has no time; try again later")
+            }
             Self::Refused(error) => error.fmt(f),
         }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use impresario_supervision::{Event, ExitReason};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
 
 use crate::life::Life;
 use crate::notify::{Notices, Notify};
@@ -17,11 +17,11 @@ use crate::{Env, Pid, StartError, Supervisor, SupervisorRef, System, log};
 pub struct Tree {
     root: SupervisorRef,
     life: Arc<Life>,
-    exit: watch::Receiver<Option<ExitReason>>,
 }
 
 impl Supervisor {
-    /// Starts the tree on this arbiter, for a program that embeds it. Returns when all children are ready.
+    /// Starts the tree on this arbiter, for a program that embeds it. Returns when all children are ready. If this is
+    /// dropped before, by a time-out for example, the tree is killed: nobody could reach it.
     ///
     /// # Errors
     ///
@@ -32,52 +32,44 @@ impl Supervisor {
     /// Outside of an actix `System`.
     pub async fn start(self) -> Result<Tree, StartError> {
         let (tree, started) = self.launch();
-        started.await.unwrap_or(Err(StartError::Failed(ExitReason::NoProc)))?;
+        let unwanted = Unwanted(&tree);
+        let started = started.await;
+        std::mem::forget(unwanted);
+        started.unwrap_or(Err(StartError::Failed(ExitReason::NoProc)))?;
         Ok(tree)
     }
 
     /// Begins to start the tree, which can be stopped meanwhile.
     pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
-        let (notices, incoming) = unbounded_channel();
+        let (notices, mut incoming) = unbounded_channel();
         let env = Env::root(self.log.clone().unwrap_or_else(log::terminal));
         let (root, life) = (SupervisorRef::new(), Arc::clone(env.life()));
         // Nobody may follow any more.
         let notices = Notices::new(move |event| drop(notices.send(event)));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
         spec.starter.start(env, Notify::new(notices, Arc::clone(&life)));
-        let (exited, exit) = watch::channel(None);
         let (begun, started) = oneshot::channel();
-        actix_rt::spawn(follow(incoming, begun, exited));
-        (Tree { root, life, exit }, started)
+        actix_rt::spawn(async move {
+            let outcome = match incoming.recv().await {
+                Some(Event::Started(_)) => Ok(()),
+                Some(Event::Ignored(_)) => Err(StartError::Ignore),
+                Some(Event::Exited(_, reason)) => Err(StartError::Failed(reason)),
+                _ => Err(StartError::Failed(ExitReason::NoProc)),
+            };
+            // Nobody may be interested.
+            let _ = begun.send(outcome);
+        });
+        (Tree { root, life }, started)
     }
 }
 
-/// Passes on what the root says: that it has started, or why not, and its end.
-async fn follow(
-    mut incoming: UnboundedReceiver<Event>,
-    begun: oneshot::Sender<Result<(), StartError>>,
-    exited: watch::Sender<Option<ExitReason>>,
-) {
-    // Nobody may be interested in any of this.
-    let reason = match incoming.recv().await {
-        Some(Event::Started(_)) => {
-            let _ = begun.send(Ok(()));
-            match incoming.recv().await {
-                Some(Event::Exited(_, reason)) => reason,
-                _ => ExitReason::NoProc,
-            }
-        }
-        Some(Event::Ignored(_)) => {
-            let _ = begun.send(Err(StartError::Ignore));
-            ExitReason::Normal
-        }
-        Some(Event::Exited(_, reason)) => {
-            let _ = begun.send(Err(StartError::Failed(reason.clone())));
-            reason
-        }
-        _ => ExitReason::NoProc,
-    };
-    let _ = exited.send(Some(reason));
+/// A tree that nobody has yet. Dropped, it kills it.
+struct Unwanted<'a>(&'a Tree);
+
+impl Drop for Unwanted<'_> {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
 }
 
 impl Tree {
@@ -93,12 +85,16 @@ impl Tree {
     /// listed. The supervisors answer one after the other, so this is not one moment.
     #[doc(alias = "observer")]
     pub async fn tree(&self) -> TreeNode {
-        tree::of(&Pid::of(&self.life)).await
+        tree::of(&self.pid()).await
     }
 
     /// The names of the tree.
     pub fn system(&self) -> &System {
         self.life.system()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::of(&self.life)
     }
 
     /// Asks the tree to stop: the children in reverse order, each by its own rule.
@@ -113,14 +109,12 @@ impl Tree {
 
     /// Waits for the end of the tree, however often it is asked.
     pub async fn stopped(&self) -> ExitReason {
-        let mut exit = self.exit.clone();
-        let reason = exit.wait_for(Option::is_some).await.map(|reason| reason.clone());
-        reason.ok().flatten().unwrap_or(ExitReason::NoProc)
+        self.pid().ended().await
     }
 }
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree").field("exit", &self.exit.borrow()).finish_non_exhaustive()
+        f.debug_struct("Tree").field("exit", &self.life.end_reason()).finish_non_exhaustive()
     }
 }

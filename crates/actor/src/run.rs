@@ -1,58 +1,74 @@
 //! A tree as a whole program.
 
+use std::io;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use impresario_supervision::ExitReason;
 use slog::Logger;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
-use crate::{Supervisor, log};
+use crate::{Pid, StartError, Supervisor, Tree, log};
 
 /// The program ended because it was killed by a second signal.
 const KILLED: u8 = 130;
 
+/// How long the program has to end after a second signal, until it is ended by force: its arbiter may stand still, or a
+/// blocking task may not come back.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 impl Supervisor {
     /// Runs the tree as this program's root, until it ends or a signal ends it.
     ///
-    /// SIGTERM and SIGINT stop the tree in order; a second one ends it at once. The exit code is 0 after an orderly
-    /// stop, 130 after a second signal, and 1 if the tree could not start or gave up; the log says why.
+    /// SIGTERM and SIGINT stop the tree in order; a second one ends it at once. They are heard on a thread of their own, so
+    /// also while an arbiter stands still: a program that has not ended 1 s after the second one is ended by force,
+    /// without any destructors. The exit code is 0 after an orderly stop, 130 after a second signal, and 1 if the tree could
+    /// not start or gave up; the log says why.
     pub fn run(self) -> ExitCode {
         let log = self.log.clone().unwrap_or_else(log::terminal);
         let tree = self.logger(log.clone());
-        actix_rt::System::new().block_on(async {
+        let system = actix_rt::System::new();
+        let ended = system.block_on(async {
+            // Nothing of the tree has run when this returns.
+            let (root, started) = tree.launch();
             // Before anything else: whoever sees that the tree runs may tell it to end.
-            let signals =
-                signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
-            match signals {
-                Ok((terminate, interrupt)) => run(tree, terminate, interrupt, &log).await,
-                Err(error) => {
-                    slog::crit!(log, "cannot start: signals cannot be waited for: {error}");
-                    ExitCode::FAILURE
-                }
+            let signals = Signals::heed(root.pid())?;
+            let reason = watch_over(&root, signals.heard.clone(), &log).await;
+            io::Result::Ok((signals, reason, started.await.ok().and_then(Result::err)))
+        });
+        // Blocking tasks are waited for here, and signals are still heard.
+        drop(system);
+        match ended {
+            Ok((signals, reason, not_started)) => exit_code(signals.end(), &reason, not_started, &log),
+            Err(error) => {
+                slog::crit!(log, "cannot start: signals cannot be waited for: {error}");
+                ExitCode::FAILURE
             }
-        })
+        }
     }
 }
 
-async fn run(tree: Supervisor, mut terminate: Signal, mut interrupt: Signal, log: &Logger) -> ExitCode {
-    let (root, started) = tree.launch();
-    let mut signals = 0;
-    let reason = loop {
+/// Says what the signals do, until the tree has ended.
+async fn watch_over(root: &Tree, mut heard: watch::Receiver<u8>, log: &Logger) -> ExitReason {
+    loop {
         tokio::select! {
-            reason = root.stopped() => break reason,
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            reason = root.stopped() => return reason,
+            // Its other end lives as long as the thread.
+            Ok(()) = heard.changed() => {}
         }
-        signals += 1;
-        if signals == 1 {
-            slog::info!(log, "stopping; a second signal ends it at once");
-            root.stop();
-        } else {
-            slog::warn!(log, "second signal: ending at once");
-            root.kill();
+        match *heard.borrow_and_update() {
+            1 => slog::info!(log, "stopping; a second signal ends it at once"),
+            _ => slog::warn!(log, "second signal: ending at once"),
         }
-    };
-    let not_started = started.await.ok().and_then(Result::err);
+    }
+}
+
+fn exit_code(signals: u8, reason: &ExitReason, not_started: Option<StartError>, log: &Logger) -> ExitCode {
     match (reason, not_started) {
         (ExitReason::Killed, _) if signals > 1 => ExitCode::from(KILLED),
         (ExitReason::Normal | ExitReason::Shutdown, _) => ExitCode::SUCCESS,
@@ -65,4 +81,71 @@ async fn run(tree: Supervisor, mut terminate: Signal, mut interrupt: Signal, log
             ExitCode::FAILURE
         }
     }
+}
+
+/// A thread that hears the signals and acts on them. It logs nothing: the log may be what everybody waits for.
+struct Signals {
+    heard: watch::Receiver<u8>,
+    over: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Signals {
+    fn heed(root: Pid) -> io::Result<Self> {
+        let (count, heard) = watch::channel(0);
+        let (over, is_over) = oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let hear = move || {
+            let outcome = Builder::new_current_thread().enable_io().enable_time().build();
+            let outcome = outcome.and_then(|runtime| runtime.block_on(hear(&root, &count, is_over, &ready)));
+            // If nobody waits any more, it was ready.
+            let _ = ready.send(outcome);
+        };
+        let thread = thread::Builder::new().name("signals".to_owned()).spawn(hear)?;
+        is_ready.recv().unwrap_or_else(|_| Err(io::Error::other("their thread has panicked")))?;
+        Ok(Self { heard, over, thread })
+    }
+
+    /// The program is over; how many signals there were.
+    fn end(self) -> u8 {
+        let Self { heard, over, thread } = self;
+        drop(over);
+        // It does nothing that could panic.
+        let _ = thread.join();
+        *heard.borrow()
+    }
+}
+
+/// Hears signals until the program is over.
+async fn hear(
+    root: &Pid,
+    count: &watch::Sender<u8>,
+    mut over: oneshot::Receiver<()>,
+    ready: &mpsc::Sender<io::Result<()>>,
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Somebody waits for this.
+    let _ = ready.send(Ok(()));
+    for number in [1, 2] {
+        tokio::select! {
+            _ = &mut over => return Ok(()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        match number {
+            1 => root.life().stop(),
+            _ => root.kill(),
+        }
+        count.send_replace(number);
+    }
+    if timeout(LAST_MOMENT, over).await.is_err() {
+        exit();
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "what runs a tree is a whole program, no forked child")]
+fn exit() -> ! {
+    std::process::exit(i32::from(KILLED))
 }

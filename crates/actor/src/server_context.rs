@@ -11,7 +11,9 @@ use actix::fut::wrap_future;
 use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
+use crate::beside::Beside;
 use crate::errand::Errand;
+use crate::timer::{once, repeated};
 use crate::{Destination, Env, Gen, GenServer, GroupMonitor, Monitor, Pid, ServerRef, Timer, Work};
 
 /// After so many continuations in a row a server lets others have their turn.
@@ -41,11 +43,17 @@ pub struct ServerContext<'a, S: GenServer> {
     env: &'a Env,
     ctx: &'a mut Context<Gen<S>>,
     later: &'a mut Later<S>,
+    beside: &'a Beside,
 }
 
 impl<'a, S: GenServer> ServerContext<'a, S> {
-    pub(crate) fn new(env: &'a Env, ctx: &'a mut Context<Gen<S>>, later: &'a mut Later<S>) -> Self {
-        Self { env, ctx, later }
+    pub(crate) fn new(
+        env: &'a Env,
+        ctx: &'a mut Context<Gen<S>>,
+        later: &'a mut Later<S>,
+        beside: &'a Beside,
+    ) -> Self {
+        Self { env, ctx, later, beside }
     }
 
     /// What the server was born with: its names and links, its logger, the system it lives in.
@@ -139,7 +147,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
 
     /// Takes a monitor back; see [`Env::demonitor`].
     pub fn demonitor(&mut self, monitor: &Monitor) {
-        self.env.demonitor(monitor, self.ctx);
+        self.env.demonitor(monitor);
     }
 
     /// From now on the server hears of exit signals instead of ending by them; see [`Env::trap_exits`].
@@ -159,7 +167,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         to: impl Destination<M> + 'static,
         message: M,
     ) -> Timer {
-        self.env.send_after(delay, to, message, self.ctx)
+        self.start_timer(delay, to, |_| message)
     }
 
     /// Sends a message again and again; see [`Env::send_interval`].
@@ -169,7 +177,9 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         to: impl Destination<M> + 'static,
         message: M,
     ) -> Timer {
-        self.env.send_interval(period, to, message, self.ctx)
+        let (timer, running) = repeated(period, to, message);
+        self.beside.run(running, self.ctx);
+        timer
     }
 
     /// Sends a message that knows its timer; see [`Env::start_timer`].
@@ -179,7 +189,9 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         to: impl Destination<M> + 'static,
         message: impl FnOnce(Timer) -> M + 'static,
     ) -> Timer {
-        self.env.start_timer(delay, to, message, self.ctx)
+        let (timer, running) = once(delay, to, message);
+        self.beside.run(running, self.ctx);
+        timer
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::Pid;
 use crate::groups::Groups;
 use crate::life::lock;
-use crate::names::Names;
+use crate::names::{NameError, Names};
 use crate::sync::Mutex;
 use crate::turns::Arbiters;
 
@@ -64,6 +64,14 @@ impl System {
 
     pub(crate) fn groups(&self) -> &Mutex<Groups> {
         &self.0.groups
+    }
+
+    /// A life is about to have a name or to be in a group here. When it is over, its own system forgets it, and no other.
+    pub(crate) fn enlist(&self, pid: &Pid) -> Result<(), NameError> {
+        if !Arc::ptr_eq(&self.0, &pid.life().system().0) {
+            return Err(NameError::OtherTree);
+        }
+        pid.life().enlist().map_err(|_| NameError::NotAlive)
     }
 
     /// A life that had a name, or was in a group, is over.

@@ -77,14 +77,20 @@ fn next(was: Instant, now: Instant, period: Duration) -> Instant {
 }
 
 /// Waits for a timer, and sends.
-struct Running<F> {
+struct Running {
     timer: Timer,
     sleep: Pin<Box<Sleep>>,
     period: Option<Duration>,
-    send: F,
+    send: Box<dyn FnMut()>,
 }
 
-impl<F: FnMut() + Unpin> Future for Running<F> {
+impl Running {
+    fn new(timer: Timer, due: Instant, period: Option<Duration>, send: Box<dyn FnMut()>) -> Self {
+        Self { timer, sleep: Box::pin(sleep_until(due)), period, send }
+    }
+}
+
+impl Future for Running {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -105,7 +111,7 @@ impl<F: FnMut() + Unpin> Future for Running<F> {
     }
 }
 
-impl<F> Drop for Running<F> {
+impl Drop for Running {
     /// The actor that set the timer is gone, or it is over.
     fn drop(&mut self) {
         *lock(&self.timer.0.due) = None;
@@ -149,14 +155,8 @@ impl Env {
         A: Actor<Context = Context<A>>,
         M: Send + 'static,
     {
-        let (timer, due) = Timer::new(delay);
-        let mut message = Some((timer.clone(), Box::new(message)));
-        let send = move || {
-            if let Some((timer, message)) = message.take() {
-                to.deliver(message(timer));
-            }
-        };
-        begin(&timer, due, None, Box::new(send), ctx);
+        let (timer, running) = once(delay, to, message);
+        ctx.spawn(wrap_future::<_, A>(running));
         timer
     }
 
@@ -174,23 +174,38 @@ impl Env {
         A: Actor<Context = Context<A>>,
         M: Clone + Send + 'static,
     {
-        let period = period.clamp(SHORTEST, FOREVER);
-        let (timer, due) = Timer::new(period);
-        let send = move || to.deliver(message.clone());
-        begin(&timer, due, Some(period), Box::new(send), ctx);
+        let (timer, running) = repeated(period, to, message);
+        ctx.spawn(wrap_future::<_, A>(running));
         timer
     }
 }
 
-fn begin<A: Actor<Context = Context<A>>>(
-    timer: &Timer,
-    due: Instant,
-    period: Option<Duration>,
-    send: Box<dyn FnMut()>,
-    ctx: &mut Context<A>,
-) {
-    let sleep = Box::pin(sleep_until(due));
-    ctx.spawn(wrap_future::<_, A>(Running { timer: timer.clone(), sleep, period, send }));
+/// A timer that fires once, and what runs it.
+pub(crate) fn once<M>(
+    delay: Duration,
+    to: impl Destination<M> + 'static,
+    message: impl FnOnce(Timer) -> M + 'static,
+) -> (Timer, impl Future<Output = ()> + 'static) {
+    let (timer, due) = Timer::new(delay);
+    let mut message = Some((timer.clone(), message));
+    let send = move || {
+        if let Some((timer, message)) = message.take() {
+            to.deliver(message(timer));
+        }
+    };
+    (timer.clone(), Running::new(timer, due, None, Box::new(send)))
+}
+
+/// A timer that fires again and again, and what runs it.
+pub(crate) fn repeated<M: Clone + 'static>(
+    period: Duration,
+    to: impl Destination<M> + 'static,
+    message: M,
+) -> (Timer, impl Future<Output = ()> + 'static) {
+    let period = period.clamp(SHORTEST, FOREVER);
+    let (timer, due) = Timer::new(period);
+    let send = move || to.deliver(message.clone());
+    (timer.clone(), Running::new(timer, due, Some(period), Box::new(send)))
 }
 
 impl PartialEq for Timer {

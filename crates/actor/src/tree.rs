@@ -82,11 +82,10 @@ pub enum Below {
 pub(crate) async fn of(root: &Pid) -> TreeNode {
     let life = root.life();
     let (id, below) = below(Arc::clone(life), Instant::now() + PATIENCE).await;
-    let state = match life.end_reason() {
-        Some(_) => TreeState::Down,
-        None if life.is_suspended() => TreeState::Suspended,
-        None => TreeState::Running,
-    };
+    if life.end_reason().is_some() {
+        return node("root".to_owned(), ChildKind::Supervisor, TreeState::Down, 0, None, None);
+    }
+    let state = if life.is_suspended() { TreeState::Suspended } else { TreeState::Running };
     // A root is never restarted, and another supervisor's restarts are known to its parent.
     let id = id.unwrap_or_else(|| "root".to_owned());
     node(id, ChildKind::Supervisor, state, 0, Some(life), Some(below))
@@ -106,11 +105,11 @@ fn node(
     TreeNode { id, kind, state, pid, restarts, queued, uptime, below }
 }
 
-type Answer = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
+type Seen = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
 
 /// What a supervisor says, with its id; and what those below it say. All of them have the same time, and are asked at once,
 /// so that one which does not answer costs nobody else the time.
-fn below(life: Arc<Life>, deadline: Instant) -> Answer {
+fn below(life: Arc<Life>, deadline: Instant) -> Seen {
     Box::pin(async move {
         let Some(census) = census(&life, deadline).await else { return (None, Below::NoAnswer) };
         let Census { id, strategy, now, children, more } = census;

@@ -110,6 +110,8 @@ fn key_of(turns: &Arc<Turns>) -> usize {
 /// What an arbiter is asked to do, to show that it still does something.
 struct Beat {
     asked: Instant,
+    /// How often it has been looked at since. If the watchdog did not run either, the time says nothing.
+    looks: u32,
     done: Arc<AtomicBool>,
     /// Who held it when it was reported.
     reported: Option<Option<Turn>>,
@@ -118,13 +120,12 @@ struct Beat {
 impl Beat {
     fn ask(turns: &Turns) -> Self {
         let done = Arc::new(AtomicBool::new(false));
-        let show = Arc::clone(&done);
-        let shows = move || show.store(true, Ordering::Release);
-        // An arbiter that is gone does not stand still: it is not looked at any more when its actors are dropped.
-        if !turns.arbiter.as_ref().is_some_and(|arbiter| arbiter.spawn_fn(shows)) {
-            done.store(true, Ordering::Release);
+        // An arbiter that is gone does not stand still: it drops this, whether it was asked before that or after.
+        let show = Show(Arc::clone(&done));
+        if let Some(arbiter) = &turns.arbiter {
+            arbiter.spawn_fn(move || drop(show));
         }
-        Self { asked: Instant::now(), done, reported: None }
+        Self { asked: Instant::now(), looks: 0, done, reported: None }
     }
 
     fn look(&mut self, turns: &Turns, limit: Duration) -> Option<Stall> {
@@ -134,12 +135,22 @@ impl Beat {
             *self = Self::ask(turns);
             return reported.map(|held_by| stall(turns, held_by, duration, true));
         }
-        if duration < limit || self.reported.is_some() {
+        self.looks += 1;
+        if duration < limit || self.looks < LOOKS || self.reported.is_some() {
             return None;
         }
         let held_by = turns.turn();
         self.reported = Some(held_by.clone());
         Some(stall(turns, held_by, duration, false))
+    }
+}
+
+/// Shows, when it is dropped, that the arbiter still does something, or is gone.
+struct Show(Arc<AtomicBool>);
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -157,5 +168,29 @@ impl fmt::Display for Stall {
             (Some(pid), Some(actor)) => write!(f, "{pid}, a {actor}"),
             _ => f.write_str("what is no actor of this tree"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turns::Arbiters;
+
+    #[test]
+    fn time_in_which_the_watchdog_did_not_run_is_no_stall() {
+        let (turns, limit) = (Arbiters::default().here(), Duration::from_millis(1));
+        let asked = Instant::now();
+        while asked.elapsed() <= limit {
+            thread::yield_now();
+        }
+        // It was asked long ago, and nobody has looked since.
+        let mut beat = Beat { asked, looks: 0, done: Arc::default(), reported: None };
+        for _ in 1..LOOKS {
+            assert!(beat.look(&turns, limit).is_none());
+        }
+        assert!(beat.look(&turns, limit).is_some_and(|stall| !stall.over));
+        assert!(beat.look(&turns, limit).is_none(), "once");
+        beat.done.store(true, Ordering::Release);
+        assert!(beat.look(&turns, limit).is_some_and(|stall| stall.over));
     }
 }

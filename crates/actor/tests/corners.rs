@@ -5,12 +5,14 @@ mod common;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use common::{Heard, child, pair, quiet};
+use actix_rt::Arbiter;
+use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
-    AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer, ReplyTo,
-    ServerContext, ServerRef, Shutdown, Strategy, Supervisor,
+    AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer, ReplyTo,
+    ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef, TraceEvent, Traced,
 };
-use tokio::sync::mpsc;
+use slog::{Drain, Logger, o};
+use tokio::sync::{mpsc, oneshot};
 
 /// Panics when it is dropped, unless that is because of a panic.
 struct Bomb;
@@ -164,37 +166,142 @@ async fn a_supervisor_of_whatever_a_spec_starts() {
     assert!(!life.is_alive(), "what is in it goes with it");
 
     let ignored: DynamicRef<()> = DynamicRef::new();
-    let spec: ChildSpec = ignored.child_spec(
-        "ignored",
-        DynamicSupervisor::of_specs(|_, ()| Err(impresario_actor::StartError::Ignore)),
-    );
+    let spec: ChildSpec =
+        ignored.child_spec("ignored", DynamicSupervisor::of_specs(|_, ()| Err(StartError::Ignore)));
     tree.root().start_child(spec).await.expect("it starts");
     assert_eq!(ignored.start_child(()).await, Ok(None));
+}
+
+/// Never gets to the end of its first turn by itself.
+struct Eager(Env);
+
+impl Actor for Eager {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.notify(Again);
+        let own = self.0.pid().actor::<Self>().expect("it lives");
+        assert!(own.cast(Again).is_ok(), "there is room");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Again;
+
+impl Handler<Again> for Eager {
+    type Result = ();
+
+    fn handle(&mut self, _: Again, ctx: &mut Context<Self>) {
+        self.0.pid().trace_off();
+        ctx.notify(Again);
+    }
 }
 
 #[actix::test]
 async fn a_start_is_over_before_what_waits_is_done() {
     tokio::time::pause();
-    /// Never gets to the end of its first turn by itself.
-    struct Busy;
-    impl Actor for Busy {
-        type Context = Context<Self>;
-        fn started(&mut self, ctx: &mut Context<Self>) {
-            ctx.notify(Again);
-        }
-    }
-    #[derive(Message)]
-    #[rtype(result = "()")]
-    struct Again;
-    impl Handler<Again> for Busy {
-        type Result = ();
-        fn handle(&mut self, _: Again, ctx: &mut Context<Self>) {
-            ctx.notify(Again);
-        }
-    }
-    let spec = ChildSpec::actor("busy", |_| Ok(Busy)).start_timeout(Duration::from_secs(1));
+    let (events, mut traced) = mpsc::channel::<TraceEvent>(8);
+    let spec = ChildSpec::actor("eager", move |env| {
+        env.pid().trace(events.clone());
+        Ok(Eager(env.clone()))
+    });
+    let spec = spec.start_timeout(Duration::from_secs(1));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
     let tree = tree.await.expect("it is ready when started() is done");
+    assert_eq!(traced.recv().await.map(|event| event.what), Some(Traced::Started), "and nothing before");
     tree.kill();
     tree.stopped().await;
+}
+
+#[actix::test]
+async fn a_full_or_busy_supervisor_says_so() {
+    tokio::time::pause();
+    let (root, workers) = (SupervisorRef::new(), DynamicRef::<u32>::new());
+    let specs = [
+        root.child_spec("static", |_| Ok(Supervisor::new(Strategy::OneForOne))),
+        workers.child_spec("dynamic", DynamicSupervisor::new(|_, _| Ok(Victim))),
+    ];
+    let _tree = start(specs.map(|spec| spec.mailbox_limit(2))).await;
+    for pid in [root.pid(), workers.pid()] {
+        pid.expect("it runs").suspend().await.expect("it has time");
+    }
+    let mut asked: Vec<_> = (0..2).map(|_| Box::pin(root.count_children())).collect();
+    for waits in &mut asked {
+        assert!(futures::poll!(waits).is_pending());
+    }
+    assert_eq!(root.count_children().await, Err(AdminError::Busy));
+    assert_eq!((workers.start(1), workers.start(2), workers.start(3)), (Ok(()), Ok(()), Err(3)));
+    assert_eq!(workers.start_child(4).await, Err(AdminError::Busy));
+    // What goes past the queue finds it at home, unless it has no time at all.
+    assert!(matches!(root.child_pid("x").await, Err(AdminError::Refused(_))));
+    for pid in [root.pid(), workers.pid()] {
+        pid.expect("it runs").resume();
+    }
+    for answer in asked {
+        assert!(answer.await.is_ok(), "who was accepted is answered");
+    }
+    assert_eq!(workers.count_children().await.map(|counts| counts.active), Ok(2));
+
+    let making = SupervisorRef::new();
+    let never = making.child_spec_async("making", async |_| std::future::pending().await);
+    assert!(futures::poll!(Box::pin(root.start_child(never))).is_pending());
+    assert_eq!(
+        making.child_pid("x").await,
+        Err(AdminError::NotRunning),
+        "nobody lives before the factory is done"
+    );
+}
+
+#[actix::test]
+async fn a_start_that_nobody_waits_for_any_more_leaves_no_tree() {
+    let (tell, mut pids) = mpsc::unbounded_channel();
+    let spec = ChildSpec::actor_async("slow", move |env: Env| {
+        let _ = tell.send(env.pid());
+        std::future::pending::<Result<Victim, StartError>>()
+    });
+    let mut start = Box::pin(Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start());
+    assert!(futures::poll!(&mut start).is_pending());
+    let slow = pids.recv().await.expect("it is begun");
+    drop(start);
+    assert_eq!(slow.ended().await, ExitReason::Killed);
+}
+
+#[actix::test]
+async fn a_tree_whose_arbiter_goes_has_ended_as_killed() {
+    let (arbiter, (tell, told)) = (Arbiter::new(), oneshot::channel());
+    arbiter.spawn(async move {
+        let (_, spec) = child("a");
+        assert!(tell.send(start([spec]).await).is_ok());
+    });
+    let tree = told.await.expect("it starts");
+    arbiter.stop();
+    assert_eq!(tree.stopped().await, ExitReason::Killed);
+}
+
+/// Cannot write anything.
+struct Broken;
+
+impl Drain for Broken {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, _: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        panic!("the disk is full")
+    }
+}
+
+#[actix::test]
+async fn a_log_that_cannot_be_written_ends_no_supervisor() {
+    let name = ChildRef::new();
+    let spec = name.child_spec("victim", |_| Ok(Victim));
+    let broken = Logger::root(Broken.fuse(), o!());
+    let tree = Supervisor::new(Strategy::OneForOne).logger(broken).child(spec).start();
+    let tree = tree.await.expect("it starts");
+    let first = name.pid().expect("it lives");
+    first.kill();
+    first.ended().await;
+    assert_ne!(name.available().await.pid(), &first);
+    tree.stop();
+    assert_eq!(tree.stopped().await, ExitReason::Shutdown);
 }

@@ -252,6 +252,23 @@ async fn it_goes_on_under_other_rules() {
 }
 
 #[actix_rt::test]
+async fn one_whose_arguments_were_not_kept_is_forgotten_and_costs_no_other() {
+    let (supervisor, _starts) = workers();
+    let (tree, name) = run(supervisor).await;
+    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let (supervisor, _starts) = workers();
+    // Not one restart would be allowed to fail.
+    let with = supervisor.restart(Restart::Permanent).intensity(Intensity::new(1, Duration::from_secs(3600)));
+    assert_eq!(name.replace(with).await, Ok(()));
+    let second = name.start_child(job("b")).await.expect("it starts").expect("it is needed");
+    first.kill();
+    first.ended().await;
+    assert_eq!(name.which_children().await, Ok(vec![Instance::Running(second)]));
+    tree.stop();
+    assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+}
+
+#[actix_rt::test]
 async fn it_can_be_told_to_end_for_a_reason() {
     let (supervisor, _starts) = workers();
     let (tree, name) = run(supervisor).await;

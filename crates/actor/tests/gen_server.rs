@@ -3,6 +3,7 @@
 mod probe;
 
 use std::convert::Infallible;
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use actix::{Context, Handler, Message};
@@ -77,6 +78,35 @@ async fn nobody_waits_for_ever_for_a_server_that_ended() {
     assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
     assert!(!reply.is_wanted());
     reply.send(1);
+}
+
+#[actix::test]
+async fn a_thousand_questions_can_be_open_at_once() {
+    let server = server().await;
+    let asked = (0..1_000).map(|_| actix_rt::spawn(server.name.call(Ask::Keep).into_future()));
+    let mut asked: Vec<_> = asked.collect();
+    server.settled().await;
+    let (count, counted) = oneshot::channel();
+    // The last half, the latest first; then some more; and it ends.
+    server.tell(|probe, _| {
+        let last = probe.kept.split_off(500);
+        last.into_iter().rev().for_each(|reply| reply.send(1));
+        Ok(())
+    });
+    for call in asked.split_off(500) {
+        assert_eq!(call.await.expect("no panic"), Ok(1));
+    }
+    let late = server.asks(server.name.call(Ask::Keep)).await;
+    server.tell(move |probe, _| {
+        assert!(count.send(probe.kept.len()).is_ok());
+        probe.kept.remove(500).send(2);
+        Ok(())
+    });
+    assert_eq!((counted.await, late.await.expect("no panic")), (Ok(501), Ok(2)));
+    server.tell(|_, _| Err(error("enough")));
+    for call in asked {
+        assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
+    }
 }
 
 #[actix::test]

@@ -10,6 +10,8 @@
 mod bonds;
 #[path = "../src/door.rs"]
 mod door;
+#[path = "../src/downs.rs"]
+mod downs;
 #[path = "../src/errand.rs"]
 mod errand;
 #[path = "../src/life.rs"]
@@ -34,6 +36,7 @@ use loom::future::block_on;
 use loom::thread;
 
 use door::Door;
+use downs::Downs;
 use errand::Errand;
 use life::Life;
 use pid::{Pid, Watch};
@@ -312,6 +315,29 @@ fn an_end_is_heard_of_once_by_whoever_watches() {
         }
         other.join().expect("no panic");
     });
+}
+
+#[test]
+fn a_monitored_end_is_heard_of_once_unless_it_is_taken_back() {
+    for taken_back in [false, true] {
+        model(move || {
+            let (life, downs) = (life(), Arc::<Downs>::default());
+            let other = Arc::clone(&life);
+            let other = thread::spawn(move || other.over(&ExitReason::Killed));
+            let key = downs.monitor(&Pid::of(&life));
+            if taken_back {
+                downs.demonitor(key);
+            } else {
+                let reason = block_on(poll_fn(|cx| {
+                    downs.register(cx.waker());
+                    downs.pop().map_or(Poll::Pending, |(_, reason)| Poll::Ready(reason))
+                }));
+                assert!(matches!(reason, ExitReason::Killed | ExitReason::NoProc));
+            }
+            other.join().expect("no panic");
+            assert!(downs.pop().is_none());
+        });
+    }
 }
 
 fn linked(from: &Life, to: &Arc<Life>) -> bool {

@@ -10,8 +10,8 @@ use actix_rt::Arbiter;
 use common::{Child, Heard, Process, child, quiet, start};
 use futures::task::{ArcWake, waker};
 use impresario_actor::{
-    ChildRef, ChildSpec, Env, ExitReason, GroupChange, Pid, Restart, StartError, Strategy, Supervisor,
-    System, Tree,
+    ChildRef, ChildSpec, Env, ExitReason, GroupChange, NameError, Pid, Restart, StartError, Strategy,
+    Supervisor, System, Tree,
 };
 use tokio::sync::mpsc;
 
@@ -239,6 +239,17 @@ async fn who_waits_hears_of_its_group_afterwards() {
     assert!(a.heard.try_recv().is_err(), "it is suspended");
     a.pid().resume();
     assert_eq!(hears(&mut a).await, GroupChange::Joined(second));
+}
+
+/// A system hears of the ends of its own lives only, so what it knew of others it would know for ever.
+#[actix::test]
+async fn who_lives_in_another_tree_has_no_name_and_no_group_here() {
+    let ((tree, _), (other, [stranger, ..])) = (three().await, three().await);
+    let (here, pid) = (tree.system(), stranger.pid());
+    assert_eq!(here.register("host", &pid), Err(NameError::OtherTree));
+    assert_eq!(here.join("room", &pid), Err(NameError::OtherTree));
+    other.system().join("room", &pid).expect("it lives there");
+    assert!(here.registered().is_empty() && here.members("room").is_empty() && !here.leave("room", &pid));
 }
 
 /// Lives on other arbiters join and end while one listens: what it hears adds up to nothing.

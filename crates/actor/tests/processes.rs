@@ -59,7 +59,7 @@ async fn what_is_not_monitored_any_more_is_not_heard_of() {
         let first = env.monitor(&monitored, ctx);
         env.monitor(&monitored, ctx);
         monitored.kill();
-        env.demonitor(&first, ctx);
+        env.demonitor(&first);
     })
     .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
@@ -288,7 +288,7 @@ async fn what_was_taken_back_is_not_heard_of_in_the_same_turn() {
         let taken = std::rc::Rc::clone(&monitors);
         let take_back = gone.into_actor(process).map(move |_, process: &mut Process, ctx| {
             let (monitor, group) = taken.get().expect("they are there");
-            process.env.clone().demonitor(monitor, ctx);
+            process.env.demonitor(monitor);
             process.env.clone().demonitor_group(group, ctx);
         });
         ctx.spawn(take_back);

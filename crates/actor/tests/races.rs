@@ -3,11 +3,13 @@
 mod common;
 
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
-use common::{Child, Heard, Run, child, error, pair, start};
+use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
-use impresario_actor::{CallError, ExitReason, Pid, Tree};
+use impresario_actor::{CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, Tree};
+use tokio::sync::mpsc;
 
 const ROUNDS: usize = 100;
 const MANY: usize = 1_000;
@@ -173,6 +175,36 @@ async fn a_thousand_links_fall_at_once() {
 }
 
 #[actix::test]
+async fn a_thousand_ends_are_heard_once_each() {
+    let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
+    let (mut hub, hub_spec) = child("hub");
+    specs.push(hub_spec);
+    let _tree = start(specs).await;
+    let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
+    let all = pids.clone();
+    hub.run(move |process, ctx| {
+        // Each of them twice, and one of the two is taken back.
+        for pid in &all {
+            let first = process.env.monitor(pid, ctx);
+            process.env.monitor(pid, ctx);
+            process.env.demonitor(&first);
+        }
+    })
+    .await;
+    pids.iter().for_each(Pid::kill);
+    join_all(pids.iter().map(Pid::ended)).await;
+    let mut heard = Vec::new();
+    for _ in 0..MANY {
+        let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("it hears of an end") };
+        heard.push(pid);
+    }
+    heard.sort_unstable_by_key(Pid::number);
+    assert_eq!(heard, pids);
+    hub.run(|_, _| {}).await;
+    assert!(hub.heard.try_recv().is_err(), "and of no other");
+}
+
+#[actix::test]
 async fn one_end_takes_a_thousand_along() {
     let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
     let (hub, hub_spec) = child("hub");
@@ -210,6 +242,35 @@ async fn every_call_that_waits_at_the_end_is_told_why() {
         assert_eq!(life.call(nothing()).await, Err(CallError::NotAvailable));
         stop(tree).await;
     }
+}
+
+/// It ends with every message, on an arbiter of its own, while others call.
+#[actix::test]
+async fn a_call_that_waits_goes_to_the_next_life_if_the_last_has_not_seen_it() {
+    const CALLS: usize = 2_000;
+    let (arbiter, name, (heard, _)) = (Arbiter::new(), ChildRef::new(), mpsc::unbounded_channel());
+    let spec = name
+        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
+    let tree = Supervisor::new(Strategy::OneForOne)
+        .intensity(Intensity::new(u32::MAX, Duration::from_secs(1)))
+        .logger(quiet())
+        .child(spec.on(arbiter.handle()));
+    let tree = tree.start().await.expect("it starts");
+    let callers = [(); 3].map(|()| {
+        let name = name.clone();
+        std::thread::spawn(move || {
+            for _ in 0..CALLS {
+                let ends = Run(Box::new(|process, ctx| process.env.clone().exit(ExitReason::Normal, ctx)));
+                let answer = futures::executor::block_on(name.call(ends).wait().no_timeout().into_future());
+                assert!([Ok(()), Err(CallError::Exit(ExitReason::Normal))].contains(&answer), "{answer:?}");
+            }
+        })
+    });
+    for caller in callers {
+        tokio::task::spawn_blocking(|| caller.join().expect("no panic")).await.expect("no panic");
+    }
+    stop(tree).await;
+    arbiter.stop();
 }
 
 #[actix::test]

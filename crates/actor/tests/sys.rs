@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use impresario_actor::{
     AdminError, Backoff, Below, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, Intensity,
-    Strategy, Supervisor, SysError, TraceEvent, Traced, Tree, TreeState, Watchdog,
+    Strategy, Supervisor, SupervisorRef, SysError, TraceEvent, Traced, Tree, TreeState, Watchdog,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -310,6 +310,9 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     tokio::time::advance(7 * second).await;
     a.available().await;
     assert!(!tree.tree().await.to_string().contains("backoff"));
+    tree.stop();
+    tree.stopped().await;
+    assert_eq!(tree.tree().await.to_string(), "root down\n");
 }
 
 #[actix::test]
@@ -317,7 +320,9 @@ async fn what_is_suspended_or_stuck_does_not_hide_the_rest() {
     tokio::time::pause();
     let arbiter = actix_rt::Arbiter::new();
     let ((_, a), (b, b_spec), (_, c)) = (counter("a"), counter("b"), counter("c"));
-    let stuck = Supervisor::new(Strategy::OneForOne).child(b_spec).child_spec("stuck").on(arbiter.handle());
+    let stuck_ref = SupervisorRef::new();
+    let stuck = Supervisor::new(Strategy::OneForOne).child(b_spec);
+    let stuck = stuck_ref.child_spec("stuck", move |_| Ok(stuck.clone())).on(arbiter.handle());
     let still = Supervisor::new(Strategy::OneForAll).child(c).child_spec("still");
     let tree = start(Supervisor::new(Strategy::OneForOne).child(a).child(stuck).child(still)).await;
     let root = tree.root();
@@ -333,6 +338,7 @@ async fn what_is_suspended_or_stuck_does_not_hide_the_rest() {
     assert_eq!((still.state, c.state), (TreeState::Suspended, TreeState::Running));
     let text = seen.to_string();
     assert!(text.contains("(no answer)"), "{text}");
+    assert_eq!(stuck_ref.child_pid("b").await, Err(AdminError::Busy), "it runs, but has no time");
     drop(free);
     while tree.tree().await.find("b").is_none() {}
 }
@@ -372,4 +378,39 @@ async fn who_holds_an_arbiter_is_reported_once_and_when_it_is_over() {
     while stalls.recv().await.is_some() {}
     tree.stop();
     tree.stopped().await;
+}
+
+/// An `Env` that somebody keeps keeps its arbiter known, also when that is gone.
+#[actix::test]
+async fn an_arbiter_that_is_gone_does_not_stand_still() {
+    let (arbiter, (tell, mut envs)) = (actix_rt::Arbiter::new(), mpsc::unbounded_channel());
+    let name = ChildRef::new();
+    let spec = name.child_spec("counter", move |env| {
+        let _ = tell.send(env.clone());
+        Ok(Counter::default())
+    });
+    let nested = Supervisor::new(Strategy::OneForOne).child(spec).child_spec("nested");
+    let tree = start(Supervisor::new(Strategy::OneForOne).child(nested.on(arbiter.handle()))).await;
+    let (pid, env) = (name.pid().expect("it lives"), envs.recv().await.expect("it was made"));
+    let (tell, mut stalls) = mpsc::unbounded_channel();
+    let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
+    let limit = Duration::from_millis(20);
+    let _watchdog = Watchdog::start(tree.system(), limit, report).expect("there can be a thread");
+    let (free, until) = blocking::channel();
+    name.cast(Block(until)).expect("there is room");
+    for over in [false, true] {
+        let stall = loop {
+            let stall = stalls.recv().await.expect("somebody watches");
+            if stall.held_by.as_ref() == Some(&pid) {
+                break stall;
+            }
+        };
+        assert_eq!(stall.over, over);
+        // What it was asked to do to show that it does something is never done.
+        arbiter.stop();
+        if !over {
+            free.send(()).expect("it waits");
+        }
+    }
+    drop(env);
 }
