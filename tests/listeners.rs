@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use impresario_testkit::{Connection, Program, Signal};
+use impresario_testkit::{Connection, Program, Signal, procfs};
 
 /// The example on a free port, and the way to its commands.
 struct Listeners {
@@ -35,6 +35,13 @@ impl Listeners {
 
     fn connect(&self) -> Connection {
         Connection::open(self.address).expect("it listens")
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        // One that is killed leaves its socket behind; an error means that it is gone.
+        let _ = std::fs::remove_file(&self.admin);
     }
 }
 
@@ -114,6 +121,9 @@ fn echo_has_the_limit_that_it_is_told() {
     echoes(&mut one, b"one\n");
     three.send(b"three\n").expect("the kernel takes it");
     echoes(&mut two, b"two\n");
+    // Who is idle has dealt with all that has reached it.
+    program.until("it has nothing to do", || procfs::is_idle(program.pid())?.then_some(()));
+    assert!(three.is_silent().expect("it is connected"), "it waits for a place");
     drop(one);
     assert_eq!(three.receive(6).expect("there is room now"), b"three\n");
 }

@@ -197,6 +197,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_room_for_the_first_children_is_made_at_once() {
+        assert!(Children::with_capacity(3).list.capacity() >= 3);
+    }
+
+    #[test]
     fn a_removal_costs_the_others_nothing() {
         let mut children = Children::with_capacity(3);
         for id in ["a", "b", "c"] {

@@ -68,6 +68,20 @@ mod tests {
     }
 
     #[test]
+    fn of_two_numbers_both_count() {
+        let hash = |first, second| {
+            let mut hasher = IdHasher::default();
+            hasher.write_u64(first);
+            hasher.write_u64(second);
+            hasher.finish()
+        };
+        for of in [|number| (1, number), |number| (number, 1)] {
+            let hashes = (0..1024).map(of).map(|(first, second)| hash(first, second));
+            assert_eq!(hashes.collect::<BTreeSet<u64>>().len(), 1024);
+        }
+    }
+
+    #[test]
     fn a_map_by_ids_is_a_map() {
         let mut map: IdMap<ChildKey, u64> = (0..1000).map(|number| (ChildKey(number), number)).collect();
         assert_eq!(map.len(), 1000);

@@ -6,7 +6,7 @@ use impresario_supervision::{
 };
 
 use crate::dynamic::{NOW, at, drain, limited, of, restarted, start};
-use crate::world::{boom, flags, ms, no, workers};
+use crate::world::{World, boom, flags, ms, no, workers};
 
 fn stages(rules: &DynamicSupervisor) -> Vec<(Stage, u64)> {
     rules.census().map(|instance| (instance.stage, instance.restarts)).collect()
@@ -83,4 +83,19 @@ fn the_flags_that_a_supervisor_follows_are_those_that_it_was_given() {
         let rules = Supervisor::new(given, workers()).expect("the specs are good");
         assert_eq!(*rules.flags(), given);
     }
+}
+
+/// A retry without backoff comes after what is queued, and until then nobody starts it.
+#[test]
+fn a_child_that_will_be_tried_again_is_seen_as_restarting() {
+    let mut world = World::abc(Strategy::OneForOne, 9);
+    world.stuck = vec!["a", "b"];
+    world.crash("a");
+    let failing = world.life("a");
+    world.crash("b");
+    world.tell(Event::StartFailed(failing, no()));
+    let seen: Vec<_> = world.rules.census().map(|child| (child.stage, child.restarts)).collect();
+    let (b, c) = (world.life("b"), world.life("c"));
+    assert_eq!(seen, [(Stage::Restarting, 1), (Stage::Starting(b), 1), (Stage::Running(c), 0)]);
+    assert_eq!(seen[0].0.life(), None);
 }

@@ -9,11 +9,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::clock::pass_until;
 use super::stage::{Body, Name, Stage};
-use crate::scenario::plan::OnShutdown;
 use crate::scenario::term::reason_text;
 use crate::scenario::world::ProcessId;
 
@@ -68,22 +67,19 @@ impl Stage {
         if !cast.is_alive(process) {
             return;
         }
-        let (end, own) = match &mut cast.processes[process.0].body {
-            Body::Worker { dying: Some((until, own)), .. } => (Some(*until), Some(own.clone())),
+        let (end, reason) = match &mut cast.processes[process.0].body {
+            Body::Worker { dying: Some((until, own)), .. } => (Some(*until), own.clone()),
             Body::Worker { traps: None, .. } if *reason == ExitReason::Normal => return,
-            Body::Worker { traps: None, .. } => {
-                drop(cast);
-                return self.die(process, reason);
-            }
-            Body::Worker { traps: Some(OnShutdown::Ignore), .. } => return,
-            Body::Worker { traps: Some(OnShutdown::Obey), .. } => (None, None),
-            Body::Worker { traps: Some(OnShutdown::Exit(own)), .. } => (None, Some(own.to_reason())),
-            Body::Worker { traps: Some(OnShutdown::After(delay, own)), dying, .. } => {
-                let until = tokio::time::Instant::now() + *delay;
-                let reason = own.as_ref().map_or(reason.clone(), |own| own.to_reason());
-                *dying = Some((until, reason.clone()));
-                (Some(until), Some(reason))
-            }
+            Body::Worker { traps: None, .. } => (None, reason.clone()),
+            Body::Worker { traps: Some(traps), dying, .. } => match traps.end(reason) {
+                None => return,
+                Some((None, reason)) => (None, reason),
+                Some((Some(delay), reason)) => {
+                    let until = Instant::now() + delay;
+                    *dying = Some((until, reason.clone()));
+                    (Some(until), reason)
+                }
+            },
             Body::Supervisor(_) => {
                 drop(cast);
                 let mut end = Box::pin(self.clone().terminate_orphan(process, reason.clone()));
@@ -95,7 +91,7 @@ impl Stage {
             }
         };
         drop(cast);
-        let (stage, reason) = (self.clone(), own.unwrap_or_else(|| reason.clone()));
+        let stage = self.clone();
         match end {
             None => stage.die(process, &reason),
             Some(until) => drop(actix_rt::spawn(async move {

@@ -12,7 +12,7 @@ use super::calls::PendingCall;
 use super::gate::Gate;
 use super::host::Host;
 use crate::scenario::check::Checked;
-use crate::scenario::plan::{Attempt, ChildPlan, OnShutdown};
+use crate::scenario::plan::{Attempts, OnShutdown, raised};
 use crate::scenario::term::reason_text;
 use crate::scenario::trace::stop_line;
 use crate::scenario::world::{Booted, ProcessId};
@@ -32,10 +32,9 @@ pub(super) struct Cast {
     pub(super) processes: Vec<Process>,
     /// Hosts that are gone, in the order in which they went.
     pub(super) gone: VecDeque<ProcessId>,
-    attempts: HashMap<String, u32>,
+    pub(super) attempts: Attempts,
     /// Ids whose last start attempt failed.
     pub(super) failed: HashSet<String>,
-    pub(super) behaviours: HashMap<String, Vec<Attempt>>,
     pub(super) latest: HashMap<String, ProcessId>,
     pub(super) calls: Vec<PendingCall>,
     pub(super) booted: Option<Booted>,
@@ -140,15 +139,6 @@ impl Stage {
 }
 
 impl Cast {
-    /// The number of the next start attempt, and what it does.
-    pub(super) fn next_attempt(&mut self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
-        let number = self.attempts.entry(label.to_owned()).or_default();
-        *number += 1;
-        let next = self.behaviours.entry(label.to_owned()).or_insert_with(|| plan.starts.clone());
-        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
-        (*number, attempt)
-    }
-
     pub(super) fn born(&mut self, process: Process) -> ProcessId {
         self.processes.push(process);
         ProcessId(self.processes.len() - 1)
@@ -272,7 +262,7 @@ impl Cast {
 /// A panic stands for an exception in a start function.
 pub(super) fn scripted(reason: &ExitReason) -> ExitReason {
     match reason {
-        ExitReason::Panic { message, .. } => ExitReason::Error(format!("{{'EXIT',{message}}}")),
+        ExitReason::Panic { message, .. } => raised(message),
         ExitReason::FailedToStart { child, reason } => {
             ExitReason::FailedToStart { child: child.clone(), reason: Box::new(scripted(reason)) }
         }
@@ -286,6 +276,5 @@ fn parsed(text: &str) -> ExitReason {
     if let Some(known) = own.into_iter().find(|own| own.to_string() == text) {
         return known;
     }
-    let panic = text.strip_prefix("panicked at ").and_then(|rest| rest.split_once(": "));
-    ExitReason::Error(panic.map_or(text.to_owned(), |(_, message)| format!("{{'EXIT',{message}}}")))
+    text.strip_prefix("panicked: ").map_or_else(|| ExitReason::Error(text.to_owned()), raised)
 }

@@ -1,5 +1,6 @@
 //! Start functions, and the specs that call them.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -237,7 +238,7 @@ async fn worker(
 impl Stage {
     fn next_attempt(&self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
         self.take_turns();
-        self.cast().next_attempt(label, plan)
+        self.cast().attempts.next(label, plan)
     }
 
     async fn start_function(
@@ -257,32 +258,17 @@ impl Stage {
         } else {
             pass(attempt.delay).await;
         }
-        let failed = matches!(attempt.outcome, Outcome::Garbage | Outcome::Error | Outcome::Raise);
-        if failed {
-            self.cast().failed.insert(label.to_owned());
-        } else {
-            self.cast().failed.remove(label);
-        }
-        let term = attempt.reason.to_string();
-        let reason = match attempt.outcome {
-            Outcome::Ok { extra } => return Ok(extra),
-            Outcome::Ignore => {
-                self.write(format!("start_ignore {label} {number}"));
-                return Err(StartError::Ignore);
-            }
-            Outcome::Garbage => {
-                self.write(format!("start_garbage {label} {number}"));
-                ExitReason::Error("garbage".to_owned())
-            }
-            Outcome::Error => {
-                self.write(format!("start_error {label} {number} {term}"));
-                attempt.reason.to_reason()
-            }
-            Outcome::Raise => {
-                self.write(format!("start_raise {label} {number} {term}"));
-                panic!("{term}");
-            }
+        self.cast().failed.remove(label);
+        let Some((line, failed)) = attempt.failure(label, number) else {
+            return Ok(attempt.outcome == Outcome::Ok { extra: true });
         };
+        self.write(line);
+        let Some(reason) = failed else { return Err(StartError::Ignore) };
+        self.cast().failed.insert(label.to_owned());
+        if attempt.outcome == Outcome::Raise {
+            // A panic that was meant: the hook, which would print it where a backtrace is asked for, is not called.
+            resume_unwind(Box::new(attempt.reason.to_string()));
+        }
         self.cast().learn(&reason);
         Err(StartError::Failed(reason))
     }
