@@ -87,9 +87,32 @@ pub enum OnShutdown {
     Obey,
 }
 
+/// What an object may have. The key `unknown` means nothing to anybody: supervisors overlook what they do not know.
+const FLAGS: [&str; 6] = ["strategy", "intensity", "period", "auto_shutdown", "init", "unknown"];
+const CHILD: [&str; 11] = [
+    "id",
+    "restart",
+    "shutdown",
+    "type",
+    "significant",
+    "start",
+    "on_shutdown",
+    "sup",
+    "children",
+    "no_start",
+    "unknown",
+];
+const START: [&str; 4] = ["do", "reason", "delay_ms", "exit_after_ms"];
+const ON_SHUTDOWN: [&str; 2] = ["delay_ms", "exit"];
+
 impl SupervisorPlan {
     /// From `{"sup": .., "children": ..}`.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("sup", &value["sup"], &FLAGS)?;
+        let init = &value["sup"]["init"];
+        if !init.is_null() && init != "ignore" && init != "garbage" {
+            return Err(ScenarioError::bad("init", init));
+        }
         let none = Vec::new();
         let children = match &value["children"] {
             Value::Null => &none,
@@ -106,13 +129,14 @@ impl SupervisorPlan {
 
     /// What the callback `init` returns instead of flags and specs.
     pub fn init(&self) -> Option<&str> {
-        self.flags["init"].as_str().filter(|init| ["ignore", "garbage"].contains(init))
+        self.flags["init"].as_str()
     }
 }
 
 impl ChildPlan {
     /// From a CHILD.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("a child", value, &CHILD)?;
         let id = value.as_str().or(value["id"].as_str()).unwrap_or("noid").to_owned();
         let starts = match &value["start"] {
             Value::Null => vec![Attempt::ok()],
@@ -163,6 +187,7 @@ impl Attempt {
     }
 
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("a start", value, &START)?;
         let what = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
         let outcome = match what {
             "ok" => Outcome::Ok { extra: false },
@@ -211,12 +236,14 @@ impl OnShutdown {
     }
 
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("on_shutdown", value, &ON_SHUTDOWN)?;
         let exit = Some(&value["exit"]).filter(|exit| !exit.is_null()).map(Term::from_json);
         Ok(match (milliseconds(&value["delay_ms"])?, exit) {
             (Some(delay), exit) => Self::After(delay, exit),
             (None, Some(exit)) => Self::Exit(exit),
             (None, None) if value == "ignore" => Self::Ignore,
-            (None, None) => Self::Obey,
+            (None, None) if value == "record" => Self::Obey,
+            (None, None) => return Err(ScenarioError::bad("on_shutdown", value)),
         })
     }
 }
