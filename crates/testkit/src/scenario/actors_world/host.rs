@@ -84,9 +84,11 @@ impl Stage {
         }
     }
 
-    fn is_told(&self, process: ProcessId) {
-        if let Body::Worker { told, .. } = &mut self.cast().processes[process.0].body {
-            *told = true;
+    /// The supervisor of a process tells it to stop.
+    pub(super) fn is_told(&self, process: ProcessId) {
+        match &mut self.cast().processes[process.0].body {
+            Body::Worker { told, .. } => *told = Some(Instant::now()),
+            Body::Supervisor(supervisor) => supervisor.told = Some(Instant::now()),
         }
     }
 }
@@ -103,11 +105,7 @@ impl Actor for Host {
         }
         self.stage.announce(self.process);
         if let Some((after, reason)) = self.exit_after.take() {
-            ctx.run_later(after, |host, ctx| {
-                if !host.dying {
-                    host.exit(reason, ctx);
-                }
-            });
+            actix_rt::spawn(self.stage.clone().exits_after(self.process, after, reason));
         }
     }
 

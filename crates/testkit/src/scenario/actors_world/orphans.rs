@@ -1,7 +1,8 @@
 //! What becomes of processes whose supervisor is dead.
 //!
 //! A supervisor of ours that is killed takes its actors with it at once. In OTP its children get an exit signal: who
-//! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors.
+//! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors. What
+//! is left out: such a supervisor restarts nobody any more, while OTP's does until it reads the signal.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
-use super::clock::pass_until;
-use super::stage::{Body, Name, Stage};
+use super::clock::{pass, pass_until};
+use super::host::Word;
+use super::stage::{Body, Name, Process, Stage, UnderWay};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::ProcessId;
 
@@ -103,12 +105,19 @@ impl Stage {
 
     /// A supervisor that nobody plays stops its children, and ends.
     async fn terminate_orphan(self: Arc<Self>, process: ProcessId, reason: ExitReason) {
-        let mut children = self.living_children(process);
-        let (specs, dynamic) = {
+        let (specs, dynamic, under_way, reason) = {
             let mut cast = self.cast();
             let Some(known) = cast.supervisor(process) else { return };
-            (known.checked.specs.clone(), matches!(known.name, Name::Dynamic(_)))
+            let dynamic = matches!(known.name, Name::Dynamic(_));
+            // It goes on with what it was told before.
+            let reason = known.told.map_or(reason, |_| ExitReason::Shutdown);
+            (known.checked.specs.clone(), dynamic, known.under_way.take(), reason)
         };
+        // It reads nothing while a start function runs in it.
+        if let Some(start) = under_way.filter(|start| !dynamic && start.until > Instant::now()) {
+            self.finish(process, start).await;
+        }
+        let mut children = self.living_children(process);
         for child in &children {
             self.cast().processes[child.0].orphan = true;
         }
@@ -143,6 +152,59 @@ impl Stage {
         self.die(process, &reason);
     }
 
+    /// A start function returns in a supervisor that nobody plays.
+    async fn finish(self: &Arc<Self>, parent: ProcessId, start: UnderWay) {
+        pass_until(start.until).await;
+        if !self.cast().is_alive(parent) {
+            return;
+        }
+        let UnderWay { id, number, attempt, traps, pid, .. } = start;
+        if let Some((line, failed)) = attempt.failure(&id, number) {
+            self.write(line);
+            if let Some(reason) = failed {
+                self.write(format!("report start_error {id} {}", reason_text(&reason)));
+            }
+            return;
+        }
+        let process = self.cast().born(Process {
+            id,
+            attempt: number,
+            parent: Some(parent),
+            pid,
+            body: Body::Worker { traps, host: None, dying: None, told: None },
+            linked: true,
+            orphan: true,
+            announced: false,
+            extra: false,
+            exit: None,
+        });
+        self.announce(process);
+        if let Some(after) = attempt.exit_after {
+            actix_rt::spawn(self.clone().exits_after(process, after, attempt.reason.to_reason()));
+        }
+    }
+
+    /// A worker exits by itself when this time is over, whoever plays it then.
+    pub(super) async fn exits_after(
+        self: Arc<Self>,
+        process: ProcessId,
+        after: Duration,
+        reason: ExitReason,
+    ) {
+        pass(after).await;
+        if !self.cast().is_alive(process) {
+            return;
+        }
+        let host = match &self.cast().processes[process.0] {
+            Process { orphan: false, body: Body::Worker { host, .. }, .. } => host.clone(),
+            _ => None,
+        };
+        match host {
+            Some(host) => host.do_send(Word::ExitSelf(reason)),
+            None => self.orphan_exits(process, &reason),
+        }
+    }
+
     fn traps(&self, process: ProcessId) -> bool {
         !matches!(self.cast().processes[process.0].body, Body::Worker { traps: None, .. })
     }
@@ -174,7 +236,8 @@ impl Stage {
         let ended = self.until(|cast| !cast.is_alive(child));
         match shutdown {
             Shutdown::Timeout(time) => {
-                if timeout(time, ended).await.is_err() {
+                let told = self.cast().told(child).unwrap_or_else(Instant::now);
+                if timeout_at(told + time, ended).await.is_err() {
                     self.kill_orphan(child);
                 }
             }

@@ -12,7 +12,7 @@ use super::calls::PendingCall;
 use super::gate::Gate;
 use super::host::Host;
 use crate::scenario::check::Checked;
-use crate::scenario::plan::{Attempts, OnShutdown, raised};
+use crate::scenario::plan::{Attempt, Attempts, OnShutdown, raised};
 use crate::scenario::term::reason_text;
 use crate::scenario::trace::stop_line;
 use crate::scenario::world::{Booted, ProcessId};
@@ -68,8 +68,8 @@ pub(super) enum Body {
         host: Option<Addr<Host>>,
         /// It is taking its time to exit, until then and for this reason, and hears nothing more.
         dying: Option<(Instant, ExitReason)>,
-        /// Its supervisor has told it to stop.
-        told: bool,
+        /// When its supervisor has told it to stop.
+        told: Option<Instant>,
     },
     Supervisor(Box<Supervisor>),
 }
@@ -79,7 +79,23 @@ pub(super) struct Supervisor {
     pub(super) checked: Checked,
     /// Start functions that run in it.
     pub(super) starting: usize,
+    /// The start of a worker that it began last, until that is done.
+    pub(super) under_way: Option<UnderWay>,
+    /// When its own supervisor has told it to stop.
+    pub(super) told: Option<Instant>,
     pub(super) gate: Gate,
+}
+
+/// A start of a worker that is not done.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    pub(super) id: String,
+    pub(super) number: u32,
+    pub(super) attempt: Attempt,
+    /// When its start function returns.
+    pub(super) until: Instant,
+    pub(super) traps: Option<OnShutdown>,
+    pub(super) pid: Pid,
 }
 
 /// How a supervisor is asked for something.
@@ -167,7 +183,7 @@ impl Cast {
 
     /// Whether it waits for the end of a child that it has told to stop.
     pub(super) fn waits(&self, supervisor: ProcessId) -> bool {
-        let told = |child: &Process| matches!(child.body, Body::Worker { told: true, .. });
+        let told = |child: &Process| matches!(child.body, Body::Worker { told: Some(_), .. });
         let mut children = self.processes.iter().filter(|child| child.parent == Some(supervisor));
         children.any(|child| told(child) && child.pid.is_alive())
     }
@@ -176,6 +192,14 @@ impl Cast {
         match &mut self.processes[process.0].body {
             Body::Supervisor(supervisor) => Some(supervisor),
             Body::Worker { .. } => None,
+        }
+    }
+
+    /// When its supervisor has told it to stop.
+    pub(super) fn told(&self, process: ProcessId) -> Option<Instant> {
+        match &self.processes[process.0].body {
+            Body::Worker { told, .. } => *told,
+            Body::Supervisor(supervisor) => supervisor.told,
         }
     }
 
