@@ -58,7 +58,10 @@ fn it_can_be_asked_suspended_resumed_and_drained() {
     echoes(&mut old, b"hello\n");
     let status = listeners.command("status\n");
     assert!(status.starts_with("Running") && status.contains("active: 1"), "{status}");
-    assert!(listeners.command("connections").contains("received: 6, sent: 6"));
+    // The bytes may be here before they are counted there.
+    listeners.program.until("the bytes are counted", || {
+        listeners.command("connections").contains("received: 6, sent: 6").then_some(())
+    });
     assert!(listeners.command("what?").starts_with("status, connections"));
 
     assert_eq!(listeners.command("suspend"), "suspended\n");
