@@ -90,8 +90,16 @@ impl Children {
     }
 
     pub(crate) fn position(&self, key: ChildKey) -> Option<usize> {
-        let rank = self.ranks.get(&key)?;
-        self.list.binary_search_by_key(rank, |child| child.rank).ok()
+        let rank = *self.ranks.get(&key)?;
+        // It is there if nobody after the first was removed, and before that otherwise.
+        let last = usize::try_from(rank - self.list.first()?.rank).ok()?;
+        match self.list.get(last) {
+            Some(child) if child.rank == rank => Some(last),
+            _ => {
+                let before = self.list.get(..last).unwrap_or(&self.list);
+                before.binary_search_by_key(&rank, |child| child.rank).ok()
+            }
+        }
     }
 
     pub(crate) fn position_of(&self, id: &ChildId) -> Option<usize> {
@@ -203,14 +211,22 @@ mod tests {
 
     #[test]
     fn a_removal_costs_the_others_nothing() {
-        let mut children = Children::with_capacity(3);
-        for id in ["a", "b", "c"] {
+        let ids = ["a", "b", "c", "d", "e"];
+        let mut children = Children::with_capacity(ids.len());
+        for id in ids {
             children.push(ChildSpec::worker(id));
         }
-        let (keys, mut ranks) = ([0, 1, 2].map(ChildKey), children.ranks.clone());
-        assert_eq!(children.remove(0).key, keys[0]);
-        ranks.remove(&keys[0]);
-        assert_eq!(children.ranks, ranks);
-        assert_eq!(keys.map(|key| children.position(key)), [None, Some(0), Some(1)]);
+        let (keys, mut ranks) = ([0, 1, 2, 3, 4].map(ChildKey), children.ranks.clone());
+        for (at, removed, positions) in [
+            (1, 1, [Some(0), None, Some(1), Some(2), Some(3)]),
+            (0, 0, [None, None, Some(0), Some(1), Some(2)]),
+            (1, 3, [None, None, Some(0), None, Some(1)]),
+            (1, 4, [None, None, Some(0), None, None]),
+        ] {
+            assert_eq!(children.remove(at).key, keys[removed]);
+            ranks.remove(&keys[removed]);
+            assert_eq!(children.ranks, ranks);
+            assert_eq!(keys.map(|key| children.position(key)), positions);
+        }
     }
 }
