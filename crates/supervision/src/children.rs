@@ -27,7 +27,7 @@ pub(crate) enum Life {
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     pub(crate) key: ChildKey,
-    /// Grows along the list.
+    /// How many were put into the list before it; it grows along the list.
     rank: u64,
     pub(crate) spec: ChildSpec,
     /// The present life, or the last one.
@@ -91,8 +91,8 @@ impl Children {
 
     pub(crate) fn position(&self, key: ChildKey) -> Option<usize> {
         let rank = *self.ranks.get(&key)?;
-        // It is there if nobody after the first was removed, and before that otherwise.
-        let last = usize::try_from(rank - self.list.first()?.rank).ok()?;
+        // It is there if nobody before it was removed, and before that otherwise.
+        let last = usize::try_from(rank).ok()?;
         match self.list.get(last) {
             Some(child) if child.rank == rank => Some(last),
             _ => {
@@ -135,6 +135,7 @@ impl Children {
     /// Puts children with these specs in place; their keys. Who had one of the ids goes on under it; all others
     /// stay, in their order, and count as started after these.
     pub(crate) fn replace(&mut self, specs: Vec<ChildSpec>) -> Vec<ChildKey> {
+        self.next_rank = 0;
         let old = std::mem::take(&mut self.list).into_iter();
         let mut old: BTreeMap<u64, Child> = old.map(|child| (child.rank, child)).collect();
         let mut keys = Vec::with_capacity(specs.len());
