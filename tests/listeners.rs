@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use impresario_testkit::{Connection, Program, Signal};
+use impresario_testkit::{Connection, Program, Signal, procfs};
 
 /// The example on a free port, and the way to its commands.
 struct Listeners {
@@ -38,6 +38,13 @@ impl Listeners {
     }
 }
 
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        // One that is killed leaves its socket behind; an error means that it is gone.
+        let _ = std::fs::remove_file(&self.admin);
+    }
+}
+
 /// Sends these bytes and expects them back.
 fn echoes(connection: &mut Connection, bytes: &[u8]) {
     connection.send(bytes).expect("it reads");
@@ -51,7 +58,10 @@ fn it_can_be_asked_suspended_resumed_and_drained() {
     echoes(&mut old, b"hello\n");
     let status = listeners.command("status\n");
     assert!(status.starts_with("Running") && status.contains("active: 1"), "{status}");
-    assert!(listeners.command("connections").contains("received: 6, sent: 6"));
+    // The bytes may be here before they are counted there.
+    listeners.program.until("the bytes are counted", || {
+        listeners.command("connections").contains("received: 6, sent: 6").then_some(())
+    });
     assert!(listeners.command("what?").starts_with("status, connections"));
 
     assert_eq!(listeners.command("suspend"), "suspended\n");
@@ -114,6 +124,9 @@ fn echo_has_the_limit_that_it_is_told() {
     echoes(&mut one, b"one\n");
     three.send(b"three\n").expect("the kernel takes it");
     echoes(&mut two, b"two\n");
+    // Who is idle has dealt with all that has reached it.
+    program.until("it has nothing to do", || procfs::is_idle(program.pid())?.then_some(()));
+    assert!(three.is_silent().expect("it is connected"), "it waits for a place");
     drop(one);
     assert_eq!(three.receive(6).expect("there is room now"), b"three\n");
 }

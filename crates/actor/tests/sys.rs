@@ -305,6 +305,11 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     assert!(text.starts_with(&head.join("\n")), "{text}");
     assert!(text.ends_with("│  └─ (and 2 more)\n└─ not-needed down\n"), "{text}");
     assert_eq!(text.lines().count(), head.len() + 99 + 2);
+    let Some(Below::Children { children, .. }) = &seen.find("sessions").expect("it is shown").below else {
+        panic!("{text}")
+    };
+    let born: Vec<u64> = children.iter().filter_map(|child| Some(child.pid.as_ref()?.number())).collect();
+    assert!(born.len() == 100 && born.is_sorted(), "the oldest come first: {born:?}");
     let b = seen.find("b").expect("it is shown");
     assert_eq!((b.state, &b.pid, b.uptime, b.restarts), (TreeState::Down, &None, None, 1));
     tokio::time::advance(7 * second).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::luck::Luck;
 use crate::{ChildId, SpecError, Time};
 
 /// A growing delay between restarts of one child (OTP has none: a child that needs a database burns its intensity
@@ -95,22 +96,6 @@ impl Row {
     }
 }
 
-/// The same numbers for the same seed: Vigna's splitmix64, more than good enough to spread delays.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Luck(pub(crate) u64);
-
-impl Luck {
-    /// From 0 (included) to 1 (not included).
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mixed = mixed ^ (mixed >> 31);
-        // 32 bits are exact in an f64.
-        f64::from((mixed >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,27 +132,6 @@ mod tests {
         assert_ne!(one, other);
         for (cut, whole) in one.iter().chain(&other).zip(row_of(&Backoff::default(), 0).iter().cycle()) {
             assert!(cut <= whole && *cut >= whole / 2, "{cut} of {whole}");
-        }
-    }
-
-    /// The first numbers that splitmix64 is known to give for the seed 0.
-    #[test]
-    fn luck_is_splitmix64() {
-        let mut luck = Luck(0);
-        for known in [0xe220_a839_u32, 0x6e78_9e6a, 0x06c4_5d18, 0xf88b_b8a8] {
-            assert!((luck.next() - f64::from(known) / 4_294_967_296.0).abs() < f64::EPSILON);
-        }
-    }
-
-    #[test]
-    fn luck_is_spread_over_its_range() {
-        let mut luck = Luck(7);
-        let numbers: Vec<f64> = (0..1_000).map(|_| luck.next()).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
-        for tenth in 0..10 {
-            let low = f64::from(tenth) / 10.0;
-            let found = numbers.iter().filter(|number| (low..low + 0.1).contains(number)).count();
-            assert!((60..140).contains(&found), "{found} of 1,000 from {low}");
         }
     }
 

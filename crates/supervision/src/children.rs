@@ -1,13 +1,13 @@
 //! The children of a static supervisor: a list in start order, with look-ups that do not walk it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
 
 use crate::backoff::Row;
 use crate::{
-    ChildId, ChildInfo, ChildKey, ChildKind, ChildSpec, ChildState, Counts, ExitReason, Incarnation,
+    ChildId, ChildInfo, ChildKey, ChildKind, ChildSpec, ChildState, Counts, ExitReason, IdMap, Incarnation,
+    Restart, Shutdown, Time,
 };
-use crate::{Restart, Shutdown, Time};
 
 /// What is known of the present life of a child.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub(crate) enum Life {
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     pub(crate) key: ChildKey,
+    /// How many were put into the list before it; it grows along the list.
+    rank: u64,
     pub(crate) spec: ChildSpec,
     /// The present life, or the last one.
     pub(crate) incarnation: Incarnation,
@@ -63,13 +65,15 @@ pub(crate) fn is_expected_stop(spec: &ChildSpec, reason: &ExitReason) -> bool {
     as_told || (spec.restart != Restart::Permanent && reason.is_clean())
 }
 
-/// Children in start order. Positions shift when one is removed; keys do not.
+/// Children in start order. Positions shift when one is removed; keys and ranks do not, so a removal leaves the entries
+/// of all others as they are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Children {
     list: Vec<Child>,
-    positions: HashMap<ChildKey, usize>,
+    ranks: IdMap<ChildKey, u64>,
     ids: HashMap<ChildId, ChildKey>,
     next_key: u64,
+    next_rank: u64,
 }
 
 impl Children {
@@ -86,7 +90,16 @@ impl Children {
     }
 
     pub(crate) fn position(&self, key: ChildKey) -> Option<usize> {
-        self.positions.get(&key).copied()
+        let rank = *self.ranks.get(&key)?;
+        // It is there if nobody before it was removed, and before that otherwise.
+        let last = usize::try_from(rank).ok()?;
+        match self.list.get(last) {
+            Some(child) if child.rank == rank => Some(last),
+            _ => {
+                let before = self.list.get(..last).unwrap_or(&self.list);
+                before.binary_search_by_key(&rank, |child| child.rank).ok()
+            }
+        }
     }
 
     pub(crate) fn position_of(&self, id: &ChildId) -> Option<usize> {
@@ -99,6 +112,7 @@ impl Children {
         self.next_key += 1;
         self.append(Child {
             key,
+            rank: 0,
             spec,
             incarnation: Incarnation(0),
             starts: 0,
@@ -110,27 +124,31 @@ impl Children {
     }
 
     fn append(&mut self, child: Child) -> usize {
-        let position = self.list.len();
-        self.positions.insert(child.key, position);
+        let rank = self.next_rank;
+        self.next_rank += 1;
+        self.ranks.insert(child.key, rank);
         self.ids.insert(child.spec.id.clone(), child.key);
-        self.list.push(child);
-        position
+        self.list.push(Child { rank, ..child });
+        self.list.len() - 1
     }
 
     /// Puts children with these specs in place; their keys. Who had one of the ids goes on under it; all others
     /// stay, in their order, and count as started after these.
     pub(crate) fn replace(&mut self, specs: Vec<ChildSpec>) -> Vec<ChildKey> {
-        let mut old: Vec<Option<Child>> = std::mem::take(&mut self.list).into_iter().map(Some).collect();
+        self.next_rank = 0;
+        let old = std::mem::take(&mut self.list).into_iter();
+        let mut old: BTreeMap<u64, Child> = old.map(|child| (child.rank, child)).collect();
         let mut keys = Vec::with_capacity(specs.len());
         for spec in specs {
-            let known = self.position_of(&spec.id).and_then(|position| old[position].take());
+            let rank = self.ids.get(&spec.id).and_then(|key| self.ranks.get(key));
+            let known = rank.and_then(|rank| old.remove(rank));
             let position = match known {
                 Some(child) => self.append(Child { spec, ..child }),
                 None => self.push(spec),
             };
             keys.push(self.list[position].key);
         }
-        for child in old.into_iter().flatten() {
+        for child in old.into_values() {
             self.append(child);
         }
         keys
@@ -138,11 +156,8 @@ impl Children {
 
     pub(crate) fn remove(&mut self, position: usize) -> Child {
         let child = self.list.remove(position);
-        self.positions.remove(&child.key);
+        self.ranks.remove(&child.key);
         self.ids.remove(&child.spec.id);
-        for (shifted, later) in self.list[position..].iter().enumerate() {
-            self.positions.insert(later.key, position + shifted);
-        }
         child
     }
 
@@ -183,5 +198,36 @@ impl Index<usize> for Children {
 impl IndexMut<usize> for Children {
     fn index_mut(&mut self, position: usize) -> &mut Child {
         &mut self.list[position]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_for_the_first_children_is_made_at_once() {
+        assert!(Children::with_capacity(3).list.capacity() >= 3);
+    }
+
+    #[test]
+    fn a_removal_costs_the_others_nothing() {
+        let ids = ["a", "b", "c", "d", "e"];
+        let mut children = Children::with_capacity(ids.len());
+        for id in ids {
+            children.push(ChildSpec::worker(id));
+        }
+        let (keys, mut ranks) = ([0, 1, 2, 3, 4].map(ChildKey), children.ranks.clone());
+        for (at, removed, positions) in [
+            (1, 1, [Some(0), None, Some(1), Some(2), Some(3)]),
+            (0, 0, [None, None, Some(0), Some(1), Some(2)]),
+            (1, 3, [None, None, Some(0), None, Some(1)]),
+            (1, 4, [None, None, Some(0), None, None]),
+        ] {
+            assert_eq!(children.remove(at).key, keys[removed]);
+            ranks.remove(&keys[removed]);
+            assert_eq!(children.ranks, ranks);
+            assert_eq!(keys.map(|key| children.position(key)), positions);
+        }
     }
 }

@@ -53,6 +53,35 @@ mod tests {
     }
 
     #[test]
+    fn whatever_else_is_hashed_is_hashed_byte_by_byte() {
+        let hash = |bytes: &[u8]| {
+            let mut hasher = IdHasher::default();
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        let mut numbers = IdHasher::default();
+        numbers.write_u64(1);
+        numbers.write_u64(2);
+        assert_eq!(hash(&[1, 2]), numbers.finish());
+        let different = [hash(&[]), hash(&[1]), hash(&[2]), hash(&[1, 2]), hash(&[2, 1])];
+        assert_eq!(BTreeSet::from(different).len(), different.len());
+    }
+
+    #[test]
+    fn of_two_numbers_both_count() {
+        let hash = |first, second| {
+            let mut hasher = IdHasher::default();
+            hasher.write_u64(first);
+            hasher.write_u64(second);
+            hasher.finish()
+        };
+        for of in [|number| (1, number), |number| (number, 1)] {
+            let hashes = (0..1024).map(of).map(|(first, second)| hash(first, second));
+            assert_eq!(hashes.collect::<BTreeSet<u64>>().len(), 1024);
+        }
+    }
+
+    #[test]
     fn a_map_by_ids_is_a_map() {
         let mut map: IdMap<ChildKey, u64> = (0..1000).map(|number| (ChildKey(number), number)).collect();
         assert_eq!(map.len(), 1000);

@@ -25,6 +25,7 @@ mod id;
 mod id_map;
 mod intensity;
 mod lives;
+mod luck;
 pub mod pool;
 mod reason;
 mod report;

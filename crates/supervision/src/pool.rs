@@ -26,12 +26,11 @@ mod worker;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::Time;
-use crate::backoff::Luck;
+use crate::luck::Luck;
 pub use census::{Counts, WorkerInfo, WorkerState};
 pub use error::PoolError;
 pub use event::{Action, Event, Generation, Leave, WorkerId};
 use generations::Generations;
-use recycling::Chance;
 pub use recycling::{Cause, RECYCLING_JITTER, Recycling};
 pub use report::{Aborted, Report, StartOutcome};
 pub use settings::{PARALLEL_STARTS, RETIRE_TIMEOUT, ROLL_FAILURES, Roll, START_TIMEOUT, Settings};
@@ -67,7 +66,7 @@ pub struct Pool {
     /// The size of the settings, scaled by `shift` workers.
     size: Size,
     shift: i32,
-    chance: Chance,
+    chance: Luck,
     luck: Luck,
     phase: Phase,
     /// Every life that is known, oldest first.
@@ -107,7 +106,7 @@ impl Pool {
             settings,
             size: settings.size,
             shift: 0,
-            chance: Chance(seed),
+            chance: Luck(seed),
             luck: Luck(seed),
             phase: Phase::New,
             workers: Vec::new(),

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::backoff::Luck;
 use crate::children::{Children, Life};
 use crate::intensity::Window;
+use crate::luck::Luck;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{

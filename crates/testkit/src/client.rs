@@ -57,6 +57,22 @@ impl Connection {
         Ok(bytes)
     }
 
+    /// Whether nothing has come that was not received, neither bytes nor an end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone.
+    pub fn is_silent(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let come = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match come {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Says that nothing more will be sent; what the other side sends can still be read.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use impresario_testkit::scenario::trace::difference;
 use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, World, run};
@@ -98,8 +99,30 @@ fn what_is_not_a_scenario_is_refused_with_its_place() {
         (r#"{"children": 7}"#, "children"),
         (r#"{"steps": [["sleep", "long"]]}"#, "milliseconds"),
         (r#"{"sort_stops": "maybe"}"#, "sort_stops"),
+        (r#"{"sup": {"init": "maybe"}}"#, "init"),
+        (r#"{"childen": []}"#, r#"a scenario has no key "childen", but these: name, "#),
+        (r#"{"sup": {"strateg": "one_for_all"}}"#, r#"sup has no key "strateg""#),
+        (r#"{"children": [{"id": "a", "on_shutdwon": "record"}]}"#, r#"a child has no key "on_shutdwon""#),
+        (r#"{"children": [{"id": "a", "on_shutdown": "recrod"}]}"#, "on_shutdown"),
+        (r#"{"children": [{"id": "a", "on_shutdown": {}}]}"#, "on_shutdown"),
+        (r#"{"children": [{"id": "a", "on_shutdown": {"ms": 1}}]}"#, r#"on_shutdown has no key "ms""#),
+        (r#"{"children": [{"id": "a", "start": {"delay": 1}}]}"#, r#"a start has no key "delay""#),
+        (r#"{"steps": [["start_child", {"id": "a", "strat": "ok"}]]}"#, r#"a child has no key "strat""#),
+        (r#"{"steps": [["upgrade", {"children": [], "sub": {}}]]}"#, r#"upgrade has no key "sub""#),
     ] {
         let error = Scenario::parse(text).expect_err(text).to_string();
         assert!(error.contains(place), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_program_says_how_it_is_called() {
+    for (option, code, said) in
+        [("--help", 0, "usage: scenario"), ("-h", 0, "usage: scenario"), ("--hlep", 2, "")]
+    {
+        let program = Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("it runs");
+        assert_eq!(program.status.code(), Some(code), "{option}");
+        let text = String::from_utf8_lossy(&program.stdout);
+        assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{option}: {text}");
     }
 }

@@ -7,7 +7,8 @@ use crate::{ChildKey, ChildStatus, Stage};
 impl DynamicSupervisor {
     /// Every instance, oldest first.
     pub fn census(&self) -> impl Iterator<Item = ChildStatus> + '_ {
-        self.instances.iter().map(|(key, instance)| self.status(*key, instance))
+        let status = |key| Some(self.status(key, self.instances.get(&key)?));
+        self.oldest_first().into_iter().filter_map(status)
     }
 
     fn status(&self, key: ChildKey, instance: &Instance) -> ChildStatus {

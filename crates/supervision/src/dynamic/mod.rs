@@ -7,8 +7,8 @@ mod stopping;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::backoff::Luck;
 use crate::intensity::Window;
+use crate::luck::Luck;
 use crate::{
     Action, ChildInfo, ChildKey, ChildKind, ChildSpec, Counts, Event, ExitReason, Flags, IdMap, Incarnation,
     Reply, RequestError, RequestId, SpecError, Time,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::worker::{State, Worker};
+use crate::luck::Luck;
 use crate::{Incarnation, Time};
 
 /// The share that is taken off a limit at most, unless said otherwise.
@@ -61,7 +62,7 @@ impl fmt::Display for Cause {
 
 impl Recycling {
     /// Whether this worker has reached a limit.
-    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Chance) -> Option<Cause> {
+    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Luck) -> Option<Cause> {
         let State::Ready { since, .. } = worker.state else { return None };
         let share = || self.share(worker.id.life, chance);
         let age = now.saturating_since(since);
@@ -77,48 +78,18 @@ impl Recycling {
     }
 
     /// When this worker will be too old.
-    pub(super) fn deadline(&self, worker: &Worker, chance: Chance) -> Option<Time> {
+    pub(super) fn deadline(&self, worker: &Worker, chance: Luck) -> Option<Time> {
         let State::Ready { since, .. } = worker.state else { return None };
         self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, chance)))
     }
 
     /// What chance leaves of a limit of this life; more than 0 and at most 1.
-    fn share(&self, life: Incarnation, chance: Chance) -> f64 {
-        1.0 - self.jitter * chance.of(life.number())
+    fn share(&self, life: Incarnation, chance: Luck) -> f64 {
+        1.0 - self.jitter * chance.draw(life.number())
     }
 }
 
 /// The part of a limit that is left; never less than 1.
 fn scaled(limit: u64, share: f64) -> u64 {
     ((limit as f64 * share).ceil() as u64).max(1)
-}
-
-/// A number given from outside, spread over all lives. Not a row of draws: a life's share is the same whenever it is
-/// asked for, so nobody has to keep it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    /// From 0 up to but not including 1, for this draw (Vigna's splitmix64).
-    pub(super) fn of(self, draw: u64) -> f64 {
-        let mut bits = self.0.wrapping_add(draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        (bits >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Chance;
-
-    #[test]
-    fn chance_is_splitmix64() {
-        // The published outputs for this seed.
-        let known = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        for (output, draw) in known.into_iter().zip(1..) {
-            assert_eq!(Chance(1_234_567).of(draw), (output >> 11) as f64 / (1_u64 << 53) as f64);
-        }
-    }
 }

@@ -408,3 +408,17 @@ fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
         );
     }
 }
+
+/// Its start had taken too long, so it was killed; that it is not needed comes to the same.
+#[test]
+fn one_whose_start_took_too_long_may_say_that_it_is_not_needed() {
+    let mut rules = run(limited(0), ChildSpec { start_timeout: Some(ms(100)), ..of(Restart::Permanent) });
+    let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
+    let (_, life) = restarted(&drain(&mut rules));
+    rules.handle(at(ms(100)), Event::Timeout);
+    assert_eq!(drain(&mut rules), [Action::Kill(life)]);
+    rules.handle(at(ms(100)), Event::Ignored(life));
+    let late = Reply::Error(RequestError::StartFailed(ExitReason::StartTimeout));
+    assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(1), late)]);
+    assert_eq!((rules.key_of(life), rules.len()), (None, 0));
+}

@@ -1,6 +1,7 @@
 //! The rules of both supervisors, case by case, on a driver in miniature.
 
 mod backoff;
+mod census;
 mod dynamic;
 mod dynamic_backoff;
 mod dynamic_requests;

@@ -10,8 +10,11 @@ use std::thread;
 
 use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, run};
 
-/// The program was called in a wrong way.
-const USAGE: u8 = 2;
+/// How it is called.
+const USAGE: &str = "usage: scenario [--world virtual|actors|actors-paused] FILE.json...";
+
+/// The exit code when it was called in another way.
+const CALLED_WRONGLY: u8 = 2;
 
 /// So many scenarios are played at a time.
 const AT_A_TIME: usize = 8;
@@ -28,17 +31,15 @@ enum Place {
 }
 
 fn main() -> ExitCode {
-    let (place, files) = match options(std::env::args().skip(1)) {
-        Ok(options) => options,
+    let printed = match options(std::env::args().skip(1)) {
+        Ok(Some((place, files))) => print(&files, &play_all(place, &files)),
+        Ok(None) => writeln!(io::stdout(), "{USAGE}").map(|()| ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!(
-                "scenario: {error}\nusage: scenario [--world virtual|actors|actors-paused] FILE.json..."
-            );
-            return ExitCode::from(USAGE);
+            eprintln!("scenario: {error}\n{USAGE}");
+            return ExitCode::from(CALLED_WRONGLY);
         }
     };
-    let traces = play_all(place, &files);
-    print(&files, &traces).unwrap_or_else(|error| {
+    printed.unwrap_or_else(|error| {
         // Whoever read the traces may have read enough.
         if error.kind() == io::ErrorKind::BrokenPipe {
             return ExitCode::SUCCESS;
@@ -65,9 +66,13 @@ fn print(files: &[String], traces: &[Result<Vec<String>, String>]) -> io::Result
     Ok(code)
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<(Place, Vec<String>), String> {
+/// Where to play what; nothing if it is asked how it is called.
+fn options(mut args: impl Iterator<Item = String>) -> Result<Option<(Place, Vec<String>)>, String> {
     let (mut place, mut files) = (Place::Virtual, Vec::new());
     while let Some(arg) = args.next() {
+        if arg == "--help" || arg == "-h" {
+            return Ok(None);
+        }
         let world = match arg.strip_prefix("--world") {
             None if arg.starts_with("--") => return Err(format!("unknown option {arg}")),
             None => {
@@ -84,7 +89,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<(Place, Vec<String>
             other => return Err(format!("no world {:?}", other.unwrap_or_default())),
         };
     }
-    if files.is_empty() { Err("no files".to_owned()) } else { Ok((place, files)) }
+    if files.is_empty() { Err("no files".to_owned()) } else { Ok(Some((place, files))) }
 }
 
 /// Plays all files, several at a time: on real time most of it is waiting.

@@ -17,11 +17,31 @@ pub enum ScenarioError {
         /// What is there.
         value: String,
     },
+    /// An object has a key that the format does not have there.
+    UnknownKey {
+        /// What the object is.
+        place: String,
+        /// The key.
+        key: String,
+        /// The keys that there are.
+        known: String,
+    },
 }
 
 impl ScenarioError {
     pub(super) fn bad(place: &str, value: &Value) -> Self {
         Self::Bad { place: place.to_owned(), value: value.to_string() }
+    }
+
+    /// Refuses an object that has any other keys.
+    pub(super) fn unless_known(place: &str, value: &Value, known: &[&str]) -> Result<(), Self> {
+        let mut keys = value.as_object().into_iter().flat_map(|object| object.keys());
+        match keys.find(|key| !known.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => {
+                Err(Self::UnknownKey { place: place.to_owned(), key: key.clone(), known: known.join(", ") })
+            }
+        }
     }
 }
 
@@ -37,6 +57,9 @@ impl fmt::Display for ScenarioError {
             Self::Json(error) => write!(f, "not json: {error}"),
             Self::Bad { place, value } => {
                 write!(f, "{place} cannot be {value}; see tests/scenarios/README.md")
+            }
+            Self::UnknownKey { place, key, known } => {
+                write!(f, "{place} has no key {key:?}, but these: {known}; see tests/scenarios/README.md")
             }
         }
     }

@@ -48,6 +48,9 @@ pub struct Scenario {
     pub steps: Vec<Step>,
 }
 
+/// What the object of a scenario may have: what it is called, why it is, where it comes from, and what it does.
+const KEYS: [&str; 8] = ["name", "desc", "src", "otp_bug", "sort_stops", "sup", "children", "steps"];
+
 impl Scenario {
     /// From the text of its file.
     ///
@@ -59,6 +62,7 @@ impl Scenario {
         if !value.is_object() {
             return Err(ScenarioError::bad("a scenario", &value));
         }
+        ScenarioError::unless_known("a scenario", &value, &KEYS)?;
         let sort_stops = match &value["sort_stops"] {
             Value::Null | Value::Bool(false) => SortStops::No,
             Value::Bool(true) => SortStops::All,

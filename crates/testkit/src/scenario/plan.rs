@@ -1,8 +1,10 @@
 //! What a scenario says about supervisors and children.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use impresario_supervision::ExitReason;
 use serde_json::Value;
 
 use super::error::ScenarioError;
@@ -45,6 +47,15 @@ pub struct Attempt {
     pub exit_after: Option<Duration>,
 }
 
+/// The start attempts of all ids of a world.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// How many there were.
+    made: HashMap<String, u32>,
+    /// What the next ones do.
+    next: HashMap<String, Vec<Attempt>>,
+}
+
 /// How a start attempt goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -76,9 +87,32 @@ pub enum OnShutdown {
     Obey,
 }
 
+/// What an object may have. The key `unknown` means nothing to anybody: supervisors overlook what they do not know.
+const FLAGS: [&str; 6] = ["strategy", "intensity", "period", "auto_shutdown", "init", "unknown"];
+const CHILD: [&str; 11] = [
+    "id",
+    "restart",
+    "shutdown",
+    "type",
+    "significant",
+    "start",
+    "on_shutdown",
+    "sup",
+    "children",
+    "no_start",
+    "unknown",
+];
+const START: [&str; 4] = ["do", "reason", "delay_ms", "exit_after_ms"];
+const ON_SHUTDOWN: [&str; 2] = ["delay_ms", "exit"];
+
 impl SupervisorPlan {
     /// From `{"sup": .., "children": ..}`.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("sup", &value["sup"], &FLAGS)?;
+        let init = &value["sup"]["init"];
+        if !init.is_null() && init != "ignore" && init != "garbage" {
+            return Err(ScenarioError::bad("init", init));
+        }
         let none = Vec::new();
         let children = match &value["children"] {
             Value::Null => &none,
@@ -95,13 +129,14 @@ impl SupervisorPlan {
 
     /// What the callback `init` returns instead of flags and specs.
     pub fn init(&self) -> Option<&str> {
-        self.flags["init"].as_str().filter(|init| ["ignore", "garbage"].contains(init))
+        self.flags["init"].as_str()
     }
 }
 
 impl ChildPlan {
     /// From a CHILD.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("a child", value, &CHILD)?;
         let id = value.as_str().or(value["id"].as_str()).unwrap_or("noid").to_owned();
         let starts = match &value["start"] {
             Value::Null => vec![Attempt::ok()],
@@ -135,7 +170,24 @@ impl Attempt {
         }
     }
 
+    /// What the trace says of this attempt, and why it failed, if it did; nothing of a child that is to live.
+    pub fn failure(&self, id: &str, number: u32) -> Option<(String, Option<ExitReason>)> {
+        let reason = &self.reason;
+        Some(match self.outcome {
+            Outcome::Ok { .. } => return None,
+            Outcome::Ignore => (format!("start_ignore {id} {number}"), None),
+            Outcome::Garbage => {
+                (format!("start_garbage {id} {number}"), Some(ExitReason::Error("garbage".to_owned())))
+            }
+            Outcome::Error => (format!("start_error {id} {number} {reason}"), Some(reason.to_reason())),
+            Outcome::Raise => {
+                (format!("start_raise {id} {number} {reason}"), Some(raised(&reason.to_string())))
+            }
+        })
+    }
+
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("a start", value, &START)?;
         let what = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
         let outcome = match what {
             "ok" => Outcome::Ok { extra: false },
@@ -155,16 +207,50 @@ impl Attempt {
     }
 }
 
+impl Attempts {
+    /// The number of the next attempt of this id, and what it does.
+    pub fn next(&mut self, id: &str, plan: &ChildPlan) -> (u32, Attempt) {
+        let number = self.made.entry(id.to_owned()).or_default();
+        *number += 1;
+        let next = self.next.entry(id.to_owned()).or_insert_with(|| plan.starts.clone());
+        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
+        (*number, attempt)
+    }
+
+    /// Replaces what the next attempts of this id do. Not with nothing.
+    pub fn replace(&mut self, id: &str, attempts: Vec<Attempt>) {
+        self.next.insert(id.to_owned(), attempts);
+    }
+}
+
 impl OnShutdown {
+    /// What follows from an exit signal with this reason: nothing, or an end, and how long it takes if not at once.
+    pub fn end(&self, given: &ExitReason) -> Option<(Option<Duration>, ExitReason)> {
+        let own = |own: &Option<Term>| own.as_ref().map_or_else(|| given.clone(), Term::to_reason);
+        match self {
+            Self::Ignore => None,
+            Self::Obey => Some((None, given.clone())),
+            Self::Exit(reason) => Some((None, reason.to_reason())),
+            Self::After(delay, reason) => Some((Some(*delay), own(reason))),
+        }
+    }
+
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
+        ScenarioError::unless_known("on_shutdown", value, &ON_SHUTDOWN)?;
         let exit = Some(&value["exit"]).filter(|exit| !exit.is_null()).map(Term::from_json);
         Ok(match (milliseconds(&value["delay_ms"])?, exit) {
             (Some(delay), exit) => Self::After(delay, exit),
             (None, Some(exit)) => Self::Exit(exit),
             (None, None) if value == "ignore" => Self::Ignore,
-            (None, None) => Self::Obey,
+            (None, None) if value == "record" => Self::Obey,
+            (None, None) => return Err(ScenarioError::bad("on_shutdown", value)),
         })
     }
+}
+
+/// An exception in a start function, as OTP gives it as a reason.
+pub fn raised(term: &str) -> ExitReason {
+    ExitReason::Error(format!("{{'EXIT',{term}}}"))
 }
 
 /// A time in milliseconds, if there is one.

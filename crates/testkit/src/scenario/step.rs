@@ -160,7 +160,10 @@ impl Args<'_> {
             "sleep" => return self.sleep(),
             "set_start" => return self.set_start(),
             "upgrade" => {
-                return Some(SupervisorPlan::parse(self.0.first()?).map(|plan| Op::Upgrade(Arc::new(plan))));
+                let plan = self.0.first()?;
+                let known = ScenarioError::unless_known("upgrade", plan, &["sup", "children"]);
+                let plan = known.and_then(|()| SupervisorPlan::parse(plan));
+                return Some(plan.map(|plan| Op::Upgrade(Arc::new(plan))));
             }
             "start_child" => return self.start_child(),
             "call_async" => self.call_async()?,

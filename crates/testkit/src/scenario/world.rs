@@ -10,6 +10,9 @@ use super::plan::{Attempt, SupervisorPlan};
 use super::step::Call;
 use super::term::{quoted, reason_text};
 
+/// How long a whole tree may take to start, to come to rest or to be gone: as good as for ever.
+pub(super) const LONG: Duration = Duration::from_secs(3_600);
+
 /// One life of a child or of the top supervisor, as the trace names it. Known for ever, dead or alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId(pub(super) usize);

@@ -164,7 +164,7 @@ impl Stage {
     pub(super) fn is_apart(&self, process: ProcessId) -> bool {
         let mut cast = self.cast();
         let known = &cast.processes[process.0];
-        let told = matches!(known.body, Body::Worker { told: true, .. });
+        let told = matches!(known.body, Body::Worker { told: Some(_), .. });
         let (linked, parent) = (known.linked, known.parent);
         let dynamic = parent
             .and_then(|parent| cast.supervisor(parent))

@@ -61,16 +61,14 @@ impl Host {
     }
 
     /// A signal that the process traps.
-    fn trapped(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
+    fn trapped(&mut self, reason: &ExitReason, ctx: &mut Context<Self>) {
         if self.dying || self.leaving || self.ghost.is_some() {
             return;
         }
-        match self.traps.clone() {
-            None | Some(OnShutdown::Ignore) => {}
-            Some(OnShutdown::Obey) => self.exit(reason, ctx),
-            Some(OnShutdown::Exit(own)) => self.exit(own.to_reason(), ctx),
-            Some(OnShutdown::After(delay, own)) => {
-                let reason = own.map_or(reason, |own| own.to_reason());
+        match self.traps.as_ref().and_then(|traps| traps.end(reason)) {
+            None => {}
+            Some((None, reason)) => self.exit(reason, ctx),
+            Some((Some(delay), reason)) => {
                 self.dying = true;
                 self.stage.is_dying(self.process, Instant::now() + delay, &reason);
                 ctx.run_later(delay, move |host, ctx| host.exit(reason, ctx));
@@ -86,9 +84,11 @@ impl Stage {
         }
     }
 
-    fn is_told(&self, process: ProcessId) {
-        if let Body::Worker { told, .. } = &mut self.cast().processes[process.0].body {
-            *told = true;
+    /// The supervisor of a process tells it to stop.
+    pub(super) fn is_told(&self, process: ProcessId) {
+        match &mut self.cast().processes[process.0].body {
+            Body::Worker { told, .. } => *told = Some(Instant::now()),
+            Body::Supervisor(supervisor) => supervisor.told = Some(Instant::now()),
         }
     }
 }
@@ -105,11 +105,7 @@ impl Actor for Host {
         }
         self.stage.announce(self.process);
         if let Some((after, reason)) = self.exit_after.take() {
-            ctx.run_later(after, |host, ctx| {
-                if !host.dying {
-                    host.exit(reason, ctx);
-                }
-            });
+            actix_rt::spawn(self.stage.clone().exits_after(self.process, after, reason));
         }
     }
 
@@ -130,7 +126,7 @@ impl Actor for Host {
         }
         // Who traps it reads of it when it comes to that.
         let later = fut::wrap_future::<_, Self>(tokio::task::yield_now());
-        ctx.spawn(later.map(|(), host: &mut Self, ctx| host.trapped(ExitReason::Shutdown, ctx)));
+        ctx.spawn(later.map(|(), host: &mut Self, ctx| host.trapped(&ExitReason::Shutdown, ctx)));
         Running::Continue
     }
 }
@@ -139,7 +135,7 @@ impl Handler<Exit> for Host {
     type Result = ();
 
     fn handle(&mut self, exit: Exit, ctx: &mut Context<Self>) {
-        self.trapped(exit.reason, ctx);
+        self.trapped(&exit.reason, ctx);
     }
 }
 
@@ -150,7 +146,7 @@ impl Handler<Word> for Host {
         match word {
             Word::ExitSelf(reason) if !self.dying => self.exit(reason, ctx),
             Word::ExitSelf(_) => {}
-            Word::Signal(reason) if self.traps.is_some() => self.trapped(reason, ctx),
+            Word::Signal(reason) if self.traps.is_some() => self.trapped(&reason, ctx),
             Word::Signal(ExitReason::Normal) => {}
             Word::Signal(reason) => self.exit(reason, ctx),
             Word::Kill => self.exit(ExitReason::Killed, ctx),

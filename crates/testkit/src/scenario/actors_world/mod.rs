@@ -27,15 +27,12 @@ use tokio::time::{Instant, timeout};
 use super::check::{BAD_INIT, check};
 use super::plan::{Attempt, SupervisorPlan};
 use super::step::{Call, TOP};
-use super::world::{Answer, Booted, CallId, ProcessId, World};
+use super::world::{Answer, Booted, CallId, LONG, ProcessId, World};
 use clock::pass;
 use gate::{Letter, calm};
 use host::Word;
 use reports::Reports;
 use stage::{Body, Name, Stage};
-
-/// How long a whole tree may take to start: as good as for ever.
-const LONG: Duration = Duration::from_secs(3_600);
 
 /// A world of actors on a runtime of its own, on the thread that made it.
 pub struct ActorsWorld {
@@ -150,7 +147,8 @@ impl World for ActorsWorld {
         self.run(async {
             if let Some(tree) = &self.tree {
                 tree.kill();
-                tree.stopped().await;
+                // Who does not end even then is let go with the runtime.
+                let _ = timeout(LONG, tree.stopped()).await;
             }
             calm().await;
         });
@@ -268,11 +266,15 @@ impl World for ActorsWorld {
             // Not in the middle of something.
             let idle = self.stage.new_call(None);
             self.stage.ask_nothing(supervisor, idle);
-            self.stage.until(|cast| cast.calls[idle.0].answer.is_some()).await;
-            self.stage.until(|cast| cast.is_idle(supervisor)).await;
-            let pid = self.stage.cast().processes[supervisor.0].pid.clone();
-            // An error means that it is over.
-            let _ = pid.suspend().await;
+            let at_rest = async {
+                self.stage.until(|cast| cast.calls[idle.0].answer.is_some()).await;
+                self.stage.until(|cast| cast.is_idle(supervisor)).await;
+                let pid = self.stage.cast().processes[supervisor.0].pid.clone();
+                // An error means that it is over.
+                let _ = pid.suspend().await;
+            };
+            // One that never comes to rest is taken as it is.
+            let _ = timeout(LONG, at_rest).await;
             if let Some(known) = self.stage.cast().supervisor(supervisor) {
                 known.gate.suspended = true;
             }
@@ -310,7 +312,7 @@ impl World for ActorsWorld {
     }
 
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>) {
-        self.stage.cast().behaviours.insert(id.to_owned(), attempts);
+        self.stage.cast().attempts.replace(id, attempts);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What becomes of processes whose supervisor is dead.
 //!
 //! A supervisor of ours that is killed takes its actors with it at once. In OTP its children get an exit signal: who
-//! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors.
+//! traps it ends in its own time, and a supervisor stops its children first. So they are played on without actors. What
+//! is left out: such a supervisor restarts nobody any more, while OTP's does until it reads the signal.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use impresario_actor::{ExitReason, Restart, Shutdown};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::clock::pass_until;
-use super::stage::{Body, Name, Stage};
-use crate::scenario::plan::OnShutdown;
+use super::clock::{pass, pass_until};
+use super::host::Word;
+use super::stage::{Body, Name, Process, Stage, UnderWay};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::ProcessId;
 
@@ -68,22 +69,19 @@ impl Stage {
         if !cast.is_alive(process) {
             return;
         }
-        let (end, own) = match &mut cast.processes[process.0].body {
-            Body::Worker { dying: Some((until, own)), .. } => (Some(*until), Some(own.clone())),
+        let (end, reason) = match &mut cast.processes[process.0].body {
+            Body::Worker { dying: Some((until, own)), .. } => (Some(*until), own.clone()),
             Body::Worker { traps: None, .. } if *reason == ExitReason::Normal => return,
-            Body::Worker { traps: None, .. } => {
-                drop(cast);
-                return self.die(process, reason);
-            }
-            Body::Worker { traps: Some(OnShutdown::Ignore), .. } => return,
-            Body::Worker { traps: Some(OnShutdown::Obey), .. } => (None, None),
-            Body::Worker { traps: Some(OnShutdown::Exit(own)), .. } => (None, Some(own.to_reason())),
-            Body::Worker { traps: Some(OnShutdown::After(delay, own)), dying, .. } => {
-                let until = tokio::time::Instant::now() + *delay;
-                let reason = own.as_ref().map_or(reason.clone(), |own| own.to_reason());
-                *dying = Some((until, reason.clone()));
-                (Some(until), Some(reason))
-            }
+            Body::Worker { traps: None, .. } => (None, reason.clone()),
+            Body::Worker { traps: Some(traps), dying, .. } => match traps.end(reason) {
+                None => return,
+                Some((None, reason)) => (None, reason),
+                Some((Some(delay), reason)) => {
+                    let until = Instant::now() + delay;
+                    *dying = Some((until, reason.clone()));
+                    (Some(until), reason)
+                }
+            },
             Body::Supervisor(_) => {
                 drop(cast);
                 let mut end = Box::pin(self.clone().terminate_orphan(process, reason.clone()));
@@ -95,7 +93,7 @@ impl Stage {
             }
         };
         drop(cast);
-        let (stage, reason) = (self.clone(), own.unwrap_or_else(|| reason.clone()));
+        let stage = self.clone();
         match end {
             None => stage.die(process, &reason),
             Some(until) => drop(actix_rt::spawn(async move {
@@ -107,12 +105,19 @@ impl Stage {
 
     /// A supervisor that nobody plays stops its children, and ends.
     async fn terminate_orphan(self: Arc<Self>, process: ProcessId, reason: ExitReason) {
-        let mut children = self.living_children(process);
-        let (specs, dynamic) = {
+        let (specs, dynamic, under_way, reason) = {
             let mut cast = self.cast();
             let Some(known) = cast.supervisor(process) else { return };
-            (known.checked.specs.clone(), matches!(known.name, Name::Dynamic(_)))
+            let dynamic = matches!(known.name, Name::Dynamic(_));
+            // It goes on with what it was told before.
+            let reason = known.told.map_or(reason, |_| ExitReason::Shutdown);
+            (known.checked.specs.clone(), dynamic, known.under_way.take(), reason)
         };
+        // It reads nothing while a start function runs in it.
+        if let Some(start) = under_way.filter(|start| !dynamic && start.until > Instant::now()) {
+            self.finish(process, start).await;
+        }
+        let mut children = self.living_children(process);
         for child in &children {
             self.cast().processes[child.0].orphan = true;
         }
@@ -147,6 +152,59 @@ impl Stage {
         self.die(process, &reason);
     }
 
+    /// A start function returns in a supervisor that nobody plays.
+    async fn finish(self: &Arc<Self>, parent: ProcessId, start: UnderWay) {
+        pass_until(start.until).await;
+        if !self.cast().is_alive(parent) {
+            return;
+        }
+        let UnderWay { id, number, attempt, traps, pid, .. } = start;
+        if let Some((line, failed)) = attempt.failure(&id, number) {
+            self.write(line);
+            if let Some(reason) = failed {
+                self.write(format!("report start_error {id} {}", reason_text(&reason)));
+            }
+            return;
+        }
+        let process = self.cast().born(Process {
+            id,
+            attempt: number,
+            parent: Some(parent),
+            pid,
+            body: Body::Worker { traps, host: None, dying: None, told: None },
+            linked: true,
+            orphan: true,
+            announced: false,
+            extra: false,
+            exit: None,
+        });
+        self.announce(process);
+        if let Some(after) = attempt.exit_after {
+            actix_rt::spawn(self.clone().exits_after(process, after, attempt.reason.to_reason()));
+        }
+    }
+
+    /// A worker exits by itself when this time is over, whoever plays it then.
+    pub(super) async fn exits_after(
+        self: Arc<Self>,
+        process: ProcessId,
+        after: Duration,
+        reason: ExitReason,
+    ) {
+        pass(after).await;
+        if !self.cast().is_alive(process) {
+            return;
+        }
+        let host = match &self.cast().processes[process.0] {
+            Process { orphan: false, body: Body::Worker { host, .. }, .. } => host.clone(),
+            _ => None,
+        };
+        match host {
+            Some(host) => host.do_send(Word::ExitSelf(reason)),
+            None => self.orphan_exits(process, &reason),
+        }
+    }
+
     fn traps(&self, process: ProcessId) -> bool {
         !matches!(self.cast().processes[process.0].body, Body::Worker { traps: None, .. })
     }
@@ -178,7 +236,8 @@ impl Stage {
         let ended = self.until(|cast| !cast.is_alive(child));
         match shutdown {
             Shutdown::Timeout(time) => {
-                if timeout(time, ended).await.is_err() {
+                let told = self.cast().told(child).unwrap_or_else(Instant::now);
+                if timeout_at(told + time, ended).await.is_err() {
                     self.kill_orphan(child);
                 }
             }

@@ -12,7 +12,7 @@ use super::calls::PendingCall;
 use super::gate::Gate;
 use super::host::Host;
 use crate::scenario::check::Checked;
-use crate::scenario::plan::{Attempt, ChildPlan, OnShutdown};
+use crate::scenario::plan::{Attempt, Attempts, OnShutdown, raised};
 use crate::scenario::term::reason_text;
 use crate::scenario::trace::stop_line;
 use crate::scenario::world::{Booted, ProcessId};
@@ -32,10 +32,9 @@ pub(super) struct Cast {
     pub(super) processes: Vec<Process>,
     /// Hosts that are gone, in the order in which they went.
     pub(super) gone: VecDeque<ProcessId>,
-    attempts: HashMap<String, u32>,
+    pub(super) attempts: Attempts,
     /// Ids whose last start attempt failed.
     pub(super) failed: HashSet<String>,
-    pub(super) behaviours: HashMap<String, Vec<Attempt>>,
     pub(super) latest: HashMap<String, ProcessId>,
     pub(super) calls: Vec<PendingCall>,
     pub(super) booted: Option<Booted>,
@@ -69,8 +68,8 @@ pub(super) enum Body {
         host: Option<Addr<Host>>,
         /// It is taking its time to exit, until then and for this reason, and hears nothing more.
         dying: Option<(Instant, ExitReason)>,
-        /// Its supervisor has told it to stop.
-        told: bool,
+        /// When its supervisor has told it to stop.
+        told: Option<Instant>,
     },
     Supervisor(Box<Supervisor>),
 }
@@ -80,7 +79,23 @@ pub(super) struct Supervisor {
     pub(super) checked: Checked,
     /// Start functions that run in it.
     pub(super) starting: usize,
+    /// The start of a worker that it began last, until that is done.
+    pub(super) under_way: Option<UnderWay>,
+    /// When its own supervisor has told it to stop.
+    pub(super) told: Option<Instant>,
     pub(super) gate: Gate,
+}
+
+/// A start of a worker that is not done.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    pub(super) id: String,
+    pub(super) number: u32,
+    pub(super) attempt: Attempt,
+    /// When its start function returns.
+    pub(super) until: Instant,
+    pub(super) traps: Option<OnShutdown>,
+    pub(super) pid: Pid,
 }
 
 /// How a supervisor is asked for something.
@@ -140,15 +155,6 @@ impl Stage {
 }
 
 impl Cast {
-    /// The number of the next start attempt, and what it does.
-    pub(super) fn next_attempt(&mut self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
-        let number = self.attempts.entry(label.to_owned()).or_default();
-        *number += 1;
-        let next = self.behaviours.entry(label.to_owned()).or_insert_with(|| plan.starts.clone());
-        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
-        (*number, attempt)
-    }
-
     pub(super) fn born(&mut self, process: Process) -> ProcessId {
         self.processes.push(process);
         ProcessId(self.processes.len() - 1)
@@ -177,7 +183,7 @@ impl Cast {
 
     /// Whether it waits for the end of a child that it has told to stop.
     pub(super) fn waits(&self, supervisor: ProcessId) -> bool {
-        let told = |child: &Process| matches!(child.body, Body::Worker { told: true, .. });
+        let told = |child: &Process| matches!(child.body, Body::Worker { told: Some(_), .. });
         let mut children = self.processes.iter().filter(|child| child.parent == Some(supervisor));
         children.any(|child| told(child) && child.pid.is_alive())
     }
@@ -186,6 +192,14 @@ impl Cast {
         match &mut self.processes[process.0].body {
             Body::Supervisor(supervisor) => Some(supervisor),
             Body::Worker { .. } => None,
+        }
+    }
+
+    /// When its supervisor has told it to stop.
+    pub(super) fn told(&self, process: ProcessId) -> Option<Instant> {
+        match &self.processes[process.0].body {
+            Body::Worker { told, .. } => *told,
+            Body::Supervisor(supervisor) => supervisor.told,
         }
     }
 
@@ -272,7 +286,7 @@ impl Cast {
 /// A panic stands for an exception in a start function.
 pub(super) fn scripted(reason: &ExitReason) -> ExitReason {
     match reason {
-        ExitReason::Panic { message, .. } => ExitReason::Error(format!("{{'EXIT',{message}}}")),
+        ExitReason::Panic { message, .. } => raised(message),
         ExitReason::FailedToStart { child, reason } => {
             ExitReason::FailedToStart { child: child.clone(), reason: Box::new(scripted(reason)) }
         }
@@ -286,6 +300,5 @@ fn parsed(text: &str) -> ExitReason {
     if let Some(known) = own.into_iter().find(|own| own.to_string() == text) {
         return known;
     }
-    let panic = text.strip_prefix("panicked at ").and_then(|rest| rest.split_once(": "));
-    ExitReason::Error(panic.map_or(text.to_owned(), |(_, message)| format!("{{'EXIT',{message}}}")))
+    text.strip_prefix("panicked: ").map_or_else(|| ExitReason::Error(text.to_owned()), raised)
 }

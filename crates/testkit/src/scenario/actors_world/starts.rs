@@ -1,21 +1,27 @@
 //! Start functions, and the specs that call them.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use impresario_actor::{
     ChildRef, ChildRules, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, StartError, Supervisor,
-    SupervisorRef,
+    SupervisorRef, TraceEvent, Traced,
 };
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::clock::pass;
 use super::gate::Gate;
 use super::host::Host;
-use super::stage::{self, Body, Name, Process, Stage, scripted};
+use super::stage::{self, Body, Name, Process, Stage, UnderWay, scripted};
 use crate::scenario::check::{BAD_INIT, Checked, check};
 use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::{Booted, ProcessId};
+
+/// How much of what happens to a supervisor may wait to be noticed.
+const TRACED: usize = 64;
 
 /// A start function that runs in a supervisor.
 struct Starting {
@@ -168,6 +174,8 @@ impl Start {
                         name: name.clone(),
                         checked: checked.clone(),
                         starting: 0,
+                        under_way: None,
+                        told: None,
                         gate: Gate::default(),
                     }));
                     let process = self.stage.cast().born(Process {
@@ -182,6 +190,9 @@ impl Start {
                         extra,
                         exit: None,
                     });
+                    let (events, traced) = mpsc::channel(TRACED);
+                    env.pid().trace(events);
+                    actix_rt::spawn(self.stage.clone().watch(process, traced));
                     actix_rt::spawn(self.stage.clone().follow(process, name, starting));
                     return Ok((process, checked));
                 }
@@ -207,8 +218,21 @@ async fn worker(
     }
     let _starting = Starting::begin(&stage, parent);
     let (number, attempt) = stage.next_attempt(&label, &plan);
-    let extra = stage.run(&label, number, &attempt).await?;
-    let body = Body::Worker { traps: plan.on_shutdown.clone(), host: None, dying: None, told: false };
+    stage.is_under_way(
+        parent,
+        UnderWay {
+            id: label.clone(),
+            number,
+            attempt: attempt.clone(),
+            until: Instant::now() + attempt.delay,
+            traps: plan.on_shutdown.clone(),
+            pid: env.pid(),
+        },
+    );
+    let started = stage.run(&label, number, &attempt).await;
+    stage.is_done(parent);
+    let extra = started?;
+    let body = Body::Worker { traps: plan.on_shutdown.clone(), host: None, dying: None, told: None };
     let process = stage.cast().born(Process {
         id: label,
         attempt: number,
@@ -237,7 +261,7 @@ async fn worker(
 impl Stage {
     fn next_attempt(&self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
         self.take_turns();
-        self.cast().next_attempt(label, plan)
+        self.cast().attempts.next(label, plan)
     }
 
     async fn start_function(
@@ -257,34 +281,40 @@ impl Stage {
         } else {
             pass(attempt.delay).await;
         }
-        let failed = matches!(attempt.outcome, Outcome::Garbage | Outcome::Error | Outcome::Raise);
-        if failed {
-            self.cast().failed.insert(label.to_owned());
-        } else {
-            self.cast().failed.remove(label);
-        }
-        let term = attempt.reason.to_string();
-        let reason = match attempt.outcome {
-            Outcome::Ok { extra } => return Ok(extra),
-            Outcome::Ignore => {
-                self.write(format!("start_ignore {label} {number}"));
-                return Err(StartError::Ignore);
-            }
-            Outcome::Garbage => {
-                self.write(format!("start_garbage {label} {number}"));
-                ExitReason::Error("garbage".to_owned())
-            }
-            Outcome::Error => {
-                self.write(format!("start_error {label} {number} {term}"));
-                attempt.reason.to_reason()
-            }
-            Outcome::Raise => {
-                self.write(format!("start_raise {label} {number} {term}"));
-                panic!("{term}");
-            }
+        self.cast().failed.remove(label);
+        let Some((line, failed)) = attempt.failure(label, number) else {
+            return Ok(attempt.outcome == Outcome::Ok { extra: true });
         };
+        self.write(line);
+        let Some(reason) = failed else { return Err(StartError::Ignore) };
+        self.cast().failed.insert(label.to_owned());
+        if attempt.outcome == Outcome::Raise {
+            // A panic that was meant: the hook, which would print it where a backtrace is asked for, is not called.
+            resume_unwind(Box::new(attempt.reason.to_string()));
+        }
         self.cast().learn(&reason);
         Err(StartError::Failed(reason))
+    }
+
+    fn is_under_way(&self, parent: ProcessId, start: UnderWay) {
+        if let Some(supervisor) = self.cast().supervisor(parent) {
+            supervisor.under_way = Some(start);
+        }
+    }
+
+    fn is_done(&self, parent: ProcessId) {
+        if let Some(supervisor) = self.cast().supervisor(parent) {
+            supervisor.under_way = None;
+        }
+    }
+
+    /// Notices when a supervisor is told to stop.
+    async fn watch(self: Arc<Self>, process: ProcessId, mut traced: mpsc::Receiver<TraceEvent>) {
+        while let Some(event) = traced.recv().await {
+            if event.what == Traced::Stop {
+                self.is_told(process);
+            }
+        }
     }
 
     /// Sees a supervisor start, and end.

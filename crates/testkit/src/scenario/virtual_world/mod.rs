@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Time};
 
-use super::plan::{Attempt, SupervisorPlan};
+use super::plan::{Attempt, Attempts, SupervisorPlan};
 use super::step::Call;
-use super::world::{Answer, Booted, CallId, ProcessId, World};
+use super::world::{Answer, Booted, CallId, LONG, ProcessId, World};
 use agenda::{Happening, Place, Turn};
 use messages::Letter;
 use process::{Body, Process};
@@ -34,10 +34,7 @@ pub struct VirtualWorld {
     agenda: BTreeMap<(Duration, Place, u64), Happening>,
     processes: Vec<Process>,
     supervisors: Vec<Supervisor>,
-    /// How many start attempts each id had.
-    attempts: HashMap<String, u32>,
-    /// What the next start attempts of each id do.
-    behaviours: HashMap<String, Vec<Attempt>>,
+    attempts: Attempts,
     /// The latest life of each id.
     latest: HashMap<String, ProcessId>,
     calls: Vec<PendingCall>,
@@ -78,9 +75,6 @@ impl VirtualWorld {
         self.wake(Turn::Answered(call, answer));
     }
 }
-
-/// How long a whole tree may take to start, and a suspend to be noticed: as good as for ever.
-const LONG: Duration = Duration::from_secs(3_600);
 
 impl World for VirtualWorld {
     fn boot(&mut self, plan: &Arc<SupervisorPlan>) -> Booted {
@@ -195,6 +189,6 @@ impl World for VirtualWorld {
     }
 
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>) {
-        self.behaviours.insert(id.to_owned(), attempts);
+        self.attempts.replace(id, attempts);
     }
 }

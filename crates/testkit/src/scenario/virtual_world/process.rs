@@ -69,18 +69,15 @@ impl VirtualWorld {
             return;
         }
         match &mut self.processes[process.0].body {
-            Body::Worker { busy_dying: true, .. }
-            | Body::Worker { traps: None | Some(OnShutdown::Ignore), .. } => {}
-            Body::Worker { traps: Some(OnShutdown::Obey), .. } => self.die(process, reason),
-            Body::Worker { traps: Some(OnShutdown::Exit(own)), .. } => {
-                let own = own.to_reason();
-                self.die(process, own);
-            }
-            Body::Worker { traps: Some(OnShutdown::After(delay, own)), busy_dying } => {
-                *busy_dying = true;
-                let (delay, reason) = (*delay, own.as_ref().map_or(reason, |own| own.to_reason()));
-                self.arrange(delay, Happening::Exit(process, reason));
-            }
+            Body::Worker { busy_dying: true, .. } => {}
+            Body::Worker { traps, busy_dying } => match traps.as_ref().and_then(|traps| traps.end(&reason)) {
+                None => {}
+                Some((None, reason)) => self.die(process, reason),
+                Some((Some(delay), reason)) => {
+                    *busy_dying = true;
+                    self.arrange(delay, Happening::Exit(process, reason));
+                }
+            },
             // An exit of somebody it does not know means nothing to a supervisor.
             Body::Supervisor(_) if !from_parent => {}
             Body::Supervisor(supervisor) => {

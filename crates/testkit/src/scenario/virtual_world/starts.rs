@@ -31,11 +31,7 @@ impl VirtualWorld {
             return self.tell(id, Event::StartFailed(life, ExitReason::NoProc));
         };
         self.take_turns();
-        let number = self.attempts.entry(label.clone()).or_default();
-        *number += 1;
-        let number = *number;
-        let next = self.behaviours.entry(label.clone()).or_insert_with(|| plan.starts.clone());
-        let attempt = if next.len() > 1 { next.remove(0) } else { next[0].clone() };
+        let (number, attempt) = self.attempts.next(&label, &plan);
         // Even one without delay lets others have their turn: it waits for the child's word.
         self.arrange(attempt.delay, Happening::StartReturns(id, life));
         let starting = Starting { id: label, number, attempt, plan };
@@ -52,29 +48,14 @@ impl VirtualWorld {
     fn return_from_start(&mut self, id: SupervisorId, life: Incarnation) {
         let Some(starting) = self.supervisors[id.0].starting.get(&life).cloned() else { return };
         let Starting { id: label, number, attempt, plan } = &starting;
-        let reason = attempt.reason.to_string();
-        let (line, event) = match attempt.outcome {
-            Outcome::Ok { extra } => {
-                return match &plan.nested {
-                    Some(nested) => self.start_nested(id, life, label, *number, nested),
-                    None => self.start_worker(id, life, &starting, extra),
-                };
-            }
-            Outcome::Ignore => (format!("start_ignore {label} {number}"), Event::Ignored(life)),
-            Outcome::Garbage => {
-                let reason = ExitReason::Error("garbage".to_owned());
-                (format!("start_garbage {label} {number}"), Event::StartFailed(life, reason))
-            }
-            Outcome::Error => {
-                let line = format!("start_error {label} {number} {reason}");
-                (line, Event::StartFailed(life, attempt.reason.to_reason()))
-            }
-            Outcome::Raise => {
-                let raised = ExitReason::Error(format!("{{'EXIT',{reason}}}"));
-                (format!("start_raise {label} {number} {reason}"), Event::StartFailed(life, raised))
-            }
+        let Some((line, failed)) = attempt.failure(label, *number) else {
+            return match &plan.nested {
+                Some(nested) => self.start_nested(id, life, label, *number, nested),
+                None => self.start_worker(id, life, &starting),
+            };
         };
         self.trace.push(line);
+        let event = failed.map_or(Event::Ignored(life), |reason| Event::StartFailed(life, reason));
         self.started(id, life, event);
     }
 
@@ -88,10 +69,10 @@ impl VirtualWorld {
         self.tell(id, event);
     }
 
-    fn start_worker(&mut self, id: SupervisorId, life: Incarnation, starting: &Starting, extra: bool) {
+    fn start_worker(&mut self, id: SupervisorId, life: Incarnation, starting: &Starting) {
         let body = Body::Worker { traps: starting.plan.on_shutdown.clone(), busy_dying: false };
         let process = self.born(&starting.id, starting.number, Some((id, life)), body);
-        self.processes[process.0].extra = extra;
+        self.processes[process.0].extra = starting.attempt.outcome == Outcome::Ok { extra: true };
         self.supervisors[id.0].lives.insert(life, process);
         self.announce(process);
         if let Some(after) = starting.attempt.exit_after {
