@@ -1,5 +1,6 @@
 //! How a factory becomes a life.
 
+use std::any::type_name;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use actix::{Actor, Context};
 use impresario_supervision::ExitReason;
 
 use crate::door::Door;
-use crate::life::Life;
 use crate::notify::Notify;
 use crate::panic::catch;
 use crate::task::{ChildTask, hear};
@@ -35,7 +35,7 @@ impl<P> Birth<P> {
         A: Actor<Context = Context<A>>,
         P: FnOnce(ActorRef<A>),
     {
-        let made = catch(|| factory(&self.env));
+        let made = take_turn::<A, _>(&self.env, || factory(&self.env));
         if let Some(life) = self.begin(made) {
             actix_rt::spawn(life);
         }
@@ -48,10 +48,10 @@ impl<P> Birth<P> {
         F: Future<Output = Made<A>> + 'static,
         P: FnOnce(ActorRef<A>) + 'static,
     {
-        match catch(|| factory(self.env.clone())) {
+        match take_turn::<A, _>(&self.env, || factory(self.env.clone())) {
             Ok(making) => {
                 self.notify.born();
-                let making = Making { making: Some(Box::pin(making)), life: Arc::clone(self.env.life()) };
+                let making = Making { making: Some(Box::pin(making)), env: self.env.clone() };
                 actix_rt::spawn(async move {
                     let made = making.await;
                     if let Some(life) = self.begin(made) {
@@ -85,12 +85,17 @@ impl<P> Birth<P> {
     }
 }
 
+/// Runs the code of a factory as that of the actor, for whoever watches.
+fn take_turn<A, T>(env: &Env, code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    env.turns().take(env.life(), type_name::<A>(), || catch(code))
+}
+
 /// A factory at work. There is no actor yet that could refuse to stop or trap an exit, so whatever would end one ends
 /// this.
 struct Making<F> {
     /// `None` when it is done.
     making: Option<Pin<Box<F>>>,
-    life: Arc<Life>,
+    env: Env,
 }
 
 impl<F> Making<F> {
@@ -107,21 +112,22 @@ impl<A, F: Future<Output = Made<A>>> Future for Making<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let word = this.life.poll(cx);
+        let life = this.env.life();
+        let word = life.poll(cx);
         if word.kill() && !word.stop() {
             return Poll::Ready(Err(this.give_up(ExitReason::Killed)));
         }
         if word.signals()
-            && let Err(reason) = hear(&this.life)
+            && let Err(reason) = hear(life)
         {
             return Poll::Ready(Err(this.give_up(reason)));
         }
         if word.stop() {
-            let reason = this.life.take_reason().unwrap_or(ExitReason::Shutdown);
+            let reason = life.take_reason().unwrap_or(ExitReason::Shutdown);
             return Poll::Ready(Err(this.give_up(reason)));
         }
         let Some(making) = &mut this.making else { return Poll::Pending };
-        match catch(|| making.as_mut().poll(cx)) {
+        match take_turn::<A, _>(&this.env, || making.as_mut().poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(made)) => {
                 let making = this.making.take();

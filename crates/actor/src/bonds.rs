@@ -18,8 +18,8 @@ pub(crate) enum Watcher {
     Downs(Arc<Downs>, u64),
 }
 
-/// Takes exit signals to the actor, as messages.
-pub(crate) type Trap = Arc<dyn Fn(Exit) + Send + Sync>;
+/// Takes exit signals to the actor, as messages; those of links are never refused.
+pub(crate) type Trap = Arc<dyn Fn(Exit, bool) + Send + Sync>;
 
 /// The links and monitors of one life, and whether it traps exits.
 #[derive(Default)]

@@ -164,6 +164,7 @@ impl<P: Plan> Driver<P> {
                 Action::Report(report) => log(self.env.log(), &report, self.ready),
                 Action::Ready => {
                     self.ready = true;
+                    self.env.life().trace(|| Traced::Started);
                     self.ack.iter().for_each(StartAck::started);
                 }
                 Action::Added(by, key) => self.plan.added(by, key),

@@ -144,9 +144,9 @@ impl Env {
 
     /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
     ///
-    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped. The messages go
-    /// past the limit of the queue, since nobody could be told that it is full. The context is that of the actor itself: it
-    /// says which messages the actor handles.
+    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped. What comes over a
+    /// link goes past the limit of the queue; what a stranger sends is dropped when the queue is full. The context is that
+    /// of the actor itself: it says which messages the actor handles.
     #[doc(alias = "process_flag")]
     pub fn trap_exits<A>(&self, _: &Context<A>)
     where
@@ -154,7 +154,11 @@ impl Env {
     {
         // By the queue of its messages: what its sender said before stays before.
         let Some(own) = self.pid().actor::<A>() else { return };
-        let trap = Arc::new(move |exit| own.post(exit));
+        let trap = Arc::new(move |exit, linked| match linked {
+            true => own.post(exit),
+            // Nobody could be told that it is full.
+            false => drop(own.cast(exit)),
+        });
         // An error means that the life is over.
         let _ = self.life.with_bonds(|bonds| bonds.trap(Some(trap)));
     }

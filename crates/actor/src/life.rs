@@ -23,6 +23,9 @@ use crate::{Pid, System};
 /// How many errands may wait for a life. Each has somebody who waits for it, so more are a sign of a stuck actor.
 const MAX_ERRANDS: usize = 64;
 
+/// How many signals may wait for a life before one more exit signal of a stranger is refused.
+const MAX_SIGNALS: usize = 65_536;
+
 /// One life of a child: who it is, how it is told something out of band (so that a full or stuck mailbox is in nobody's
 /// way), and who hears of its end.
 ///
@@ -182,11 +185,15 @@ impl Life {
         true
     }
 
-    /// Lets the life find a signal at its next poll. A life that is over does not hear it.
+    /// Lets the life find a signal at its next poll. A life that is over does not hear it, and one that has no turn hears
+    /// only so many of strangers.
     pub(crate) fn signal(&self, signal: Signal) {
         self.post(SIGNALS, |rare| {
-            rare.signals.push_back(signal);
-            true
+            let room = !signal.is_a_strangers() || rare.signals.len() < MAX_SIGNALS;
+            if room {
+                rare.signals.push_back(signal);
+            }
+            room
         });
     }
 

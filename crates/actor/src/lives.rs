@@ -8,6 +8,8 @@ use crate::Pid;
 use crate::life::Life;
 
 /// Who owns a life can end it; and a supervisor that is dropped, for whatever reason, ends all of its own.
+///
+/// They end at their next turns: those on other arbiters perhaps a moment after their supervisor is started anew, as in OTP.
 #[derive(Debug, Default)]
 pub(crate) struct Lives(IdMap<Incarnation, Arc<Life>>);
 

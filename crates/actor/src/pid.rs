@@ -73,6 +73,8 @@ impl Pid {
     /// If it traps exits, it gets an [`Exit`](crate::Exit). If it does not, `Normal` is ignored and every other reason
     /// ends it at once, without `stopping()`. From an actor, use [`Env::send_exit`](crate::Env::send_exit), which says
     /// whom it is from.
+    ///
+    /// One that is over does not hear of it; nor does one for which 65,536 signals wait already, since it has no turn.
     pub fn exit(&self, reason: ExitReason) {
         self.0.signal(Signal::Exit { from: None, reason, linked: false });
     }

@@ -16,6 +16,13 @@ pub(crate) enum Signal {
     Ping(oneshot::Sender<()>),
 }
 
+impl Signal {
+    /// Whoever sends it may send any number: every other kind has somebody who sends one and then waits, or has ended.
+    pub(crate) fn is_a_strangers(&self) -> bool {
+        matches!(self, Self::Exit { linked: false, .. })
+    }
+}
+
 /// An exit signal, as a process that traps exits hears of it (OTP: `{'EXIT', From, Reason}`).
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "EXIT")]

@@ -17,7 +17,7 @@ use crate::panic::catch;
 use crate::signal::{Signal, Verdict, judge};
 use crate::trace::Traced;
 use crate::turns::Turns;
-use crate::{Env, Exit, Pid};
+use crate::{Env, Exit};
 
 /// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
 /// signal, a kill, a dropped arbiter.
@@ -48,7 +48,7 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
         if !ended {
             actor.ctx().terminate();
         }
-        catch(move || drop(actor))
+        self.turns.take(self.notify.life(), type_name::<A>(), || catch(move || drop(actor)))
     }
 
     fn end(&mut self, polled: Result<(), ExitReason>) -> ExitReason {
@@ -79,9 +79,9 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
 pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
     for signal in life.take_signals() {
         match signal {
-            Signal::Exit { from, reason, .. } => {
+            Signal::Exit { from, reason, linked } => {
                 life.trace(|| Traced::ExitSignal { from: from.clone(), reason: reason.clone() });
-                exit_signal(life, from, reason)?;
+                exit_signal(life, Exit { from, reason }, linked)?;
             }
             Signal::Ping(answer) => {
                 // Who does not wait any more does not need it.
@@ -92,13 +92,13 @@ pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
     Ok(())
 }
 
-fn exit_signal(life: &Arc<Life>, from: Option<Pid>, reason: ExitReason) -> Result<(), ExitReason> {
-    let own = from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), life));
+fn exit_signal(life: &Arc<Life>, exit: Exit, linked: bool) -> Result<(), ExitReason> {
+    let own = exit.from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), life));
     let trap = life.with_bonds(|bonds| bonds.trapping().cloned()).ok().flatten();
-    match (judge(trap.is_some(), own, &reason), trap) {
-        (Verdict::Die, _) => Err(reason),
+    match (judge(trap.is_some(), own, &exit.reason), trap) {
+        (Verdict::Die, _) => Err(exit.reason),
         (Verdict::Deliver, Some(trap)) => {
-            trap(Exit { from, reason });
+            trap(exit, linked);
             Ok(())
         }
         _ => Ok(()),

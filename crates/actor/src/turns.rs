@@ -53,14 +53,15 @@ impl Turns {
         self.thread == thread::current().id()
     }
 
-    /// Runs the code of an actor; if it panics the turn is not given back, so the caller catches that.
+    /// Runs the code of an actor, perhaps within the turn of another; if it panics the turn is not given back, so the code
+    /// catches that.
     pub(crate) fn take<T>(&self, life: &Arc<Life>, actor: &'static str, code: impl FnOnce() -> T) -> T {
         if !self.watched.load(Ordering::Relaxed) {
             return code();
         }
-        *lock(&self.turn) = Some(Turn { pid: Pid::of(life), actor });
+        let outer = lock(&self.turn).replace(Turn { pid: Pid::of(life), actor });
         let result = code();
-        *lock(&self.turn) = None;
+        *lock(&self.turn) = outer;
         result
     }
 

@@ -108,6 +108,47 @@ async fn who_traps_exits_hears_of_them() {
     assert_eq!(first.ended().await, ExitReason::Killed, "a kill cannot be trapped");
 }
 
+/// While this does not wait, nobody on this thread has a turn.
+#[actix::test]
+async fn strangers_cannot_fill_the_memory_with_signals() {
+    let (mut a, spec) = child("a");
+    let _tree = start([spec.mailbox_limit(100_000)]).await;
+    a.run(|process, ctx| process.env.clone().trap_exits(ctx)).await;
+    (0..70_000).for_each(|_| a.pid().exit(ExitReason::Normal));
+    a.run(|_, _| {}).await;
+    // There is room again, and this comes last.
+    a.pid().exit(ExitReason::Shutdown);
+    let mut heard = 0;
+    while a.hears().await != Heard::Exit(None, ExitReason::Shutdown) {
+        heard += 1;
+    }
+    assert_eq!(heard, 65_536, "what waits is bounded");
+}
+
+#[actix::test]
+async fn a_full_queue_takes_the_exits_of_links_and_not_those_of_strangers() {
+    let ((mut a, spec), (b, b_spec)) = (child("a"), child("b"));
+    let _tree = start([spec.mailbox_limit(2), b_spec]).await;
+    let (life, other) = (a.pid(), b.pid());
+    a.run(move |process, ctx| {
+        process.env.clone().trap_exits(ctx);
+        process.env.link(&other);
+    })
+    .await;
+    life.suspend().await.expect("it is there");
+    for _ in 0..3 {
+        life.exit(ExitReason::Normal);
+    }
+    let other = b.pid();
+    other.kill();
+    other.ended().await;
+    life.resume();
+    let heard = [a.hears().await, a.hears().await, a.hears().await];
+    let strangers = heard.iter().filter(|heard| matches!(heard, Heard::Exit(None, _))).count();
+    assert_eq!(strangers, 2, "{heard:?}");
+    assert!(matches!(&heard[2], Heard::Exit(Some(_), ExitReason::Killed)), "{heard:?}");
+}
+
 #[actix::test]
 async fn an_unlinked_end_is_not_heard_of() {
     let (_tree, a, b) = pair().await;

@@ -419,3 +419,32 @@ async fn an_arbiter_that_is_gone_does_not_stand_still() {
     }
     drop(env);
 }
+
+#[actix::test]
+async fn a_factory_that_holds_its_arbiter_is_known() {
+    let arbiter = actix_rt::Arbiter::new();
+    let tree = start(Supervisor::new(Strategy::OneForOne)).await;
+    // Somebody lives there, so it is watched.
+    let idle = ChildSpec::actor("idle", |_| Ok(Counter::default())).on(arbiter.handle());
+    tree.root().start_child(idle).await.expect("it starts");
+    let (tell, mut stalls) = mpsc::unbounded_channel();
+    let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
+    let _watchdog = Watchdog::start(tree.system(), Duration::from_millis(20), report).expect("a thread");
+    let (free, until) = blocking::channel::<()>();
+    let until = std::sync::Mutex::new(until);
+    let slow = ChildSpec::actor("slow", move |_| {
+        let _ = until.lock().expect("no panic").recv();
+        Ok(Counter::default())
+    });
+    let root = tree.root().clone();
+    let start = actix_rt::spawn(async move { root.start_child(slow.on(arbiter.handle())).await });
+    let stall = loop {
+        let stall = stalls.recv().await.expect("somebody watches");
+        if stall.arbiter.starts_with("actix-rt") {
+            break stall;
+        }
+    };
+    drop(free);
+    start.await.expect("no panic").expect("it starts");
+    assert!(stall.to_string().contains("a sys::Counter"), "{stall}");
+}
