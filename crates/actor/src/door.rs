@@ -16,6 +16,8 @@ use crate::sync::{AtomicU32, Mutex};
 
 /// After so many messages in one turn an actor lets others have theirs.
 const TURN: u32 = 256;
+/// No turn has so many left.
+const BROKEN: u32 = u32::MAX;
 
 /// A queue of its own beside that of actix, which has neither a hard limit nor a length.
 pub(crate) struct Door<A: Actor> {
@@ -99,6 +101,15 @@ impl<A: Actor> Door<A> {
     /// A new turn begins.
     pub(crate) fn renew_turn(&self) {
         self.turn.store(TURN, Ordering::Relaxed);
+    }
+
+    /// The actor has panicked, and has no turn any more.
+    pub(crate) fn break_off(&self) {
+        self.turn.store(BROKEN, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.turn.load(Ordering::Relaxed) == BROKEN
     }
 
     /// Takes one from the turn; `false` when nothing is left of it.

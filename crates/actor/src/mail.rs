@@ -1,19 +1,22 @@
 //! Takes messages from the door to the actor.
 
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::dev::{AsyncContextParts, ContextParts, Envelope, EnvelopeProxy};
-use actix::{Actor, ActorFuture, Addr, AsyncContext, Context};
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFuture, ActorState, Addr, AsyncContext, Context};
 use futures::Stream;
 use impresario_supervision::Event;
 
 use crate::door::Door;
 use crate::life::Life;
 use crate::notify::Notices;
-use crate::panic::catch;
+use crate::panic::{catch, reason};
 use crate::sys::{Suspended, run_errands};
 use crate::trace::Traced;
 
@@ -53,7 +56,9 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
         let found = waiting.is_some();
         if let Some(letter) = waiting {
             self.life.trace(|| Traced::Message(letter.name()));
-            letter.handle(actor, context);
+            if !self.handle(context, |context| letter.handle(actor, context)) {
+                return false;
+            }
             if context.waiting() {
                 return true;
             }
@@ -61,11 +66,24 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
         match self.receive() {
             Some(mut message) => {
                 self.life.trace(|| Traced::AddrMessage);
-                message.handle(actor, context);
-                true
+                self.handle(context, |context| message.handle(actor, context))
             }
             None => found,
         }
+    }
+
+    /// Whether the actor can go on. A panic is caught here, since each frame that it unwinds costs more than many messages,
+    /// and actix has large ones; the task of the life finds the reason.
+    fn handle(&self, context: &mut Context<A>, code: impl FnOnce(&mut Context<A>)) -> bool {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(|| code(context))) else { return true };
+        if context.state() != ActorState::Running {
+            // It would be asked whether it stops; only the panic itself gets past that.
+            resume_unwind(payload);
+        }
+        self.life.set_reason(reason(payload));
+        self.door.break_off();
+        context.wait(wrap_future(pending::<()>()));
+        false
     }
 
     /// Looks at the queue of actix only when that has woken the life: a look costs as much as a message.

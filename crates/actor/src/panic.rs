@@ -47,7 +47,8 @@ fn install_hook() {
     });
 }
 
-fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
+/// What a panic that was caught within a [`catch`] means.
+pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     let message = match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),

@@ -4,12 +4,13 @@ mod common;
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
 use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
     AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer, ReplyTo,
-    ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef, TraceEvent, Traced,
+    Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef, TraceEvent,
+    Traced,
 };
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -304,4 +305,58 @@ async fn a_log_that_cannot_be_written_ends_no_supervisor() {
     assert_ne!(name.available().await.pid(), &first);
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+}
+
+/// Panics when told to, and says what it is asked.
+struct Asked(mpsc::UnboundedSender<&'static str>);
+
+impl Actor for Asked {
+    type Context = Context<Self>;
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> actix::Running {
+        self.0.send("stopping").ok();
+        actix::Running::Stop
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.0.send("stopped").ok();
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Panic {
+    stop_first: bool,
+}
+
+impl Handler<Panic> for Asked {
+    type Result = ();
+
+    fn handle(&mut self, panic: Panic, ctx: &mut Context<Self>) {
+        // What waits is in the way of nobody who has panicked.
+        ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
+        if panic.stop_first {
+            ctx.stop();
+        }
+        panic!("as told");
+    }
+}
+
+#[actix::test]
+async fn who_has_panicked_in_a_handler_is_asked_nothing_more() {
+    for (stop_first, plain) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let name = ChildRef::new();
+        let spec = name.child_spec("asked", move |_| Ok(Asked(tell.clone())));
+        let _tree = start([spec.restart(Restart::Temporary)]).await;
+        let life = name.pid().expect("it lives");
+        if plain {
+            name.addr().expect("it lives").do_send(Panic { stop_first });
+        } else {
+            name.cast(Panic { stop_first }).expect("there is room");
+        }
+        let reason = life.ended().await;
+        assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "as told"), "{reason}");
+        assert!(told.try_recv().is_err(), "{stop_first} {plain}");
+    }
 }
