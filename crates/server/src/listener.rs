@@ -87,7 +87,8 @@ impl<P: Protocol> Listener<P> {
         self
     }
 
-    /// How many connections there may be at a time: one hard number, for all sockets and arbiters. The default is any.
+    /// How many connections there may be at a time: one hard number, for all sockets and arbiters. The default is any;
+    /// with 0 nobody comes in until the limit is raised.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         self.listener.set_max_connections(limit);
@@ -143,8 +144,8 @@ impl<P: Protocol> Listener<P> {
         self.listener.supervisor.child_spec(id, move |env| {
             let ListenerRef { gate, sockets, .. } = &listener.listener;
             gate.step(Step::Start);
-            for socket in sockets.iter().filter(|_| gate.phase().listens()) {
-                socket.open(env.log()).map_err(|error| StartError::from(error.to_string()))?;
+            if gate.phase().listens() {
+                Held::open_all(sockets, env.log()).map_err(|error| StartError::from(error.to_string()))?;
             }
             Ok(listener.tree())
         })
