@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{
-    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor, SupervisorRef,
+    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, StartError, Strategy, Supervisor,
+    SupervisorRef,
 };
 
 use crate::Accepted;
@@ -20,14 +21,17 @@ const RESTART_PERIOD: Duration = Duration::from_secs(5);
 /// How many more than one for each.
 const RESTARTS: u32 = 3;
 
+/// How many arbiters there may be: each is a thread, and more of them than cores gain nothing.
+const MAX_ARBITERS: usize = 1024;
+
 /// Makes the actor of a connection.
 type Make<A> = dyn Fn(&Env, Accepted) -> A + Send + Sync;
 
 /// The supervisors of connections, each with its own arbiter if they are several.
 pub(crate) struct Units {
     units: Box<[Unit]>,
-    /// Whether they are on arbiters of their own.
-    placed: bool,
+    /// On how many arbiters of their own they are to be; 0 for that of the supervisor.
+    arbiters: usize,
 }
 
 #[derive(Clone, Default)]
@@ -42,16 +46,16 @@ struct Unit {
 impl Units {
     /// One, on the arbiter of the supervisor.
     pub(crate) fn here() -> Self {
-        Self { units: Box::new([Unit::default()]), placed: false }
+        Self { units: Box::new([Unit::default()]), arbiters: 0 }
     }
 
-    /// So many with arbiters of their own; none means [`here`](Self::here).
+    /// So many with arbiters of their own; none means [`here`](Self::here), and too many that they do not start.
     pub(crate) fn on(arbiters: usize) -> Self {
         if arbiters == 0 {
             return Self::here();
         }
-        let units = (0..arbiters).map(|_| Unit::default()).collect();
-        Self { units, placed: true }
+        let units = (0..arbiters.min(MAX_ARBITERS)).map(|_| Unit::default()).collect();
+        Self { units, arbiters }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -60,7 +64,7 @@ impl Units {
 
     /// How many connections each arbiter has; empty when there are none but the supervisor's own.
     pub(crate) fn loads(&self) -> Vec<usize> {
-        if !self.placed {
+        if self.arbiters == 0 {
             return Vec::new();
         }
         self.units.iter().map(|unit| unit.load().active).collect()
@@ -74,15 +78,19 @@ impl Units {
         name: &SupervisorRef,
         make: impl Fn(&Env, Accepted) -> A + Send + Sync + 'static,
     ) -> ChildSpec {
-        let (units, placed, make): (Vec<Unit>, _, Arc<Make<A>>) =
-            (self.units.to_vec(), self.placed, Arc::new(make));
+        let (units, arbiters, make): (Vec<Unit>, _, Arc<Make<A>>) =
+            (self.units.to_vec(), self.arbiters, Arc::new(make));
         name.child_spec(id, move |_| {
+            if arbiters > MAX_ARBITERS {
+                let line = format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most");
+                return Err(StartError::from(line));
+            }
             let restarts = RESTARTS.saturating_add(u32::try_from(units.len()).unwrap_or(u32::MAX));
             let supervisor =
                 Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
             Ok(units.iter().enumerate().fold(supervisor, |supervisor, (number, unit)| {
                 let (unit, make) = (unit.clone(), Arc::clone(&make));
-                supervisor.child(if placed { unit.placed(number, make) } else { unit.actors(make, ()) })
+                supervisor.child(if arbiters > 0 { unit.placed(number, make) } else { unit.actors(make, ()) })
             }))
         })
     }
@@ -90,7 +98,7 @@ impl Units {
     /// Starts the actor of a connection where the fewest are.
     pub(crate) fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
         if let [only] = &*self.units {
-            return only.start(accepted, self.placed);
+            return only.start(accepted, self.arbiters > 0);
         }
         let loads: Vec<Load> = self.units.iter().map(Unit::load).collect();
         for number in balance::order(&loads) {
@@ -145,7 +153,7 @@ impl Unit {
 
 impl fmt::Debug for Units {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Units").field("placed", &self.placed).field("loads", &self.loads()).finish()
+        f.debug_struct("Units").field("arbiters", &self.arbiters).field("loads", &self.loads()).finish()
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 
 use actix::Arbiter;
 use impresario_server::{Bytes, Handler, Listener, Next, Socket};
-use support::{Client, Echo, Server, run, until};
+use support::{Client, Echo, Running, Server, run, until};
 
 /// How many connections each thread has served.
 type Served = Arc<Mutex<HashMap<ThreadId, usize>>>;
@@ -175,6 +175,18 @@ fn the_limit_is_one_number_for_all_arbiters() {
         assert_eq!((server.outside.active(), server.outside.metrics().accepted), (4, 8));
         drop(clients);
         server.tree.stop().await;
+    });
+}
+
+#[test]
+fn more_arbiters_than_make_sense_are_refused() {
+    run(async {
+        for count in [1025, usize::MAX] {
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(count);
+            let error = Running::start([listener.child_spec("server")]).await.err().expect("too many");
+            let line = format!("{count} arbiters are too many; ask for 1024 at most");
+            assert!(error.to_string().contains(&line), "{error}");
+        }
     });
 }
 
