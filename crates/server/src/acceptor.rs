@@ -279,3 +279,49 @@ async fn accept(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long it waits after each of these errors in a row; `None` when it gives up.
+    fn waits(errors: impl IntoIterator<Item = Errno>, gate: &Gate) -> Vec<Option<Duration>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            tokio::time::pause();
+            let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
+            let (log, mut trouble) = (Logger::root(slog::Discard, slog::o!()), Trouble::new());
+            let mut waits = Vec::new();
+            for error in errors {
+                let began = Instant::now();
+                let waited = trouble.wait(error.into(), &socket, gate, &log).await;
+                waits.push(waited.ok().map(|()| began.elapsed()));
+            }
+            waits
+        })
+    }
+
+    /// Thousand Island's `transient accept(2)`.
+    #[test]
+    fn errors_of_single_connections_are_passed_over_but_not_for_ever() {
+        let all =
+            [Errno::INTR, Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT];
+        let gate = Gate::new();
+        assert_eq!(waits(all, &gate), [Some(Duration::ZERO); 6]);
+        assert_eq!(gate.metrics().pauses, 0);
+        let waits = waits([Errno::CONNABORTED; 2 * RETRIES + 2], &gate);
+        let pauses: Vec<usize> = (0..waits.len()).filter(|number| waits[*number] >= Some(PAUSE)).collect();
+        assert_eq!((pauses, gate.metrics().pauses), (vec![RETRIES, 2 * RETRIES + 1], 2));
+    }
+
+    #[test]
+    fn what_is_used_up_is_waited_for_each_time_and_a_broken_socket_is_given_up() {
+        let gate = Gate::new();
+        let waits = waits([Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF], &gate);
+        let (last, pauses) = waits.split_last().expect("five");
+        assert!(pauses.iter().all(|pause| *pause >= Some(PAUSE)), "{pauses:?}");
+        assert_eq!((*last, gate.metrics().pauses), (None, 4));
+    }
+}

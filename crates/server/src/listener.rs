@@ -142,7 +142,8 @@ impl<P: Protocol> Listener<P> {
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let listener = self.clone();
         self.listener.supervisor.child_spec(id, move |env| {
-            let ListenerRef { gate, sockets, .. } = &listener.listener;
+            let ListenerRef { gate, sockets, units, .. } = &listener.listener;
+            units.check()?;
             gate.step(Step::Start);
             if gate.phase().listens() {
                 Held::open_all(sockets, env.log()).map_err(|error| StartError::from(error.to_string()))?;

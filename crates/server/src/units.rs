@@ -58,6 +58,11 @@ impl Units {
         Self { units, arbiters }
     }
 
+    /// Whether they can start, to be known before anything else is begun.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        check(self.arbiters)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.units.len()
     }
@@ -81,10 +86,7 @@ impl Units {
         let (units, arbiters, make): (Vec<Unit>, _, Arc<Make<A>>) =
             (self.units.to_vec(), self.arbiters, Arc::new(make));
         name.child_spec(id, move |_| {
-            if arbiters > MAX_ARBITERS {
-                let line = format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most");
-                return Err(StartError::from(line));
-            }
+            check(arbiters)?;
             let restarts = RESTARTS.saturating_add(u32::try_from(units.len()).unwrap_or(u32::MAX));
             let supervisor =
                 Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
@@ -109,6 +111,13 @@ impl Units {
         }
         Err(accepted)
     }
+}
+
+fn check(arbiters: usize) -> Result<(), StartError> {
+    if arbiters <= MAX_ARBITERS {
+        return Ok(());
+    }
+    Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
 impl Unit {
