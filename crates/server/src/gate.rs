@@ -230,7 +230,7 @@ impl Gate {
     /// all have, or when the deadline has passed. What is left then ends with its supervisor. When it is stopped only
     /// because an acceptor or the [`Connections`](crate::Connections) before it died, it does nothing.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
-        drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline)
+        drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline, None)
     }
 
     /// The name of the supervisor of the connections, for whoever starts it.

@@ -161,10 +161,17 @@ impl<P: Protocol> Listener<P> {
         let tree = Supervisor::new(Strategy::RestForOne).child(self.connections.child_spec("connections"));
         let tree = sockets.iter().enumerate().fold(tree, |tree, (number, socket)| {
             let id = if number == 0 { "acceptor".to_owned() } else { format!("acceptor {number}") };
-            let acceptor = Acceptor::held(Arc::clone(socket), gate, units.count(), take.clone());
+            let acceptor = Acceptor::held(Arc::clone(socket), gate, Some(Arc::clone(units)), take.clone());
             tree.child(acceptor.child_spec(id))
         });
-        tree.child(drain::child_spec("drain".into(), gate.clone(), self.lame_duck, self.drain_deadline))
+        let acceptors = Some(sockets.len());
+        tree.child(drain::child_spec(
+            "drain".into(),
+            gate.clone(),
+            self.lame_duck,
+            self.drain_deadline,
+            acceptors,
+        ))
     }
 
     /// The name by which it is asked and changed while it runs.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
@@ -10,8 +10,10 @@ use impresario_actor::{
     ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, StartError, Strategy, Supervisor,
     SupervisorRef,
 };
+use slog::Logger;
 
 use crate::Accepted;
+use crate::acceptor::HAND_OVERS;
 use crate::balance::{self, Load};
 
 /// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
@@ -39,6 +41,10 @@ struct Unit {
     supervisor: DynamicRef<Accepted>,
     /// How many connections it has.
     active: Arc<AtomicUsize>,
+    /// How many are on their way to it.
+    on_their_way: Arc<AtomicUsize>,
+    /// It has taken none of many for long.
+    stuck: Arc<AtomicBool>,
     /// How many it got so far.
     served: Arc<AtomicU64>,
 }
@@ -97,6 +103,18 @@ impl Units {
         })
     }
 
+    /// Whoever hands connections over has waited in vain for long: those who take none are passed over from here on.
+    /// Says whether there are such, and others.
+    pub(crate) fn pass_over(&self, log: &Logger) -> bool {
+        for (number, unit) in self.units.iter().enumerate().filter(|(_, unit)| unit.is_full()) {
+            if !unit.stuck.swap(true, Ordering::AcqRel) {
+                slog::warn!(log, "an arbiter stands still, others get its connections"; "arbiter" => number);
+            }
+        }
+        let stuck = self.units.iter().filter(|unit| unit.is_stuck()).count();
+        (1..self.units.len()).contains(&stuck)
+    }
+
     /// Starts the actor of a connection where the fewest are.
     pub(crate) fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
         if let [only] = &*self.units {
@@ -148,15 +166,33 @@ impl Unit {
 
     fn start(&self, mut accepted: Accepted, count: bool) -> Result<(), Accepted> {
         if let (true, Some(permit)) = (count, accepted.permit_mut()) {
-            permit.share(Arc::clone(&self.active));
+            permit.share(&self.active, &self.on_their_way);
         }
         self.supervisor.start(accepted)?;
         self.served.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.on_their_way.load(Ordering::Acquire) >= HAND_OVERS
+    }
+
+    /// Until it takes one.
+    fn is_stuck(&self) -> bool {
+        let was = self.stuck.load(Ordering::Acquire);
+        if was && !self.is_full() {
+            self.stuck.store(false, Ordering::Release);
+            return false;
+        }
+        was
+    }
+
     fn load(&self) -> Load {
-        Load { active: self.active.load(Ordering::Acquire), served: self.served.load(Ordering::Relaxed) }
+        Load {
+            active: self.active.load(Ordering::Acquire),
+            stuck: self.is_stuck(),
+            served: self.served.load(Ordering::Relaxed),
+        }
     }
 }
 
