@@ -16,8 +16,8 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     arbiters: usize,
     /// How many connections there may be.
-    #[arg(long, default_value_t = 10_000)]
-    max_connections: usize,
+    #[arg(long, default_value = "10000")]
+    max_connections: std::num::NonZeroUsize,
     #[command(flatten)]
     encryption: impresario_examples::Encryption,
 }
@@ -42,6 +42,6 @@ fn main() -> ExitCode {
     let Args { listen, panic_on, arbiters, max_connections, encryption } = Args::parse();
     let echo = Listener::on(listen, encryption.transport().carry(move || Echo(panic_on.clone(), Vec::new())))
         .arbiters(arbiters)
-        .max_connections(max_connections);
+        .max_connections(max_connections.get());
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
 }

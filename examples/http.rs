@@ -1,5 +1,6 @@
 //! HTTP: a router in front of an app's workers. Shoot any of them, then `curl http://127.0.0.1:8080/`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::RequestExt;
@@ -29,6 +30,9 @@ struct Args {
     /// How log lines are written.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     log: Format,
+    /// How many connections each worker serves at a time; without it, as many as it has descriptors for.
+    #[arg(long)]
+    max_connections: Option<NonZeroUsize>,
     /// No router: the workers accept themselves.
     #[arg(long)]
     direct: bool,
@@ -86,6 +90,10 @@ fn main() -> ExitCode {
     })
     .pool(Pool::fixed(args.workers));
     // ANCHOR_END: app
+    let shop = match args.max_connections {
+        Some(limit) => shop.max_connections(limit.get()),
+        None => shop,
+    };
 
     let main =
         Main::new().shutdown_timeout(Duration::from_secs(args.shutdown_timeout)).logger(match args.log {

@@ -1,7 +1,7 @@
 //! Ownership: a door reads the first line of a connection and gives the connection to the room that it names. Try
 //! `nc 127.0.0.1 7008`, and say `echo` or `count`.
 
-use actix::{Actor, ActorContext, Context};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use clap::Parser;
 use impresario::prelude::*;
 use impresario::server::{Active, ActiveSocket, Connections, Pushed};
@@ -73,10 +73,10 @@ impl Actor for Counter {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        match self.accepted.take().map(Accepted::claim) {
-            Some(Ok(socket)) => self.socket = Some(socket.activate(Active::Once, ctx)),
-            _ => ctx.stop(),
-        }
+        let Some(Ok(socket)) = self.accepted.take().map(Accepted::claim) else { return ctx.stop() };
+        // It is still one of the door's connections, and asked to leave with them.
+        ctx.spawn(socket.draining().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        self.socket = Some(socket.activate(Active::Once, ctx));
     }
 }
 

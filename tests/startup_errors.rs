@@ -108,12 +108,15 @@ fn an_address_of_another_machine_is_named() {
 
 #[test]
 fn a_bad_option_is_named() {
-    let cases: [(&str, &[&str], &str); 8] = [
+    let cases: [(&str, &[&str], &str); 11] = [
         ("echo", &["--listen", "nonsense"], "nonsense"),
         ("echo", &["--loud"], "--loud"),
+        ("echo", &["--max-connections", "0"], "max-connections"),
+        ("echo", &["--arbiters", "100000", "--listen", "127.0.0.1:0"], "100000 arbiters are too many"),
         ("http", &["--listen", "127.0.0.1:99999"], "127.0.0.1:99999"),
         ("http", &["--workers", "two"], "two"),
         ("http", &["--workers", "0"], "workers"),
+        ("http", &["--max-connections", "0"], "max-connections"),
         ("http", &["--shutdown-timeout", "-1"], "-1"),
         ("http", &["--log", "xml"], "xml"),
         ("http", &["extra"], "extra"),

@@ -16,6 +16,7 @@
 mod body;
 mod error;
 mod exchange;
+mod frames;
 mod http_service;
 mod info;
 mod pace;

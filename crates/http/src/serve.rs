@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::HttpService;
 use crate::error::blame;
 use crate::exchange::Exchange;
+use crate::frames::Frames;
 use crate::info::ConnectionInfo;
 use crate::pace::Phase;
 use crate::preface::{Version, version};
@@ -70,7 +71,7 @@ pub(crate) async fn serve<S: HttpService + 'static>(
         info_for_all: settings.info_for_all,
         shared: version == Version::Two,
     };
-    let (stream, sight, mut home) = Stream::new(socket);
+    let (stream, sight, mut home) = Stream::new(socket, (version == Version::Two).then(Frames::default));
     let talk = Rc::new(Talk::new(Arc::clone(&sight), terms));
     if watch.is_leaving() {
         talk.leave();

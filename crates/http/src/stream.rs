@@ -12,6 +12,8 @@ use impresario_server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use crate::frames::Frames;
+
 /// A socket that hyper owns, or whoever has it after an upgrade. Dropped, it goes back to the connection's actor, who
 /// closes it; if that is gone, it is closed here.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Stream {
     socket: Option<Socket>,
     home: Option<oneshot::Sender<Socket>>,
     sight: Arc<Sight>,
+    /// What is written, over HTTP/2.
+    frames: Option<Frames>,
     /// The limits of an upgraded connection hold.
     limited: bool,
 }
@@ -40,6 +44,8 @@ pub(crate) struct Sight {
     stalled: AtomicBool,
     /// How many bytes were written.
     sent: AtomicUsize,
+    /// How many of them were of bodies, over HTTP/2.
+    taken: AtomicUsize,
     /// The stream may be in other hands.
     upgraded: AtomicBool,
     /// It is, with these limits.
@@ -65,6 +71,10 @@ impl Sight {
 
     pub(crate) fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// From here on, whoever waits for the stream can be told that it is cut.
@@ -103,12 +113,15 @@ impl Drop for Leash {
 }
 
 impl Stream {
-    /// The receiver gets the socket when the stream is dropped.
-    pub(crate) fn new(socket: Socket) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
+    /// The receiver gets the socket when the stream is dropped. With frames, what is written is that of HTTP/2.
+    pub(crate) fn new(
+        socket: Socket,
+        frames: Option<Frames>,
+    ) -> (Self, Arc<Sight>, oneshot::Receiver<Socket>) {
         let sight = Arc::new(Sight::default());
         let (sender, receiver) = oneshot::channel();
-        let stream =
-            Self { socket: Some(socket), home: Some(sender), sight: Arc::clone(&sight), limited: false };
+        let (home, seen) = (Some(sender), Arc::clone(&sight));
+        let stream = Self { socket: Some(socket), home, sight: seen, frames, limited: false };
         (stream, sight, receiver)
     }
 
@@ -152,6 +165,18 @@ impl Stream {
         self.stall(written)
     }
 
+    /// Counts what was written of bodies.
+    fn count<'a>(&mut self, written: &Poll<io::Result<usize>>, pieces: impl IntoIterator<Item = &'a [u8]>) {
+        let (Some(frames), Poll::Ready(Ok(length))) = (&mut self.frames, written) else { return };
+        let (mut left, mut data) = (*length, 0);
+        for piece in pieces {
+            let written = piece.get(..left).unwrap_or(piece);
+            data += frames.pass(written);
+            left -= written.len();
+        }
+        self.sight.taken.store(self.sight.taken().wrapping_add(data), Ordering::Relaxed);
+    }
+
     /// Notes whether the kernel takes more.
     fn stall<T>(&self, written: Poll<T>) -> Poll<T> {
         self.sight.stalled.store(written.is_pending(), Ordering::Relaxed);
@@ -177,7 +202,9 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(cx, |socket, cx| socket.poll_write(cx, data))
+        let written = self.write(cx, |socket, cx| socket.poll_write(cx, data));
+        self.count(&written, [data]);
+        written
     }
 
     fn poll_write_vectored(
@@ -185,7 +212,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |socket, cx| socket.poll_write_vectored(cx, data))
+        let written = self.write(cx, |socket, cx| socket.poll_write_vectored(cx, data));
+        self.count(&written, data.iter().map(|piece| &**piece));
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -121,17 +121,16 @@ impl Talk {
             return (Phase::Stalled, self.sight.sent());
         }
         let under_way = self.under_way.get();
-        // Pings are bytes too, but not as many.
-        let sent = self.sight.sent() / TAKEN_BYTES;
+        let taken = self.sight.taken() / TAKEN_BYTES;
         if under_way > 0 && self.untaken.get() == under_way {
-            return (Phase::Stalled, self.taken.get().wrapping_add(sent));
+            return (Phase::Stalled, self.taken.get().wrapping_add(taken));
         }
         let answers = self.answers.get();
         let phase = if under_way > 0 || self.uploads.are_there() {
             Phase::Busy
         } else if self.terms.shared {
             // Answers that are over for the service may still wait for the client to take them.
-            let mark = if self.leaving.get() { self.sight.sent() } else { answers.wrapping_add(sent) };
+            let mark = if self.leaving.get() { self.sight.taken() } else { answers.wrapping_add(taken) };
             return (Phase::Idle, mark);
         } else if self.sight.heard() {
             Phase::Head { begun: true }

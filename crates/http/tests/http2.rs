@@ -271,8 +271,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const END_HEADERS: u8 = 4;
+const END_STREAM: u8 = 1;
 
 #[test]
 fn who_leaves_in_the_middle_of_a_frame_is_no_failure() {
@@ -410,6 +412,42 @@ fn a_client_that_takes_nothing_of_its_answers_is_cut_off_though_it_answers_pings
         assert_eq!(server.errors.count(), 0);
         server.stop().await;
     });
+}
+
+#[test]
+fn pings_of_a_client_are_neither_a_request_nor_an_answer_that_it_takes() {
+    /// How long it may take nothing, and how long it may be idle.
+    const SECONDS: u64 = 25;
+    for asks in [true, false] {
+        run_paused(async {
+            let limit = Duration::from_secs(SECONDS);
+            let protocol = service(big()).write_timeout(limit).idle_timeout(limit);
+            let server = Server::start(protocol).await;
+            let (said, mut client) = server.client().await.0.into_split();
+            let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            hello.extend(frame(SETTINGS, 0, 0, &[]));
+            if asks {
+                // GET http://a/big, of which the windows hold a part.
+                hello.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82\x86\x44\x04/big\x41\x01a"));
+            }
+            client.write_all(&hello).await.expect("it reads");
+            until(|| server.active() == 1).await;
+            let mut bytes = vec![0; 100_000];
+            let began = Instant::now();
+            while server.active() > 0 && began.elapsed() < 4 * limit {
+                // More than a KiB of answers to them, which it reads.
+                let pings = frame(PING, 0, 0, &[0; 8]).repeat(100);
+                // It may just have closed.
+                let _ = client.write_all(&pings).await;
+                pass(2).await;
+                let _ = said.try_read(&mut bytes);
+            }
+            let time = began.elapsed().as_secs();
+            // One that does not answer to ours is gone after 40 s.
+            assert!((SECONDS..40).contains(&time), "{time} s, asks: {asks}");
+            server.stop().await;
+        });
+    }
 }
 
 #[test]

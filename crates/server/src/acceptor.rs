@@ -20,13 +20,16 @@ use crate::held::Held;
 use crate::metrics::Count;
 use crate::phase::{Phase, Step};
 use crate::spare::Spare;
-use crate::waiting::Guard;
+use crate::units::Units;
+use crate::waiting::{Guard, within};
 use crate::window::Window;
 use crate::{Accepted, Gate, ListenSocket, Outcome, Permit, Policy, Refusal};
 
 /// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
 /// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
-const HAND_OVERS: usize = 16;
+pub(crate) const HAND_OVERS: usize = 16;
+/// How long an arbiter may take none of those, while there are others that could.
+const STANDSTILL: Duration = Duration::from_millis(100);
 /// How many accepts in a row may fail before a pause, when each says that only its own connection is lost.
 const RETRIES: usize = 64;
 /// How many connections are refused between two pauses while there are no descriptors.
@@ -44,7 +47,8 @@ pub struct Acceptor {
     held: Arc<Held>,
     gate: Gate,
     take: Arc<Take>,
-    hand_overs: usize,
+    /// Where they go, if that is known.
+    units: Option<Arc<Units>>,
 }
 
 type Take = dyn Fn(Accepted) -> Result<(), Refusal> + Send + Sync;
@@ -58,12 +62,23 @@ impl Acceptor {
         gate: &Gate,
         take: impl Fn(Accepted) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> Self {
-        Self::held(Arc::new(Held::inherited(socket)), gate, 1, Arc::new(take))
+        Self::held(Arc::new(Held::inherited(socket)), gate, None, Arc::new(take))
     }
 
-    /// For takers on so many threads.
-    pub(crate) fn held(held: Arc<Held>, gate: &Gate, takers: usize, take: Arc<Take>) -> Self {
-        Self { held, gate: gate.clone(), take, hand_overs: HAND_OVERS * takers.max(1) }
+    pub(crate) fn held(held: Arc<Held>, gate: &Gate, units: Option<Arc<Units>>, take: Arc<Take>) -> Self {
+        Self { held, gate: gate.clone(), take, units }
+    }
+
+    /// Waits until one more connection may be on its way. Those who stand still are not waited for while there are
+    /// others: what they were given is written off, by another window.
+    async fn room(&self, window: &mut Window, log: &Logger) {
+        let limit = HAND_OVERS * self.units.as_ref().map_or(1, |units| units.count());
+        while !window.has_room(limit) {
+            let waited = within(self.units.as_ref().map(|_| STANDSTILL), window.room(limit)).await;
+            if waited.is_none() && self.units.as_ref().is_some_and(|units| units.pass_over(log)) {
+                *window = Window::default();
+            }
+        }
     }
 
     /// The acceptor as a child. Its restarts bind nothing anew.
@@ -162,10 +177,10 @@ async fn live(acceptor: &Acceptor, mut open: Option<(Watched, Guard)>, log: &Log
 }
 
 async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::Error {
-    let (window, mut trouble) = (Window::default(), Trouble::new());
+    let (mut window, mut trouble) = (Window::default(), Trouble::new());
     let gate = &acceptor.gate;
     loop {
-        window.room(acceptor.hand_overs).await;
+        acceptor.room(&mut window, log).await;
         gate.turn().await;
         let (accepted, permit) = match accept(socket, gate, &mut trouble, log).await {
             Ok(accepted) => accepted,
@@ -277,5 +292,51 @@ async fn accept(
             Ok(None) => {}
             Err(error) => trouble.wait(error, socket.get_ref(), gate, log).await?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long it waits after each of these errors in a row; `None` when it gives up.
+    fn waits(errors: impl IntoIterator<Item = Errno>, gate: &Gate) -> Vec<Option<Duration>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            tokio::time::pause();
+            let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
+            let (log, mut trouble) = (Logger::root(slog::Discard, slog::o!()), Trouble::new());
+            let mut waits = Vec::new();
+            for error in errors {
+                let began = Instant::now();
+                let waited = trouble.wait(error.into(), &socket, gate, &log).await;
+                waits.push(waited.ok().map(|()| began.elapsed()));
+            }
+            waits
+        })
+    }
+
+    /// Thousand Island's `transient accept(2)`.
+    #[test]
+    fn errors_of_single_connections_are_passed_over_but_not_for_ever() {
+        let all =
+            [Errno::INTR, Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT];
+        let gate = Gate::new();
+        assert_eq!(waits(all, &gate), [Some(Duration::ZERO); 6]);
+        assert_eq!(gate.metrics().pauses, 0);
+        let waits = waits([Errno::CONNABORTED; 2 * RETRIES + 2], &gate);
+        let pauses: Vec<usize> = (0..waits.len()).filter(|number| waits[*number] >= Some(PAUSE)).collect();
+        assert_eq!((pauses, gate.metrics().pauses), (vec![RETRIES, 2 * RETRIES + 1], 2));
+    }
+
+    #[test]
+    fn what_is_used_up_is_waited_for_each_time_and_a_broken_socket_is_given_up() {
+        let gate = Gate::new();
+        let waits = waits([Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF], &gate);
+        let (last, pauses) = waits.split_last().expect("five");
+        assert!(pauses.iter().all(|pause| *pause >= Some(PAUSE)), "{pauses:?}");
+        assert_eq!((*last, gate.metrics().pauses), (None, 4));
     }
 }

@@ -1,9 +1,10 @@
 //! Which arbiter gets the next connection, decided without one.
 
-/// How many connections an arbiter has, and how many it got so far.
+/// How many connections an arbiter has, whether it has stood still for long, and how many it got so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) active: usize,
+    pub(crate) stuck: bool,
     pub(crate) served: u64,
 }
 
@@ -14,13 +15,14 @@ const SLACK: usize = 1;
 /// The arbiters in the order in which they should get the next connection: the one with the fewest first, and among
 /// those that are about equal the one that has had the fewest so far.
 ///
-/// So held connections differ by two at most, and short ones, of which hardly any are there at a time, go round.
+/// So held connections differ by two at most, and short ones, of which hardly any are there at a time, go round. But one
+/// that stands still gets none while there are others.
 pub(crate) fn order(loads: &[Load]) -> impl Iterator<Item = usize> + use<> {
     let fewest = loads.iter().map(|load| load.active).min().unwrap_or_default();
     let mut order: Vec<(usize, Load)> = loads.iter().copied().enumerate().collect();
     order.sort_by_key(|(_, load)| {
         let more = if load.active <= fewest + SLACK { 0 } else { load.active };
-        (more, load.served)
+        (load.stuck, more, load.served)
     });
     order.into_iter().map(|(arbiter, _)| arbiter)
 }
@@ -43,10 +45,19 @@ mod tests {
 
     #[test]
     fn the_least_busy_is_first_and_among_equals_who_had_the_fewest() {
-        let load = |active, served| Load { active, served };
+        let load = |active, served| Load { active, served, ..Load::default() };
         assert_eq!(order(&[load(5, 0), load(1, 9), load(3, 0)]).collect::<Vec<_>>(), [1, 2, 0]);
         assert_eq!(order(&[load(1, 5), load(0, 9), load(1, 4)]).collect::<Vec<_>>(), [2, 0, 1]);
         assert_eq!(order(&[]).next(), None);
+    }
+
+    #[test]
+    fn one_that_stands_still_gets_none_unless_all_do() {
+        let stuck = Load { active: 1, stuck: true, served: 1 };
+        let busy = Load { active: 100, stuck: false, served: 1000 };
+        assert_eq!(order(&[stuck, busy]).collect::<Vec<_>>(), [1, 0]);
+        let worse = Load { active: 100, stuck: true, served: 1000 };
+        assert_eq!(order(&[worse, stuck]).collect::<Vec<_>>(), [1, 0]);
     }
 
     #[test]
@@ -82,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_arbiter_that_lost_its_connections_gets_the_next_ones() {
-        let mut loads = vec![Load { active: 10, served: 10 }; 3];
+        let mut loads = vec![Load { active: 10, served: 10, stuck: false }; 3];
         loads[2].active = 0;
         for _ in 0..10 {
             give(&mut loads);

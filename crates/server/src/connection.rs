@@ -25,9 +25,10 @@ pub(crate) struct Connection<P> {
 }
 
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(protocol: Arc<P>, accepted: Accepted, env: Env, gate: Gate) -> Self {
-        if let Some(conn) = accepted.permit().and_then(Permit::conn) {
-            conn.set_served();
+    pub(crate) fn new(protocol: Arc<P>, mut accepted: Accepted, env: Env, gate: Gate) -> Self {
+        if let Some(permit) = accepted.permit_mut() {
+            permit.arrive();
+            permit.conn().inspect(|conn| conn.set_served());
         }
         Self { protocol, accepted: Some(accepted), env, end: Count::EndedCrashed, gate }
     }

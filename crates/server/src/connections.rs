@@ -28,7 +28,8 @@ impl<P: Protocol> Connections<P> {
     }
 
     /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
-    /// with the fewest. With 0, the default, on its own. To be said before it is started.
+    /// with the fewest. With 0, the default, on its own; with more than 1024 it does not start. To be said before it is
+    /// started.
     ///
     /// A connection never changes its thread, unless it is given away. An arbiter that is gone is replaced by a new one;
     /// the connections on it are lost, others are not.
@@ -37,7 +38,7 @@ impl<P: Protocol> Connections<P> {
         Self { units: Arc::new(Units::on(count)), ..self }
     }
 
-    /// How many there may be at a time: one hard number.
+    /// How many there may be at a time: one hard number. With 0 none is served.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         Self { gate: self.gate.max_connections(limit), ..self }

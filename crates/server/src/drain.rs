@@ -12,19 +12,29 @@ use crate::phase::Step;
 use crate::waiting::within;
 
 /// With a `lame_duck` that is not zero, it accepts for as long before, and only its status says that it will leave.
+///
+/// `acceptors` says how many stand before it, with a supervisor of connections; without it, those count that live when
+/// it starts.
 pub(crate) fn child_spec(
     id: ChildId,
     gate: Gate,
     lame_duck: Duration,
     deadline: Option<Duration>,
+    acceptors: Option<usize>,
 ) -> ChildSpec {
     let factory = move |env: &Env| {
         gate.step(Step::Start);
-        let (living, progress) = (gate.living(), Progress::Idle);
+        let (living, progress) = (before(&gate, acceptors), Progress::Idle);
         Ok(Drain { gate: gate.clone(), lame_duck, deadline, living, progress, env: env.clone() })
     };
     // Its own deadline bounds the stop.
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
+}
+
+/// Who stands before the drain: how many acceptors, and whether a supervisor of connections. Who is known to is counted
+/// even if it has died since it was started: its death is not known to its supervisor yet, and is no shutdown.
+fn before(gate: &Gate, acceptors: Option<usize>) -> (usize, bool) {
+    acceptors.map_or_else(|| gate.living(), |acceptors| (acceptors, true))
 }
 
 /// Waits for the stop of its supervisor, and turns it into good-byes.
@@ -114,5 +124,19 @@ impl Drop for Drain {
         if self.progress != Progress::Idle {
             self.gate.step(Step::Stopped);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_died_before_the_drain_had_begun_is_missed_too() {
+        // As when both are killed as soon as they have started.
+        let gate = Gate::new();
+        assert_eq!(before(&gate, Some(2)), (2, true));
+        let _accepting = gate.accepting();
+        assert_eq!(before(&gate, None), (1, false));
     }
 }

@@ -230,7 +230,7 @@ impl Gate {
     /// all have, or when the deadline has passed. What is left then ends with its supervisor. When it is stopped only
     /// because an acceptor or the [`Connections`](crate::Connections) before it died, it does nothing.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
-        drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline)
+        drain::child_spec(id.into(), self.clone(), Duration::ZERO, deadline, None)
     }
 
     /// The name of the supervisor of the connections, for whoever starts it.
@@ -268,6 +268,7 @@ impl Gate {
         let stepped = self.0.phase.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok();
         if stepped {
             self.0.phases.wake_all();
+            self.0.empty.wake_all();
             if self.is_draining() {
                 self.0.draining.wake_all();
             }
@@ -281,17 +282,19 @@ impl Gate {
         std::future::poll_fn(|cx| waiter.poll(cx, || wanted(self.phase()).then_some(()))).await;
     }
 
-    /// Waits until nobody accepts on any socket.
+    /// Waits until nobody accepts on any socket, or somebody else has said that they are to.
     pub(crate) async fn silent(&self) {
         let mut waiter = Waiter::new(&self.0, |shared| &shared.phases);
-        let silent = || (self.0.listening.load(Ordering::SeqCst) == 0).then_some(());
+        let nobody = || self.0.listening.load(Ordering::SeqCst) == 0;
+        let silent = || (nobody() || self.phase().accepts()).then_some(());
         std::future::poll_fn(|cx| waiter.poll(cx, silent)).await;
     }
 
-    /// Waits until nobody accepts and no connection is left.
+    /// Waits until nobody accepts and no connection is left, or a new life has begun.
     pub(crate) async fn empty(&self) {
         let mut waiter = Waiter::new(&self.0, |shared| &shared.empty);
-        let empty = || (self.0.listening.load(Ordering::SeqCst) == 0 && self.all() == 0).then_some(());
+        let nobody = || self.0.listening.load(Ordering::SeqCst) == 0 && self.all() == 0;
+        let empty = || (nobody() || self.phase() == Phase::Open).then_some(());
         std::future::poll_fn(|cx| waiter.poll(cx, empty)).await;
     }
 

@@ -171,9 +171,25 @@ fn everybody_is_asked_to_leave_once_and_nobody_before() {
 }
 
 #[test]
+fn who_waits_for_the_end_of_a_life_is_not_kept_by_the_next_one() {
+    let gate = Gate::new();
+    let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
+    let (_listening, _permit) = (gate.listening(), gate.enter(None, &peer(1)).expect("no limit"));
+    assert!(gate.step(Step::Drain));
+    let (mut silent, mut empty) = (pin!(gate.silent()), pin!(gate.empty()));
+    assert!(first.poll(silent.as_mut()).is_pending() && second.poll(empty.as_mut()).is_pending());
+    for step in [Step::Stop, Step::Stopped, Step::Start] {
+        assert!(gate.step(step));
+    }
+    assert!(first.was_woken() && second.was_woken());
+    assert!(first.poll(silent.as_mut()).is_ready() && second.poll(empty.as_mut()).is_ready());
+}
+
+#[test]
 fn empty_means_no_socket_and_no_connection() {
     let gate = Gate::new();
     let flag = Arc::new(Flag::default());
+    assert!(gate.step(Step::Stop));
     let mut empty = pin!(gate.empty());
     let listening = gate.listening();
     let permit = gate.enter(None, &peer(1)).expect("no limit");

@@ -71,6 +71,16 @@ impl Held {
         Ok(socket)
     }
 
+    /// All of them, or none more than before: whoever connected to one of the others would wait for nobody.
+    pub(crate) fn open_all(all: &[Arc<Self>], log: &Logger) -> Result<(), ListenError> {
+        let closed: Vec<_> = all.iter().filter(|held| held.lock().socket.is_none()).collect();
+        let opened = all.iter().try_for_each(|held| held.open(log).map(drop));
+        if opened.is_err() {
+            closed.iter().for_each(|held| held.close());
+        }
+        opened
+    }
+
     /// Lets go of the socket; it closes when those who accept on it have too.
     pub(crate) fn close(&self) {
         self.lock().socket = None;

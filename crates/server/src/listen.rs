@@ -213,7 +213,7 @@ fn unix_reason(error: BindError) -> (String, io::Error) {
             let reason = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
                 io::ErrorKind::InvalidInput => {
-                    "a path of a unix socket has at most 107 bytes; choose a shorter one".to_owned()
+                    "a path of a unix socket has at most 107 bytes, its folder at most 95; choose a shorter one".to_owned()
                 }
                 _ => error.to_string(),
             };

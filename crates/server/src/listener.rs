@@ -87,7 +87,8 @@ impl<P: Protocol> Listener<P> {
         self
     }
 
-    /// How many connections there may be at a time: one hard number, for all sockets and arbiters. The default is any.
+    /// How many connections there may be at a time: one hard number, for all sockets and arbiters. The default is any;
+    /// with 0 nobody comes in until the limit is raised.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         self.listener.set_max_connections(limit);
@@ -141,10 +142,11 @@ impl<P: Protocol> Listener<P> {
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let listener = self.clone();
         self.listener.supervisor.child_spec(id, move |env| {
-            let ListenerRef { gate, sockets, .. } = &listener.listener;
+            let ListenerRef { gate, sockets, units, .. } = &listener.listener;
+            units.check()?;
             gate.step(Step::Start);
-            for socket in sockets.iter().filter(|_| gate.phase().listens()) {
-                socket.open(env.log()).map_err(|error| StartError::from(error.to_string()))?;
+            if gate.phase().listens() {
+                Held::open_all(sockets, env.log()).map_err(|error| StartError::from(error.to_string()))?;
             }
             Ok(listener.tree())
         })
@@ -159,10 +161,17 @@ impl<P: Protocol> Listener<P> {
         let tree = Supervisor::new(Strategy::RestForOne).child(self.connections.child_spec("connections"));
         let tree = sockets.iter().enumerate().fold(tree, |tree, (number, socket)| {
             let id = if number == 0 { "acceptor".to_owned() } else { format!("acceptor {number}") };
-            let acceptor = Acceptor::held(Arc::clone(socket), gate, units.count(), take.clone());
+            let acceptor = Acceptor::held(Arc::clone(socket), gate, Some(Arc::clone(units)), take.clone());
             tree.child(acceptor.child_spec(id))
         });
-        tree.child(drain::child_spec("drain".into(), gate.clone(), self.lame_duck, self.drain_deadline))
+        let acceptors = Some(sockets.len());
+        tree.child(drain::child_spec(
+            "drain".into(),
+            gate.clone(),
+            self.lame_duck,
+            self.drain_deadline,
+            acceptors,
+        ))
     }
 
     /// The name by which it is asked and changed while it runs.

@@ -125,7 +125,7 @@ impl ListenerRef {
     }
 
     /// How many connections there may be at a time. A lower limit closes nothing: it lets nobody in until enough have
-    /// left.
+    /// left. With 0 nobody comes in until it is raised.
     pub fn set_max_connections(&self, limit: usize) {
         self.gate.set_max_connections(limit);
     }
@@ -180,7 +180,8 @@ impl ListenerRef {
     }
 
     /// Accepts no more until it is resumed, or stopped in order and started anew, and returns when that is so.
-    /// Connections live on. Suspended again, with another choice, kept sockets are closed, but closed ones stay so.
+    /// Connections live on. Suspended again, with another choice, kept sockets are closed, but closed ones stay so. When
+    /// somebody else resumes it meanwhile, this returns too.
     ///
     /// # Errors
     ///
@@ -194,9 +195,9 @@ impl ListenerRef {
             return Err(SuspendError::Leaving);
         }
         self.gate.silent().await;
-        if !keep {
+        if !keep && !self.gate.phase().listens() {
             // Those of acceptors that are gone.
-            self.sockets.iter().for_each(|socket| socket.close());
+            self.close_sockets();
         }
         Ok(())
     }
@@ -213,21 +214,21 @@ impl ListenerRef {
         if !matches!(self.gate.phase(), Phase::Kept | Phase::Closed) {
             return Err(SuspendError::Leaving);
         }
-        let log = Logger::root(Discard, o!());
-        if let Err(error) = self.sockets.iter().try_for_each(|socket| socket.open(&log).map(drop)) {
-            if self.gate.phase() == Phase::Closed {
-                // Whoever connects to one of the others would wait for nobody.
-                self.sockets.iter().for_each(|socket| socket.close());
-            }
-            return Err(error.into());
+        Held::open_all(&self.sockets, &Logger::root(Discard, o!()))?;
+        if self.gate.step(Step::Resume) {
+            return Ok(());
         }
-        if self.gate.step(Step::Resume) { Ok(()) } else { Err(SuspendError::Leaving) }
+        // A stop came in between, and may have closed them before.
+        self.close_sockets();
+        Err(SuspendError::Leaving)
     }
 
     /// Closes the listening sockets, asks all connections to leave, closes those that have not by the deadline, and
     /// leaves the listener suspended. The tree runs on; [`resume`](Self::resume) takes new connections.
     ///
-    /// Dropped before it is done, the drain goes no further; the connections were asked to leave already.
+    /// Dropped before it is done, the drain goes no further; connections that were between two reads have been asked to
+    /// leave already. If the listener is stopped meanwhile and started anew, the connections of its new life are none of
+    /// the drain's.
     ///
     /// # Errors
     ///
@@ -239,7 +240,9 @@ impl ListenerRef {
         }
         let done = Done(&self.gate);
         self.gate.silent().await;
-        self.sockets.iter().for_each(|socket| socket.close());
+        if !self.gate.phase().listens() {
+            self.close_sockets();
+        }
         let mut closed = 0;
         if within(deadline.into(), self.gate.empty()).await.is_none() {
             closed = self.gate.all();
@@ -249,6 +252,10 @@ impl ListenerRef {
         }
         drop(done);
         Ok(Drained { closed })
+    }
+
+    fn close_sockets(&self) {
+        self.sockets.iter().for_each(|socket| socket.close());
     }
 
     fn check_own_sockets(&self) -> Result<(), SuspendError> {

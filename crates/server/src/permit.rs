@@ -13,18 +13,37 @@ pub struct Permit {
     gate: Gate,
     /// Once it is that of a connection.
     conn: Option<Arc<Conn>>,
-    /// How many connections its arbiter has.
-    share: Option<Arc<AtomicUsize>>,
+    /// It is one of those that its arbiter has.
+    share: Option<Share>,
+    /// It is one of those on their way to their arbiter.
+    on_its_way: Option<Share>,
     /// Whether it counts against the limit.
     counted: bool,
     /// Whether it counts against its peer's limit.
     of_peer: bool,
 }
 
+/// One more of a number until it is dropped.
+#[derive(Debug)]
+struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    fn of(number: &Arc<AtomicUsize>) -> Self {
+        number.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(number))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Permit {
     /// The gate has counted it.
     pub(crate) fn new(gate: Gate) -> Self {
-        Self { gate, conn: None, share: None, counted: true, of_peer: false }
+        Self { gate, conn: None, share: None, on_its_way: None, counted: true, of_peer: false }
     }
 
     /// From here on it is that of a connection, and counted as such.
@@ -39,12 +58,14 @@ impl Permit {
         self.of_peer = true;
     }
 
-    /// Counts it as one of an arbiter's.
-    pub(crate) fn share(&mut self, share: Arc<AtomicUsize>) {
-        share.fetch_add(1, Ordering::AcqRel);
-        if let Some(former) = self.share.replace(share) {
-            former.fetch_sub(1, Ordering::AcqRel);
-        }
+    /// Counts it as one that an arbiter has, and as one on its way there.
+    pub(crate) fn share(&mut self, active: &Arc<AtomicUsize>, on_their_way: &Arc<AtomicUsize>) {
+        (self.share, self.on_its_way) = (Some(Share::of(active)), Some(Share::of(on_their_way)));
+    }
+
+    /// It is where it was on its way to.
+    pub(crate) fn arrive(&mut self) {
+        self.on_its_way = None;
     }
 
     /// It does not count against the limit any more. Once is enough.
@@ -79,9 +100,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(share) = &self.share {
-            share.fetch_sub(1, Ordering::AcqRel);
-        }
+        // First, so that whoever finds room finds these right too.
+        (self.share, self.on_its_way) = (None, None);
         if let Some(conn) = &self.conn {
             let peer = if self.of_peer { Peer::at(conn.peer()) } else { None };
             self.gate.disconnected(conn, peer, self.counted);

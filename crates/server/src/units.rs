@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{
-    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor, SupervisorRef,
+    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, StartError, Strategy, Supervisor,
+    SupervisorRef,
 };
+use slog::Logger;
 
 use crate::Accepted;
+use crate::acceptor::HAND_OVERS;
 use crate::balance::{self, Load};
 
 /// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
@@ -20,14 +23,17 @@ const RESTART_PERIOD: Duration = Duration::from_secs(5);
 /// How many more than one for each.
 const RESTARTS: u32 = 3;
 
+/// How many arbiters there may be: each is a thread, and more of them than cores gain nothing.
+const MAX_ARBITERS: usize = 1024;
+
 /// Makes the actor of a connection.
 type Make<A> = dyn Fn(&Env, Accepted) -> A + Send + Sync;
 
 /// The supervisors of connections, each with its own arbiter if they are several.
 pub(crate) struct Units {
     units: Box<[Unit]>,
-    /// Whether they are on arbiters of their own.
-    placed: bool,
+    /// On how many arbiters of their own they are to be; 0 for that of the supervisor.
+    arbiters: usize,
 }
 
 #[derive(Clone, Default)]
@@ -35,6 +41,10 @@ struct Unit {
     supervisor: DynamicRef<Accepted>,
     /// How many connections it has.
     active: Arc<AtomicUsize>,
+    /// How many are on their way to it.
+    on_their_way: Arc<AtomicUsize>,
+    /// It has taken none of many for long.
+    stuck: Arc<AtomicBool>,
     /// How many it got so far.
     served: Arc<AtomicU64>,
 }
@@ -42,16 +52,21 @@ struct Unit {
 impl Units {
     /// One, on the arbiter of the supervisor.
     pub(crate) fn here() -> Self {
-        Self { units: Box::new([Unit::default()]), placed: false }
+        Self { units: Box::new([Unit::default()]), arbiters: 0 }
     }
 
-    /// So many with arbiters of their own; none means [`here`](Self::here).
+    /// So many with arbiters of their own; none means [`here`](Self::here), and too many that they do not start.
     pub(crate) fn on(arbiters: usize) -> Self {
         if arbiters == 0 {
             return Self::here();
         }
-        let units = (0..arbiters).map(|_| Unit::default()).collect();
-        Self { units, placed: true }
+        let units = (0..arbiters.min(MAX_ARBITERS)).map(|_| Unit::default()).collect();
+        Self { units, arbiters }
+    }
+
+    /// Whether they can start, to be known before anything else is begun.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        check(self.arbiters)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -60,7 +75,7 @@ impl Units {
 
     /// How many connections each arbiter has; empty when there are none but the supervisor's own.
     pub(crate) fn loads(&self) -> Vec<usize> {
-        if !self.placed {
+        if self.arbiters == 0 {
             return Vec::new();
         }
         self.units.iter().map(|unit| unit.load().active).collect()
@@ -74,23 +89,36 @@ impl Units {
         name: &SupervisorRef,
         make: impl Fn(&Env, Accepted) -> A + Send + Sync + 'static,
     ) -> ChildSpec {
-        let (units, placed, make): (Vec<Unit>, _, Arc<Make<A>>) =
-            (self.units.to_vec(), self.placed, Arc::new(make));
+        let (units, arbiters, make): (Vec<Unit>, _, Arc<Make<A>>) =
+            (self.units.to_vec(), self.arbiters, Arc::new(make));
         name.child_spec(id, move |_| {
+            check(arbiters)?;
             let restarts = RESTARTS.saturating_add(u32::try_from(units.len()).unwrap_or(u32::MAX));
             let supervisor =
                 Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
             Ok(units.iter().enumerate().fold(supervisor, |supervisor, (number, unit)| {
                 let (unit, make) = (unit.clone(), Arc::clone(&make));
-                supervisor.child(if placed { unit.placed(number, make) } else { unit.actors(make, ()) })
+                supervisor.child(if arbiters > 0 { unit.placed(number, make) } else { unit.actors(make, ()) })
             }))
         })
+    }
+
+    /// Whoever hands connections over has waited in vain for long: those who take none are passed over from here on.
+    /// Says whether there are such, and others.
+    pub(crate) fn pass_over(&self, log: &Logger) -> bool {
+        for (number, unit) in self.units.iter().enumerate().filter(|(_, unit)| unit.is_full()) {
+            if !unit.stuck.swap(true, Ordering::AcqRel) {
+                slog::warn!(log, "an arbiter stands still, others get its connections"; "arbiter" => number);
+            }
+        }
+        let stuck = self.units.iter().filter(|unit| unit.is_stuck()).count();
+        (1..self.units.len()).contains(&stuck)
     }
 
     /// Starts the actor of a connection where the fewest are.
     pub(crate) fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
         if let [only] = &*self.units {
-            return only.start(accepted, self.placed);
+            return only.start(accepted, self.arbiters > 0);
         }
         let loads: Vec<Load> = self.units.iter().map(Unit::load).collect();
         for number in balance::order(&loads) {
@@ -101,6 +129,13 @@ impl Units {
         }
         Err(accepted)
     }
+}
+
+fn check(arbiters: usize) -> Result<(), StartError> {
+    if arbiters <= MAX_ARBITERS {
+        return Ok(());
+    }
+    Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
 impl Unit {
@@ -131,21 +166,39 @@ impl Unit {
 
     fn start(&self, mut accepted: Accepted, count: bool) -> Result<(), Accepted> {
         if let (true, Some(permit)) = (count, accepted.permit_mut()) {
-            permit.share(Arc::clone(&self.active));
+            permit.share(&self.active, &self.on_their_way);
         }
         self.supervisor.start(accepted)?;
         self.served.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.on_their_way.load(Ordering::Acquire) >= HAND_OVERS
+    }
+
+    /// Until it takes one.
+    fn is_stuck(&self) -> bool {
+        let was = self.stuck.load(Ordering::Acquire);
+        if was && !self.is_full() {
+            self.stuck.store(false, Ordering::Release);
+            return false;
+        }
+        was
+    }
+
     fn load(&self) -> Load {
-        Load { active: self.active.load(Ordering::Acquire), served: self.served.load(Ordering::Relaxed) }
+        Load {
+            active: self.active.load(Ordering::Acquire),
+            stuck: self.is_stuck(),
+            served: self.served.load(Ordering::Relaxed),
+        }
     }
 }
 
 impl fmt::Debug for Units {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Units").field("placed", &self.placed).field("loads", &self.loads()).finish()
+        f.debug_struct("Units").field("arbiters", &self.arbiters).field("loads", &self.loads()).finish()
     }
 }
 

@@ -4,7 +4,6 @@ use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::SystemTime;
@@ -76,14 +75,20 @@ fn check_free(path: &Path) -> Result<(), BindError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.into()),
         Ok(file) if !file.file_type().is_socket() => Err(BindError::NotASocket),
-        Ok(_) => match UnixStream::connect(path) {
+        Ok(_) => match connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
             // It went in between.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             // Also when its queue is full: somebody listens.
-            Ok(_) | Err(_) => Err(BindError::InUse),
+            Ok(()) | Err(_) => Err(BindError::InUse),
         },
     }
+}
+
+/// Without waiting: it would be for as long as somebody listens who does not accept.
+fn connect(path: &Path) -> io::Result<()> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 /// Binds under a short name beside the path.

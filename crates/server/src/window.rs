@@ -28,15 +28,20 @@ impl Window {
         HandOver(self.clone())
     }
 
+    /// Whether there are fewer than `limit`.
+    pub(crate) fn has_room(&self, limit: usize) -> bool {
+        self.0.open.load(Ordering::Acquire) < limit
+    }
+
     /// Waits until there are fewer than `limit`.
     pub(crate) async fn room(&self, limit: usize) {
         poll_fn(|cx| {
-            if self.0.open.load(Ordering::Acquire) < limit {
+            if self.has_room(limit) {
                 return Poll::Ready(());
             }
             self.0.acceptor.register(cx.waker());
             // One may have ended before the waker was there.
-            if self.0.open.load(Ordering::Acquire) < limit { Poll::Ready(()) } else { Poll::Pending }
+            if self.has_room(limit) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

@@ -4,12 +4,15 @@ mod support;
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use actix::Arbiter;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use impresario_server::{Bytes, Handler, Listener, Next, Socket};
-use support::{Client, Echo, Server, run, until};
+use support::{Client, Echo, Running, Server, run, until};
 
 /// How many connections each thread has served.
 type Served = Arc<Mutex<HashMap<ThreadId, usize>>>;
@@ -175,6 +178,66 @@ fn the_limit_is_one_number_for_all_arbiters() {
         assert_eq!((server.outside.active(), server.outside.metrics().accepted), (4, 8));
         drop(clients);
         server.tree.stop().await;
+    });
+}
+
+/// Echoes; at the word `block` its thread stands still until the sender is dropped.
+struct Blocks(Arc<Mutex<Receiver<()>>>);
+
+impl Handler for Blocks {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        if &*data == b"block\n" {
+            let _ = self.0.lock().expect("no panic").recv();
+        }
+        socket.send(&data).await?;
+        Ok(Next::Continue)
+    }
+}
+
+#[test]
+fn one_that_stands_still_keeps_few_waiting_and_the_others_serve_the_rest() {
+    /// How many are handed over, half of them to each, until it is known that one of the two takes none.
+    const WAITING: usize = 32;
+    run(async {
+        let (go, blocked) = channel();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let listener = Listener::tcp("127.0.0.1:0", move || Blocks(Arc::clone(&blocked))).arbiters(2);
+        let server = Server::of(listener).await;
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            held.push(client);
+        }
+        held[0].send("block\n").await;
+        let clients = (0..100).map(|_| async {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            client
+        });
+        let mut clients: FuturesUnordered<_> = clients.collect();
+        for _ in 0..100 - WAITING {
+            held.push(clients.next().await.expect("one more"));
+        }
+        drop(go);
+        while let Some(client) = clients.next().await {
+            held.push(client);
+        }
+        held[0].expect("block\n").await;
+        drop((clients, held));
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn more_arbiters_than_make_sense_are_refused() {
+    run(async {
+        for count in [1025, usize::MAX] {
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(count);
+            let error = Running::start([listener.child_spec("server")]).await.err().expect("too many");
+            let line = format!("{count} arbiters are too many; ask for 1024 at most");
+            assert!(error.to_string().contains(&line), "{error}");
+        }
     });
 }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use impresario_server::{
@@ -50,6 +51,43 @@ fn suspended_it_refuses_and_its_connections_live_on_and_resumed_it_has_its_port(
         let ((), old, new) = tokio::join!(server.tree.stop(), old.rest(), new.rest());
         assert_eq!((old, new), (b"bye\n".to_vec(), b"bye\n".to_vec()));
         assert_eq!(listener.status(), Status::Stopped);
+    });
+}
+
+#[test]
+fn a_suspension_that_somebody_takes_back_is_not_waited_for() {
+    run(async {
+        let server = Server::start(|| Echo).await;
+        for how in [Suspend::CloseSockets, Suspend::KeepSockets] {
+            let mut suspension = pin!(server.outside.suspend(how));
+            assert!(futures::poll!(suspension.as_mut()).is_pending(), "the acceptor had no turn yet");
+            server.outside.resume().expect("it is suspended");
+            suspension.await.expect("it was suspended");
+            assert_eq!(server.outside.status(), Status::Running);
+            server.client().await.echo("hello\n").await;
+        }
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn a_drain_ends_with_the_life_of_its_listener() {
+    run(async {
+        let listener = Listener::tcp("127.0.0.1:0", stubborn()).drain_deadline(Duration::ZERO);
+        let server = Server::of(listener).await;
+        let mut old = server.client().await;
+        old.echo("hello\n").await;
+        let mut drain = pin!(server.outside.drain(Duration::ZERO));
+        assert!(futures::poll!(drain.as_mut()).is_pending(), "the client is still there");
+        let root = server.tree.root.root();
+        root.terminate_child("server").await.expect("there is one");
+        root.restart_child("server").await.expect("its port is free");
+        let mut new = server.client().await;
+        new.echo("new\n").await;
+        assert_eq!(drain.await.expect("it ran").closed, 0);
+        new.echo("still here\n").await;
+        drop((old, new));
+        server.tree.stop().await;
     });
 }
 
@@ -368,6 +406,9 @@ fn one_address_that_cannot_be_had_is_said_and_nothing_is_left() {
         let listener = Listener::tcp("127.0.0.1:0", || Echo).and_on(taken);
         let error = Running::start([listener.child_spec("server")]).await.err().expect("it is taken");
         assert!(error.to_string().contains(&format!("cannot listen on {taken}: address in use")), "{error}");
+        // The first address was had, and is free again though the listener is still there.
+        let first = listener.local_addr().expect("it was bound");
+        std::net::TcpListener::bind(first).expect("nobody listens");
         drop(holder);
     });
 }

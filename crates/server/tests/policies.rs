@@ -101,6 +101,36 @@ fn a_higher_limit_lets_in_who_waits_and_a_lower_one_closes_nobody() {
     });
 }
 
+/// Ranch's `tcp_set_max_connections_clean`.
+#[test]
+fn a_limit_that_changes_all_the_time_loses_nobody_and_restarts_nobody() {
+    const CLIENTS: usize = 100;
+    run(async {
+        let mut server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
+        let clients = futures::future::join_all((0..CLIENTS).map(|_| async {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+        }));
+        let changes = async {
+            let mut random = 7_usize;
+            for _ in 0..80 {
+                random = random.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
+                // Also that nobody may come in.
+                server.outside.set_max_connections((random >> 8) % 20);
+                tokio::task::yield_now().await;
+            }
+            server.outside.set_max_connections(2);
+        };
+        tokio::join!(clients, changes);
+        let outside = server.outside.clone();
+        outside.until_active(|active| active == 0).await;
+        assert_eq!(outside.metrics().accepted, CLIENTS as u64);
+        let lines = server.tree.log.so_far();
+        assert!(!lines.iter().any(|line| line.starts_with("ERRO") || line.starts_with("WARN")), "{lines:#?}");
+        server.tree.stop().await;
+    });
+}
+
 /// Leaves the count at the word `leave`, and echoes.
 struct Leaver;
 

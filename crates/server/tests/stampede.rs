@@ -118,7 +118,7 @@ async fn empty(outside: &ListenerRef, stop: watch::Sender<()>) {
 #[test]
 fn whoever_is_killed_it_comes_back_and_nothing_leaks() {
     run(async {
-        let (logger, _log) = log();
+        let (logger, mut log) = log();
         // A leaked permit would keep one of the last connections out.
         let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(2).max_connections(CONNECTIONS);
         let root = Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(u32::MAX, LOAD));
@@ -135,6 +135,8 @@ fn whoever_is_killed_it_comes_back_and_nothing_leaks() {
             outside.until_active(|active| active == CONNECTIONS).await;
         }
         assert!(killed > 0);
+        // No death was taken for a shutdown, which would send everybody away and refuse who comes.
+        assert!(!log.so_far().iter().any(|line| line.contains("draining")));
         empty(&outside, stop).await;
         assert_eq!(listener.local_addr(), Some(address));
 

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use impresario_server::{Accepted, Address, Endpoint, ListenSocket, Listener, Socket, Suspend, serve};
 use support::{Client, Echo, Running, Server, run};
@@ -106,6 +107,31 @@ fn where_somebody_listens_nothing_is_touched() {
     });
 }
 
+/// Whoever is stopped, or suspended with its sockets kept, listens too.
+#[test]
+fn one_that_listens_and_does_not_accept_is_not_waited_for() {
+    let folder = Folder::new("full");
+    let path = folder.socket();
+    let (socket, address) = (
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a free descriptor"),
+        socket2::SockAddr::unix(&path).expect("a short path"),
+    );
+    socket.bind(&address).expect("a free path");
+    socket.listen(0).expect("bound");
+    let connect = || {
+        let kind = socket2::Type::STREAM.nonblocking();
+        let client = socket2::Socket::new(socket2::Domain::UNIX, kind, None).expect("a free descriptor");
+        client.connect(&address).is_ok().then_some(client)
+    };
+    let _waiting: Vec<_> = std::iter::from_fn(connect).collect();
+    let (sender, refusals) = std::sync::mpsc::channel();
+    let busy = format!("unix:{}", path.display());
+    // It may hang, so nobody waits for its end.
+    std::thread::spawn(move || sender.send(ListenSocket::bind(&busy).expect_err("it is taken").to_string()));
+    let line = refusals.recv_timeout(Duration::from_secs(20)).expect("it is not waited for");
+    assert!(line.contains("somebody listens there"), "{line}");
+}
+
 #[test]
 fn other_files_are_never_replaced_and_bad_paths_are_explained() {
     run(async {
@@ -118,7 +144,7 @@ fn other_files_are_never_replaced_and_bad_paths_are_explained() {
         let line = refusal(&folder.0.join("no such folder/s")).await;
         assert!(line.contains("no such folder; make it first"), "{line}");
         let line = refusal(&folder.0.join("x".repeat(200))).await;
-        assert!(line.contains("at most 107 bytes; choose a shorter one"), "{line}");
+        assert!(line.contains("at most 107 bytes, its folder at most 95; choose a shorter one"), "{line}");
         assert_eq!(folder.files(), 1, "nothing is left of what failed");
     });
 }
