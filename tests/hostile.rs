@@ -35,12 +35,13 @@ fn connect(site: &Site) -> Connection {
 fn garbage_gets_400_and_a_close(mode: Mode) {
     unharmed(mode, |site| {
         let hello_of_tls = b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n";
-        let cases: [&[u8]; 5] = [
+        let cases: [&[u8]; 6] = [
             b"garbage\r\n\r\n",
             b"\x00\x01\x02\x03\r\n\r\n",
             hello_of_tls,
             b"GET\r\n\r\n",
             b"GET / HTTP/9.9\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
         ];
         for bytes in cases {
             let mut client = connect(site);
@@ -106,7 +107,7 @@ fn half_a_request_and_an_end_costs_its_connection(mode: Mode) {
             "G",
             "GET / HT",
             "GET / HTTP/1.1\r\nHost: te",
-            "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe",
+            "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhe",
         ] {
             let mut client = connect(site);
             client.send(part.as_bytes()).and_then(|()| client.finish()).expect("it reads");

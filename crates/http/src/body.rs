@@ -41,7 +41,7 @@ pub(crate) struct BodyLimits {
     pub(crate) silence: Option<Duration>,
 }
 
-/// What the client did wrong with a body, as the answer to its request must know it.
+/// What the client did wrong with a request, as the answer to its request must know it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fault(Arc<AtomicU8>);
 
@@ -58,9 +58,14 @@ struct Guard {
 impl Fault {
     const LENGTH: u8 = 1;
     const SILENCE: u8 = 2;
+    const HOST: u8 = 3;
 
     pub(crate) fn too_long() -> Self {
         Self(Arc::new(AtomicU8::new(Self::LENGTH)))
+    }
+
+    pub(crate) fn no_host() -> Self {
+        Self(Arc::new(AtomicU8::new(Self::HOST)))
     }
 
     fn set(&self, fault: u8) {
@@ -72,6 +77,7 @@ impl Fault {
         match self.0.load(Ordering::Relaxed) {
             Self::LENGTH => Some(StatusCode::PAYLOAD_TOO_LARGE),
             Self::SILENCE => Some(StatusCode::REQUEST_TIMEOUT),
+            Self::HOST => Some(StatusCode::BAD_REQUEST),
             _ => None,
         }
     }

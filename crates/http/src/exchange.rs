@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -67,6 +67,10 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> 
     #[inline]
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let answering = Some(self.talk.begin());
+        if !names_its_host(&request) {
+            let stage = Stage::Failed { error: Some("the request does not name one host".into()) };
+            return Answer { stage, answering, fault: Some(Fault::no_host()) };
+        }
         self.talk.inform(&mut request);
         if request.body().is_end_stream() && !self.talk.is_shared() {
             let mut service = self.service.borrow_mut();
@@ -88,6 +92,12 @@ impl<S: HttpService> Exchange<S> {
         };
         Answer { stage, answering, fault: Some(fault) }
     }
+}
+
+/// Whether it names one host, as HTTP/1.1 demands (RFC 9112, 3.2). hyper does not look.
+#[inline]
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().take(2).count() == 1
 }
 
 /// Calls the service at once if possible, so that the request is not kept while hyper reads on.

@@ -242,7 +242,7 @@ fn limits_that_are_off_are_off() {
         two.ask("/nowhere").await;
         assert_eq!(two.answer().await.status(), "404");
         tokio::time::advance(seconds(80_000)).await;
-        one.send("TP/1.1\r\n\r\n").await;
+        one.send("TP/1.1\r\nhost: test\r\n\r\n").await;
         two.ask("/nowhere").await;
         assert_eq!(two.answer().await.status(), "404");
         assert_eq!(server.active(), 2);
@@ -262,7 +262,7 @@ fn a_path_that_is_too_long_is_answered_by_414() {
         assert_eq!(client.answer().await.status(), "414");
         // More fields than anybody has.
         let mut client = server.client().await;
-        client.send(format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101))).await;
+        client.send(format!("GET / HTTP/1.1\r\nhost: test\r\n{}\r\n", "a: b\r\n".repeat(101))).await;
         assert_eq!(client.answer().await.status(), "431");
         server.stop().await;
     });

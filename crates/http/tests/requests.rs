@@ -182,3 +182,20 @@ fn a_service_may_be_local_and_not_ready_at_once() {
         server.stop().await;
     });
 }
+
+#[test]
+fn a_request_names_one_host() {
+    run(async {
+        let server = Server::of_routes().await;
+        for head in ["", "host: a\r\nhost: b\r\n"] {
+            let mut client = server.client().await;
+            client.send(format!("GET / HTTP/1.1\r\n{head}\r\n")).await;
+            let answer = client.answer().await;
+            assert_eq!(answer.status(), "400", "{head:?}");
+        }
+        let mut old = server.client().await;
+        old.send("GET / HTTP/1.0\r\n\r\n").await;
+        assert_eq!(old.answer().await.status(), "200", "HTTP/1.0 has no hosts");
+        server.stop().await;
+    });
+}

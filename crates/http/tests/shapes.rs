@@ -153,7 +153,7 @@ fn many_requests_at_once_are_answered_in_order() {
         let write = async {
             writing.write_all(requests.as_bytes()).await.expect("the server reads");
             writing
-                .write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+                .write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
                 .await
                 .expect("the server reads");
         };

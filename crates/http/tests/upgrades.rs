@@ -271,7 +271,7 @@ fn an_upgrade_that_nobody_takes_is_the_end() {
         });
         let server = Server::start(service(Router::new().route("/", switch))).await;
         let mut client = server.client().await;
-        client.send("GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+        client.send("GET / HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
         assert_eq!(client.answer().await.status(), "101");
         assert_eq!(client.rest().await, "");
         until(|| server.active() == 0).await;
