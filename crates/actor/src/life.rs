@@ -55,6 +55,8 @@ struct State {
 #[derive(Default)]
 struct Rare {
     own_reason: Option<ExitReason>,
+    /// That of the first panic, which no other takes the place of.
+    panic: Option<ExitReason>,
     signals: VecDeque<Signal>,
     errands: VecDeque<Errand>,
     bonds: Bonds,
@@ -97,9 +99,12 @@ impl Life {
         self.system.age().saturating_sub(Duration::from_nanos(self.born))
     }
 
-    /// Asks the life to stop.
+    /// Asks the life to stop. One that was killed before is asked nothing.
     pub(crate) fn stop(&self) {
-        self.say(STOP);
+        let unless_killed = |word: u8| (word & KILL == 0).then_some(word | STOP);
+        if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_killed).is_ok() {
+            self.waker.wake();
+        }
     }
 
     /// Asks the life to stop, for a reason other than the usual one.
@@ -230,10 +235,11 @@ impl Life {
         !full
     }
 
-    /// An errand of the life's own, of which there is one at most: it is never refused.
+    /// An errand of the life's own, of which there is one at most: it is never refused, and done before those of others,
+    /// which may be more than fit into a turn.
     pub(crate) fn own_errand(&self, errand: Errand) {
         self.post(ERRANDS, |rare| {
-            rare.errands.push_back(errand);
+            rare.errands.push_front(errand);
             true
         });
     }
@@ -361,6 +367,15 @@ impl Life {
     pub(crate) fn set_reason(&self, reason: ExitReason) {
         // A life that is over has given its reason.
         let _ = self.with_rare(|rare| rare.own_reason = Some(reason));
+    }
+
+    /// The actor has panicked, and ends at this turn.
+    pub(crate) fn set_panic(&self, reason: ExitReason) {
+        let _ = self.with_rare(|rare| rare.panic = Some(reason));
+    }
+
+    pub(crate) fn take_panic(&self) -> Option<ExitReason> {
+        lock(&self.state).rare.as_mut()?.panic.take()
     }
 
     /// Why the life would end if it ended by itself now.

@@ -80,7 +80,7 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
             // It would be asked whether it stops; only the panic itself gets past that.
             resume_unwind(payload);
         }
-        self.life.set_reason(reason(payload));
+        self.life.set_panic(reason(payload));
         self.door.break_off();
         context.wait(wrap_future(pending::<()>()));
         false

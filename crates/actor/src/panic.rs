@@ -54,9 +54,11 @@ pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
         (_, Some(text)) => text.clone(),
         _ => "a value that is not text".to_owned(),
     };
-    // An exotic payload may panic in its own drop.
+    let place = PLACE.take();
+    // An exotic payload may panic in its own drop, which happens at another place.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-    ExitReason::Panic { message, place: PLACE.take() }
+    PLACE.take();
+    ExitReason::Panic { message, place }
 }
 
 #[cfg(test)]
@@ -79,6 +81,9 @@ mod tests {
                 panic!("again");
             }
         }
-        assert!(catch(|| std::panic::panic_any(Bomb)).is_err());
+        let place = line!() + 1;
+        let caught = catch(|| catch(|| std::panic::panic_any(Bomb)));
+        let Ok(Err(ExitReason::Panic { place: Some(told), .. })) = caught else { panic!("{caught:?}") };
+        assert!(told.contains(&format!("panic.rs:{place}:")), "{told} is the drop");
     }
 }

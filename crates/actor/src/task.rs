@@ -135,9 +135,8 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
         this.door.renew_turn();
         let polled = this.turns.take(life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
-            Ok(Poll::Pending) if this.door.is_broken() => {
-                Err(life.take_reason().unwrap_or(ExitReason::Killed))
-            }
+            // Whatever came after a panic in a handler, as of something that was dropped.
+            _ if this.door.is_broken() => Err(life.take_panic().unwrap_or(ExitReason::Killed)),
             Ok(Poll::Pending) if word.kill() => return this.cut_off(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),

@@ -8,9 +8,9 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
 use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
-    AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer, ReplyTo,
-    Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef, TraceEvent,
-    Traced,
+    AdminError, CallError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer,
+    ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef,
+    TraceEvent, Traced,
 };
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -358,5 +358,45 @@ async fn who_has_panicked_in_a_handler_is_asked_nothing_more() {
         let reason = life.ended().await;
         assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "as told"), "{reason}");
         assert!(told.try_recv().is_err(), "{stop_first} {plain}");
+    }
+}
+
+/// Does something when it is dropped.
+struct Last(Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|last| last());
+    }
+}
+
+#[actix::test]
+async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
+    let arbiter = Arbiter::new();
+    for (elsewhere, panics) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (victim, mut spec) = child("victim");
+        if elsewhere {
+            spec = spec.on(arbiter.handle());
+        }
+        let _tree = start([spec]).await;
+        let life = victim.pid();
+        let call = victim.name.call(common::Run(Box::new(move |process, ctx| {
+            let env = process.env.clone();
+            let last = Last(Some(Box::new(move || match panics {
+                true => panic!("second"),
+                false => env.set_exit_reason(ExitReason::Normal),
+            })));
+            let work = ctx.spawn(actix::fut::wrap_future(async move {
+                let _last = last;
+                std::future::pending().await
+            }));
+            // It is dropped after the handler, and before the actor.
+            ctx.cancel_future(work);
+            panic!("first");
+        })));
+        let answer = call.await;
+        let reason = life.ended().await;
+        assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "first"), "{reason}");
+        assert_eq!(answer, Err(CallError::Exit(reason)));
     }
 }

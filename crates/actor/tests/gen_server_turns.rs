@@ -4,8 +4,9 @@ mod probe;
 
 use std::time::Duration;
 
-use impresario_actor::{ExitReason, Info};
-use probe::{Ctx, Heard, Probe, error, run, server, server_with};
+use futures::FutureExt;
+use impresario_actor::{ExitReason, Gen, Info};
+use probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use tokio::sync::oneshot;
 
 #[actix::test]
@@ -62,6 +63,29 @@ async fn a_start_does_not_wait_for_what_continues_and_no_message_overtakes_it() 
     go.send(()).expect("it waits");
     assert_eq!(server.hears().await, Heard::Step(2));
     assert_eq!(server.hears().await, Heard::Step(3));
+}
+
+#[actix::test]
+async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it() {
+    let mut server = server_with(|| {
+        Some(Box::new(|_, ctx| {
+            let this = ctx.pid().actor::<Gen<Probe>>().expect("it lives");
+            while this.with_state(|_| {}).now_or_never().is_none() {}
+            let step = |number| {
+                move |probe: &mut Probe, _: &mut Ctx<'_>| {
+                    probe.hears(Heard::Step(number));
+                    Ok(())
+                }
+            };
+            assert!(ctx.this().cast(Tell(Box::new(step(2)))).is_ok(), "there is room");
+            ctx.continue_with(step(1));
+            Ok(())
+        }))
+    })
+    .await;
+    for number in 1..=2 {
+        assert_eq!(server.hears().await, Heard::Step(number));
+    }
 }
 
 #[actix::test]

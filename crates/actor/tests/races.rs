@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
-use impresario_actor::{CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, Tree};
-use tokio::sync::mpsc;
+use impresario_actor::{CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, Traced, Tree};
+use tokio::sync::{mpsc, oneshot};
 
 const ROUNDS: usize = 100;
 const MANY: usize = 1_000;
@@ -296,4 +296,32 @@ async fn an_arbiter_that_goes_tells_those_elsewhere() {
         }
     }
     assert!(second.is_alive());
+}
+
+/// It hears of both at once, since it has no turn before.
+#[actix::test]
+async fn of_a_kill_and_a_stop_the_first_counts() {
+    for killed_first in [true, false] {
+        let arbiters = arbiters();
+        let (tree, a, _b) = apart(&arbiters).await;
+        let (life, (events, mut traced)) = (a.pid(), mpsc::channel(8));
+        tree.root().pid().expect("it runs").trace(events);
+        let ((busy, is_busy), (release, released)) = (oneshot::channel(), std::sync::mpsc::channel::<()>());
+        let holds = Run(Box::new(move |_, _| {
+            let _ = busy.send(());
+            let _ = released.recv();
+        }));
+        assert!(a.name.cast(holds).is_ok(), "there is room");
+        is_busy.await.expect("it handles it");
+        if killed_first {
+            life.kill();
+        }
+        tree.stop();
+        while traced.recv().await.expect("it is told").what != Traced::Stops(life.clone()) {}
+        life.kill();
+        drop(release);
+        let expected = if killed_first { ExitReason::Killed } else { ExitReason::Shutdown };
+        assert_eq!(life.ended().await, expected);
+        assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+    }
 }
