@@ -400,3 +400,47 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
         assert_eq!(answer, Err(CallError::Exit(reason)));
     }
 }
+
+/// Says that it is there.
+fn says() -> common::Run {
+    common::Run(Box::new(|process, _| {
+        let own = process.env.pid();
+        let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
+    }))
+}
+
+#[actix::test]
+async fn nothing_that_waits_is_handled_after_a_panic() {
+    let arbiter = Arbiter::new();
+    for case in 0..8 {
+        let [elsewhere, plain, in_wait] = [1, 2, 4].map(|bit| case & bit != 0);
+        let (mut victim, mut spec) = child("victim");
+        if elsewhere {
+            spec = spec.on(arbiter.handle());
+        }
+        let _tree = start([spec]).await;
+        let (life, own) = (victim.pid(), victim.name.actor().expect("it lives"));
+        let addr = own.addr();
+        let send = move |message| match plain {
+            true => addr.do_send(message),
+            false => assert!(own.cast(message).is_ok(), "there is room"),
+        };
+        // All of it waits when the panic comes.
+        let all = common::Run(Box::new(move |_, _| {
+            send(common::Run(Box::new(move |_, ctx| {
+                ctx.notify(says());
+                if in_wait {
+                    return ctx.wait(actix::fut::wrap_future(async { panic!("as told") }));
+                }
+                ctx.wait(actix::fut::wrap_future(async {}));
+                panic!("as told")
+            })));
+            send(says());
+            send(says());
+        }));
+        assert!(victim.name.cast(all).is_ok(), "there is room");
+        let reason = life.ended().await;
+        assert!(matches!(reason, ExitReason::Panic { .. }), "{reason}");
+        assert!(victim.heard.try_recv().is_err(), "case {case}");
+    }
+}

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, StreamHandler, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Running, StreamHandler,
+    WrapFuture,
 };
 use actix_rt::Arbiter;
 use impresario_actor::{
-    ChildRef, ChildSpec, Env, ExitReason, Intensity, StartError, Strategy, Supervisor, Tree,
+    ChildRef, ChildSpec, Env, ExitReason, Intensity, StartError, Strategy, Supervisor, Traced, Tree,
 };
 use slog::{Discard, Logger, o};
 
@@ -219,6 +220,46 @@ async fn a_panic_before_it_is_ready_is_a_failed_start() {
             };
             is_panic(&reason, text);
         }
+    }
+}
+
+/// Ends, or does not, before what it waits for in `started()` is done.
+struct Early(fn(&mut Context<Self>));
+
+impl Actor for Early {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        (self.0)(ctx);
+    }
+}
+
+#[actix_rt::test]
+async fn who_ends_before_it_is_ready_is_never_said_to_have_started() {
+    let ways: [fn(&mut Context<Early>); 4] = [
+        |ctx| ctx.stop(),
+        |ctx| ctx.terminate(),
+        |ctx| {
+            ctx.wait(async {}.into_actor(&Early(|_| {})));
+            ctx.stop();
+        },
+        |ctx| ctx.wait(async {}.into_actor(&Early(|_| {})).map(|(), _, ctx| ctx.stop())),
+    ];
+    let arbiter = Arbiter::new();
+    for (way, place) in ways.into_iter().flat_map(|way| PLACES.map(|place| (way, place))) {
+        let (events, mut traced) = tokio::sync::mpsc::channel(8);
+        let spec = ChildSpec::actor("early", move |env| {
+            env.pid().trace(events.clone());
+            Ok(Early(way))
+        });
+        let spec = if matches!(place, Place::Other) { spec.on(arbiter.handle()) } else { spec };
+        let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) = tree(spec).start().await
+        else {
+            panic!("it started, {place:?}")
+        };
+        assert_eq!(*reason, ExitReason::Normal);
+        let event = traced.recv().await.map(|event| event.what);
+        assert_eq!(event, Some(Traced::End(ExitReason::Normal)), "and nothing before");
     }
 }
 

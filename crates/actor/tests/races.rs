@@ -325,3 +325,29 @@ async fn of_a_kill_and_a_stop_the_first_counts() {
         assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     }
 }
+
+/// Whoever waits for each answer would wait for ever if a wake-up were lost.
+#[actix::test]
+async fn both_queues_wake_an_actor_that_has_nothing_to_do() {
+    let arbiters = arbiters();
+    let (tree, a, _b) = apart(&arbiters).await;
+    let senders = [true, false, true, false].map(|plain| {
+        let life = a.name.actor().expect("it lives");
+        let addr = life.addr();
+        std::thread::spawn(move || {
+            for _ in 0..MANY {
+                let nothing = Run(Box::new(|_, _| {}));
+                if plain {
+                    futures::executor::block_on(addr.send(nothing)).expect("it lives");
+                } else {
+                    let call = life.call(nothing).no_timeout().into_future();
+                    futures::executor::block_on(call).expect("it lives");
+                }
+            }
+        })
+    });
+    for sender in senders {
+        tokio::task::spawn_blocking(|| sender.join().expect("no panic")).await.expect("no panic");
+    }
+    stop(tree).await;
+}
