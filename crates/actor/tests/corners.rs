@@ -388,7 +388,7 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
             })));
             let work = ctx.spawn(actix::fut::wrap_future(async move {
                 let _last = last;
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }));
             // It is dropped after the handler, and before the actor.
             ctx.cancel_future(work);
