@@ -102,16 +102,27 @@ async fn after_an_unlink_no_exit_signal_comes() {
 #[actix::test]
 async fn two_that_are_linked_and_end_at_once_end_once() {
     let arbiters = arbiters();
+    let (_other, mut watcher, _) = pair().await;
     for _ in 0..ROUNDS {
         let (tree, a, b) = apart(&arbiters).await;
         let (first, second) = (a.pid(), b.pid());
         link(&a, &second).await;
         link(&b, &first).await;
+        let both = [first.clone(), second.clone()];
+        watcher
+            .run(move |process, ctx| both.iter().for_each(|pid| drop(process.env.monitor(pid, ctx))))
+            .await;
         first.exit(error("first"));
         second.exit(error("second"));
-        for end in [first.ended().await, second.ended().await] {
+        let mut ended = Vec::new();
+        for _ in 0..2 {
+            let Heard::Down(pid, end) = watcher.hears().await else { panic!("it monitors only") };
             assert!([error("first"), error("second")].contains(&end), "{end}");
+            ended.push(pid);
         }
+        assert!(ended.contains(&first) && ended.contains(&second), "{ended:?}");
+        watcher.run(|_, _| {}).await;
+        assert!(watcher.heard.try_recv().is_err(), "once more");
         stop(tree).await;
     }
 }
