@@ -45,7 +45,7 @@ impl Handler<PriceOf> for Prices {
 struct Order {
     thing: String,
     prices: ChildRef<Prices>,
-    env: Env,
+    env: ChildContext,
 }
 
 impl Actor for Order {
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         prices.child_spec_async("prices", |_| Prices::load()).start_timeout(Duration::from_secs(5));
 
     let made_from = prices.clone();
-    let order = DynamicSupervisor::new(move |env: &Env, thing| {
+    let order = DynamicSupervisor::new(move |env: &ChildContext, thing| {
         Ok(Order { thing, prices: made_from.clone(), env: env.clone() })
     });
     let order = order.restart(Restart::Transient).max_children(100);

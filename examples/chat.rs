@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use impresario::actor::{Gen, GroupChange, Info};
+use impresario::actor::{GroupChange, Info, ServerActor};
 use impresario::prelude::*;
 use impresario::server::serve;
 use tokio::sync::mpsc;
@@ -83,7 +83,7 @@ impl GenServer for Room {
     }
 }
 
-fn tell_all(env: &Env, line: &str) {
+fn tell_all(env: &ChildContext, line: &str) {
     let line: Arc<str> = line.into();
     for member in env.system().servers_of::<Member>(ROOM) {
         // One that ends at this moment does not hear it.
@@ -175,7 +175,8 @@ fn main() -> ExitCode {
         let chat = chat.clone();
         serve(move |socket| chat.clone().connection(socket))
     };
-    let member = DynamicSupervisor::new(|env: &Env, lines| Ok(Gen::new(Member { lines }, env)));
+    let member =
+        DynamicSupervisor::new(|env: &ChildContext, lines| Ok(ServerActor::new(Member { lines }, env)));
     Supervisor::new(Strategy::OneForOne)
         .intensity(Intensity::new(10, Duration::from_secs(1)))
         .child(chat.room.child_spec("room", |_| Ok(Room::default())).registered(ROOM))

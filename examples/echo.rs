@@ -40,7 +40,7 @@ impl Handler for Echo {
 
 fn main() -> ExitCode {
     let Args { listen, panic_on, arbiters, max_connections, encryption } = Args::parse();
-    let echo = Listener::on(listen, encryption.transport().carry(move || Echo(panic_on.clone(), Vec::new())))
+    let echo = Listener::on(listen, encryption.transport().wrap(move || Echo(panic_on.clone(), Vec::new())))
         .arbiters(arbiters)
         .max_connections(max_connections.get());
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     // ANCHOR_END: limits
     // ANCHOR: inherited
     match inherited() {
-        Ok(sockets) => echo = sockets.into_iter().fold(echo, |echo, one| echo.and_on(one.socket)),
+        Ok(sockets) => echo = sockets.into_iter().fold(echo, |echo, one| echo.add_endpoint(one.socket)),
         Err(error) => {
             eprintln!("cannot start: {error}");
             return ExitCode::FAILURE;

@@ -4,7 +4,7 @@
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use clap::Parser;
 use impresario::prelude::*;
-use impresario::server::{Active, ActiveSocket, Connections, Pushed};
+use impresario::server::{Active, ActiveEvent, ActiveSocket, Connections};
 
 #[derive(Parser)]
 struct Args {
@@ -36,9 +36,9 @@ impl Handler for Door {
         let accepted = socket.release()?;
         let given = match self.line.trim_ascii() {
             b"echo" => {
-                accepted.give(|it| self.echoes.start(it).map_err(|refusal| refusal.into_accepted())).await
+                accepted.transfer(|it| self.echoes.start(it).map_err(|refusal| refusal.into_accepted())).await
             }
-            _ => accepted.give(|it| self.counters.start(it)).await,
+            _ => accepted.transfer(|it| self.counters.start(it)).await,
         };
         if let Err(error) = given {
             // Nobody took it, so it is ours again.
@@ -80,11 +80,11 @@ impl Actor for Counter {
     }
 }
 
-impl actix::Handler<Pushed> for Counter {
+impl actix::Handler<ActiveEvent> for Counter {
     type Result = ();
 
-    fn handle(&mut self, pushed: Pushed, ctx: &mut Context<Self>) {
-        let (Pushed::Data(data), Some(socket)) = (pushed, &self.socket) else {
+    fn handle(&mut self, pushed: ActiveEvent, ctx: &mut Context<Self>) {
+        let (ActiveEvent::Data(data), Some(socket)) = (pushed, &self.socket) else {
             return ctx.stop();
         };
         self.bytes += data.len();

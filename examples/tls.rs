@@ -46,7 +46,7 @@ fn listener(args: &Args, tls: &Tls) -> Listener<impl impresario::server::Protoco
         .tls(tls)
         .handshake_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(60));
-    Listener::tcp(&args.listen, transport.carry(|| Echo)).max_connections(10_000)
+    Listener::tcp(&args.listen, transport.wrap(|| Echo)).max_connections(10_000)
 }
 // ANCHOR_END: tls
 
@@ -64,7 +64,7 @@ impl Handler for Echo {
 struct Reload {
     args: Args,
     tls: Tls,
-    env: Env,
+    env: ChildContext,
 }
 
 impl Actor for Reload {

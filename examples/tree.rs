@@ -53,7 +53,7 @@ fn trace(pid: &Pid, log: Logger) {
     pid.trace(events);
     actix::spawn(async move {
         while let Some(event) = heard.recv().await {
-            slog::info!(log, "{}", event.what; "life" => %event.pid, "missed" => event.missed);
+            slog::info!(log, "{}", event.kind; "life" => %event.pid, "missed" => event.missed);
         }
     });
 }
@@ -99,7 +99,7 @@ impl Console {
                 let pid = self.find(id).await?;
                 pid.exit(ExitReason::Error("crashed by hand".to_owned()));
                 // A supervisor ignores it.
-                let ended = tokio::time::timeout(PATIENCE, pid.ended()).await;
+                let ended = tokio::time::timeout(PATIENCE, pid.wait_exit()).await;
                 return ended
                     .map(|reason| format!("{id} {pid} ended: {reason}"))
                     .map_err(|_| format!("{id} goes on"));

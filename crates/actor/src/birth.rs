@@ -11,16 +11,16 @@ use impresario_supervision::ExitReason;
 
 use crate::door::Door;
 use crate::notify::Notify;
-use crate::panic::catch;
+use crate::panic::catch_panic;
 use crate::task::{ChildTask, hear};
-use crate::{ActorRef, Env, StartError, mail};
+use crate::{ActorRef, ChildContext, StartError, mail};
 
 /// What a factory makes.
 pub(crate) type Made<A> = Result<A, StartError>;
 
 /// A life to begin on this arbiter.
 pub(crate) struct Birth<P> {
-    pub(crate) env: Env,
+    pub(crate) env: ChildContext,
     pub(crate) notify: Notify,
     /// Whether it is ready when `started()` is done. Otherwise it says so itself.
     pub(crate) ack: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Birth<P> {
 
 impl<P> Birth<P> {
     /// From a factory that makes the actor at once.
-    pub(crate) fn of<A>(self, factory: impl FnOnce(&Env) -> Made<A>)
+    pub(crate) fn of<A>(self, factory: impl FnOnce(&ChildContext) -> Made<A>)
     where
         A: Actor<Context = Context<A>>,
         P: FnOnce(ActorRef<A>),
@@ -42,7 +42,7 @@ impl<P> Birth<P> {
     }
 
     /// From a factory that takes its time. What the life is told meanwhile ends it.
-    pub(crate) fn of_async<A, F>(mut self, factory: impl FnOnce(Env) -> F)
+    pub(crate) fn of_async<A, F>(mut self, factory: impl FnOnce(ChildContext) -> F)
     where
         A: Actor<Context = Context<A>>,
         F: Future<Output = Made<A>> + 'static,
@@ -86,8 +86,8 @@ impl<P> Birth<P> {
 }
 
 /// Runs the code of a factory as that of the actor, for whoever watches.
-fn take_turn<A, T>(env: &Env, code: impl FnOnce() -> T) -> Result<T, ExitReason> {
-    env.turns().take(env.life(), type_name::<A>(), || catch(code))
+fn take_turn<A, T>(env: &ChildContext, code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    env.turns().take(env.life(), type_name::<A>(), || catch_panic(code))
 }
 
 /// A factory at work. There is no actor yet that could refuse to stop or trap an exit, so whatever would end one ends
@@ -95,14 +95,14 @@ fn take_turn<A, T>(env: &Env, code: impl FnOnce() -> T) -> Result<T, ExitReason>
 struct Making<F> {
     /// `None` when it is done.
     making: Option<Pin<Box<F>>>,
-    env: Env,
+    env: ChildContext,
 }
 
 impl<F> Making<F> {
     /// Drops the factory's future. A panic of that adds nothing to the reason.
     fn give_up(&mut self, reason: ExitReason) -> ExitReason {
         let making = self.making.take();
-        let _ = catch(move || drop(making));
+        let _ = catch_panic(move || drop(making));
         reason
     }
 }
@@ -131,7 +131,7 @@ impl<A, F: Future<Output = Made<A>>> Future for Making<F> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(made)) => {
                 let making = this.making.take();
-                Poll::Ready(catch(move || drop(making)).map(|()| made))
+                Poll::Ready(catch_panic(move || drop(making)).map(|()| made))
             }
             Err(panic) => Poll::Ready(Err(this.give_up(panic))),
         }
@@ -142,6 +142,6 @@ impl<F> Drop for Making<F> {
     /// The arbiter or the whole runtime is gone.
     fn drop(&mut self) {
         let making = self.making.take();
-        let _ = catch(move || drop(making));
+        let _ = catch_panic(move || drop(making));
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::downs::Downs;
 use crate::life::Life;
-use crate::{Exit, Pid};
+use crate::{ExitSignal, Pid};
 
 /// Is told how the life ended.
 pub(crate) enum Watcher {
@@ -19,7 +19,7 @@ pub(crate) enum Watcher {
 }
 
 /// Takes exit signals to the actor, as messages; those of links are never refused.
-pub(crate) type Trap = Arc<dyn Fn(Exit, bool) + Send + Sync>;
+pub(crate) type Trap = Arc<dyn Fn(ExitSignal, bool) + Send + Sync>;
 
 /// The links and monitors of one life, and whether it traps exits.
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Bonds {
             match watcher {
                 // Who does not wait any more does not need it.
                 Watcher::Once(waits) => drop(waits.send(reason.clone())),
-                Watcher::Downs(downs, key) => downs.ended(key, reason.clone()),
+                Watcher::Downs(downs, key) => downs.wait_exit(key, reason.clone()),
             }
         }
         for linked in self.links.into_values() {

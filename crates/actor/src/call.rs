@@ -130,7 +130,7 @@ async fn dropped(pid: &Pid) -> CallError {
     if seen.await.is_ok() {
         return CallError::NoReply;
     }
-    CallError::Exit(pid.ended().await)
+    CallError::Exit(pid.wait_exit().await)
 }
 
 impl<A, M> IntoFuture for Call<A, M>

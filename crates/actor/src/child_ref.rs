@@ -12,7 +12,7 @@ use crate::birth::Birth;
 use crate::call::{Call, CastError};
 use crate::notify::{Notify, StartAck};
 use crate::spec::ChildSpec;
-use crate::{ActorRef, Env, Pid, StartError};
+use crate::{ActorRef, ChildContext, Pid, StartError};
 
 /// Names the slot of a child, not one of its lives: after a restart it leads to the new one (OTP: a registered name, or
 /// `via`).
@@ -30,7 +30,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// A child that this name leads to. Otherwise as [`ChildSpec::actor`].
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where
-        F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
         ChildSpec::worker(id.into(), move |env, notify| {
@@ -41,7 +41,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// A child that this name leads to, made in time. Otherwise as [`ChildSpec::actor_async`].
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where
-        F: Fn(Env) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         let name = self.clone();
@@ -54,7 +54,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// A supervisor that this name leads to. It says by the ack when it is ready: after its children.
     pub(crate) fn supervisor_spec<F>(&self, id: ChildId, make: F) -> ChildSpec
     where
-        F: Fn(&Env, StartAck) -> Result<A, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext, StartAck) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
         ChildSpec::nested(id, move |env, notify: Notify| {
@@ -66,7 +66,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// The same, made in time.
     pub(crate) fn supervisor_spec_async<F, M>(&self, id: ChildId, make: F) -> ChildSpec
     where
-        F: Fn(Env, StartAck) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext, StartAck) -> M + Send + Sync + 'static,
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         let name = self.clone();

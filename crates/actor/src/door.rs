@@ -11,7 +11,7 @@ use actix::{Actor, Addr, Handler, Message, WeakAddr};
 use tokio::sync::oneshot::Sender;
 
 use crate::life::lock;
-use crate::panic::catch;
+use crate::panic::catch_panic;
 use crate::sync::{AtomicU32, Mutex};
 
 /// After so many messages in one turn an actor lets others have theirs.
@@ -169,7 +169,7 @@ impl<A: Actor> AnyDoor for Door<A> {
         let rest = lock(&self.queue).take();
         for letter in rest.into_iter().flatten() {
             // A message may be anything, even something that panics when it is dropped.
-            let _ = catch(move || drop(letter));
+            let _ = catch_panic(move || drop(letter));
         }
     }
 

@@ -46,7 +46,7 @@ impl Downs {
                     monitor.1 = Some(watch);
                 }
             }
-            Err(_) => self.ended(key, ExitReason::NoProc),
+            Err(_) => self.wait_exit(key, ExitReason::NoProc),
         }
         key
     }
@@ -64,7 +64,7 @@ impl Downs {
     }
 
     /// Somebody who is monitored has ended.
-    pub(crate) fn ended(&self, key: u64, reason: ExitReason) {
+    pub(crate) fn wait_exit(&self, key: u64, reason: ExitReason) {
         lock(&self.state).ended.push_back((key, reason));
         self.waker.wake();
     }

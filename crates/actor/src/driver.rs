@@ -13,8 +13,8 @@ use crate::census::{Census, inspect};
 use crate::lives::Lives;
 use crate::notify::{Notices, Notify, StartAck};
 use crate::report::log;
-use crate::trace::Traced;
-use crate::{Env, Exit, Pid};
+use crate::trace::TraceKind;
+use crate::{ChildContext, ExitSignal, Pid};
 
 /// How many children of a dynamic supervisor are listed in a tree, of any number that it may have.
 const LISTED: usize = 100;
@@ -24,7 +24,7 @@ pub(crate) trait Plan: 'static {
     fn handle(&mut self, now: Time, event: Event);
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_timeout(&self) -> Option<Time>;
-    fn start(&mut self, key: ChildKey, env: Env, notify: Notify);
+    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify);
     fn forget(&mut self, key: ChildKey);
     /// The child that a request adds has this entry.
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
@@ -60,7 +60,7 @@ impl Answer {
 /// Plays a plan as an actor.
 pub(crate) struct Driver<P> {
     pub(crate) plan: P,
-    env: Env,
+    env: ChildContext,
     pub(crate) lives: Lives,
     /// How it hears of its children: in the same queue as of everything else, so in the order in which it happened.
     notices: Notices,
@@ -76,7 +76,7 @@ pub(crate) struct Driver<P> {
 }
 
 impl<P: Plan> Driver<P> {
-    pub(crate) fn new(plan: P, env: Env) -> Self {
+    pub(crate) fn new(plan: P, env: ChildContext) -> Self {
         env.life().set_inspect(inspect::<P>);
         Self {
             plan,
@@ -125,7 +125,7 @@ impl<P: Plan> Driver<P> {
         Some(child.stage.life().and_then(|life| self.lives.pid(life)))
     }
 
-    fn trace(&self, of: Incarnation, what: impl FnOnce(Pid) -> Traced) {
+    fn trace(&self, of: Incarnation, what: impl FnOnce(Pid) -> TraceKind) {
         if let Some(life) = self.lives.get(of) {
             self.env.life().trace(|| what(Pid::of(life)));
         }
@@ -149,22 +149,22 @@ impl<P: Plan> Driver<P> {
                     let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
                     // Its end, which takes it out again, is heard later in any case.
                     self.lives.insert(life, Arc::clone(env.life()));
-                    self.trace(life, Traced::Starts);
+                    self.trace(life, TraceKind::Starts);
                     self.plan.start(key, env, notify);
                 }
                 Action::Stop(life) => {
-                    self.trace(life, Traced::Stops);
+                    self.trace(life, TraceKind::Stops);
                     self.lives.stop(life);
                 }
                 Action::Kill(life) => {
-                    self.trace(life, Traced::Kills);
+                    self.trace(life, TraceKind::Kills);
                     self.lives.kill(life);
                 }
                 Action::Forget(key) => self.plan.forget(key),
                 Action::Report(report) => log(self.env.log(), &report, self.ready),
                 Action::Ready => {
                     self.ready = true;
-                    self.env.life().trace(|| Traced::Started);
+                    self.env.life().trace(|| TraceKind::Started);
                     self.ack.iter().for_each(StartAck::started);
                 }
                 Action::Added(by, key) => self.plan.added(by, key),
@@ -250,9 +250,9 @@ impl<P: Plan> Handler<Happened> for Driver<P> {
     }
 }
 
-impl<P: Plan> Handler<Exit> for Driver<P> {
+impl<P: Plan> Handler<ExitSignal> for Driver<P> {
     type Result = ();
 
     /// Of somebody it does not know, and ignored: its children it hears of in another way.
-    fn handle(&mut self, _: Exit, _: &mut Context<Self>) {}
+    fn handle(&mut self, _: ExitSignal, _: &mut Context<Self>) {}
 }

@@ -14,8 +14,8 @@ use slog::Logger;
 
 use crate::birth::Birth;
 use crate::notify::Notify;
-use crate::panic::catch;
-use crate::{ActorRef, ChildSpec, DynamicRef, Env, StartError};
+use crate::panic::catch_panic;
+use crate::{ActorRef, ChildContext, ChildSpec, DynamicRef, StartError};
 
 /// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
 /// `DynamicSupervisor`).
@@ -28,7 +28,7 @@ use crate::{ActorRef, ChildSpec, DynamicRef, Env, StartError};
 #[must_use = "a supervisor does nothing until it is made a child"]
 #[doc(alias = "simple_one_for_one")]
 pub struct DynamicSupervisor<T> {
-    pub(crate) template: rules::ChildSpec,
+    pub(crate) template: rules::ChildRules,
     /// Whether the template has an id of its own.
     pub(crate) named: bool,
     pub(crate) flags: Flags,
@@ -41,14 +41,14 @@ pub struct DynamicSupervisor<T> {
 }
 
 /// Begins the life of an instance.
-pub(crate) type Begin<T> = Arc<dyn Fn(Env, T, Notify) + Send + Sync>;
+pub(crate) type Begin<T> = Arc<dyn Fn(ChildContext, T, Notify) + Send + Sync>;
 
 impl<T: Send + 'static> DynamicSupervisor<T> {
     /// Instances made by this factory, on the supervisor's arbiter. Otherwise as [`ChildSpec::actor`].
     pub fn new<A, F>(factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
-        F: Fn(&Env, T) -> Result<A, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext, T) -> Result<A, StartError> + Send + Sync + 'static,
     {
         Self::begun_by(Arc::new(move |env, arguments, notify| {
             let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
@@ -60,7 +60,7 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
     pub fn new_async<A, F, M>(factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
-        F: Fn(Env, T) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext, T) -> M + Send + Sync + 'static,
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         Self::begun_by(Arc::new(move |env, arguments, notify| {
@@ -74,21 +74,23 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
     ///
     /// Of the spec only that counts: when an instance is restarted and how it is stopped is said here, once for all. For
     /// supervisors, say `.kind(ChildKind::Supervisor)` and `.shutdown(Shutdown::Infinity)`.
-    pub fn of_specs<F>(factory: F) -> Self
+    pub fn from_specs<F>(factory: F) -> Self
     where
-        F: Fn(&Env, T) -> Result<ChildSpec, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext, T) -> Result<ChildSpec, StartError> + Send + Sync + 'static,
     {
-        Self::begun_by(Arc::new(move |env, arguments, mut notify| match catch(|| factory(&env, arguments)) {
-            Ok(Ok(spec)) => spec.starter.start(env, notify),
-            Ok(Err(StartError::Ignore)) => notify.ignored(),
-            Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
+        Self::begun_by(Arc::new(move |env, arguments, mut notify| {
+            match catch_panic(|| factory(&env, arguments)) {
+                Ok(Ok(spec)) => spec.starter.start(env, notify),
+                Ok(Err(StartError::Ignore)) => notify.ignored(),
+                Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
+            }
         }))
     }
 
     fn begun_by(begin: Begin<T>) -> Self {
-        let worker = rules::ChildSpec::worker("instance");
+        let worker = rules::ChildRules::worker("instance");
         Self {
-            template: rules::ChildSpec { restart: Restart::Temporary, ..worker },
+            template: rules::ChildRules { restart: Restart::Temporary, ..worker },
             named: false,
             flags: Flags::default(),
             max_children: None,
@@ -174,9 +176,9 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
 
 impl<T> DynamicSupervisor<T> {
     /// What is done about each instance, if the supervisor is called so.
-    pub(crate) fn template_of(&self, supervisor: &ChildId) -> rules::ChildSpec {
+    pub(crate) fn template_of(&self, supervisor: &ChildId) -> rules::ChildRules {
         let id = if self.named { &self.template.id } else { supervisor };
-        rules::ChildSpec { id: id.clone(), ..self.template.clone() }
+        rules::ChildRules { id: id.clone(), ..self.template.clone() }
     }
 }
 

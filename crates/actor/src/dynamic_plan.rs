@@ -13,8 +13,8 @@ use crate::dynamic::Begin;
 use crate::dynamic_ref::Instance;
 use crate::lives::Lives;
 use crate::notify::Notify;
-use crate::panic::catch;
-use crate::{ChildRules, DynamicSupervisor, Env, Pid};
+use crate::panic::catch_panic;
+use crate::{ChildContext, ChildRules, DynamicSupervisor, Pid};
 
 pub(crate) struct Dynamic<T> {
     rules: rules::DynamicSupervisor,
@@ -92,7 +92,7 @@ impl<T: 'static> Plan for Dynamic<T> {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: Env, notify: Notify) {
+    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify) {
         let env = match self.mailbox {
             Some(limit) => env.with_mailbox(limit),
             None => env,
@@ -113,7 +113,7 @@ impl<T: 'static> Plan for Dynamic<T> {
 
     fn forget(&mut self, key: ChildKey) {
         let kept = self.instances.remove(&key);
-        let _ = catch(move || drop(kept));
+        let _ = catch_panic(move || drop(kept));
     }
 
     fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
@@ -130,7 +130,7 @@ impl<T: 'static> Plan for Dynamic<T> {
     }
 
     fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
-        Box::new(self.rules.census())
+        Box::new(self.rules.child_statuses())
     }
 }
 
@@ -143,7 +143,7 @@ impl<T: 'static> Driver<Dynamic<T>> {
             Ok(key) => drop(self.plan.instances.insert(key, Kept { arguments, pid: None, next: None })),
             Err(error) => {
                 // They may be anything, even something that panics when it is dropped.
-                let _ = catch(move || drop(arguments));
+                let _ = catch_panic(move || drop(arguments));
                 self.plan.answer(by, Reply::Error(error), &self.lives);
             }
         }
@@ -210,9 +210,9 @@ impl<T: Send + 'static> Handler<Start<T>> for Driver<Dynamic<T>> {
 }
 
 /// What a dynamic supervisor is asked to do.
-pub(crate) struct Ask<T: 'static>(pub(crate) Box<Work<T>>);
+pub(crate) struct Ask<T: 'static>(pub(crate) Box<TaskHandle<T>>);
 
-type Work<T> = dyn FnOnce(&mut Driver<Dynamic<T>>) + Send;
+type TaskHandle<T> = dyn FnOnce(&mut Driver<Dynamic<T>>) + Send;
 
 impl<T> Message for Ask<T> {
     type Result = ();

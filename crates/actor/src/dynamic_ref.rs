@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 use crate::driver::{Answer, Driver};
 use crate::dynamic_plan::{Ask, Dynamic, Start};
 use crate::notify::StartAck;
-use crate::{AdminError, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Env, Pid, StartError};
+use crate::{
+    ChildContext, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Pid, StartError, SupervisorError,
+};
 
 /// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
 ///
@@ -42,7 +44,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// [`child_spec`](Self::child_spec).
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
-        F: Fn(Env) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<DynamicSupervisor<T>, StartError>> + 'static,
     {
         let id = id.into();
@@ -74,7 +76,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When it does not start, which is not tried again; or, at once, when there are as many as there may be.
-    pub async fn start_child(&self, arguments: T) -> Result<Option<Pid>, AdminError> {
+    pub async fn start_child(&self, arguments: T) -> Result<Option<Pid>, SupervisorError> {
         let answer = self.ask(move |driver, answer| driver.start_instance(arguments, Some(answer))).await?;
         accept(answer).map(|answer| answer.pid)
     }
@@ -85,7 +87,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When it lives, but is no instance of this supervisor.
-    pub async fn terminate_child(&self, pid: &Pid) -> Result<(), AdminError> {
+    pub async fn terminate_child(&self, pid: &Pid) -> Result<(), SupervisorError> {
         let pid = pid.clone();
         let answer = self.ask(move |driver, answer| driver.terminate_instance(&pid, answer)).await?;
         accept(answer).map(drop)
@@ -96,7 +98,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When there is no such instance, it runs, or it does not start; it is tried again then.
-    pub async fn restart_child(&self, pid: &Pid) -> Result<Option<Pid>, AdminError> {
+    pub async fn restart_child(&self, pid: &Pid) -> Result<Option<Pid>, SupervisorError> {
         let pid = pid.clone();
         let answer = self.ask(move |driver, answer| driver.restart_instance(&pid, answer)).await?;
         accept(answer).map(|answer| answer.pid)
@@ -107,7 +109,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn which_children(&self) -> Result<Vec<Instance>, AdminError> {
+    pub async fn which_children(&self) -> Result<Vec<Instance>, SupervisorError> {
         self.ask(|driver, answer| send(answer, driver.instances())).await
     }
 
@@ -116,7 +118,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn count_children(&self) -> Result<Counts, AdminError> {
+    pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
         self.ask(|driver, answer| send(answer, driver.count_instances())).await
     }
 
@@ -125,7 +127,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn child_rules(&self) -> Result<ChildRules, AdminError> {
+    pub async fn child_rules(&self) -> Result<ChildRules, SupervisorError> {
         self.ask(|driver, answer| send(answer, driver.template())).await
     }
 
@@ -137,9 +139,9 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// When the rules cannot be followed; nothing is changed then.
     #[doc(alias = "code_change")]
-    pub async fn replace(&self, with: DynamicSupervisor<T>) -> Result<(), AdminError> {
+    pub async fn replace(&self, with: DynamicSupervisor<T>) -> Result<(), SupervisorError> {
         let replaced = self.ask(|driver, answer| send(answer, driver.replace(with))).await?;
-        replaced.map_err(|error| AdminError::Refused(RequestError::Spec(error)))
+        replaced.map_err(|error| SupervisorError::Refused(RequestError::Spec(error)))
     }
 
     /// Has it stop in order and end for this reason, and waits for that; see
@@ -148,20 +150,20 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, AdminError> {
-        let supervisor = self.pid().ok_or(AdminError::NotRunning)?;
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
+        let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
         supervisor.life().stop_for(reason);
-        Ok(supervisor.ended().await)
+        Ok(supervisor.wait_exit().await)
     }
 
     async fn ask<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Driver<Dynamic<T>>, oneshot::Sender<R>) + Send + 'static,
-    ) -> Result<R, AdminError> {
+    ) -> Result<R, SupervisorError> {
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its instances, so that they are served in order.
-        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(AdminError::from)?;
-        reply.await.map_err(|_| AdminError::NotRunning)
+        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(SupervisorError::from)?;
+        reply.await.map_err(|_| SupervisorError::NotRunning)
     }
 }
 
@@ -169,7 +171,7 @@ impl<T: Send + 'static> DynamicRef<T> {
 fn driver<T: Send + 'static>(
     supervisor: DynamicSupervisor<T>,
     id: &ChildId,
-    env: &Env,
+    env: &ChildContext,
     ack: StartAck,
 ) -> Result<Driver<Dynamic<T>>, StartError> {
     let env = env.supervisor(id, supervisor.log.clone());
@@ -181,9 +183,9 @@ fn send<R>(answer: oneshot::Sender<R>, reply: R) {
     let _ = answer.send(reply);
 }
 
-fn accept(answer: Answer) -> Result<Answer, AdminError> {
+fn accept(answer: Answer) -> Result<Answer, SupervisorError> {
     match answer.reply {
-        Reply::Error(error) => Err(AdminError::Refused(error)),
+        Reply::Error(error) => Err(SupervisorError::Refused(error)),
         _ => Ok(answer),
     }
 }

@@ -9,11 +9,11 @@ use slog::Logger;
 use crate::life::Life;
 use crate::signal::Signal;
 use crate::turns::Turns;
-use crate::{Exit, Pid, System};
+use crate::{ExitSignal, Pid, Registry};
 
 /// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Env {
+pub struct ChildContext {
     place: Arc<Place>,
     life: Arc<Life>,
     /// How many messages may wait for this life.
@@ -35,10 +35,10 @@ struct Place {
 /// How many messages may wait for an actor unless its spec says otherwise.
 const MAILBOX: usize = 65_536;
 
-impl Env {
+impl ChildContext {
     /// What a root is born with.
     pub(crate) fn root(log: Logger) -> Self {
-        let life = Life::new(System::new(), Incarnation::ROOT, Time::START);
+        let life = Life::new(Registry::new(), Incarnation::ROOT, Time::START);
         let turns = life.system().arbiters().here();
         let place = Place { base: log.clone(), log, path: String::new(), turns };
         Self { place: Arc::new(place), life, mailbox: MAILBOX }
@@ -98,7 +98,7 @@ impl Env {
     }
 
     /// The names of the tree.
-    pub fn system(&self) -> &System {
+    pub fn system(&self) -> &Registry {
         self.life.system()
     }
 
@@ -150,7 +150,7 @@ impl Env {
     #[doc(alias = "process_flag")]
     pub fn trap_exits<A>(&self, _: &Context<A>)
     where
-        A: Actor<Context = Context<A>> + Handler<Exit>,
+        A: Actor<Context = Context<A>> + Handler<ExitSignal>,
     {
         // By the queue of its messages: what its sender said before stays before.
         let Some(own) = self.pid().actor::<A>() else { return };
@@ -164,7 +164,7 @@ impl Env {
     }
 
     /// From now on, exit signals end this life again.
-    pub fn trap_exits_no_more(&self) {
+    pub fn untrap_exits(&self) {
         let _ = self.life.with_bonds(|bonds| bonds.trap(None));
     }
 }

@@ -11,9 +11,9 @@ use impresario_supervision::ExitReason;
 use tokio::time::sleep;
 
 use crate::beside::Beside;
-use crate::reply::{PendingReply, Query, ReplyTo};
+use crate::reply::{CallMessage, PendingReply, ReplyTo};
 use crate::server_context::{Later, ServerContext};
-use crate::{Down, Env, Exit, GroupEvent, Work};
+use crate::{ChildContext, Down, ExitSignal, GroupEvent, TaskHandle};
 
 /// A server: a value that is asked and told things, one after the other (OTP: `gen_server`).
 ///
@@ -120,7 +120,7 @@ pub enum Info {
     /// A life that it monitors has ended.
     Down(Down),
     /// An exit signal, because it traps exits.
-    Exit(Exit),
+    Exit(ExitSignal),
     /// Nothing else happened for as long as it said by [`ServerContext::timeout`].
     Timeout,
     /// News of a group that it monitors.
@@ -132,19 +132,19 @@ pub enum Info {
 /// [`ServerRef`](crate::ServerRef) makes it. It is made by hand where an actor is asked for, as by
 /// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for Gen<MyServer>` gives a server a message of yours beside its
 /// calls and casts; see [`run`](Self::run).
-pub struct Gen<S: GenServer> {
+pub struct ServerActor<S: GenServer> {
     server: S,
-    env: Env,
+    env: ChildContext,
     later: Later<S>,
     /// What fires when nothing else happens.
-    idle: Option<Work>,
+    idle: Option<TaskHandle>,
     /// The answers that others wait for, and the timers.
     beside: Beside,
 }
 
-impl<S: GenServer> Gen<S> {
+impl<S: GenServer> ServerActor<S> {
     /// A server, in the life that `env` belongs to.
-    pub fn new(server: S, env: &Env) -> Self {
+    pub fn new(server: S, env: &ChildContext) -> Self {
         Self { server, env: env.clone(), later: Later::default(), idle: None, beside: Beside::default() }
     }
 
@@ -169,7 +169,7 @@ impl<S: GenServer> Gen<S> {
     fn wait_idly(&mut self, limit: Duration, ctx: &mut Context<Self>) {
         let idle = wrap_future::<_, Self>(sleep(limit));
         let idle = idle.map(|(), gen_server: &mut Self, ctx| gen_server.info(Info::Timeout, ctx));
-        self.idle = Some(Work::spawn(idle, ctx));
+        self.idle = Some(TaskHandle::spawn(idle, ctx));
     }
 
     fn info(&mut self, info: Info, ctx: &mut Context<Self>) {
@@ -194,9 +194,9 @@ impl<S: GenServer> Gen<S> {
 }
 
 /// A server is moved freely: nothing in here is ever pinned.
-impl<S: GenServer> Unpin for Gen<S> {}
+impl<S: GenServer> Unpin for ServerActor<S> {}
 
-impl<S: GenServer> Actor for Gen<S> {
+impl<S: GenServer> Actor for ServerActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
@@ -216,13 +216,13 @@ impl<S: GenServer> Actor for Gen<S> {
 /// From here on the server takes messages.
 struct Initialised;
 
-impl<S: GenServer> ActorFuture<Gen<S>> for Initialised {
+impl<S: GenServer> ActorFuture<ServerActor<S>> for Initialised {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
-        gen_server: &mut Gen<S>,
-        _: &mut Context<Gen<S>>,
+        gen_server: &mut ServerActor<S>,
+        _: &mut Context<ServerActor<S>>,
         _: &mut TaskContext<'_>,
     ) -> Poll<()> {
         gen_server.later.initialised = true;
@@ -230,10 +230,10 @@ impl<S: GenServer> ActorFuture<Gen<S>> for Initialised {
     }
 }
 
-impl<S: GenServer, T: Send + 'static> Handler<Query<S::Call, T>> for Gen<S> {
+impl<S: GenServer, T: Send + 'static> Handler<CallMessage<S::Call, T>> for ServerActor<S> {
     type Result = PendingReply<T>;
 
-    fn handle(&mut self, query: Query<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
+    fn handle(&mut self, query: CallMessage<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
         let (reply, answer) = ReplyTo::new(self.beside.clone());
         self.run(ctx, |server, ctx| server.handle_call(query.with(reply), ctx));
         answer
@@ -247,7 +247,7 @@ impl<C> Message for Told<C> {
     type Result = ();
 }
 
-impl<S: GenServer> Handler<Told<S::Cast>> for Gen<S> {
+impl<S: GenServer> Handler<Told<S::Cast>> for ServerActor<S> {
     type Result = ();
 
     fn handle(&mut self, Told(cast): Told<S::Cast>, ctx: &mut Context<Self>) {
@@ -255,7 +255,7 @@ impl<S: GenServer> Handler<Told<S::Cast>> for Gen<S> {
     }
 }
 
-impl<S: GenServer> Handler<Down> for Gen<S> {
+impl<S: GenServer> Handler<Down> for ServerActor<S> {
     type Result = ();
 
     fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
@@ -263,15 +263,15 @@ impl<S: GenServer> Handler<Down> for Gen<S> {
     }
 }
 
-impl<S: GenServer> Handler<Exit> for Gen<S> {
+impl<S: GenServer> Handler<ExitSignal> for ServerActor<S> {
     type Result = ();
 
-    fn handle(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+    fn handle(&mut self, exit: ExitSignal, ctx: &mut Context<Self>) {
         self.info(Info::Exit(exit), ctx);
     }
 }
 
-impl<S: GenServer> Handler<GroupEvent> for Gen<S> {
+impl<S: GenServer> Handler<GroupEvent> for ServerActor<S> {
     type Result = ();
 
     fn handle(&mut self, event: GroupEvent, ctx: &mut Context<Self>) {
@@ -279,7 +279,7 @@ impl<S: GenServer> Handler<GroupEvent> for Gen<S> {
     }
 }
 
-impl<S: GenServer> fmt::Debug for Gen<S> {
+impl<S: GenServer> fmt::Debug for ServerActor<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Gen<{}>({})", std::any::type_name::<S>(), self.env.pid())
     }

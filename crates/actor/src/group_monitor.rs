@@ -10,7 +10,7 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message};
 use futures::task::AtomicWaker;
 
 use crate::life::lock;
-use crate::{Env, Pid, System, Work};
+use crate::{ChildContext, Pid, Registry, TaskHandle};
 
 /// So many events may wait for one that monitors a group. One more, and all of them are replaced by the members.
 pub(crate) const MAX_WAITING: usize = 4_096;
@@ -46,7 +46,7 @@ impl Message for GroupEvent {
 /// One monitor of a group, to be taken back with [`Env::demonitor_group`].
 #[derive(Debug)]
 pub struct GroupMonitor {
-    hearing: Work,
+    hearing: TaskHandle,
 }
 
 /// Where events wait for one that monitors a group.
@@ -76,7 +76,7 @@ impl Inbox {
     }
 }
 
-impl Env {
+impl ChildContext {
     /// Has this actor hear who is in a group, and from then on who joins and leaves: every change once and in order, with
     /// no gap between the members and the first change (OTP: `pg:monitor/1`).
     pub fn monitor_group<A>(&self, group: &str, ctx: &mut Context<A>) -> GroupMonitor
@@ -86,7 +86,7 @@ impl Env {
         let (system, inbox) = (self.system().clone(), Arc::<Inbox>::default());
         let key = lock(system.groups()).monitor(group, &inbox);
         let hearing = Hearing { system, group: group.to_owned(), key, inbox };
-        GroupMonitor { hearing: Work::spawn(hearing, ctx) }
+        GroupMonitor { hearing: TaskHandle::spawn(hearing, ctx) }
     }
 
     /// Takes a monitor back: nothing is heard of the group afterwards (OTP: `pg:demonitor/1`).
@@ -100,7 +100,7 @@ impl Env {
 
 /// Hands events to the actor. Dropped, it leaves no trace.
 struct Hearing {
-    system: System,
+    system: Registry,
     group: String,
     key: u64,
     inbox: Arc<Inbox>,

@@ -8,7 +8,7 @@ use actix::{Actor, Context};
 use crate::group_monitor::{GroupChange, Inbox};
 use crate::life::lock;
 use crate::names::NameError;
-use crate::{ActorRef, Pid, System};
+use crate::{ActorRef, Pid, Registry};
 
 /// Who is in which group, and who hears of it.
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl Groups {
 }
 
 /// # Groups
-impl System {
+impl Registry {
     /// Puts a life into a group, which exists while somebody is in it (OTP: `pg:join/2`).
     ///
     /// It leaves by itself when it ends, before anybody hears of that. It may join several times, as in OTP: then it is

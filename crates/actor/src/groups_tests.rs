@@ -14,7 +14,7 @@ use crate::life::Life;
 const GROUPS: [&str; 3] = ["red", "green", "blue"];
 
 fn lives(count: usize) -> Vec<Pid> {
-    let system = System::new();
+    let system = Registry::new();
     (0..count).map(|_| Pid::of(&Life::new(system.clone(), Incarnation::ROOT, Time::START))).collect()
 }
 
@@ -169,7 +169,7 @@ fn who_hears_too_slowly_hears_of_the_members_again() {
 
 #[test]
 fn one_whose_life_is_over_does_not_join() {
-    let system = System::new();
+    let system = Registry::new();
     let life = Life::new(system.clone(), Incarnation::ROOT, Time::START);
     let pid = Pid::of(&life);
     system.join("red", &pid).expect("it lives");

@@ -78,30 +78,30 @@ pub use child_ref::ChildRef;
 pub use destination::Destination;
 pub use dynamic::DynamicSupervisor;
 pub use dynamic_ref::{DynamicRef, Instance};
-pub use env::Env;
-pub use gen_server::{Gen, GenServer, Info};
+pub use env::ChildContext;
+pub use gen_server::{GenServer, Info, ServerActor};
 pub use group_monitor::{GroupChange, GroupEvent, GroupMonitor};
 pub use impresario_supervision::{
-    AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildSpec as ChildRules, ChildState, Counts,
-    ExitReason, Incarnation, Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
+    AutoShutdown, Backoff, ChildId, ChildInfo, ChildKind, ChildRules, ChildState, Counts, ExitReason,
+    Incarnation, Intensity, RequestError, Restart, Shutdown, SpecError, Strategy,
 };
 pub use log::terminal as terminal_logger;
 pub use monitor::{Down, Monitor};
 pub use names::NameError;
-pub use panic::catch;
+pub use panic::catch_panic;
 pub use pid::Pid;
-pub use reply::{PendingReply, Query, ReplyTo};
-pub use requests::{AdminError, SupervisorRef};
+pub use reply::{CallMessage, PendingReply, ReplyTo};
+pub use requests::{SupervisorError, SupervisorRef};
 pub use root::Tree;
 pub use server_context::ServerContext;
 pub use server_ref::ServerRef;
-pub use signal::Exit;
+pub use signal::ExitSignal;
 pub use spec::{ChildSpec, StartError};
 pub use supervisor::Supervisor;
 pub use sys::SysError;
-pub use system::System;
+pub use system::Registry;
 pub use timer::Timer;
-pub use trace::{TraceEvent, TraceSink, Traced};
-pub use tree::{Below, TreeNode, TreeState};
+pub use trace::{TraceEvent, TraceKind, TraceSink};
+pub use tree::{NodeState, Subtree, TreeNode};
 pub use watchdog::{Stall, Watchdog};
-pub use work::Work;
+pub use work::TaskHandle;

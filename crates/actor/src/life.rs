@@ -13,12 +13,12 @@ use impresario_supervision::{ExitReason, Incarnation, Time};
 use crate::bonds::Bonds;
 use crate::door::{AnyDoor, Door};
 use crate::errand::{Errand, Inspect};
-use crate::panic::catch;
+use crate::panic::catch_panic;
 use crate::signal::Signal;
 use crate::sync::{AtomicU8, AtomicWaker, Mutex, MutexGuard};
-use crate::trace::{TraceSink, Traced};
+use crate::trace::{TraceKind, TraceSink};
 use crate::word::{ERRANDS, KILL, MAIL, SIGNALS, STOP, SUSPENDED, TOLD, TRACED, Word};
-use crate::{Pid, System};
+use crate::{Pid, Registry};
 
 /// How many errands may wait for a life. Each has somebody who waits for it, so more are a sign of a stuck actor.
 const MAX_ERRANDS: usize = 64;
@@ -34,7 +34,7 @@ const MAX_SIGNALS: usize = 65_536;
 pub(crate) struct Life {
     number: u64,
     incarnation: Incarnation,
-    system: System,
+    system: Registry,
     /// When it began, in nanoseconds of the system's age: half as large as an `Instant`.
     born: u64,
     word: AtomicU8,
@@ -69,7 +69,7 @@ struct Rare {
 
 impl Life {
     /// Begins at this age of the system.
-    pub(crate) fn new(system: System, incarnation: Incarnation, now: Time) -> Arc<Self> {
+    pub(crate) fn new(system: Registry, incarnation: Incarnation, now: Time) -> Arc<Self> {
         Arc::new(Self {
             number: system.next_number(),
             incarnation,
@@ -90,7 +90,7 @@ impl Life {
         self.incarnation
     }
 
-    pub(crate) fn system(&self) -> &System {
+    pub(crate) fn system(&self) -> &Registry {
         &self.system
     }
 
@@ -343,7 +343,7 @@ impl Life {
     }
 
     /// Tells what the life does to whoever wants to hear of it.
-    pub(crate) fn trace(self: &Arc<Self>, what: impl FnOnce() -> Traced) {
+    pub(crate) fn trace(self: &Arc<Self>, what: impl FnOnce() -> TraceKind) {
         if self.word.load(Ordering::Relaxed) & TRACED == 0 {
             return;
         }
@@ -451,10 +451,10 @@ impl Life {
         bonds.dissolve(self, reason);
         for errand in errands {
             // So may be what was to be done with it; a panic there is in nobody's way.
-            let _ = catch(move || drop(errand));
+            let _ = catch_panic(move || drop(errand));
         }
         if let Some(sink) = trace {
-            sink.tell(Pid::of(self), Traced::End(reason.clone()));
+            sink.tell(Pid::of(self), TraceKind::End(reason.clone()));
         }
     }
 }

@@ -16,9 +16,9 @@ use impresario_supervision::Event;
 use crate::door::Door;
 use crate::life::Life;
 use crate::notify::Notices;
-use crate::panic::{catch, reason};
+use crate::panic::{catch_panic, reason};
 use crate::sys::{Suspended, run_errands};
-use crate::trace::Traced;
+use crate::trace::TraceKind;
 
 /// An actor future that hands out the messages, from both queues by turns.
 ///
@@ -55,7 +55,7 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
         let waiting = self.door.pop();
         let found = waiting.is_some();
         if let Some(letter) = waiting {
-            self.life.trace(|| Traced::Message(letter.name()));
+            self.life.trace(|| TraceKind::Message(letter.name()));
             if !self.handle(context, |context| letter.handle(actor, context)) {
                 return false;
             }
@@ -65,7 +65,7 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
         }
         match self.receive() {
             Some(mut message) => {
-                self.life.trace(|| Traced::AddrMessage);
+                self.life.trace(|| TraceKind::AddrMessage);
                 self.handle(context, |context| message.handle(actor, context))
             }
             None => found,
@@ -108,7 +108,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Mail<A> {
     /// panics at a time would abort the process.
     fn drop(&mut self) {
         while let Some(message) = self.receive() {
-            let _ = catch(move || drop(message));
+            let _ = catch_panic(move || drop(message));
         }
     }
 }
@@ -125,7 +125,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         let mail = self.get_mut();
         // It is polled for the first time when nothing is waited for, and before anything else that was begun.
         if let Some(ack) = mail.ack.take() {
-            mail.life.trace(|| Traced::Started);
+            mail.life.trace(|| TraceKind::Started);
             ack.send(Event::Started(mail.life.incarnation()));
         }
         if run_errands(&mail.life, actor, context) {

@@ -10,7 +10,7 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message};
 use impresario_supervision::ExitReason;
 
 use crate::downs::Downs;
-use crate::{Env, Pid};
+use crate::{ChildContext, Pid};
 
 /// After so many ends in a row an actor lets others have their turn.
 const TURN: usize = 256;
@@ -36,7 +36,7 @@ pub struct Monitor {
     downs: Arc<Downs>,
 }
 
-impl Env {
+impl ChildContext {
     /// Has this actor hear of the end of a life, once (OTP: `monitor(process, Pid)`).
     ///
     /// If it is over, the actor hears of it at once, with [`ExitReason::NoProc`].

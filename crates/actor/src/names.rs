@@ -6,7 +6,7 @@ use std::fmt;
 use actix::{Actor, Context};
 
 use crate::life::lock;
-use crate::{ActorRef, Pid, StartError, System};
+use crate::{ActorRef, Pid, Registry, StartError};
 
 /// Who has which name.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Names {
 }
 
 /// # Names
-impl System {
+impl Registry {
     /// Gives a life a name, which leads to it until it ends or the name is taken from it.
     ///
     /// When others hear of its end, the name is free. A life may have several names. A child that is to have a name in each

@@ -20,7 +20,7 @@ thread_local! {
 /// # Errors
 ///
 /// [`ExitReason::Panic`].
-pub fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+pub fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
     install_hook();
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(code));
@@ -54,11 +54,11 @@ pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
         (_, Some(text)) => text.clone(),
         _ => "a value that is not text".to_owned(),
     };
-    let place = PLACE.take();
+    let location = PLACE.take();
     // An exotic payload may panic in its own drop, which happens at another place.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
     PLACE.take();
-    ExitReason::Panic { message, place }
+    ExitReason::Panic { message, location }
 }
 
 #[cfg(test)]
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn message_and_place_are_kept() {
-        let reason = catch(|| panic!("{} apples", 3)).expect_err("it panics");
-        let ExitReason::Panic { message, place } = reason else { panic!("{reason:?}") };
+        let reason = catch_panic(|| panic!("{} apples", 3)).expect_err("it panics");
+        let ExitReason::Panic { message, location } = reason else { panic!("{reason:?}") };
         assert_eq!(message, "3 apples");
-        assert!(place.is_some_and(|place| place.contains("panic.rs:")));
+        assert!(location.is_some_and(|place| place.contains("panic.rs:")));
     }
 
     #[test]
@@ -82,8 +82,8 @@ mod tests {
             }
         }
         let place = line!() + 1;
-        let caught = catch(|| catch(|| std::panic::panic_any(Bomb)));
-        let Ok(Err(ExitReason::Panic { place: Some(told), .. })) = caught else { panic!("{caught:?}") };
+        let caught = catch_panic(|| catch_panic(|| std::panic::panic_any(Bomb)));
+        let Ok(Err(ExitReason::Panic { location: Some(told), .. })) = caught else { panic!("{caught:?}") };
         assert!(told.contains(&format!("panic.rs:{place}:")), "{told} is the drop");
     }
 }

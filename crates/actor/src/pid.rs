@@ -87,7 +87,7 @@ impl Pid {
     }
 
     /// Waits for its end; at once if it is over, however often it is asked.
-    pub fn ended(&self) -> impl Future<Output = ExitReason> + Send + use<> {
+    pub fn wait_exit(&self) -> impl Future<Output = ExitReason> + Send + use<> {
         let (watch, life) = (Watch::begin(self), Arc::clone(&self.0));
         async move {
             match watch {

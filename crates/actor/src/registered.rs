@@ -6,7 +6,7 @@ use impresario_supervision::ExitReason;
 
 use crate::notify::Notify;
 use crate::spec::Starter;
-use crate::{ChildSpec, Env};
+use crate::{ChildContext, ChildSpec};
 
 impl ChildSpec {
     /// Gives every life this name in the [`System`](crate::System), from before its factory runs until its end
@@ -26,7 +26,7 @@ struct Registered {
 }
 
 impl Starter for Registered {
-    fn start(&self, env: Env, mut notify: Notify) {
+    fn start(&self, env: ChildContext, mut notify: Notify) {
         match env.system().register(&*self.name, &env.pid()) {
             Ok(()) => self.starter.start(env, notify),
             Err(error) => {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::beside::Beside;
-use crate::{Gen, GenServer};
+use crate::{GenServer, ServerActor};
 
 /// Where the answer to one question goes; to be kept, or given to whoever will know it (OTP: `From`).
 ///
@@ -33,7 +33,7 @@ impl<T> ReplyTo<T> {
     }
 
     /// Whether somebody still waits. Work for nobody can be left undone.
-    pub fn is_wanted(&self) -> bool {
+    pub fn has_caller(&self) -> bool {
         !self.0.is_closed()
     }
 }
@@ -46,9 +46,9 @@ impl<T> fmt::Debug for ReplyTo<T> {
 
 /// A question on its way to a server, without the [`ReplyTo`] that makes it complete; see
 /// [`ServerRef::call`](crate::ServerRef::call).
-pub struct Query<C, T>(Box<dyn FnOnce(ReplyTo<T>) -> C + Send>);
+pub struct CallMessage<C, T>(Box<dyn FnOnce(ReplyTo<T>) -> C + Send>);
 
-impl<C, T> Query<C, T> {
+impl<C, T> CallMessage<C, T> {
     pub(crate) fn new(make: impl FnOnce(ReplyTo<T>) -> C + Send + 'static) -> Self {
         Self(Box::new(make))
     }
@@ -58,11 +58,11 @@ impl<C, T> Query<C, T> {
     }
 }
 
-impl<C, T: 'static> Message for Query<C, T> {
+impl<C, T: 'static> Message for CallMessage<C, T> {
     type Result = T;
 }
 
-impl<C, T> fmt::Debug for Query<C, T> {
+impl<C, T> fmt::Debug for CallMessage<C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Query<{}, {}>", std::any::type_name::<C>(), std::any::type_name::<T>())
     }
@@ -75,8 +75,10 @@ pub struct PendingReply<T> {
     beside: Beside,
 }
 
-impl<S: GenServer, T: Send + 'static> MessageResponse<Gen<S>, Query<S::Call, T>> for PendingReply<T> {
-    fn handle(self, ctx: &mut Context<Gen<S>>, caller: Option<OneshotSender<T>>) {
+impl<S: GenServer, T: Send + 'static> MessageResponse<ServerActor<S>, CallMessage<S::Call, T>>
+    for PendingReply<T>
+{
+    fn handle(self, ctx: &mut Context<ServerActor<S>>, caller: Option<OneshotSender<T>>) {
         let (Self { mut answer, beside }, Some(mut caller)) = (self, caller) else { return };
         match answer.try_recv() {
             Ok(now) => drop(caller.send(now)),

@@ -3,7 +3,7 @@
 use impresario_supervision::{Report, ReportKind};
 use slog::{BorrowedKV, KV, Level, Logger, Record, RecordLocation, RecordStatic, Serializer};
 
-use crate::panic::catch;
+use crate::panic::catch_panic;
 
 /// Logs a report with all its fields. `ready`: the supervisor's first children are started.
 pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
@@ -27,7 +27,9 @@ pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
     // Not by a macro, which could leave out some levels when it is compiled: that is for the drain to decide.
     let record = RecordStatic { location: &PLACE, tag: "", level };
     // A drain is anybody's code, and a panic of it is no reason to end what it tells of.
-    let _ = catch(|| log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report)))));
+    let _ = catch_panic(|| {
+        log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report))))
+    });
 }
 
 struct Fields<'a>(&'a Report);

@@ -13,7 +13,7 @@ use crate::notify::StartAck;
 use crate::spec::{ChildSpec, Starter};
 use crate::static_plan::{Asked, Static};
 use crate::tree::{self, TreeNode};
-use crate::{CastError, ChildRef, ChildRules, Env, Pid, StartError, Supervisor, SysError};
+use crate::{CastError, ChildContext, ChildRef, ChildRules, Pid, StartError, Supervisor, SysError};
 
 /// Names a static supervisor, through all its lives, and asks it for things.
 ///
@@ -25,7 +25,7 @@ pub struct SupervisorRef(ChildRef<Driver<Static>>);
 /// Why a supervisor did not do what it was asked.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum AdminError {
+pub enum SupervisorError {
     /// The supervisor is not there (OTP: `noproc`).
     NotRunning,
     /// Too many requests wait for it: its queue is full. Of what it is asked past its queue: it had no time.
@@ -43,7 +43,7 @@ impl SupervisorRef {
     /// A supervisor that this name leads to. Otherwise as [`ChildSpec::supervisor`].
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
-        F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
         let id = id.into();
         self.0.supervisor_spec(id.clone(), move |env, ack| driver(init(env)?, &id, env, ack))
@@ -52,7 +52,7 @@ impl SupervisorRef {
     /// A supervisor that this name leads to, made in time. Otherwise as [`ChildSpec::supervisor_async`].
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
-        F: Fn(Env) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<Supervisor, StartError>> + 'static,
     {
         let id = id.into();
@@ -74,10 +74,10 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, AdminError> {
-        let supervisor = self.pid().ok_or(AdminError::NotRunning)?;
+    pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
+        let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
         supervisor.life().stop_for(reason);
-        Ok(supervisor.ended().await)
+        Ok(supervisor.wait_exit().await)
     }
 
     /// Adds a child as the last one and starts it (OTP: `start_child/2`). `None` means that it is not needed now.
@@ -85,7 +85,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is such a child already, or it does not start; nothing is kept of it then.
-    pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Pid>, AdminError> {
+    pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Pid>, SupervisorError> {
         let answer = self.ask(Request::StartChild(child.rules), vec![child.starter]).await?;
         Ok(answer.pid)
     }
@@ -95,7 +95,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is no such child.
-    pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), AdminError> {
+    pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), SupervisorError> {
         self.ask(Request::TerminateChild(child.into()), Vec::new()).await.map(drop)
     }
 
@@ -104,7 +104,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is no such child, it runs, or it does not start; it is not tried again then.
-    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, AdminError> {
+    pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
         Ok(self.ask(Request::RestartChild(child.into()), Vec::new()).await?.pid)
     }
 
@@ -113,7 +113,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is no such child, or it runs.
-    pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), AdminError> {
+    pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), SupervisorError> {
         self.ask(Request::DeleteChild(child.into()), Vec::new()).await.map(drop)
     }
 
@@ -122,7 +122,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, AdminError> {
+    pub async fn which_children(&self) -> Result<Vec<ChildInfo>, SupervisorError> {
         match self.ask(Request::WhichChildren, Vec::new()).await?.reply {
             Reply::Children(children) => Ok(children),
             _ => Ok(Vec::new()),
@@ -134,7 +134,7 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn count_children(&self) -> Result<Counts, AdminError> {
+    pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
         match self.ask(Request::CountChildren, Vec::new()).await?.reply {
             Reply::Counts(counts) => Ok(counts),
             _ => Ok(Counts::default()),
@@ -147,10 +147,10 @@ impl SupervisorRef {
     ///
     /// When there is no such child.
     #[doc(alias = "get_childspec")]
-    pub async fn child_rules(&self, child: impl Into<ChildId>) -> Result<ChildRules, AdminError> {
+    pub async fn child_rules(&self, child: impl Into<ChildId>) -> Result<ChildRules, SupervisorError> {
         match self.ask(Request::ChildSpec(child.into()), Vec::new()).await?.reply {
             Reply::Spec(rules) => Ok(rules),
-            _ => Err(AdminError::Refused(RequestError::NotFound)),
+            _ => Err(SupervisorError::Refused(RequestError::NotFound)),
         }
     }
 
@@ -166,7 +166,7 @@ impl SupervisorRef {
     ///
     /// When the specs cannot be followed; nothing is changed then.
     #[doc(alias = "code_change")]
-    pub async fn replace(&self, with: Supervisor) -> Result<(), AdminError> {
+    pub async fn replace(&self, with: Supervisor) -> Result<(), SupervisorError> {
         let (flags, specs, starters) = with.into_parts();
         self.ask(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
     }
@@ -176,13 +176,13 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When there is no such child, or the supervisor is not there or has no time.
-    pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, AdminError> {
-        let supervisor = self.0.actor().ok_or(AdminError::NotRunning)?;
+    pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
+        let supervisor = self.0.actor().ok_or(SupervisorError::NotRunning)?;
         let child = child.into();
         match supervisor.with_state(move |driver| driver.child(&child)).await {
-            Ok(found) => found.ok_or(AdminError::Refused(RequestError::NotFound)),
-            Err(SysError::Busy | SysError::Timeout(_)) => Err(AdminError::Busy),
-            Err(_) => Err(AdminError::NotRunning),
+            Ok(found) => found.ok_or(SupervisorError::Refused(RequestError::NotFound)),
+            Err(SysError::Busy | SysError::Timeout(_)) => Err(SupervisorError::Busy),
+            Err(_) => Err(SupervisorError::NotRunning),
         }
     }
 
@@ -191,18 +191,22 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// When the supervisor is not there.
-    pub async fn tree(&self) -> Result<TreeNode, AdminError> {
-        Ok(tree::of(&self.pid().ok_or(AdminError::NotRunning)?).await)
+    pub async fn tree(&self) -> Result<TreeNode, SupervisorError> {
+        Ok(tree::of(&self.pid().ok_or(SupervisorError::NotRunning)?).await)
     }
 
-    async fn ask(&self, request: Request, starters: Vec<Arc<dyn Starter>>) -> Result<Answer, AdminError> {
+    async fn ask(
+        &self,
+        request: Request,
+        starters: Vec<Arc<dyn Starter>>,
+    ) -> Result<Answer, SupervisorError> {
         let (answer, reply) = oneshot::channel();
         // By the same queue as what happens to its children, so that they are served in order.
-        self.0.cast(Ask { request, asked: Asked { answer, starters } }).map_err(AdminError::from)?;
+        self.0.cast(Ask { request, asked: Asked { answer, starters } }).map_err(SupervisorError::from)?;
         match reply.await {
-            Ok(Answer { reply: Reply::Error(error), .. }) => Err(AdminError::Refused(error)),
+            Ok(Answer { reply: Reply::Error(error), .. }) => Err(SupervisorError::Refused(error)),
             Ok(answer) => Ok(answer),
-            Err(_) => Err(AdminError::NotRunning),
+            Err(_) => Err(SupervisorError::NotRunning),
         }
     }
 }
@@ -211,7 +215,7 @@ impl SupervisorRef {
 fn driver(
     supervisor: Supervisor,
     id: &ChildId,
-    env: &Env,
+    env: &ChildContext,
     ack: StartAck,
 ) -> Result<Driver<Static>, StartError> {
     let env = env.supervisor(id, supervisor.log.clone());
@@ -249,7 +253,7 @@ impl fmt::Debug for SupervisorRef {
     }
 }
 
-impl fmt::Display for AdminError {
+impl fmt::Display for SupervisorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning => f.write_str("the supervisor is not running"),
@@ -261,9 +265,9 @@ impl fmt::Display for AdminError {
     }
 }
 
-impl std::error::Error for AdminError {}
+impl std::error::Error for SupervisorError {}
 
-impl<M> From<CastError<M>> for AdminError {
+impl<M> From<CastError<M>> for SupervisorError {
     fn from(error: CastError<M>) -> Self {
         match error {
             CastError::NotAvailable(_) => Self::NotRunning,

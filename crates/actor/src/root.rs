@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::life::Life;
 use crate::notify::{Notices, Notify};
 use crate::tree::{self, TreeNode};
-use crate::{Env, Pid, StartError, Supervisor, SupervisorRef, System, log};
+use crate::{ChildContext, Pid, Registry, StartError, Supervisor, SupervisorRef, log};
 
 /// A running tree. Dropping it changes nothing; the tree lives on its own.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Supervisor {
     /// Begins to start the tree, which can be stopped meanwhile.
     pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
         let (notices, mut incoming) = unbounded_channel();
-        let env = Env::root(self.log.clone().unwrap_or_else(log::terminal));
+        let env = ChildContext::root(self.log.clone().unwrap_or_else(log::terminal));
         let (root, life) = (SupervisorRef::new(), Arc::clone(env.life()));
         // Nobody may follow any more.
         let notices = Notices::new(move |event| drop(notices.send(event)));
@@ -89,7 +89,7 @@ impl Tree {
     }
 
     /// The names of the tree.
-    pub fn system(&self) -> &System {
+    pub fn system(&self) -> &Registry {
         self.life.system()
     }
 
@@ -109,7 +109,7 @@ impl Tree {
 
     /// Waits for the end of the tree, however often it is asked.
     pub async fn stopped(&self) -> ExitReason {
-        self.pid().ended().await
+        self.pid().wait_exit().await
     }
 }
 

@@ -14,7 +14,10 @@ use impresario_supervision::ExitReason;
 use crate::beside::Beside;
 use crate::errand::Errand;
 use crate::timer::{once, repeated};
-use crate::{Destination, Env, Gen, GenServer, GroupMonitor, Monitor, Pid, ServerRef, Timer, Work};
+use crate::{
+    ChildContext, Destination, GenServer, GroupMonitor, Monitor, Pid, ServerActor, ServerRef, TaskHandle,
+    Timer,
+};
 
 /// After so many continuations in a row a server lets others have their turn.
 const TURN: u32 = 256;
@@ -40,16 +43,16 @@ impl<S: GenServer> Default for Later<S> {
 
 /// Who a server is, and what it can do, in one of its callbacks.
 pub struct ServerContext<'a, S: GenServer> {
-    env: &'a Env,
-    ctx: &'a mut Context<Gen<S>>,
+    env: &'a ChildContext,
+    ctx: &'a mut Context<ServerActor<S>>,
     later: &'a mut Later<S>,
     beside: &'a Beside,
 }
 
 impl<'a, S: GenServer> ServerContext<'a, S> {
     pub(crate) fn new(
-        env: &'a Env,
-        ctx: &'a mut Context<Gen<S>>,
+        env: &'a ChildContext,
+        ctx: &'a mut Context<ServerActor<S>>,
         later: &'a mut Later<S>,
         beside: &'a Beside,
     ) -> Self {
@@ -57,7 +60,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
     }
 
     /// What the server was born with: its names and links, its logger, the system it lives in.
-    pub fn env(&self) -> &Env {
+    pub fn env(&self) -> &ChildContext {
         self.env
     }
 
@@ -68,13 +71,13 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
     }
 
     /// How others reach this life of the server, and no later one.
-    pub fn this(&self) -> ServerRef<S> {
+    pub fn self_ref(&self) -> ServerRef<S> {
         // A life that is over is reached by nobody.
         self.pid().server().unwrap_or_default()
     }
 
     /// The context of the actor that runs the server, for what actix offers beyond this.
-    pub fn actix(&mut self) -> &mut Context<Gen<S>> {
+    pub fn actix(&mut self) -> &mut Context<ServerActor<S>> {
         self.ctx
     }
 
@@ -93,10 +96,10 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         } else {
             // Errands are done when the start is over, and before the first message. One does for all of them.
             if self.later.next.len() == 1 {
-                let go_on = |server: &mut Gen<S>, ctx: &mut Context<Gen<S>>| {
+                let go_on = |server: &mut ServerActor<S>, ctx: &mut Context<ServerActor<S>>| {
                     (0..server.continuations()).for_each(|_| ctx.wait(GoOn));
                 };
-                self.env.life().own_errand(Errand::job::<Gen<S>>(go_on));
+                self.env.life().own_errand(Errand::job::<ServerActor<S>>(go_on));
             }
         }
     }
@@ -107,11 +110,11 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         &mut self,
         future: F,
         then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
-    ) -> Work
+    ) -> TaskHandle
     where
         F: Future + 'static,
     {
-        Work::spawn(and_then(future, then), self.ctx)
+        TaskHandle::spawn(and_then(future, then), self.ctx)
     }
 
     /// Runs a future, and then this callback with what came of it; nothing else is handled meanwhile.
@@ -128,7 +131,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
     }
 
     /// Takes back what was spawned: its callback does not run any more, even if the future is done.
-    pub fn cancel(&mut self, work: &Work) {
+    pub fn cancel(&mut self, work: &TaskHandle) {
         work.take_back(self.ctx);
     }
 
@@ -198,22 +201,24 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
 fn and_then<S: GenServer, F: Future + 'static>(
     future: F,
     then: impl FnOnce(&mut S, F::Output, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
-) -> impl ActorFuture<Gen<S>, Output = ()> + 'static {
-    wrap_future::<_, Gen<S>>(future).map(move |output, gen_server: &mut Gen<S>, ctx: &mut Context<Gen<S>>| {
-        gen_server.run(ctx, |server, ctx| then(server, output, ctx));
-    })
+) -> impl ActorFuture<ServerActor<S>, Output = ()> + 'static {
+    wrap_future::<_, ServerActor<S>>(future).map(
+        move |output, gen_server: &mut ServerActor<S>, ctx: &mut Context<ServerActor<S>>| {
+            gen_server.run(ctx, |server, ctx| then(server, output, ctx));
+        },
+    )
 }
 
 /// The server handles nothing until its next continuation has run.
 struct GoOn;
 
-impl<S: GenServer> ActorFuture<Gen<S>> for GoOn {
+impl<S: GenServer> ActorFuture<ServerActor<S>> for GoOn {
     type Output = ();
 
     fn poll(
         self: Pin<&mut Self>,
-        gen_server: &mut Gen<S>,
-        ctx: &mut Context<Gen<S>>,
+        gen_server: &mut ServerActor<S>,
+        ctx: &mut Context<ServerActor<S>>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let gone_on = gen_server.go_on(ctx);

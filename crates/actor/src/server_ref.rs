@@ -6,12 +6,12 @@ use impresario_supervision::ChildId;
 
 use crate::call::{Call, CastError};
 use crate::gen_server::Told;
-use crate::reply::{Query, ReplyTo};
-use crate::{ActorRef, ChildRef, ChildSpec, Env, Gen, GenServer, Pid, StartError, System};
+use crate::reply::{CallMessage, ReplyTo};
+use crate::{ActorRef, ChildContext, ChildRef, ChildSpec, GenServer, Pid, Registry, ServerActor, StartError};
 
 /// Reaches a [`GenServer`]: by the slot of a child, so it leads to the present life, or, by [`to_life`](Self::to_life), one
 /// certain life.
-pub struct ServerRef<S: GenServer>(ChildRef<Gen<S>>);
+pub struct ServerRef<S: GenServer>(ChildRef<ServerActor<S>>);
 
 impl<S: GenServer> ServerRef<S> {
     /// A name that leads nowhere until a spec made from it is started.
@@ -20,7 +20,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// Leads to this life, and never to another.
-    pub fn to_life(life: ActorRef<Gen<S>>) -> Self {
+    pub fn from_actor(life: ActorRef<ServerActor<S>>) -> Self {
         let name = ChildRef::new();
         name.publish(life);
         Self(name)
@@ -31,9 +31,9 @@ impl<S: GenServer> ServerRef<S> {
     #[doc(alias = "start_link")]
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where
-        F: Fn(&Env) -> Result<S, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext) -> Result<S, StartError> + Send + Sync + 'static,
     {
-        self.0.child_spec(id, move |env| Ok(Gen::new(factory(env)?, env)))
+        self.0.child_spec(id, move |env| Ok(ServerActor::new(factory(env)?, env)))
     }
 
     /// Asks the server something and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
@@ -44,8 +44,8 @@ impl<S: GenServer> ServerRef<S> {
     pub fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(ReplyTo<T>) -> S::Call + Send + 'static,
-    ) -> Call<Gen<S>, Query<S::Call, T>> {
-        self.0.call(Query::new(make))
+    ) -> Call<ServerActor<S>, CallMessage<S::Call, T>> {
+        self.0.call(CallMessage::new(make))
     }
 
     /// Tells the server something and does not wait (OTP: `gen_server:cast`).
@@ -72,7 +72,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// The same name as that of an actor, for messages that the server has beside its calls and casts.
-    pub fn child(&self) -> &ChildRef<Gen<S>> {
+    pub fn child(&self) -> &ChildRef<ServerActor<S>> {
         &self.0
     }
 }
@@ -80,11 +80,11 @@ impl<S: GenServer> ServerRef<S> {
 impl Pid {
     /// The life as that of a server, if it is one and has not ended.
     pub fn server<S: GenServer>(&self) -> Option<ServerRef<S>> {
-        self.actor().map(ServerRef::to_life)
+        self.actor().map(ServerRef::from_actor)
     }
 }
 
-impl System {
+impl Registry {
     /// The server that has this name, if it is one of these.
     #[doc(alias = "whereis")]
     pub fn whereis_server<S: GenServer>(&self, name: &str) -> Option<ServerRef<S>> {

@@ -27,14 +27,14 @@ impl Signal {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "EXIT")]
 #[non_exhaustive]
-pub struct Exit {
+pub struct ExitSignal {
     /// Who ended, or who sent it; `None` if it was sent by something that is not a process.
     pub from: Option<Pid>,
     /// Why.
     pub reason: ExitReason,
 }
 
-impl Message for Exit {
+impl Message for ExitSignal {
     type Result = ();
 }
 

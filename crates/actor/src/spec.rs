@@ -13,7 +13,7 @@ use impresario_supervision::{Backoff, ChildId, ChildKind, ExitReason, Restart, S
 
 use crate::notify::Notify;
 use crate::supervisor::Supervisor;
-use crate::{ChildRef, Env, SupervisorRef};
+use crate::{ChildContext, ChildRef, SupervisorRef};
 
 /// What is to be supervised, and how (OTP: child specification).
 ///
@@ -21,18 +21,18 @@ use crate::{ChildRef, Env, SupervisorRef};
 #[must_use = "a child spec does nothing until it is given to a supervisor"]
 #[derive(Clone)]
 pub struct ChildSpec {
-    pub(crate) rules: rules::ChildSpec,
+    pub(crate) rules: rules::ChildRules,
     pub(crate) starter: Arc<dyn Starter>,
 }
 
 /// Begins lives.
 pub(crate) trait Starter: Send + Sync {
     /// Begins the life that `env` was made for. How it goes is said through `notify`, perhaps before this returns.
-    fn start(&self, env: Env, notify: Notify);
+    fn start(&self, env: ChildContext, notify: Notify);
 }
 
-impl<F: Fn(Env, Notify) + Send + Sync> Starter for F {
-    fn start(&self, env: Env, notify: Notify) {
+impl<F: Fn(ChildContext, Notify) + Send + Sync> Starter for F {
+    fn start(&self, env: ChildContext, notify: Notify) {
         self(env, notify);
     }
 }
@@ -55,7 +55,7 @@ impl ChildSpec {
     pub fn actor<A, F>(id: impl Into<ChildId>, factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
-        F: Fn(&Env) -> Result<A, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext) -> Result<A, StartError> + Send + Sync + 'static,
     {
         ChildRef::new().child_spec(id, factory)
     }
@@ -70,7 +70,7 @@ impl ChildSpec {
     pub fn actor_async<A, F, M>(id: impl Into<ChildId>, factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
-        F: Fn(Env) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         ChildRef::new().child_spec_async(id, factory)
@@ -79,7 +79,7 @@ impl ChildSpec {
     /// A nested supervisor, made by a function that runs anew for every life (OTP: the callback `init`).
     pub fn supervisor<F>(id: impl Into<ChildId>, init: F) -> Self
     where
-        F: Fn(&Env) -> Result<Supervisor, StartError> + Send + Sync + 'static,
+        F: Fn(&ChildContext) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
         SupervisorRef::new().child_spec(id, init)
     }
@@ -87,18 +87,18 @@ impl ChildSpec {
     /// A nested supervisor that is made in time, as by [`actor_async`](Self::actor_async).
     pub fn supervisor_async<F, M>(id: impl Into<ChildId>, init: F) -> Self
     where
-        F: Fn(Env) -> M + Send + Sync + 'static,
+        F: Fn(ChildContext) -> M + Send + Sync + 'static,
         M: Future<Output = Result<Supervisor, StartError>> + 'static,
     {
         SupervisorRef::new().child_spec_async(id, init)
     }
 
     pub(crate) fn worker(id: ChildId, starter: impl Starter + 'static) -> Self {
-        Self { rules: rules::ChildSpec::worker(id), starter: Arc::new(starter) }
+        Self { rules: rules::ChildRules::worker(id), starter: Arc::new(starter) }
     }
 
     pub(crate) fn nested(id: ChildId, starter: impl Starter + 'static) -> Self {
-        Self { rules: rules::ChildSpec::supervisor(id), starter: Arc::new(starter) }
+        Self { rules: rules::ChildRules::supervisor(id), starter: Arc::new(starter) }
     }
 
     /// What it is called.
@@ -157,7 +157,8 @@ impl ChildSpec {
     /// [`ActorRef`](crate::ActorRef) or a [`ChildRef`]; a plain `Addr` goes past it.
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         let starter = self.starter;
-        self.starter = Arc::new(move |env: Env, notify| starter.start(env.with_mailbox(limit), notify));
+        self.starter =
+            Arc::new(move |env: ChildContext, notify| starter.start(env.with_mailbox(limit), notify));
         self
     }
 

@@ -8,7 +8,7 @@ use impresario_supervision::{
 };
 use tokio::sync::oneshot;
 
-use crate::Env;
+use crate::ChildContext;
 use crate::driver::{Answer, Plan, seed};
 use crate::lives::Lives;
 use crate::notify::Notify;
@@ -58,7 +58,7 @@ impl Plan for Static {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: Env, notify: Notify) {
+    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify) {
         // Without a starter the drop of `notify` says that there is no life.
         if let Some(starter) = self.starters.get(&key) {
             starter.start(env, notify);
@@ -89,6 +89,6 @@ impl Plan for Static {
     }
 
     fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
-        Box::new(self.rules.census())
+        Box::new(self.rules.child_statuses())
     }
 }

@@ -63,7 +63,7 @@ impl Supervisor {
     }
 
     /// Flags and specs for the rules, and what starts the children, in their order.
-    pub(crate) fn into_parts(self) -> (Flags, Vec<rules::ChildSpec>, Vec<Arc<dyn Starter>>) {
+    pub(crate) fn into_parts(self) -> (Flags, Vec<rules::ChildRules>, Vec<Arc<dyn Starter>>) {
         let Self { strategy, intensity, auto_shutdown, children, log: _ } = self;
         let (specs, starters) = children.into_iter().map(|child| (child.rules, child.starter)).unzip();
         (Flags { strategy, intensity, auto_shutdown }, specs, starters)

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use crate::call::TIMEOUT;
 use crate::errand::{Errand, Job};
 use crate::life::Life;
-use crate::panic::catch;
-use crate::trace::{TraceSink, Traced};
+use crate::panic::catch_panic;
+use crate::trace::{TraceKind, TraceSink};
 use crate::{ActorRef, Pid};
 
 /// After so many errands in one turn an actor goes on with its messages.
@@ -122,7 +122,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     where
         A: fmt::Debug,
     {
-        self.with_state(|actor| catch(|| text(actor))).await?.map_err(SysError::Panic)
+        self.with_state(|actor| catch_panic(|| text(actor))).await?.map_err(SysError::Panic)
     }
 
     /// Puts another state in the place of the actor's, which it gives back (OTP: `sys:replace_state`).
@@ -148,7 +148,7 @@ async fn ask<T>(pid: &Pid, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) ->
         match got.await {
             Ok(answer) => Ok(answer),
             // Nobody drops an errand but the end of a life.
-            Err(_) => Err(SysError::NotAlive(pid.ended().await)),
+            Err(_) => Err(SysError::NotAlive(pid.wait_exit().await)),
         }
     };
     timeout(TIMEOUT, answered).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
@@ -168,13 +168,13 @@ pub(crate) fn run_errands<A: Actor<Context = Context<A>>>(
             Errand::Suspend(_) if life.is_told_to_stop() => {}
             Errand::Suspend(answer) => {
                 life.set_suspended(true);
-                life.trace(|| Traced::Suspended);
+                life.trace(|| TraceKind::Suspended);
                 // Who does not wait any more does not need it.
                 let _ = answer.send(());
             }
             Errand::Resume => {
                 life.set_suspended(false);
-                life.trace(|| Traced::Resumed);
+                life.trace(|| TraceKind::Resumed);
             }
             Errand::Job(job) => {
                 if let Ok(job) = job.downcast::<Job<A>>() {

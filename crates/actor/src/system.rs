@@ -18,7 +18,7 @@ use crate::turns::Arbiters;
 ///
 /// There is one for each root, so trees in the same program do not see each other.
 #[derive(Clone, Default)]
-pub struct System(Arc<Shared>);
+pub struct Registry(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -38,7 +38,7 @@ impl Default for Start {
     }
 }
 
-impl System {
+impl Registry {
     /// A system in which nobody lives.
     pub(crate) fn new() -> Self {
         Self::default()
@@ -81,7 +81,7 @@ impl System {
     }
 }
 
-impl fmt::Debug for System {
+impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("System")
             .field("names", &self.registered())

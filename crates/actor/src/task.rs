@@ -13,11 +13,11 @@ use impresario_supervision::ExitReason;
 use crate::door::Door;
 use crate::life::Life;
 use crate::notify::Notify;
-use crate::panic::catch;
+use crate::panic::catch_panic;
 use crate::signal::{Signal, Verdict, judge};
-use crate::trace::Traced;
+use crate::trace::TraceKind;
 use crate::turns::Turns;
-use crate::{Env, Exit};
+use crate::{ChildContext, ExitSignal};
 
 /// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
 /// signal, a kill, a dropped arbiter.
@@ -32,7 +32,7 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
     pub(crate) fn new(
         actor: A,
         (context, door): (Context<A>, Arc<Door<A>>),
-        env: &Env,
+        env: &ChildContext,
         mut notify: Notify,
     ) -> Self {
         notify.born();
@@ -48,7 +48,7 @@ impl<A: Actor<Context = Context<A>>> ChildTask<A> {
         if !ended {
             actor.ctx().terminate();
         }
-        self.turns.take(self.notify.life(), type_name::<A>(), || catch(move || drop(actor)))
+        self.turns.take(self.notify.life(), type_name::<A>(), || catch_panic(move || drop(actor)))
     }
 
     fn end(&mut self, polled: Result<(), ExitReason>) -> ExitReason {
@@ -80,8 +80,8 @@ pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
     for signal in life.take_signals() {
         match signal {
             Signal::Exit { from, reason, linked } => {
-                life.trace(|| Traced::ExitSignal { from: from.clone(), reason: reason.clone() });
-                exit_signal(life, Exit { from, reason }, linked)?;
+                life.trace(|| TraceKind::ExitSignal { from: from.clone(), reason: reason.clone() });
+                exit_signal(life, ExitSignal { from, reason }, linked)?;
             }
             Signal::Ping(answer) => {
                 // Who does not wait any more does not need it.
@@ -92,7 +92,7 @@ pub(crate) fn hear(life: &Arc<Life>) -> Result<(), ExitReason> {
     Ok(())
 }
 
-fn exit_signal(life: &Arc<Life>, exit: Exit, linked: bool) -> Result<(), ExitReason> {
+fn exit_signal(life: &Arc<Life>, exit: ExitSignal, linked: bool) -> Result<(), ExitReason> {
     let own = exit.from.as_ref().is_some_and(|pid| Arc::ptr_eq(pid.life(), life));
     let trap = life.with_bonds(|bonds| bonds.trapping().cloned()).ok().flatten();
     match (judge(trap.is_some(), own, &exit.reason), trap) {
@@ -126,14 +126,14 @@ impl<A: Actor<Context = Context<A>>> Future for ChildTask<A> {
             life.set_told();
             // Who is suspended hears this, and needs its wits to act on it.
             life.set_suspended(false);
-            life.trace(|| Traced::Stop);
+            life.trace(|| TraceKind::Stop);
             if let Some(actor) = &mut this.actor {
                 actor.ctx().stop();
             }
         }
         let Some(actor) = &mut this.actor else { return Poll::Ready(()) };
         this.door.renew_turn();
-        let polled = this.turns.take(life, type_name::<A>(), || catch(|| Pin::new(actor).poll(cx)));
+        let polled = this.turns.take(life, type_name::<A>(), || catch_panic(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
             // Whatever came after a panic in a handler, as of something that was dropped.
             _ if this.door.is_broken() => Err(life.take_panic().unwrap_or(ExitReason::Killed)),

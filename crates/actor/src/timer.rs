@@ -13,7 +13,7 @@ use futures::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::life::lock;
-use crate::{Destination, Env};
+use crate::{ChildContext, Destination};
 
 /// The longest delay, and what a longer one counts as: a hundred years.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -124,7 +124,7 @@ impl Drop for Running {
 /// `ctx.run_interval`. These here send to anybody, by reference, say whether they could be cancelled, and can be told
 /// apart. They end with the actor that sets them, and do not run while it is suspended or waits by `ctx.wait`: then they
 /// fire when it goes on.
-impl Env {
+impl ChildContext {
     /// Sends a message after this delay (OTP: `erlang:send_after/3`).
     pub fn send_after<A, M>(
         &self,

@@ -10,7 +10,7 @@ use slog::Logger;
 use tokio::sync::mpsc::Sender;
 
 use crate::Pid;
-use crate::panic::catch;
+use crate::panic::catch_panic;
 
 /// Something that a traced life did or that was done to it (OTP: the events of `sys:trace`).
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct TraceEvent {
     /// When, as the life's age.
     pub at: Duration,
     /// What.
-    pub what: Traced,
+    pub kind: TraceKind,
     /// How many events before this one are missing, because the channel was full.
     pub missed: u64,
 }
@@ -29,7 +29,7 @@ pub struct TraceEvent {
 /// What a traced life did, or what was done to it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Traced {
+pub enum TraceKind {
     /// It is about to handle a message of this type.
     Message(&'static str),
     /// It is about to handle a message that came through a plain `Addr`, which hides the type.
@@ -72,19 +72,19 @@ enum Sink {
 }
 
 impl TraceSink {
-    pub(crate) fn tell(&self, pid: Pid, what: Traced) {
+    pub(crate) fn tell(&self, pid: Pid, what: TraceKind) {
         let at = pid.uptime();
         match &*self.0 {
             Sink::Logger(log) => {
                 // A drain is anybody's code.
-                let _ = catch(|| {
+                let _ = catch_panic(|| {
                     let (pid, at) = (pid.number(), at.as_secs_f64());
                     slog::info!(log, "{}", what; "life" => pid, "age_s" => at);
                 });
             }
             Sink::Channel { events, missed } => {
                 let before = missed.swap(0, Ordering::Relaxed);
-                if events.try_send(TraceEvent { pid, at, what, missed: before }).is_err() {
+                if events.try_send(TraceEvent { pid, at, kind: what, missed: before }).is_err() {
                     missed.fetch_add(before + 1, Ordering::Relaxed);
                 }
             }
@@ -110,7 +110,7 @@ impl fmt::Debug for TraceSink {
     }
 }
 
-impl fmt::Display for Traced {
+impl fmt::Display for TraceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message(name) => write!(f, "message {name}"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use impresario_supervision::{ChildKind, ChildStatus, Stage, Strategy, Time};
+use impresario_supervision::{ChildKind, ChildStage, ChildStatus, Strategy, Time};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,7 +27,7 @@ pub struct TreeNode {
     /// What it is.
     pub kind: ChildKind,
     /// How it is.
-    pub state: TreeState,
+    pub state: NodeState,
     /// The present life, if there is one.
     pub pid: Option<Pid>,
     /// How often it was started again, for whatever reason.
@@ -37,13 +37,13 @@ pub struct TreeNode {
     /// How long the present life has existed.
     pub uptime: Option<Duration>,
     /// What it supervises; `None` if it is a worker, or has no life.
-    pub below: Option<Below>,
+    pub below: Option<Subtree>,
 }
 
 /// How a child of a tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TreeState {
+pub enum NodeState {
     /// Not running, and nobody has decided to change that.
     Down,
     /// Told to start, has not answered.
@@ -63,7 +63,7 @@ pub enum TreeState {
 /// What a supervisor of a tree supervises.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Below {
+pub enum Subtree {
     /// It did not say so in time: its arbiter stands still, or it is still starting.
     NoAnswer,
     /// These children.
@@ -83,9 +83,9 @@ pub(crate) async fn of(root: &Pid) -> TreeNode {
     let life = root.life();
     let (id, below) = below(Arc::clone(life), Instant::now() + PATIENCE).await;
     if life.end_reason().is_some() {
-        return node("root".to_owned(), ChildKind::Supervisor, TreeState::Down, 0, None, None);
+        return node("root".to_owned(), ChildKind::Supervisor, NodeState::Down, 0, None, None);
     }
-    let state = if life.is_suspended() { TreeState::Suspended } else { TreeState::Running };
+    let state = if life.is_suspended() { NodeState::Suspended } else { NodeState::Running };
     // A root is never restarted, and another supervisor's restarts are known to its parent.
     let id = id.unwrap_or_else(|| "root".to_owned());
     node(id, ChildKind::Supervisor, state, 0, Some(life), Some(below))
@@ -94,10 +94,10 @@ pub(crate) async fn of(root: &Pid) -> TreeNode {
 fn node(
     id: String,
     kind: ChildKind,
-    state: TreeState,
+    state: NodeState,
     restarts: u64,
     life: Option<&Arc<Life>>,
-    below: Option<Below>,
+    below: Option<Subtree>,
 ) -> TreeNode {
     let pid = life.map(Pid::of);
     let uptime = pid.as_ref().map(Pid::uptime);
@@ -105,17 +105,17 @@ fn node(
     TreeNode { id, kind, state, pid, restarts, queued, uptime, below }
 }
 
-type Seen = Pin<Box<dyn Future<Output = (Option<String>, Below)> + Send>>;
+type Seen = Pin<Box<dyn Future<Output = (Option<String>, Subtree)> + Send>>;
 
 /// What a supervisor says, with its id; and what those below it say. All of them have the same time, and are asked at once,
 /// so that one which does not answer costs nobody else the time.
 fn below(life: Arc<Life>, deadline: Instant) -> Seen {
     Box::pin(async move {
-        let Some(census) = census(&life, deadline).await else { return (None, Below::NoAnswer) };
+        let Some(census) = census(&life, deadline).await else { return (None, Subtree::NoAnswer) };
         let Census { id, strategy, now, children, more } = census;
         let children =
             join_all(children.into_iter().map(|(child, life)| of_child(child, life, now, deadline)));
-        (Some(id), Below::Children { strategy, children: children.await, more })
+        (Some(id), Subtree::Children { strategy, children: children.await, more })
     })
 }
 
@@ -135,13 +135,13 @@ async fn of_child(child: ChildStatus, life: Option<Arc<Life>>, now: Time, deadli
     };
     let suspended = life.as_ref().is_some_and(|life| life.is_suspended());
     let state = match child.stage {
-        Stage::Starting(_) => TreeState::Starting,
-        Stage::Running(_) if suspended => TreeState::Suspended,
-        Stage::Running(_) => TreeState::Running,
-        Stage::Stopping(_) => TreeState::Stopping,
-        Stage::Restarting => TreeState::Restarting,
-        Stage::Waiting(until) => TreeState::Waiting(until.saturating_since(now)),
-        _ => TreeState::Down,
+        ChildStage::Starting(_) => NodeState::Starting,
+        ChildStage::Running(_) if suspended => NodeState::Suspended,
+        ChildStage::Running(_) => NodeState::Running,
+        ChildStage::Stopping(_) => NodeState::Stopping,
+        ChildStage::Restarting => NodeState::Restarting,
+        ChildStage::Waiting(until) => NodeState::Waiting(until.saturating_since(now)),
+        _ => NodeState::Down,
     };
     node(child.id.to_string(), child.kind, state, child.restarts, life.as_ref(), below)
 }
@@ -158,7 +158,7 @@ impl TreeNode {
     /// The children that are listed, in start order.
     pub fn children(&self) -> &[Self] {
         match &self.below {
-            Some(Below::Children { children, .. }) => children,
+            Some(Subtree::Children { children, .. }) => children,
             _ => &[],
         }
     }
@@ -169,8 +169,8 @@ impl TreeNode {
             write!(f, " {pid}")?;
         }
         match &self.below {
-            Some(Below::Children { strategy: Some(strategy), .. }) => write!(f, " {}", name(*strategy))?,
-            Some(Below::Children { strategy: None, .. }) => f.write_str(" dynamic")?,
+            Some(Subtree::Children { strategy: Some(strategy), .. }) => write!(f, " {}", name(*strategy))?,
+            Some(Subtree::Children { strategy: None, .. }) => f.write_str(" dynamic")?,
             _ => {}
         }
         write!(f, " {}", self.state)?;
@@ -189,8 +189,8 @@ impl TreeNode {
     fn lines_below(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
         let (children, more) = match &self.below {
             None => return Ok(()),
-            Some(Below::NoAnswer) => return writeln!(f, "{indent}└─ (no answer)"),
-            Some(Below::Children { children, more, .. }) => (children, *more),
+            Some(Subtree::NoAnswer) => return writeln!(f, "{indent}└─ (no answer)"),
+            Some(Subtree::Children { children, more, .. }) => (children, *more),
         };
         for (at, child) in children.iter().enumerate() {
             let last = at + 1 == children.len() && more == 0;
@@ -220,7 +220,7 @@ impl fmt::Display for TreeNode {
     }
 }
 
-impl fmt::Display for TreeState {
+impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down => f.write_str("down"),

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::turns::{Turn, Turns};
-use crate::{Pid, System};
+use crate::{Pid, Registry};
 
 /// How often within its limit an arbiter is looked at.
 const LOOKS: u32 = 4;
@@ -22,7 +22,7 @@ const LOOKS: u32 = 4;
 #[must_use = "it watches until it is dropped"]
 #[derive(Debug)]
 pub struct Watchdog {
-    system: System,
+    system: Registry,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,7 +34,7 @@ pub struct Stall {
     /// The name of its thread.
     pub arbiter: String,
     /// Who holds it; `None` if that is no actor of this tree.
-    pub held_by: Option<Pid>,
+    pub blocked_by: Option<Pid>,
     /// The type of that actor.
     pub actor: Option<&'static str>,
     /// For how long, up to now.
@@ -65,7 +65,7 @@ impl Watchdog {
     /// # }
     /// ```
     pub fn start(
-        system: &System,
+        system: &Registry,
         limit: Duration,
         mut report: impl FnMut(&Stall) + Send + 'static,
     ) -> io::Result<Self> {
@@ -139,9 +139,9 @@ impl Beat {
         if duration < limit || self.looks < LOOKS || self.reported.is_some() {
             return None;
         }
-        let held_by = turns.turn();
-        self.reported = Some(held_by.clone());
-        Some(stall(turns, held_by, duration, false))
+        let blocked_by = turns.turn();
+        self.reported = Some(blocked_by.clone());
+        Some(stall(turns, blocked_by, duration, false))
     }
 }
 
@@ -157,14 +157,14 @@ impl Drop for Show {
 fn stall(turns: &Turns, held_by: Option<Turn>, duration: Duration, over: bool) -> Stall {
     let arbiter = turns.name.clone().unwrap_or_else(|| "unnamed".to_owned());
     let actor = held_by.as_ref().map(|turn| turn.actor);
-    Stall { arbiter, held_by: held_by.map(|turn| turn.pid), actor, duration, over }
+    Stall { arbiter, blocked_by: held_by.map(|turn| turn.pid), actor, duration, over }
 }
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.over { "stood" } else { "stands" };
         write!(f, "arbiter {} {verb} still for {:?}, held by ", self.arbiter, self.duration)?;
-        match (&self.held_by, self.actor) {
+        match (&self.blocked_by, self.actor) {
             (Some(pid), Some(actor)) => write!(f, "{pid}, a {actor}"),
             _ => f.write_str("what is no actor of this tree"),
         }

@@ -9,12 +9,12 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, SpawnHandle};
 
 /// A future that runs beside the messages of an actor. Dropping this changes nothing.
 #[derive(Clone, Debug)]
-pub struct Work {
+pub struct TaskHandle {
     handle: SpawnHandle,
     taken_back: Arc<AtomicBool>,
 }
 
-impl Work {
+impl TaskHandle {
     /// Runs a future beside the messages.
     pub(crate) fn spawn<A>(future: impl ActorFuture<A, Output = ()> + 'static, ctx: &mut Context<A>) -> Self
     where

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
 use impresario_actor::{
-    AdminError, ChildRef, ChildSpec, Env, ExitReason, Pid, RequestError, Restart, Shutdown, StartError,
-    Strategy, Supervisor, Tree,
+    ChildContext, ChildRef, ChildSpec, ExitReason, Pid, RequestError, Restart, Shutdown, StartError,
+    Strategy, Supervisor, SupervisorError, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -60,7 +60,7 @@ struct Start {
     pids: mpsc::UnboundedReceiver<Pid>,
     gone: mpsc::UnboundedReceiver<()>,
     arbiter: Option<Arbiter>,
-    answer: oneshot::Receiver<Result<Option<Pid>, AdminError>>,
+    answer: oneshot::Receiver<Result<Option<Pid>, SupervisorError>>,
 }
 
 const PLACES: [bool; 2] = [false, true];
@@ -70,7 +70,7 @@ async fn start(script: Script, elsewhere: bool, adapt: impl FnOnce(ChildSpec) ->
     let tree = tree.expect("it starts");
     let (name, (pid, pids), (drops, gone)) =
         (ChildRef::new(), mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    let spec = name.child_spec_async("slow", move |env: Env| {
+    let spec = name.child_spec_async("slow", move |env: ChildContext| {
         assert!(script != Script::PanicAtOnce, "at once");
         let _ = pid.send(env.pid());
         play(script, Gone(drops.clone(), script == Script::Hang(true)))
@@ -94,11 +94,11 @@ impl Start {
     /// Why it did not start. Whoever watched it hears the same, and the future is gone.
     async fn failure(mut self, pid: Option<Pid>) -> ExitReason {
         let answer = self.answer.await.expect("it is answered");
-        let Err(AdminError::Refused(RequestError::StartFailed(reason))) = answer else {
+        let Err(SupervisorError::Refused(RequestError::StartFailed(reason))) = answer else {
             panic!("{answer:?}")
         };
         if let Some(pid) = pid {
-            assert_eq!(pid.ended().await, reason);
+            assert_eq!(pid.wait_exit().await, reason);
             assert_eq!(self.gone.recv().await, Some(()));
             assert!(self.gone.try_recv().is_err(), "it is dropped once");
         }
@@ -111,9 +111,11 @@ impl Start {
 
 #[track_caller]
 fn is_panic(reason: &ExitReason, text: &str) {
-    let ExitReason::Panic { message, place } = reason else { panic!("{reason:?} instead of a panic {text}") };
+    let ExitReason::Panic { message, location } = reason else {
+        panic!("{reason:?} instead of a panic {text}")
+    };
     assert_eq!(message, text);
-    assert!(place.as_ref().is_some_and(|place| place.contains("async_start.rs:")), "{place:?}");
+    assert!(location.as_ref().is_some_and(|location| location.contains("async_start.rs:")), "{location:?}");
 }
 
 #[actix_rt::test]
@@ -142,7 +144,7 @@ async fn a_child_may_not_be_needed() {
         let mut start = start(Script::Ignore, place, |spec| spec).await;
         let pid = start.pid().await;
         assert_eq!(start.answer.await.expect("it is answered"), Ok(None));
-        assert_eq!(pid.ended().await, ExitReason::Normal);
+        assert_eq!(pid.wait_exit().await, ExitReason::Normal);
         assert_eq!(start.tree.root().count_children().await.expect("it runs").active, 0);
     }
 }
@@ -157,7 +159,7 @@ async fn an_actor_that_was_made_is_a_life() {
         assert_eq!(start.name.pid(), Some(pid.clone()));
         start.tree.stop();
         assert_eq!(start.tree.stopped().await, ExitReason::Shutdown);
-        assert_eq!(pid.ended().await, ExitReason::Shutdown);
+        assert_eq!(pid.wait_exit().await, ExitReason::Shutdown);
     }
 }
 
@@ -193,7 +195,7 @@ async fn a_link_made_in_the_factory_holds() {
             let (tell, linked) = oneshot::channel();
             let tell = std::sync::Mutex::new(Some(tell));
             let to = to.clone();
-            let spec = ChildSpec::actor_async("linked", move |env: Env| {
+            let spec = ChildSpec::actor_async("linked", move |env: ChildContext| {
                 env.link(&to);
                 if let Some(tell) = tell.lock().expect("nobody panics here").take() {
                     let _ = tell.send(env.pid());
@@ -204,7 +206,7 @@ async fn a_link_made_in_the_factory_holds() {
         };
         let linked = linked.await.expect("the factory runs");
         to.kill();
-        assert_eq!(linked.ended().await, ExitReason::Killed);
+        assert_eq!(linked.wait_exit().await, ExitReason::Killed);
         assert!(start.pids.try_recv().is_err());
         assert_eq!(start.failure(None).await, ExitReason::Killed);
         assert_eq!(other.failure(Some(to)).await, ExitReason::Killed);
@@ -218,8 +220,11 @@ async fn a_start_has_its_time() {
         let mut start = start(Script::Hang(false), place, |spec| spec.start_timeout(limit)).await;
         let pid = start.pid().await;
         let answer = start.answer.await.expect("it is answered");
-        assert_eq!(answer, Err(AdminError::Refused(RequestError::StartFailed(ExitReason::StartTimeout))));
-        assert_eq!(pid.ended().await, ExitReason::Killed, "which is how");
+        assert_eq!(
+            answer,
+            Err(SupervisorError::Refused(RequestError::StartFailed(ExitReason::StartTimeout)))
+        );
+        assert_eq!(pid.wait_exit().await, ExitReason::Killed, "which is how");
     }
 }
 
@@ -231,10 +236,10 @@ async fn a_shutdown_waits_for_a_start_only_so_long() {
         let pid = start.pid().await;
         start.tree.stop();
         assert_eq!(start.tree.stopped().await, ExitReason::Shutdown);
-        assert_eq!(pid.ended().await, ExitReason::Shutdown);
+        assert_eq!(pid.wait_exit().await, ExitReason::Shutdown);
         assert_eq!(start.gone.recv().await, Some(()));
         let answer = start.answer.await.expect("it is answered");
-        assert_eq!(answer, Err(AdminError::Refused(RequestError::ShuttingDown)));
+        assert_eq!(answer, Err(SupervisorError::Refused(RequestError::ShuttingDown)));
     }
 }
 
@@ -245,7 +250,7 @@ async fn a_killed_tree_takes_the_factory_with_it() {
         let pid = start.pid().await;
         start.tree.kill();
         assert_eq!(start.tree.stopped().await, ExitReason::Killed);
-        assert_eq!(pid.ended().await, ExitReason::Killed);
+        assert_eq!(pid.wait_exit().await, ExitReason::Killed);
         assert_eq!(start.gone.recv().await, Some(()));
     }
 }
@@ -278,7 +283,7 @@ async fn a_restart_takes_its_time_too() {
         .expect("it starts");
     let first = name.pid().expect("it runs");
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     // It is served between restarts, so when the permit has come.
     let (root, asked) = (tree.root().clone(), tree.root().which_children());
     permit.send(()).expect("it is waited for");
@@ -302,5 +307,5 @@ async fn a_supervisor_can_be_made_in_time() {
     let failing = ChildSpec::supervisor_async("failing", async |_| Err("no configuration".into()));
     let refused = tree.root().start_child(failing).await;
     let reason = ExitReason::Error("no configuration".to_owned());
-    assert_eq!(refused, Err(AdminError::Refused(RequestError::StartFailed(reason))));
+    assert_eq!(refused, Err(SupervisorError::Refused(RequestError::StartFailed(reason))));
 }

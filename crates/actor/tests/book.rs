@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use impresario_actor::{
-    CallError, ChildRef, ChildSpec, Down, Env, Exit, ExitReason, GenServer, GroupChange, Info, Pid, ReplyTo,
-    Restart, ServerContext, ServerRef, Strategy, Supervisor,
+    CallError, ChildContext, ChildRef, ChildSpec, Down, ExitReason, ExitSignal, GenServer, GroupChange, Info,
+    Pid, ReplyTo, Restart, ServerContext, ServerRef, Strategy, Supervisor,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -71,7 +71,7 @@ async fn count() -> Result<(), AnyError> {
     // An error ends it with its text as the reason; the next life begins with nothing.
     let life = tally.pid().ok_or("it runs")?;
     tally.cast(Tell::Line("four".to_owned()))?;
-    assert_eq!(life.ended().await.to_string(), "invalid digit found in string");
+    assert_eq!(life.wait_exit().await.to_string(), "invalid digit found in string");
     assert_eq!(tally.call(Ask::Total).timeout(Duration::from_secs(1)).wait().await?, 0);
     tree.stop();
     Ok(())
@@ -162,7 +162,7 @@ impl GenServer for Watchdog {
 
     fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         ctx.continue_with(|_, ctx| {
-            ctx.send_after(10 * MINUTE, ctx.this(), Dog::Bark);
+            ctx.send_after(10 * MINUTE, ctx.self_ref(), Dog::Bark);
             ctx.timeout(MINUTE);
             Ok(())
         });
@@ -204,13 +204,13 @@ async fn a_watchdog_barks() {
     }
     heard.await.expect("it barks");
     assert!(begin.elapsed() >= 2 * MINUTE);
-    assert_eq!(life.ended().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
+    assert_eq!(life.wait_exit().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
 }
 
 // ANCHOR: monitor
 /// Keeps a seat for each guest, and clears it when the guest is gone.
 struct Host {
-    env: Env,
+    env: ChildContext,
     seats: HashMap<Pid, u32>,
     cleared: mpsc::UnboundedSender<u32>,
 }
@@ -246,7 +246,7 @@ impl Handler<Down> for Host {
 // ANCHOR: link
 /// Half of a pair that makes no sense alone.
 struct Half {
-    env: Env,
+    env: ChildContext,
     other: Option<Pid>,
     /// Hears of the end of its other half instead of following it.
     traps: bool,
@@ -266,10 +266,10 @@ impl Actor for Half {
     }
 }
 
-impl Handler<Exit> for Half {
+impl Handler<ExitSignal> for Half {
     type Result = ();
 
-    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
+    fn handle(&mut self, exit: ExitSignal, _: &mut Context<Self>) {
         let _ = self.heard.send(exit.reason);
     }
 }
@@ -301,7 +301,7 @@ async fn a_host_clears_seats_and_halves_fall_together() {
     let (one, two) = (first.pid().expect("it lives"), second.pid().expect("it lives"));
     host.call(Seat(two.clone(), 12)).await.expect("it runs");
     one.kill();
-    assert_eq!((two.ended().await, seats.recv().await), (ExitReason::Killed, Some(12)));
+    assert_eq!((two.wait_exit().await, seats.recv().await), (ExitReason::Killed, Some(12)));
 
     let (heard, mut hears) = mpsc::unbounded_channel();
     let other = Some(two);

@@ -8,9 +8,9 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
 use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
-    AdminError, CallError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer,
-    ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorRef,
-    TraceEvent, Traced,
+    CallError, ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer,
+    ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorError,
+    SupervisorRef, TraceEvent, TraceKind,
 };
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -53,7 +53,7 @@ async fn messages_that_panic_when_they_are_dropped_abort_nothing() {
     for _ in 0..3 {
         addr.do_send(Post(Bomb));
     }
-    assert_eq!(first.ended().await, ExitReason::Killed);
+    assert_eq!(first.wait_exit().await, ExitReason::Killed);
     name.available().await;
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
@@ -72,7 +72,7 @@ async fn refused_arguments_that_panic_when_they_are_dropped_cost_no_other_instan
         .start();
     let _tree = tree.await.expect("it starts");
     let first = name.start_child(Bomb).await.expect("there is room").expect("it is needed");
-    assert!(matches!(name.start_child(Bomb).await, Err(AdminError::Refused(_))));
+    assert!(matches!(name.start_child(Bomb).await, Err(SupervisorError::Refused(_))));
     assert!(first.is_alive());
 }
 
@@ -149,7 +149,7 @@ async fn all_continuations_of_init_run_before_the_first_message() {
 async fn a_supervisor_of_whatever_a_spec_starts() {
     let name = DynamicRef::new();
     let (tell, mut told) = mpsc::unbounded_channel();
-    let subtrees = DynamicSupervisor::of_specs(move |_, id: &'static str| {
+    let subtrees = DynamicSupervisor::from_specs(move |_, id: &'static str| {
         let (child, spec) = child(id);
         let _ = tell.send(child);
         Ok(Supervisor::new(Strategy::OneForOne).child(spec).child_spec(id))
@@ -168,13 +168,13 @@ async fn a_supervisor_of_whatever_a_spec_starts() {
 
     let ignored: DynamicRef<()> = DynamicRef::new();
     let spec: ChildSpec =
-        ignored.child_spec("ignored", DynamicSupervisor::of_specs(|_, ()| Err(StartError::Ignore)));
+        ignored.child_spec("ignored", DynamicSupervisor::from_specs(|_, ()| Err(StartError::Ignore)));
     tree.root().start_child(spec).await.expect("it starts");
     assert_eq!(ignored.start_child(()).await, Ok(None));
 }
 
 /// Never gets to the end of its first turn by itself.
-struct Eager(Env);
+struct Eager(ChildContext);
 
 impl Actor for Eager {
     type Context = Context<Self>;
@@ -210,7 +210,7 @@ async fn a_start_is_over_before_what_waits_is_done() {
     let spec = spec.start_timeout(Duration::from_secs(1));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
     let tree = tree.await.expect("it is ready when started() is done");
-    assert_eq!(traced.recv().await.map(|event| event.what), Some(Traced::Started), "and nothing before");
+    assert_eq!(traced.recv().await.map(|event| event.kind), Some(TraceKind::Started), "and nothing before");
     tree.kill();
     tree.stopped().await;
 }
@@ -231,11 +231,11 @@ async fn a_full_or_busy_supervisor_says_so() {
     for waits in &mut asked {
         assert!(futures::poll!(waits).is_pending());
     }
-    assert_eq!(root.count_children().await, Err(AdminError::Busy));
+    assert_eq!(root.count_children().await, Err(SupervisorError::Busy));
     assert_eq!((workers.start(1), workers.start(2), workers.start(3)), (Ok(()), Ok(()), Err(3)));
-    assert_eq!(workers.start_child(4).await, Err(AdminError::Busy));
+    assert_eq!(workers.start_child(4).await, Err(SupervisorError::Busy));
     // What goes past the queue finds it at home, unless it has no time at all.
-    assert!(matches!(root.child_pid("x").await, Err(AdminError::Refused(_))));
+    assert!(matches!(root.child_pid("x").await, Err(SupervisorError::Refused(_))));
     for pid in [root.pid(), workers.pid()] {
         pid.expect("it runs").resume();
     }
@@ -249,7 +249,7 @@ async fn a_full_or_busy_supervisor_says_so() {
     assert!(futures::poll!(Box::pin(root.start_child(never))).is_pending());
     assert_eq!(
         making.child_pid("x").await,
-        Err(AdminError::NotRunning),
+        Err(SupervisorError::NotRunning),
         "nobody lives before the factory is done"
     );
 }
@@ -257,7 +257,7 @@ async fn a_full_or_busy_supervisor_says_so() {
 #[actix::test]
 async fn a_start_that_nobody_waits_for_any_more_leaves_no_tree() {
     let (tell, mut pids) = mpsc::unbounded_channel();
-    let spec = ChildSpec::actor_async("slow", move |env: Env| {
+    let spec = ChildSpec::actor_async("slow", move |env: ChildContext| {
         let _ = tell.send(env.pid());
         std::future::pending::<Result<Victim, StartError>>()
     });
@@ -265,7 +265,7 @@ async fn a_start_that_nobody_waits_for_any_more_leaves_no_tree() {
     assert!(futures::poll!(&mut start).is_pending());
     let slow = pids.recv().await.expect("it is begun");
     drop(start);
-    assert_eq!(slow.ended().await, ExitReason::Killed);
+    assert_eq!(slow.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]
@@ -301,7 +301,7 @@ async fn a_log_that_cannot_be_written_ends_no_supervisor() {
     let tree = tree.await.expect("it starts");
     let first = name.pid().expect("it lives");
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     assert_ne!(name.available().await.pid(), &first);
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
@@ -355,7 +355,7 @@ async fn who_has_panicked_in_a_handler_is_asked_nothing_more() {
         } else {
             name.cast(Panic { stop_first }).expect("there is room");
         }
-        let reason = life.ended().await;
+        let reason = life.wait_exit().await;
         assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "as told"), "{reason}");
         assert!(told.try_recv().is_err(), "{stop_first} {plain}");
     }
@@ -395,7 +395,7 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
             panic!("first");
         })));
         let answer = call.await;
-        let reason = life.ended().await;
+        let reason = life.wait_exit().await;
         assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "first"), "{reason}");
         assert_eq!(answer, Err(CallError::Exit(reason)));
     }
@@ -439,7 +439,7 @@ async fn nothing_that_waits_is_handled_after_a_panic() {
             send(says());
         }));
         assert!(victim.name.cast(all).is_ok(), "there is room");
-        let reason = life.ended().await;
+        let reason = life.wait_exit().await;
         assert!(matches!(reason, ExitReason::Panic { .. }), "{reason}");
         assert!(victim.heard.try_recv().is_err(), "case {case}");
     }

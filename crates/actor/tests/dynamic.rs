@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use impresario_actor::{
-    AdminError, Backoff, ChildKind, DynamicRef, DynamicSupervisor, Env, ExitReason, Instance, Intensity, Pid,
-    RequestError, Restart, Shutdown, StartError, Strategy, Supervisor, Tree,
+    Backoff, ChildContext, ChildKind, DynamicRef, DynamicSupervisor, ExitReason, Instance, Intensity, Pid,
+    RequestError, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorError, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ fn job(name: &'static str) -> Job {
 /// Workers, and news of each start. `fails` are not needed, `broken` fails.
 fn workers() -> (DynamicSupervisor<Job>, Starts) {
     let (tell, starts) = mpsc::unbounded_channel();
-    let supervisor = DynamicSupervisor::new(move |env: &Env, job: Job| {
+    let supervisor = DynamicSupervisor::new(move |env: &ChildContext, job: Job| {
         match job.name {
             "unneeded" => return Err(StartError::Ignore),
             "broken" => return Err("it is broken".into()),
@@ -63,8 +63,8 @@ async fn run(supervisor: DynamicSupervisor<Job>) -> (Tree, DynamicRef<Job>) {
     (tree.expect("it starts"), name)
 }
 
-fn refused<R>(error: RequestError) -> Result<R, AdminError> {
-    Err(AdminError::Refused(error))
+fn refused<R>(error: RequestError) -> Result<R, SupervisorError> {
+    Err(SupervisorError::Refused(error))
 }
 
 #[actix_rt::test]
@@ -81,7 +81,7 @@ async fn a_start_is_answered() {
     assert!(
         matches!(
             &bomb,
-            Err(AdminError::Refused(RequestError::StartFailed(ExitReason::Panic { message, .. })))
+            Err(SupervisorError::Refused(RequestError::StartFailed(ExitReason::Panic { message, .. })))
                 if message == "it goes off"
         ),
         "{bomb:?}"
@@ -108,7 +108,7 @@ async fn instances_come_back_from_the_same_arguments() {
             ExitReason::Normal => first.actor::<Worker>().expect("it runs").cast(Stop).expect("it runs"),
             reason => first.exit(reason.clone()),
         }
-        assert_eq!(first.ended().await, reason);
+        assert_eq!(first.wait_exit().await, reason);
         if back {
             let (again, second) = starts.recv().await.expect("it starts again");
             assert_eq!((again.name, again.copy), ("a", 1));
@@ -148,7 +148,7 @@ async fn too_many_restarts_of_all_together_end_it() {
     b.kill();
     let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("it goes on") };
     assert_eq!(reason.to_string(), "restart limit reached, last failure of child job: killed");
-    assert_eq!(name.start_child(job("c")).await, Err(AdminError::NotRunning));
+    assert_eq!(name.start_child(job("c")).await, Err(SupervisorError::NotRunning));
 }
 
 #[actix_rt::test]
@@ -162,14 +162,14 @@ async fn a_backoff_can_be_cut_short() {
     starts.recv().await.expect("it starts");
     let (_, first) = starts.recv().await.expect("it starts again at once");
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     assert_eq!(name.which_children().await, Ok(vec![Instance::Restarting(first.clone())]));
     let second = name.restart_child(&first).await.expect("it starts").expect("it is needed");
     assert_eq!(starts.recv().await.expect("it starts").1, second);
     assert_eq!(name.restart_child(&second).await, refused(RequestError::Running));
     assert_eq!(name.restart_child(&first).await, refused(RequestError::NotFound));
     second.kill();
-    second.ended().await;
+    second.wait_exit().await;
     assert_eq!(name.terminate_child(&second).await, Ok(()), "it is named by its last life");
     assert_eq!(name.which_children().await, Ok(Vec::new()));
 }
@@ -191,13 +191,13 @@ async fn instances_are_terminated_by_their_life() {
     let (tree, name) = run(supervisor.restart(Restart::Permanent)).await;
     let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
     assert_eq!(name.terminate_child(&first).await, Ok(()));
-    assert_eq!(first.ended().await, ExitReason::Shutdown);
+    assert_eq!(first.wait_exit().await, ExitReason::Shutdown);
     assert_eq!(name.terminate_child(&first).await, Ok(()), "that it is gone is no error");
     let stranger = name.pid().expect("it runs");
     assert_eq!(name.terminate_child(&stranger).await, refused(RequestError::NotFound));
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
-    assert_eq!(name.terminate_child(&first).await, Err(AdminError::NotRunning));
+    assert_eq!(name.terminate_child(&first).await, Err(SupervisorError::NotRunning));
 }
 
 #[actix_rt::test]
@@ -245,10 +245,10 @@ async fn it_goes_on_under_other_rules() {
     let (again, second) = starts.recv().await.expect("by the new factory");
     assert_eq!(again.name, "a");
     assert_eq!(name.terminate_child(&second).await, Ok(()));
-    assert_eq!(second.ended().await, ExitReason::Killed, "by the new rule");
+    assert_eq!(second.wait_exit().await, ExitReason::Killed, "by the new rule");
     let (bad, _) = workers();
     let error = name.replace(bad.max_children(0)).await.expect_err("it cannot be followed");
-    assert!(matches!(error, AdminError::Refused(RequestError::Spec(_))), "{error}");
+    assert!(matches!(error, SupervisorError::Refused(RequestError::Spec(_))), "{error}");
 }
 
 #[actix_rt::test]
@@ -262,7 +262,7 @@ async fn one_whose_arguments_were_not_kept_is_forgotten_and_costs_no_other() {
     assert_eq!(name.replace(with).await, Ok(()));
     let second = name.start_child(job("b")).await.expect("it starts").expect("it is needed");
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     assert_eq!(name.which_children().await, Ok(vec![Instance::Running(second)]));
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
@@ -275,7 +275,7 @@ async fn it_can_be_told_to_end_for_a_reason() {
     let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
     let reason = ExitReason::Error("moved".to_owned());
     assert_eq!(name.stop(reason.clone()).await, Ok(reason.clone()));
-    assert_eq!(first.ended().await, ExitReason::Shutdown);
+    assert_eq!(first.wait_exit().await, ExitReason::Shutdown);
     let ExitReason::GaveUp { reason: last, .. } = tree.stopped().await else { panic!("it goes on") };
     assert_eq!(*last, reason);
 }

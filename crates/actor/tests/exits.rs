@@ -9,7 +9,8 @@ use actix::{
 };
 use actix_rt::Arbiter;
 use impresario_actor::{
-    ChildRef, ChildSpec, Env, ExitReason, Intensity, StartError, Strategy, Supervisor, Traced, Tree,
+    ChildContext, ChildRef, ChildSpec, ExitReason, Intensity, StartError, Strategy, Supervisor, TraceKind,
+    Tree,
 };
 use slog::{Discard, Logger, o};
 
@@ -57,7 +58,7 @@ enum Hook {
 
 struct Victim {
     script: Script,
-    env: Env,
+    env: ChildContext,
 }
 
 impl Actor for Victim {
@@ -124,7 +125,7 @@ async fn start(
     place: Place,
 ) -> (Result<Tree, StartError>, ChildRef<Victim>, Option<Arbiter>) {
     let victim = ChildRef::new();
-    let spec = victim.child_spec("victim", move |env: &Env| {
+    let spec = victim.child_spec("victim", move |env: &ChildContext| {
         assert!(!script.new, "in new");
         Ok(Victim { script, env: env.clone() })
     });
@@ -155,9 +156,11 @@ async fn end_of(script: Script, place: Place) -> ExitReason {
 
 #[track_caller]
 fn is_panic(reason: &ExitReason, text: &str) {
-    let ExitReason::Panic { message, place } = reason else { panic!("{reason:?} instead of a panic {text}") };
+    let ExitReason::Panic { message, location } = reason else {
+        panic!("{reason:?} instead of a panic {text}")
+    };
     assert_eq!(message, text);
-    assert!(place.as_ref().is_some_and(|place| place.contains("exits.rs:")), "{place:?}");
+    assert!(location.as_ref().is_some_and(|location| location.contains("exits.rs:")), "{location:?}");
 }
 
 const PLACES: [Place; 2] = [Place::Same, Place::Other];
@@ -258,8 +261,8 @@ async fn who_ends_before_it_is_ready_is_never_said_to_have_started() {
             panic!("it started, {place:?}")
         };
         assert_eq!(*reason, ExitReason::Normal);
-        let event = traced.recv().await.map(|event| event.what);
-        assert_eq!(event, Some(Traced::End(ExitReason::Normal)), "and nothing before");
+        let event = traced.recv().await.map(|event| event.kind);
+        assert_eq!(event, Some(TraceKind::End(ExitReason::Normal)), "and nothing before");
     }
 }
 
@@ -303,7 +306,7 @@ async fn who_refuses_to_stop_is_killed_after_its_time() {
         let script = Script { stopping: Hook::Refuses, ..Script::default() };
         let victim = ChildRef::new();
         let spec = victim
-            .child_spec("victim", move |env: &Env| Ok(Victim { script, env: env.clone() }))
+            .child_spec("victim", move |env: &ChildContext| Ok(Victim { script, env: env.clone() }))
             .shutdown(Duration::from_millis(1));
         let arbiter = matches!(place, Place::Other).then(Arbiter::new);
         let spec = match &arbiter {
@@ -332,8 +335,9 @@ async fn nothing_starts_on_an_arbiter_that_is_gone() {
     let handle = arbiter.handle();
     arbiter.stop();
     arbiter.join().expect("it ends");
-    let spec =
-        ChildSpec::actor("late", |env: &Env| Ok(Victim { script: Script::default(), env: env.clone() }));
+    let spec = ChildSpec::actor("late", |env: &ChildContext| {
+        Ok(Victim { script: Script::default(), env: env.clone() })
+    });
     let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) =
         tree(spec.on(handle)).start().await
     else {

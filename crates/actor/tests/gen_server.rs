@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use actix::{Context, Handler, Message};
 use impresario_actor::{
-    CallError, CastError, DynamicRef, DynamicSupervisor, ExitReason, Gen, GenServer, Info, ReplyTo, Restart,
-    ServerRef, Strategy, Supervisor,
+    CallError, CastError, DynamicRef, DynamicSupervisor, ExitReason, GenServer, Info, ReplyTo, Restart,
+    ServerActor, ServerRef, Strategy, Supervisor,
 };
 use probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +41,7 @@ async fn an_answer_can_come_later_and_from_elsewhere() {
         })))
         .await;
     let reply = here.await.expect("the server sends it");
-    assert!(reply.is_wanted());
+    assert!(reply.has_caller());
     std::thread::spawn(move || reply.send(9)).join().expect("no panic");
     assert_eq!(call.await.expect("no panic"), Ok(9));
 }
@@ -76,7 +76,7 @@ async fn nobody_waits_for_ever_for_a_server_that_ended() {
     server.tell(|_, _| Err(error("enough")));
     // The way back is still there, but the server is not.
     assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
-    assert!(!reply.is_wanted());
+    assert!(!reply.has_caller());
     reply.send(1);
 }
 
@@ -119,7 +119,7 @@ async fn who_gave_up_is_not_wanted_any_more() {
     let (wanted, is_wanted) = oneshot::channel();
     server.settled().await;
     server.tell(move |probe, _| {
-        wanted.send(probe.kept.remove(0).is_wanted()).expect("the test waits");
+        wanted.send(probe.kept.remove(0).has_caller()).expect("the test waits");
         Ok(())
     });
     assert_eq!(is_wanted.await, Ok(false));
@@ -141,7 +141,7 @@ async fn an_error_is_the_reason_of_the_end_and_of_terminate() {
     let text = "no number".parse::<u32>().expect_err("it is none").to_string();
     assert_eq!(server.hears().await, Heard::Step(0));
     assert_eq!(server.hears().await, Heard::End(error(&text)), "nothing comes between");
-    assert_eq!(life.ended().await, error(&text));
+    assert_eq!(life.wait_exit().await, error(&text));
 }
 
 #[actix::test]
@@ -174,7 +174,7 @@ async fn terminate_is_not_run_after_a_kill_a_signal_or_a_panic() {
             1 => life.exit(error("enough")),
             _ => server.tell(|_, _| panic!("boo")),
         }
-        let reason = life.ended().await;
+        let reason = life.wait_exit().await;
         match end {
             0 => assert_eq!(reason, ExitReason::Killed),
             1 => assert_eq!(reason, error("enough")),
@@ -251,7 +251,7 @@ async fn a_restart_leads_to_a_new_server() {
     let _tree = tree(spec).await;
     let first = name.pid().expect("it lives");
     name.cast(Tell(Box::new(|_, _| panic!("boo")))).expect("there is room");
-    first.ended().await;
+    first.wait_exit().await;
     assert_eq!(name.call(Ask::Value).wait().await, Ok(7));
     assert_ne!(name.available().await, first);
     assert_eq!(first.server::<Probe>().map(|_| ()), None);
@@ -277,7 +277,7 @@ impl GenServer for Extra {
 #[rtype(result = "u32")]
 struct Add(u32);
 
-impl Handler<Add> for Gen<Extra> {
+impl Handler<Add> for ServerActor<Extra> {
     type Result = u32;
 
     fn handle(&mut self, Add(number): Add, ctx: &mut Context<Self>) -> u32 {
@@ -302,7 +302,7 @@ async fn a_missing_callback_ends_a_server_as_in_otp() {
     let _tree = tree(name.child_spec("bare", |_| Ok(Bare)).restart(Restart::Temporary)).await;
     let life = name.pid().expect("it lives");
     name.cast(()).expect("there is room");
-    assert_eq!(life.ended().await, error("it was cast to, but has no handle_cast"));
+    assert_eq!(life.wait_exit().await, error("it was cast to, but has no handle_cast"));
 }
 
 #[actix::test]
@@ -318,7 +318,7 @@ async fn a_server_can_have_messages_of_its_own_and_be_dynamic() {
         "sessions",
         DynamicSupervisor::new(move |env, number| {
             tell.send(env.pid()).expect("the test waits");
-            Ok(Gen::new(Extra(number), env))
+            Ok(ServerActor::new(Extra(number), env))
         }),
     );
     let _tree = tree(spec).await;

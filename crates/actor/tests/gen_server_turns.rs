@@ -5,7 +5,7 @@ mod probe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use impresario_actor::{ExitReason, Gen, Info};
+use impresario_actor::{ExitReason, Info, ServerActor};
 use probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use tokio::sync::oneshot;
 
@@ -69,7 +69,7 @@ async fn a_start_does_not_wait_for_what_continues_and_no_message_overtakes_it() 
 async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it() {
     let mut server = server_with(|| {
         Some(Box::new(|_, ctx| {
-            let this = ctx.pid().actor::<Gen<Probe>>().expect("it lives");
+            let this = ctx.pid().actor::<ServerActor<Probe>>().expect("it lives");
             while this.with_state(|_| {}).now_or_never().is_none() {}
             let step = |number| {
                 move |probe: &mut Probe, _: &mut Ctx<'_>| {
@@ -77,7 +77,7 @@ async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it(
                     Ok(())
                 }
             };
-            assert!(ctx.this().cast(Tell(Box::new(step(2)))).is_ok(), "there is room");
+            assert!(ctx.self_ref().cast(Tell(Box::new(step(2)))).is_ok(), "there is room");
             ctx.continue_with(step(1));
             Ok(())
         }))
@@ -101,7 +101,7 @@ async fn one_that_continues_without_end_can_be_killed() {
         tokio::task::yield_now().await;
     }
     life.kill();
-    assert_eq!(life.ended().await, ExitReason::Killed);
+    assert_eq!(life.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]

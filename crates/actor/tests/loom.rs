@@ -40,7 +40,7 @@ use downs::Downs;
 use errand::Errand;
 use life::Life;
 use pid::{Pid, Watch};
-use signal::{Exit, Signal};
+use signal::{ExitSignal, Signal};
 use sync::AtomicU8;
 
 /// The primitives of the model checker.
@@ -70,7 +70,7 @@ mod sync {
 mod panic {
     use impresario_supervision::ExitReason;
 
-    pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
         Ok(code())
     }
 }
@@ -81,9 +81,9 @@ mod census {
 
 /// One without names.
 #[derive(Clone, Default)]
-pub struct System;
+pub struct Registry;
 
-impl System {
+impl Registry {
     fn next_number(&self) -> u64 {
         0
     }
@@ -96,7 +96,7 @@ impl System {
 }
 
 fn life() -> Arc<Life> {
-    Life::new(System, Incarnation::ROOT, Time::START)
+    Life::new(Registry, Incarnation::ROOT, Time::START)
 }
 
 /// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.

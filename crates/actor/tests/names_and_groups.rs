@@ -10,8 +10,8 @@ use actix_rt::Arbiter;
 use common::{Child, Heard, Process, child, quiet, start};
 use futures::task::{ArcWake, waker};
 use impresario_actor::{
-    ChildRef, ChildSpec, Env, ExitReason, GroupChange, NameError, Pid, Restart, StartError, Strategy,
-    Supervisor, System, Tree,
+    ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, NameError, Pid, Registry, Restart,
+    StartError, Strategy, Supervisor, Tree,
 };
 use tokio::sync::mpsc;
 
@@ -40,7 +40,7 @@ async fn a_name_of_a_spec_follows_restarts() {
     let first = name.pid().expect("it lives");
     assert_eq!(tree.system().whereis("room"), Some(first.clone()));
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     assert_ne!(tree.system().whereis("room"), Some(first));
     let second = name.available().await;
     assert_eq!(tree.system().whereis_actor::<Named>("room"), Some(second));
@@ -134,7 +134,7 @@ async fn members_come_and_go() {
         (vec![second.clone()], vec!["room".to_owned()])
     );
     second.kill();
-    second.ended().await;
+    second.wait_exit().await;
     assert_eq!((system.members("room"), system.which_groups()), (vec![], vec![]));
 }
 
@@ -156,7 +156,7 @@ async fn who_is_told_of_an_end_finds_group_and_name_without_it() {
 
 /// Looks at names and groups at the very moment at which an end is told.
 struct Look {
-    system: System,
+    system: Registry,
     seen: Mutex<Option<(usize, usize)>>,
 }
 
@@ -174,10 +174,10 @@ async fn names_and_groups_are_left_before_the_end_is_told() {
     system.join("room", &second).expect("it lives");
     system.register("host", &second).expect("it lives");
     let look = Arc::new(Look { system, seen: Mutex::new(None) });
-    let (waker, mut ended) = (waker(Arc::clone(&look)), Box::pin(second.ended()));
+    let (waker, mut ended) = (waker(Arc::clone(&look)), Box::pin(second.wait_exit()));
     assert!(ended.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
     second.kill();
-    second.ended().await;
+    second.wait_exit().await;
     assert_eq!(*look.seen.lock().expect("no panic"), Some((0, 0)));
 }
 
@@ -196,7 +196,7 @@ async fn who_monitors_a_group_hears_all_of_it_in_order() {
     system.join("room", &a.pid()).expect("it lives");
     system.join("kitchen", &third).expect("it lives");
     third.kill();
-    third.ended().await;
+    third.wait_exit().await;
     system.leave("room", &second);
     let expected = [
         GroupChange::Members(vec![second.clone()]),
@@ -260,7 +260,7 @@ async fn groups_add_up_over_arbiters() {
     let (mut listener, listener_spec) = child("listener");
     let specs = (0..LIVES).map(|number| {
         let arbiter = &arbiters[number % arbiters.len()];
-        let joins = |env: &Env| {
+        let joins = |env: &ChildContext| {
             env.system().join("room", &env.pid())?;
             Ok(Named)
         };
@@ -276,7 +276,7 @@ async fn groups_add_up_over_arbiters() {
     for spec in specs {
         tree.root().start_child(spec).await.expect("it starts");
     }
-    let system: System = tree.system().clone();
+    let system: Registry = tree.system().clone();
     let members = system.members("room");
     assert_eq!(members.len(), LIVES);
     members.iter().for_each(Pid::kill);
@@ -298,7 +298,7 @@ async fn groups_add_up_over_arbiters() {
 }
 
 /// Tries until it or its rival has the name; whether it is it.
-fn fight(system: &System, own: &Pid, dead: &Pid) -> bool {
+fn fight(system: &Registry, own: &Pid, dead: &Pid) -> bool {
     loop {
         if system.register("room", own).is_ok() {
             return true;
@@ -326,7 +326,7 @@ async fn a_name_that_comes_free_goes_to_one() {
         let won = fighters.map(|fighter| fighter.join().expect("no panic"));
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
         let winner = if won[0] { b.pid() } else { c.pid() };
-        holder.ended().await;
+        holder.wait_exit().await;
         assert_eq!(system.whereis("room"), Some(winner), "the end of the first did not take it");
         tree.stop();
         tree.stopped().await;

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use impresario_actor::{
-    CallError, ChildRef, ChildSpec, ExitReason, Restart, Strategy, Supervisor, Tree, TreeState,
+    CallError, ChildRef, ChildSpec, ExitReason, NodeState, Restart, Strategy, Supervisor, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::oneshot;
@@ -113,7 +113,7 @@ async fn an_actor_that_nobody_can_reach_lives_on() {
     let (tree, _) = start().await;
     tokio::task::yield_now().await;
     let seen = tree.tree().await;
-    assert_eq!(seen.find("silent").map(|child| child.state), Some(TreeState::Running));
+    assert_eq!(seen.find("silent").map(|child| child.state), Some(NodeState::Running));
 }
 
 #[actix::test]
@@ -123,7 +123,7 @@ async fn the_address_of_a_life_that_is_over_leads_nowhere() {
     let before = life.addr();
     assert!(before.connected() && before == life.addr());
     life.pid().kill();
-    life.pid().ended().await;
+    life.pid().wait_exit().await;
     assert!(!before.connected() && !life.addr().connected());
     assert!(life.pid().addr::<Plain>().is_none());
     assert!(life.addr().send(Ask).await.is_err());

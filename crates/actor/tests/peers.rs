@@ -10,15 +10,15 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Runnin
 use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::join_all;
 use impresario_actor::{
-    CallError, CastError, ChildRef, ChildSpec, Env, ExitReason, GroupChange, Intensity, Pid, Restart,
-    Strategy, Supervisor, SupervisorRef, Tree,
+    CallError, CastError, ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, Intensity, Pid,
+    Restart, Strategy, Supervisor, SupervisorRef, Tree,
 };
 use tokio::sync::{mpsc, watch};
 
 /// Says when it begins and when it has ended; ends when it may.
 struct Life {
     id: usize,
-    env: Env,
+    env: ChildContext,
     journal: mpsc::UnboundedSender<String>,
     may_end: watch::Receiver<bool>,
 }
@@ -154,13 +154,13 @@ async fn nobody_outlives_its_successor_or_its_supervisor() {
     let lives = Lives::start(3, Strategy::OneForAll, Intensity::default()).await;
     let before: Vec<Pid> = (1..=3).map(|id| lives.pid(id)).collect();
     before[0].kill();
-    let reasons = join_all(before.iter().map(Pid::ended)).await;
+    let reasons = join_all(before.iter().map(Pid::wait_exit)).await;
     assert_eq!(reasons, [ExitReason::Killed, ExitReason::Shutdown, ExitReason::Shutdown]);
     let after = join_all(lives.names.iter().map(ChildRef::available)).await;
     lives.tree.kill();
     assert_eq!(lives.tree.stopped().await, ExitReason::Killed);
     for life in after {
-        assert_eq!(life.pid().ended().await, ExitReason::Killed);
+        assert_eq!(life.pid().wait_exit().await, ExitReason::Killed);
     }
 }
 
@@ -170,7 +170,7 @@ async fn a_permanent_child_that_ends_normally_is_started_again() {
     let mut lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
     let first = lives.pid(1);
     lives.names[0].cast(End(ExitReason::Normal)).expect("there is room");
-    assert_eq!(first.ended().await, ExitReason::Normal);
+    assert_eq!(first.wait_exit().await, ExitReason::Normal);
     lives.expect("-1").await;
     lives.expect("+1").await;
 }
@@ -182,7 +182,7 @@ async fn a_supervisor_survives_its_children() {
     let other = lives.pid(2);
     let first = lives.pid(1);
     first.kill();
-    first.ended().await;
+    first.wait_exit().await;
     lives.names[0].call(End(ExitReason::Normal)).wait().await.expect("there is a next life");
     assert!(other.is_alive());
     assert_eq!(lives.tree.root().which_children().await.expect("it runs").len(), 2);
@@ -223,8 +223,8 @@ async fn what_was_accepted_is_handled_or_its_sender_is_told() {
 async fn everybody_who_waits_for_an_end_hears_of_it() {
     let (_tree, a, _b) = pair().await;
     let pid = a.pid();
-    let waiting: Vec<_> = (0..100).map(|_| actix_rt::spawn(pid.ended())).collect();
-    let elsewhere = pid.ended();
+    let waiting: Vec<_> = (0..100).map(|_| actix_rt::spawn(pid.wait_exit())).collect();
+    let elsewhere = pid.wait_exit();
     let thread = std::thread::spawn(move || futures::executor::block_on(elsewhere));
     tokio::task::yield_now().await;
     waiting.iter().step_by(2).for_each(|wait| wait.abort());
@@ -234,7 +234,7 @@ async fn everybody_who_waits_for_an_end_hears_of_it() {
     }
     let there = tokio::task::spawn_blocking(|| thread.join().expect("no panic")).await;
     assert_eq!(there.expect("no panic"), error("enough"));
-    assert_eq!((pid.ended().await, pid.ended().await), (error("enough"), error("enough")));
+    assert_eq!((pid.wait_exit().await, pid.wait_exit().await), (error("enough"), error("enough")));
 }
 
 /// An actor whose start never comes to an end.
@@ -304,7 +304,7 @@ async fn who_lags_behind_a_group_catches_up() {
 }
 
 /// Sends itself messages while it starts.
-struct Eager(mpsc::UnboundedSender<bool>, Env);
+struct Eager(mpsc::UnboundedSender<bool>, ChildContext);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -374,9 +374,9 @@ async fn a_panic_is_told_with_its_text_and_its_place() {
     let lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
     let first = lives.pid(1);
     lives.names[0].cast(Panic).expect("there is room");
-    let ExitReason::Panic { message, place } = first.ended().await else { panic!("it panics") };
+    let ExitReason::Panic { message, location } = first.wait_exit().await else { panic!("it panics") };
     assert_eq!(message, "boo");
-    assert!(place.is_some_and(|place| place.contains("peers.rs:")));
+    assert!(location.is_some_and(|location| location.contains("peers.rs:")));
 }
 
 /// actix: every clone of an address has room for one more message, and `do_send` knows no limit.
@@ -404,7 +404,7 @@ async fn a_panic_in_a_future_is_a_restart() {
             ctx.wait(async { panic!("boo") }.into_actor(process));
         }));
         name.cast(panics).expect("there is room");
-        assert!(matches!(first.ended().await, ExitReason::Panic { .. }));
+        assert!(matches!(first.wait_exit().await, ExitReason::Panic { .. }));
         assert_eq!(name.call(Run(Box::new(|_, _| {}))).wait().await, Ok(()));
     }
 }

@@ -37,8 +37,8 @@ async fn a_monitor_hears_of_the_end_once() {
     .await;
     other.exit(reason.clone());
     assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
-    assert_eq!(other.ended().await, reason);
-    assert_eq!(other.ended().await, reason, "the end can be asked for again");
+    assert_eq!(other.wait_exit().await, reason);
+    assert_eq!(other.wait_exit().await, reason, "the end can be asked for again");
 
     let late = other.clone();
     a.run(move |process, ctx| {
@@ -74,7 +74,7 @@ async fn a_link_takes_the_other_with_it() {
     let to = second.clone();
     a.run(move |process, _| process.env.link(&to)).await;
     second.exit(error("enough"));
-    assert_eq!(first.ended().await, error("enough"));
+    assert_eq!(first.wait_exit().await, error("enough"));
 }
 
 #[actix::test]
@@ -105,7 +105,7 @@ async fn who_traps_exits_hears_of_them() {
     a.run(move |process, _| process.env.link(&second)).await;
     assert!(matches!(a.hears().await, Heard::Exit(Some(_), ExitReason::NoProc)));
     first.kill();
-    assert_eq!(first.ended().await, ExitReason::Killed, "a kill cannot be trapped");
+    assert_eq!(first.wait_exit().await, ExitReason::Killed, "a kill cannot be trapped");
 }
 
 /// While this does not wait, nobody on this thread has a turn.
@@ -141,7 +141,7 @@ async fn a_full_queue_takes_the_exits_of_links_and_not_those_of_strangers() {
     }
     let other = b.pid();
     other.kill();
-    other.ended().await;
+    other.wait_exit().await;
     life.resume();
     let heard = [a.hears().await, a.hears().await, a.hears().await];
     let strangers = heard.iter().filter(|heard| matches!(heard, Heard::Exit(None, _))).count();
@@ -160,7 +160,7 @@ async fn an_unlinked_end_is_not_heard_of() {
         to.kill();
     })
     .await;
-    second.ended().await;
+    second.wait_exit().await;
     a.run(|_, _| {}).await;
     assert!(first.is_alive());
 }
@@ -173,7 +173,7 @@ async fn normal_from_outside_is_ignored_and_to_oneself_is_not() {
     a.run(|_, _| {}).await;
     assert!(first.is_alive());
     a.run(|process, _| process.env.send_exit(&process.env.pid(), ExitReason::Normal)).await;
-    assert_eq!(first.ended().await, ExitReason::Normal);
+    assert_eq!(first.wait_exit().await, ExitReason::Normal);
 }
 
 #[actix::test]
@@ -280,7 +280,7 @@ async fn who_floods_itself_lets_others_have_their_turn() {
     b.run(|_, _| {}).await;
     let life = a.pid();
     life.kill();
-    assert_eq!(life.ended().await, ExitReason::Killed);
+    assert_eq!(life.wait_exit().await, ExitReason::Killed);
 
     // So does one that always has another future to run.
     #[derive(Message)]
@@ -296,7 +296,7 @@ async fn who_floods_itself_lets_others_have_their_turn() {
     let life = b.pid();
     tokio::task::yield_now().await;
     life.kill();
-    assert_eq!(life.ended().await, ExitReason::Killed);
+    assert_eq!(life.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]
@@ -311,7 +311,7 @@ async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
     assert_eq!(call.await.expect("no panic"), Ok(()));
     assert!(life.suspend().await.is_ok());
     life.kill();
-    assert_eq!(life.ended().await, ExitReason::Killed);
+    assert_eq!(life.wait_exit().await, ExitReason::Killed);
     assert_eq!(life.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
-use impresario_actor::{CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, Traced, Tree};
+use impresario_actor::{
+    CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, TraceKind, Tree,
+};
 use tokio::sync::{mpsc, oneshot};
 
 const ROUNDS: usize = 100;
@@ -65,7 +67,7 @@ async fn a_link_made_while_the_other_dies_is_an_exit_signal_all_the_same() {
         second.exit(error("enough"));
         // It may end before it answers.
         let _ = a.name.call(Run(Box::new(move |process, _| process.env.link(&to)))).await;
-        let reason = first.ended().await;
+        let reason = first.wait_exit().await;
         assert!([error("enough"), ExitReason::NoProc].contains(&reason), "{reason}");
         stop(tree).await;
     }
@@ -83,12 +85,12 @@ async fn after_an_unlink_no_exit_signal_comes() {
         second.kill();
         a.run(move |process, ctx| {
             process.env.unlink(&from);
-            process.env.trap_exits_no_more();
+            process.env.untrap_exits();
             // What was delivered before is a message, and stands before this.
             actix::AsyncContext::notify(ctx, Run(Box::new(|_, _| {})));
         })
         .await;
-        second.ended().await;
+        second.wait_exit().await;
         a.run(|process, _| assert!(process.env.links().is_empty())).await;
         assert!(first.is_alive());
         // A signal that was there before the unlink is all that may have been heard.
@@ -133,7 +135,7 @@ async fn links_reach_over_trees() {
     let (first, second) = (a.pid(), b.pid());
     link(&a, &second).await;
     second.exit(error("over there"));
-    assert_eq!(first.ended().await, error("over there"));
+    assert_eq!(first.wait_exit().await, error("over there"));
     // The trees themselves do not see each other.
     assert!(mine.system().register("x", &first).is_err() && theirs.system().registered().is_empty());
 }
@@ -149,7 +151,7 @@ async fn a_circle_of_links_falls_as_one() {
         link(child, &pids[(number + 1) % pids.len()]).await;
     }
     pids[3].exit(error("enough"));
-    for end in join_all(pids.iter().map(Pid::ended)).await {
+    for end in join_all(pids.iter().map(Pid::wait_exit)).await {
         assert_eq!(end, error("enough"));
     }
 }
@@ -203,7 +205,7 @@ async fn a_thousand_ends_are_heard_once_each() {
     })
     .await;
     pids.iter().for_each(Pid::kill);
-    join_all(pids.iter().map(Pid::ended)).await;
+    join_all(pids.iter().map(Pid::wait_exit)).await;
     let mut heard = Vec::new();
     for _ in 0..MANY {
         let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("it hears of an end") };
@@ -225,7 +227,7 @@ async fn one_end_takes_a_thousand_along() {
     let all = pids.clone();
     hub.run(move |process, _| all.iter().for_each(|pid| process.env.link(pid))).await;
     hub.pid().exit(error("enough"));
-    for end in join_all(pids.iter().map(Pid::ended)).await {
+    for end in join_all(pids.iter().map(Pid::wait_exit)).await {
         assert_eq!(end, error("enough"));
     }
 }
@@ -249,7 +251,7 @@ async fn every_call_that_waits_at_the_end_is_told_why() {
             let answer = call.as_mut().take_output().expect("it is done");
             assert!([Ok(()), Err(CallError::Exit(error("enough")))].contains(&answer), "{answer:?}");
         }
-        life.pid().ended().await;
+        life.pid().wait_exit().await;
         assert_eq!(life.call(nothing()).await, Err(CallError::NotAvailable));
         stop(tree).await;
     }
@@ -328,11 +330,11 @@ async fn of_a_kill_and_a_stop_the_first_counts() {
             life.kill();
         }
         tree.stop();
-        while traced.recv().await.expect("it is told").what != Traced::Stops(life.clone()) {}
+        while traced.recv().await.expect("it is told").kind != TraceKind::Stops(life.clone()) {}
         life.kill();
         drop(release);
         let expected = if killed_first { ExitReason::Killed } else { ExitReason::Shutdown };
-        assert_eq!(life.ended().await, expected);
+        assert_eq!(life.wait_exit().await, expected);
         assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     }
 }

@@ -59,7 +59,7 @@ async fn a_report_has_all_its_fields() {
     for _ in 0..2 {
         let life = worker.available().await.pid().clone();
         life.exit(ExitReason::Error("no disk".to_owned()));
-        life.ended().await;
+        life.wait_exit().await;
     }
     tree.stopped().await;
     let expected = [

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use impresario_actor::{
-    AdminError, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, Intensity, RequestError,
-    Restart, Shutdown, StartError, Strategy, Supervisor,
+    ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, Intensity, RequestError,
+    Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorError,
 };
 use slog::{Drain, Logger, OwnedKVList, Record, o};
 use tokio::sync::mpsc;
@@ -75,7 +75,7 @@ impl Drain for Lines {
 struct Probe {
     name: &'static str,
     journal: Journal,
-    env: Env,
+    env: ChildContext,
 }
 
 #[derive(Message)]
@@ -121,8 +121,9 @@ impl Handler<Do> for Probe {
 
 fn probe(name: &'static str, journal: &Journal) -> (ChildRef<Probe>, ChildSpec) {
     let (child, journal) = (ChildRef::new(), journal.clone());
-    let spec = child
-        .child_spec(name, move |env: &Env| Ok(Probe { name, journal: journal.clone(), env: env.clone() }));
+    let spec = child.child_spec(name, move |env: &ChildContext| {
+        Ok(Probe { name, journal: journal.clone(), env: env.clone() })
+    });
     (child, spec)
 }
 
@@ -268,7 +269,7 @@ async fn dynamic_children_come_and_go() {
     let workers = DynamicRef::<(&'static str, ExitReason)>::new();
     assert!(workers.start(("early", ExitReason::Normal)).is_err(), "its arguments come back");
     let log = journal.clone();
-    let supervisor = DynamicSupervisor::new(move |env: &Env, (name, reason)| {
+    let supervisor = DynamicSupervisor::new(move |env: &ChildContext, (name, reason)| {
         if reason == ExitReason::NoProc {
             return Err(StartError::Ignore);
         }
@@ -378,7 +379,7 @@ async fn a_running_supervisor_does_what_it_is_asked() {
     tree.stop();
     tree.stopped().await;
     lines.expect(&["+a", "+b", "-b", "+b", "-a", "-b"]).await;
-    assert_eq!(root.count_children().await, Err(AdminError::NotRunning));
+    assert_eq!(root.count_children().await, Err(SupervisorError::NotRunning));
 }
 
 #[actix_rt::test]
@@ -394,7 +395,7 @@ async fn a_running_supervisor_goes_on_under_other_specs() {
     root.replace(with.clone()).await.expect("they can be followed");
     let rules = root.child_rules("b").await.expect("it is there");
     assert_eq!((rules.restart, rules.shutdown), (Restart::Transient, Shutdown::Kill));
-    assert_eq!(root.child_rules("d").await, Err(AdminError::Refused(RequestError::NotFound)));
+    assert_eq!(root.child_rules("d").await, Err(SupervisorError::Refused(RequestError::NotFound)));
     let ids: Vec<String> =
         root.which_children().await.expect("it runs").iter().map(|child| child.id.to_string()).collect();
     assert_eq!(ids, ["a", "b", "c"], "who is not in the list any more counts as started last");
@@ -434,11 +435,11 @@ async fn what_happens_while_it_is_suspended_is_dealt_with_in_order() {
     let mut before = Box::pin(root.restart_child("a"));
     assert!(futures::poll!(&mut before).is_pending());
     send(&a, Do::Stop);
-    assert_eq!(life.ended().await, ExitReason::Normal);
+    assert_eq!(life.wait_exit().await, ExitReason::Normal);
     let mut after = Box::pin(root.restart_child("a"));
     assert!(futures::poll!(&mut after).is_pending());
     pid.resume();
-    assert_eq!(before.await, Err(AdminError::Refused(RequestError::Running)));
+    assert_eq!(before.await, Err(SupervisorError::Refused(RequestError::Running)));
     assert!(after.await.expect("it is down by then").is_some());
     lines.expect(&["+a", "-a", "+a"]).await;
 }

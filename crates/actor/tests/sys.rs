@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use impresario_actor::{
-    AdminError, Backoff, Below, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, Intensity,
-    Strategy, Supervisor, SupervisorRef, SysError, TraceEvent, Traced, Tree, TreeState, Watchdog,
+    Backoff, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, Intensity, NodeState, Strategy,
+    Subtree, Supervisor, SupervisorError, SupervisorRef, SysError, TraceEvent, TraceKind, Tree, Watchdog,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -138,7 +138,7 @@ async fn a_state_that_does_not_show_itself_costs_nobody_a_life() {
     let panicked =
         |reason: &ExitReason| matches!(reason, ExitReason::Panic { message, .. } if message == "boo");
     assert!(matches!(&done, Err(SysError::NotAlive(reason)) if panicked(reason)), "{done:?}");
-    assert!(panicked(&actor.pid().ended().await));
+    assert!(panicked(&actor.pid().wait_exit().await));
     assert!(matches!(actor.with_state(|_| ()).await, Err(SysError::NotAlive(_))));
 }
 
@@ -195,7 +195,7 @@ async fn a_trace_tells_all_in_order() {
     let mut all = Vec::new();
     while let Some(event) = traced.recv().await {
         assert_eq!((&event.pid, event.missed), (&pid, 0));
-        all.push(event.what.to_string());
+        all.push(event.kind.to_string());
     }
     let expected = [
         "message sys::Add",
@@ -242,13 +242,13 @@ async fn a_traced_supervisor_tells_whom_it_starts_and_stops() {
     tree.stopped().await;
     let mut all = Vec::new();
     while let Some(event) = traced.recv().await {
-        if !matches!(event.what, Traced::Message(_)) {
-            all.push(event.what);
+        if !matches!(event.kind, TraceKind::Message(_)) {
+            all.push(event.kind);
         }
     }
     let second = second.expect("it lives");
-    assert_eq!(all, [Traced::Stops(first), Traced::Starts(second), Traced::End(ExitReason::Killed)]);
-    assert_eq!(root.child_pid("counter").await, Err(AdminError::NotRunning));
+    assert_eq!(all, [TraceKind::Stops(first), TraceKind::Starts(second), TraceKind::End(ExitReason::Killed)]);
+    assert_eq!(root.child_pid("counter").await, Err(SupervisorError::NotRunning));
 }
 
 #[actix::test]
@@ -260,7 +260,7 @@ async fn a_message_that_panics_when_it_is_dropped_hides_no_end() {
         actor.cast(Bomb).expect("there is room");
     }
     actor.pid().kill();
-    assert_eq!(actor.pid().ended().await, ExitReason::Killed);
+    assert_eq!(actor.pid().wait_exit().await, ExitReason::Killed);
     let next = name.available().await;
     assert_eq!(next.call(Add(1)).await, Ok(1), "it is started again");
     tree.stop();
@@ -290,7 +290,7 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     for _ in 0..2 {
         let life = a.available().await;
         life.pid().kill();
-        life.pid().ended().await;
+        life.pid().wait_exit().await;
     }
     let seen = tree.tree().await;
     let text = seen.to_string();
@@ -305,13 +305,13 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     assert!(text.starts_with(&head.join("\n")), "{text}");
     assert!(text.ends_with("│  └─ (and 2 more)\n└─ not-needed down\n"), "{text}");
     assert_eq!(text.lines().count(), head.len() + 99 + 2);
-    let Some(Below::Children { children, .. }) = &seen.find("sessions").expect("it is shown").below else {
+    let Some(Subtree::Children { children, .. }) = &seen.find("sessions").expect("it is shown").below else {
         panic!("{text}")
     };
     let born: Vec<u64> = children.iter().filter_map(|child| Some(child.pid.as_ref()?.number())).collect();
     assert!(born.len() == 100 && born.is_sorted(), "the oldest come first: {born:?}");
     let b = seen.find("b").expect("it is shown");
-    assert_eq!((b.state, &b.pid, b.uptime, b.restarts), (TreeState::Down, &None, None, 1));
+    assert_eq!((b.state, &b.pid, b.uptime, b.restarts), (NodeState::Down, &None, None, 1));
     tokio::time::advance(7 * second).await;
     a.available().await;
     assert!(!tree.tree().await.to_string().contains("backoff"));
@@ -337,13 +337,13 @@ async fn what_is_suspended_or_stuck_does_not_hide_the_rest() {
     let (free, until) = blocking::channel();
     b.cast(Block(until)).expect("there is room");
     let seen = root.tree().await.expect("it runs");
-    assert_eq!(seen.state, TreeState::Suspended);
-    assert!(matches!(seen.find("stuck").and_then(|node| node.below.as_ref()), Some(Below::NoAnswer)));
+    assert_eq!(seen.state, NodeState::Suspended);
+    assert!(matches!(seen.find("stuck").and_then(|node| node.below.as_ref()), Some(Subtree::NoAnswer)));
     let (still, c) = (seen.find("still").expect("it is shown"), seen.find("c").expect("it is shown"));
-    assert_eq!((still.state, c.state), (TreeState::Suspended, TreeState::Running));
+    assert_eq!((still.state, c.state), (NodeState::Suspended, NodeState::Running));
     let text = seen.to_string();
     assert!(text.contains("(no answer)"), "{text}");
-    assert_eq!(stuck_ref.child_pid("b").await, Err(AdminError::Busy), "it runs, but has no time");
+    assert_eq!(stuck_ref.child_pid("b").await, Err(SupervisorError::Busy), "it runs, but has no time");
     drop(free);
     while tree.tree().await.find("b").is_none() {}
 }
@@ -364,7 +364,7 @@ async fn who_holds_an_arbiter_is_reported_once_and_when_it_is_over() {
     // Another arbiter may stand still, too, on a busy machine.
     let held = loop {
         let stall = stalls.recv().await.expect("somebody watches");
-        if stall.held_by.as_ref() == Some(&pid) {
+        if stall.blocked_by.as_ref() == Some(&pid) {
             break stall;
         }
     };
@@ -373,7 +373,7 @@ async fn who_holds_an_arbiter_is_reported_once_and_when_it_is_over() {
     drop(free);
     let over = loop {
         let stall = stalls.recv().await.expect("somebody watches");
-        if stall.held_by.as_ref() == Some(&pid) {
+        if stall.blocked_by.as_ref() == Some(&pid) {
             break stall;
         }
     };
@@ -406,7 +406,7 @@ async fn an_arbiter_that_is_gone_does_not_stand_still() {
     for over in [false, true] {
         let stall = loop {
             let stall = stalls.recv().await.expect("somebody watches");
-            if stall.held_by.as_ref() == Some(&pid) {
+            if stall.blocked_by.as_ref() == Some(&pid) {
                 break stall;
             }
         };

@@ -7,7 +7,8 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler, Message};
 use common::{Child, Process, child, pair, start};
 use impresario_actor::{
-    ChildRef, Env, ExitReason, GenServer, ServerContext, ServerRef, Strategy, Supervisor, Timer, Tree,
+    ChildContext, ChildRef, ExitReason, GenServer, ServerContext, ServerRef, Strategy, Supervisor, Timer,
+    Tree,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, advance, pause};
@@ -56,7 +57,7 @@ impl World {
 
     async fn set<T: Send + 'static>(
         &self,
-        set: impl FnOnce(&Env, &mut Context<Process>) -> T + Send + 'static,
+        set: impl FnOnce(&ChildContext, &mut Context<Process>) -> T + Send + 'static,
     ) -> T {
         let (tell, mut told) = mpsc::channel(1);
         self.setter
@@ -123,7 +124,7 @@ async fn a_timer_ends_with_who_set_it() {
     let timer = world.word("never", 1).await;
     let setter = world.setter.pid();
     setter.kill();
-    setter.ended().await;
+    setter.wait_exit().await;
     assert_eq!((timer.remaining(), timer.cancel()), (None, None));
     advance(SECOND * 10).await;
     world.settle().await;
@@ -138,7 +139,7 @@ async fn a_timer_for_a_slot_finds_the_life_that_is_there_then() {
     world.word("slot", 2).await;
     world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Told::Word("life"), ctx))).await;
     first.pid().kill();
-    first.pid().ended().await;
+    first.pid().wait_exit().await;
     world.clock.available().await;
     assert_eq!(world.next().await, (Told::Word("slot"), 2), "what was for the first life is lost with it");
 }
@@ -213,7 +214,7 @@ impl GenServer for Ticker {
     type Cast = u32;
 
     fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
-        ctx.send_interval(SECOND, ctx.this(), 1);
+        ctx.send_interval(SECOND, ctx.self_ref(), 1);
         Ok(())
     }
 
@@ -221,7 +222,7 @@ impl GenServer for Ticker {
         self.0 += number;
         self.1.send(self.0)?;
         if self.0 == 3 {
-            ctx.send_after(SECOND / 2, ctx.this(), 10);
+            ctx.send_after(SECOND / 2, ctx.self_ref(), 10);
         }
         Ok(())
     }

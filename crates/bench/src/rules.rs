@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use impresario_supervision::{
-    Action, Backoff, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, Intensity,
+    Action, Backoff, ChildRules, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, Intensity,
     RequestId, Restart, Supervisor, Time,
 };
 
@@ -49,7 +49,7 @@ fn flags() -> Flags {
 
 /// Has the rules begin, and answers every start.
 fn begun(children: u32) -> (Supervisor, Vec<Incarnation>) {
-    let specs = (0..children).map(|number| ChildSpec::worker(format!("child {number}"))).collect();
+    let specs = (0..children).map(|number| ChildRules::worker(format!("child {number}"))).collect();
     let mut rules =
         Supervisor::new(flags(), specs).unwrap_or_else(|error| unreachable!("ids differ: {error}"));
     let mut lives = Vec::new();
@@ -99,7 +99,7 @@ fn dynamic(children: u32, time: Duration) -> f64 {
 /// The whole life of a dynamic supervisor; how many events it was told.
 fn dynamic_life(children: u32) -> u32 {
     let template =
-        ChildSpec { restart: Restart::Temporary, backoff: None::<Backoff>, ..ChildSpec::worker("child") };
+        ChildRules { restart: Restart::Temporary, backoff: None::<Backoff>, ..ChildRules::worker("child") };
     let mut rules = DynamicSupervisor::new(flags(), template, None)
         .unwrap_or_else(|error| unreachable!("the template is good: {error}"));
     let mut events = 1;

@@ -58,7 +58,7 @@ pub(crate) fn echo(address: SocketAddr) -> ExitCode {
 /// The same, encrypted.
 pub(crate) fn tls_echo(address: SocketAddr) -> Result<ExitCode, Error> {
     let transport = Transport::new().tls(&Tls::from_config(tls::server()?));
-    let echo = Listener::tcp(address, transport.carry(|| Echo));
+    let echo = Listener::tcp(address, transport.wrap(|| Echo));
     Ok(Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run())
 }
 

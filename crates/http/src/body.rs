@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
-use impresario_server::Patience;
+use impresario_server::IdleTimeout;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -50,7 +50,7 @@ pub(crate) struct Fault(Arc<AtomicU8>);
 pub(crate) struct Uploads(Arc<AtomicUsize>);
 
 struct Guard {
-    patience: Patience,
+    patience: IdleTimeout,
     fault: Fault,
     uploads: Uploads,
 }
@@ -101,8 +101,11 @@ impl Body {
     pub(crate) fn guarded(incoming: Incoming, limits: BodyLimits, uploads: &Uploads) -> (Self, Fault) {
         let fault = Fault::default();
         uploads.0.fetch_add(1, Ordering::Relaxed);
-        let guard =
-            Guard { patience: Patience::new(limits.silence), fault: fault.clone(), uploads: uploads.clone() };
+        let guard = Guard {
+            patience: IdleTimeout::new(limits.silence),
+            fault: fault.clone(),
+            uploads: uploads.clone(),
+        };
         let incoming = Limited::new(incoming, limits.bytes.unwrap_or(usize::MAX));
         (Self { incoming, guard: Some(Box::new(guard)) }, fault)
     }

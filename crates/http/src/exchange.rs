@@ -59,7 +59,7 @@ pin_project! {
 }
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Exchange<S> {
-    type Response = Response<Reply<S::ReplyBody>>;
+    type Response = Response<Reply<S::ResBody>>;
     type Error = BoxError;
     type Future = Answer<S, S::Future>;
 
@@ -117,7 +117,7 @@ fn begin<S: HttpService>(service: &mut S, request: Request<Body>) -> Stage<S, S:
 }
 
 impl<S: HttpService> Future for Answer<S, S::Future> {
-    type Output = Result<Response<Reply<S::ReplyBody>>, BoxError>;
+    type Output = Result<Response<Reply<S::ResBody>>, BoxError>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -186,10 +186,7 @@ fn close<B>(response: &mut Response<B>) {
 
 impl<S: HttpService> Stage<S, S::Future> {
     #[inline]
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<S::ReplyBody>, BoxError>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<S::ResBody>, BoxError>> {
         loop {
             let future = match self.as_mut().project() {
                 StageProjection::Called { future } => return future.poll(cx).map_err(Into::into),

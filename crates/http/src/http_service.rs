@@ -12,10 +12,10 @@ use crate::talk::BoxError;
 ///
 /// It is implemented for all of them, axum's `Router` included, and cannot be implemented otherwise.
 pub trait HttpService:
-    Service<Request<Body>, Response = Response<<Self as HttpService>::ReplyBody>, Error: Into<BoxError>> + Clone
+    Service<Request<Body>, Response = Response<<Self as HttpService>::ResBody>, Error: Into<BoxError>> + Clone
 {
     /// The body of its answers.
-    type ReplyBody: HttpBody<Error: Into<BoxError>> + 'static;
+    type ResBody: HttpBody<Error: Into<BoxError>> + 'static;
 }
 
 impl<S, B> HttpService for S
@@ -23,5 +23,5 @@ where
     S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: HttpBody<Error: Into<BoxError>> + 'static,
 {
-    type ReplyBody = B;
+    type ResBody = B;
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use impresario_actor::catch;
+use impresario_actor::catch_panic;
 
 use crate::ConnectionInfo;
 use crate::body::{Body, BodyLimits, Fault, Uploads};
@@ -182,7 +182,7 @@ impl Talk {
         if !self.is_shared() {
             return Ok(code());
         }
-        catch(code).map_err(|reason| {
+        catch_panic(code).map_err(|reason| {
             self.fail(reason.to_string());
             "the service panicked".into()
         })

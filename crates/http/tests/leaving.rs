@@ -8,19 +8,19 @@ use std::sync::Arc;
 
 use impresario_actor::{Strategy, Supervisor, Tree};
 use impresario_http::service;
-use impresario_server::{Accepted, Gate, Protocol, Socket};
+use impresario_server::{Accepted, ConnectionTracker, Protocol, Socket};
 use support::{Client, routes, run, until};
 use tokio::net::TcpStream;
 
 /// A gate that has connections and no listener.
 struct Door {
-    gate: Gate,
+    gate: ConnectionTracker,
     tree: Tree,
 }
 
 impl Door {
     async fn open() -> Self {
-        let gate = Gate::new();
+        let gate = ConnectionTracker::new();
         let tree = Supervisor::new(Strategy::OneForOne).child(gate.drain_spec("drain", None));
         Self { gate, tree: tree.start().await.expect("nothing that fails") }
     }

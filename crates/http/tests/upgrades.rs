@@ -232,7 +232,7 @@ fn silence_after_an_upgrade_is_limited_by_the_transport_alone() {
     run_paused(async {
         let over = Arc::new(Notify::new());
         let transport = Transport::new().read_timeout(Duration::from_secs(200));
-        let server = Server::start(transport.carry(service(routes(&over)))).await;
+        let server = Server::start(transport.wrap(service(routes(&over)))).await;
         let client = raw_client(&server).await;
         assert!(ends(&server, &over).await >= Duration::from_secs(200));
         drop(client);

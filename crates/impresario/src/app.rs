@@ -123,16 +123,16 @@ impl Pool {
     }
 
     /// The pool in the words of its rules.
-    pub(crate) fn rules(&self, app: &str) -> impresario_process::Pool {
-        let worker = impresario_supervision::ChildSpec {
+    pub(crate) fn rules(&self, app: &str) -> impresario_process::PoolSpec {
+        let worker = impresario_supervision::ChildRules {
             backoff: Some(self.backoff),
             start_timeout: Some(self.start_timeout),
             // Main's shutdown time-out is the one deadline.
             shutdown: Shutdown::Infinity,
-            ..impresario_supervision::ChildSpec::worker(format!("{app} {}", Role::Worker))
+            ..impresario_supervision::ChildRules::worker(format!("{app} {}", Role::Worker))
         };
         let flags = Flags { intensity: self.intensity, ..Flags::default() };
-        impresario_process::Pool { size: self.size, worker, flags }
+        impresario_process::PoolSpec { size: self.size, worker, flags }
     }
 
     /// How long restarts of a worker wait when it keeps failing. The default is at once, then 20 ms, doubled up to

@@ -2,7 +2,7 @@
 
 use actix_rt::{System, SystemRunner};
 use impresario_actor::{ExitReason, Supervisor, Tree};
-use impresario_process::{Body, BoxError, Exit};
+use impresario_process::{BoxError, ProcessExit, ProcessStart};
 use slog::Logger;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -21,7 +21,7 @@ pub(crate) enum Order {
 pub(crate) type Orders = UnboundedSender<Order>;
 
 /// Starts a tree on a new `System`. When this returns the process is ready; the body runs it to its end.
-pub(crate) fn boot<T>(log: Logger, tree: T) -> Result<Body, BoxError>
+pub(crate) fn boot<T>(log: Logger, tree: T) -> Result<ProcessStart, BoxError>
 where
     T: FnOnce(Orders) -> Result<Supervisor, BoxError>,
 {
@@ -41,9 +41,9 @@ fn run(
     mut orders: UnboundedReceiver<Order>,
     mut terminate: Signal,
     log: &Logger,
-) -> Exit {
+) -> ProcessExit {
     system.block_on(async {
-        let mut exit = Exit::Done;
+        let mut exit = ProcessExit::Done;
         let reason = loop {
             tokio::select! {
                 reason = root.stopped() => break reason,
@@ -53,12 +53,12 @@ fn run(
                     Order::Quit => root.stop(),
                     Order::Replace(why) => {
                         slog::error!(log, "leaving, to be replaced"; "reason" => why);
-                        exit = Exit::Failed;
+                        exit = ProcessExit::Failed;
                         root.stop();
                     }
                     Order::Orphaned => {
                         slog::warn!(log, "the parent is gone");
-                        exit = Exit::Failed;
+                        exit = ProcessExit::Failed;
                         root.kill();
                     }
                 },
@@ -68,7 +68,7 @@ fn run(
             ExitReason::Shutdown | ExitReason::Normal | ExitReason::Killed => exit,
             reason => {
                 slog::crit!(log, "ended: {reason}");
-                Exit::Failed
+                ProcessExit::Failed
             }
         }
     })

@@ -46,7 +46,7 @@ pub use app::{App, Pool, RESTART_PERIOD, RESTARTS_PER_WORKER, START_TIMEOUT, Wor
 pub use impresario_actor as actor;
 pub use impresario_actor::{ChildSpec, Supervisor};
 pub use impresario_http as http;
-pub use impresario_process::{BoxError, Identity, Logging, Role};
+pub use impresario_process::{BoxError, ProcessIdentity, ProcessLogger, Role};
 pub use impresario_server as server;
 pub use impresario_server::{Handler, Listener};
 pub use main_process::{MAX_RESTARTS, Main, MainError};

@@ -9,7 +9,7 @@ use std::io::{LineWriter, Write, stderr};
 use std::panic::UnwindSafe;
 use std::sync::Mutex;
 
-use impresario_process::{Identity, Logging};
+use impresario_process::{ProcessIdentity, ProcessLogger};
 use impresario_wire::Role;
 use slog::{Drain, Level, Logger, Never, OwnedKVList, Record, SendSyncRefUnwindSafeDrain, o};
 use slog_async::{Async, OverflowStrategy};
@@ -28,14 +28,14 @@ const LEVEL: Level = Level::Info;
 const MAX_LINE: usize = 64 * 1024;
 
 /// Lines for people.
-pub fn terminal(identity: &Identity) -> Logging {
+pub fn terminal(identity: &ProcessIdentity) -> ProcessLogger {
     let notice = |lost| format!("process {} lost {lost} lines of its log: {LOST}", std::process::id());
     let format = FullFormat::new(PlainSyncDecorator::new(output(identity, notice))).use_utc_timestamp();
     logging(identity, format.build())
 }
 
 /// Lines for machines: one JSON object each.
-pub fn json(identity: &Identity) -> Logging {
+pub fn json(identity: &ProcessIdentity) -> ProcessLogger {
     // In one piece at the end of each line, so that processes do not write into each other's.
     let notice = |lost| {
         let pid = std::process::id();
@@ -52,7 +52,7 @@ const LOST: &str = "nobody read stderr";
 type Output = Box<dyn Write + Send>;
 
 /// Whether this process has a logging thread.
-const fn has_thread(identity: &Identity) -> bool {
+const fn has_thread(identity: &ProcessIdentity) -> bool {
     match identity.role {
         Role::Main | Role::Prototype => false,
         Role::Router | Role::Worker => true,
@@ -60,24 +60,24 @@ const fn has_thread(identity: &Identity) -> bool {
 }
 
 /// Where the lines go. `notice` makes the line that says how many were lost.
-fn output(identity: &Identity, notice: fn(u64) -> String) -> Output {
+fn output(identity: &ProcessIdentity, notice: fn(u64) -> String) -> Output {
     if has_thread(identity) { Box::new(stderr()) } else { Box::new(Patient::new(stderr(), notice)) }
 }
 
-fn logging<D>(identity: &Identity, drain: D) -> Logging
+fn logging<D>(identity: &ProcessIdentity, drain: D) -> ProcessLogger
 where
     D: Drain<Ok = ()> + SendSyncRefUnwindSafeDrain<Ok = ()> + UnwindSafe + 'static,
 {
     let keys = o!("pid" => std::process::id(), "role" => identity.to_string());
     let drain = Quiet(drain);
     if !has_thread(identity) {
-        return Logging::from(Logger::root(drain, keys));
+        return ProcessLogger::from(Logger::root(drain, keys));
     }
     let (drain, guard) = Async::new(drain)
         .chan_size(MAX_WAITING_LINES)
         .overflow_strategy(OverflowStrategy::Block)
         .build_with_guard();
-    Logging { log: Logger::root(drain.ignore_res(), keys), guard: Some(Box::new(guard)) }
+    ProcessLogger { log: Logger::root(drain.ignore_res(), keys), guard: Some(Box::new(guard)) }
 }
 
 /// A drain without the lower levels, and without errors, which nobody could do anything about: a stderr that is closed is no reason to fall over.

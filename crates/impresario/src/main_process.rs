@@ -4,9 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use impresario_process::{Identity, Logging, RunError, SHUTDOWN_TIMEOUT};
+use impresario_process::{ProcessIdentity, ProcessLogger, RunError, SHUTDOWN_TIMEOUT};
 use impresario_server::{ListenError, ListenSocket};
-use impresario_supervision::{Backoff, ChildSpec, Flags, Intensity};
+use impresario_supervision::{Backoff, ChildRules, Flags, Intensity};
 use impresario_wire::Role;
 
 use crate::app::{App, RESTART_PERIOD, START_TIMEOUT};
@@ -32,7 +32,7 @@ pub struct Main {
     intensity: Intensity,
 }
 
-type MakeLogging = dyn Fn(&Identity) -> Logging + Send + Sync;
+type MakeLogging = dyn Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync;
 
 /// Why a tree cannot even begin.
 #[derive(Debug, thiserror::Error)]
@@ -93,9 +93,9 @@ impl Main {
     /// Makes the logger of each process, after its birth. The default is [`log::terminal`].
     ///
     /// Those of main and of prototypes must write by themselves, without a thread.
-    pub fn logger<L>(mut self, logger: impl Fn(&Identity) -> L + Send + Sync + 'static) -> Self
+    pub fn logger<L>(mut self, logger: impl Fn(&ProcessIdentity) -> L + Send + Sync + 'static) -> Self
     where
-        L: Into<Logging>,
+        L: Into<ProcessLogger>,
     {
         self.logging = Box::new(move |identity| logger(identity).into());
         self
@@ -120,7 +120,7 @@ impl Main {
     ///
     /// Call it first in `main()`: a process with threads cannot fork.
     pub fn run(self) -> ExitCode {
-        let own = (self.logging)(&Identity::main());
+        let own = (self.logging)(&ProcessIdentity::main());
         let log = own.log.clone();
         match self.begin(own) {
             Ok(code) => code,
@@ -131,10 +131,10 @@ impl Main {
         }
     }
 
-    fn begin(self, own: Logging) -> Result<ExitCode, MainError> {
+    fn begin(self, own: ProcessLogger) -> Result<ExitCode, MainError> {
         self.check()?;
         let logging = self.logging;
-        let mut main = impresario_process::Main::new(move |identity: &Identity| logging(identity))
+        let mut main = impresario_process::Main::new(move |identity: &ProcessIdentity| logging(identity))
             .log(own)
             .flags(Flags { intensity: self.intensity, ..Flags::default() })
             .shutdown_timeout(self.shutdown_timeout);
@@ -163,7 +163,7 @@ impl Main {
         for router in self.routers {
             let listeners;
             (main, listeners) = bind(main, &router.listen)?;
-            main = main.leaf(router_spec(), RouterLeaf { listeners });
+            main = main.process(router_spec(), RouterLeaf { listeners });
         }
         let ready = move |log: &slog::Logger| {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -205,19 +205,19 @@ impl fmt::Debug for Main {
     }
 }
 
-fn prototype_spec(app: &str) -> ChildSpec {
-    ChildSpec {
+fn prototype_spec(app: &str) -> ChildRules {
+    ChildRules {
         backoff: Some(Backoff::default()),
         start_timeout: Some(START_TIMEOUT),
-        ..ChildSpec::supervisor(app)
+        ..ChildRules::supervisor(app)
     }
 }
 
 /// The longest wait before a router is started again. Shorter than others: everybody waits for it.
 const ROUTER_BACKOFF: Duration = Duration::from_millis(50);
 
-fn router_spec() -> ChildSpec {
+fn router_spec() -> ChildRules {
     let backoff = Backoff { max: ROUTER_BACKOFF, ..Backoff::default() };
     // Main's shutdown time-out is the one deadline, so it has none of its own, just as a prototype.
-    ChildSpec { backoff: Some(backoff), ..prototype_spec(Role::Router.name()) }
+    ChildRules { backoff: Some(backoff), ..prototype_spec(Role::Router.name()) }
 }

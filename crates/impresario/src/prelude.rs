@@ -4,8 +4,8 @@ pub use std::io;
 pub use std::process::ExitCode;
 
 pub use impresario_actor::{
-    Backoff, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, GenServer, Intensity,
-    ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor,
+    Backoff, ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer,
+    Intensity, ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor,
 };
 pub use impresario_http as http;
 pub use impresario_server::{Accepted, Bytes, Handler, Listener, Next, Socket};

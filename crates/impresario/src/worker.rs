@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use impresario_actor::{AutoShutdown, ChildSpec, Restart, Strategy, Supervisor};
 use impresario_port::{Incoming, PortEvent, PortHandle, SendError};
-use impresario_process::{Body, BoxError, Identity, Leaf, Newborn, Prefork};
-use impresario_server::{Accepted, Acceptor, Connections, Gate, ListenSocket, Outcome, Protocol, Refusal};
+use impresario_process::{BoxError, Prefork, ProcessContext, ProcessIdentity, ProcessInit, ProcessStart};
+use impresario_server::{
+    Accepted, Acceptor, ClaimOutcome, ConnectionTracker, Connections, ListenSocket, Protocol, RejectError,
+};
 use impresario_sys::SeqPacket;
-use impresario_wire::{Link, Message, Role, StreamId};
+use impresario_wire::{Message, PortPolicy, Role, StreamId};
 use slog::Logger;
 
 use crate::address::from_wire;
@@ -24,11 +26,11 @@ pub(crate) type Tree = dyn Fn(Worker, Option<usize>) -> Result<Service, BoxError
 pub(crate) struct Service {
     children: Vec<ChildSpec>,
     connections: ChildSpec,
-    gate: Gate,
+    gate: ConnectionTracker,
     start: Arc<Start>,
 }
 
-type Start = dyn Fn(Accepted) -> Result<(), Refusal> + Send + Sync;
+type Start = dyn Fn(Accepted) -> Result<(), RejectError> + Send + Sync;
 
 impl Service {
     pub(crate) fn new<P: Protocol>(
@@ -57,7 +59,7 @@ pub(crate) struct WorkerLeaf {
     pub(crate) max_connections: Option<usize>,
 }
 
-impl Leaf for WorkerLeaf {
+impl ProcessInit for WorkerLeaf {
     fn role(&self) -> Role {
         Role::Worker
     }
@@ -66,16 +68,16 @@ impl Leaf for WorkerLeaf {
         self.listeners.clone()
     }
 
-    fn prefork(&mut self, _child: &Identity) -> std::io::Result<Prefork> {
+    fn prefork(&mut self, _child: &ProcessIdentity) -> std::io::Result<Prefork> {
         if !self.routed {
             return Ok(Prefork::default());
         }
         let (worker, router) = SeqPacket::pair()?;
-        Ok(Prefork { keep: vec![worker.into()], announce: Some(router.into()) })
+        Ok(Prefork { inherit: vec![worker.into()], router_port: Some(router.into()) })
     }
 
-    fn setup(self: Box<Self>, newborn: Newborn) -> Result<Body, BoxError> {
-        let Newborn { identity, parent, link, inherited, listeners, log, .. } = newborn;
+    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
+        let ProcessContext { identity, parent, link, inherited, listeners, log, .. } = newborn;
         let worker = Worker { slot: identity.slot, log: log.clone(), children: Vec::new() };
         let parent = PortHandle::new(parent, link);
         let router = inherited.into_iter().next().map(router_port).transpose()?;
@@ -97,7 +99,7 @@ impl Leaf for WorkerLeaf {
             for listener in listeners {
                 let start = Arc::clone(&start);
                 let id = format!("acceptor {}", listener.name);
-                let socket = ListenSocket::try_from(listener.fd)?.known_as(&listener.name);
+                let socket = ListenSocket::try_from(listener.fd)?.with_unix_path(&listener.name);
                 tree =
                     tree.child(Acceptor::new(socket, &gate, move |accepted| start(accepted)).child_spec(id));
             }
@@ -109,7 +111,7 @@ impl Leaf for WorkerLeaf {
 
 fn router_port(end: OwnedFd) -> Result<PortHandle, BoxError> {
     // Any router: it may be replaced while this worker lives.
-    let link = Link::new(Role::Worker, Role::Router)?;
+    let link = PortPolicy::new(Role::Worker, Role::Router)?;
     Ok(PortHandle::new(SeqPacket::from(end), link))
 }
 
@@ -160,11 +162,11 @@ impl Desk {
                 let (desk, taken) = (self.clone(), Arc::clone(&owned.taken));
                 let accepted = accepted.with_read_ahead(read_ahead).with_guard(owned);
                 let accepted = accepted.on_outcome(move |outcome| match outcome {
-                    Outcome::Taken => {
+                    ClaimOutcome::Claimed => {
                         taken.store(true, Ordering::Release);
                         desk.answer(stream, &Message::Taken);
                     }
-                    Outcome::Refused => {
+                    ClaimOutcome::Dropped => {
                         desk.answer(stream, &Message::refused("it is full or on its way out"));
                     }
                 });

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use impresario_wire::{EncodeError, Kind, LinkError};
+use impresario_wire::{EncodeError, MessageKind, PortPolicyError};
 use thiserror::Error;
 
 /// Why [`PortHandle::send`](crate::PortHandle::send) did not take a message. The other end will never have it whole,
@@ -18,7 +18,7 @@ pub enum SendError {
     Closed,
     /// This kind of process may not say this to that one.
     #[error(transparent)]
-    Forbidden(#[from] LinkError),
+    Forbidden(#[from] PortPolicyError),
     /// The message cannot be made into frames.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -26,7 +26,7 @@ pub enum SendError {
     #[error("a {kind} message was to go with {found} descriptors, expected {least} to {most}")]
     Descriptors {
         /// What was to be sent.
-        kind: Kind,
+        kind: MessageKind,
         /// How many descriptors there were.
         found: usize,
         /// How many must go with it.

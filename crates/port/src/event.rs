@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use impresario_wire::{DecodeError, LinkError, Message, StreamId};
+use impresario_wire::{DecodeError, Message, PortPolicyError, StreamId};
 use thiserror::Error;
 
 /// One message from the other end, whole, whatever number of frames it came in.
@@ -43,7 +43,7 @@ pub enum CloseReason {
     Malformed(#[from] DecodeError),
     /// The peer is not who it should be, or said what it may not say.
     #[error("refused input: {0}")]
-    Refused(#[from] LinkError),
+    Refused(#[from] PortPolicyError),
     /// The socket failed, or a message was lost on the way in with some of its descriptors.
     #[error("the port's socket failed: {0}")]
     Io(#[from] io::Error),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use impresario_actor::{ChildId, ChildSpec, Restart};
 use impresario_sys::SeqPacket;
-use impresario_wire::{Link, Message, StreamId};
+use impresario_wire::{Message, PortPolicy, StreamId};
 
 use crate::shared::Shared;
 use crate::{Port, PortEvent, SendError};
@@ -20,7 +20,7 @@ pub struct PortHandle(Arc<Shared>);
 
 impl PortHandle {
     /// A port over one end of a socket pair. Make it in the process that uses it: it bears that process's id.
-    pub fn new(socket: SeqPacket, link: Link) -> Self {
+    pub fn new(socket: SeqPacket, link: PortPolicy) -> Self {
         PortHandle(Arc::new(Shared::new(socket, link)))
     }
 
@@ -38,7 +38,7 @@ impl PortHandle {
     }
 
     /// Who is at the two ends.
-    pub fn link(&self) -> Link {
+    pub fn link(&self) -> PortPolicy {
         self.0.link
     }
 

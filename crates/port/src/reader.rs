@@ -7,7 +7,7 @@ use std::task;
 use std::time::Duration;
 
 use impresario_sys::{Received, SeqPacket};
-use impresario_wire::{Decoder, Frame, Link, MAX_FRAME};
+use impresario_wire::{Decoder, Frame, MAX_FRAME, PortPolicy};
 use slog::{Logger, warn};
 use std::os::fd::OwnedFd;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{CloseReason, Incoming};
 
 pub(crate) struct Reader {
-    link: Link,
+    link: PortPolicy,
     decoder: Decoder<OwnedFd>,
     buffer: Box<[u8]>,
     /// The decoder's zero.
@@ -37,7 +37,7 @@ pub(crate) enum Read {
 }
 
 impl Reader {
-    pub(crate) fn new(link: Link, partial_timeout: Duration, log: Logger) -> Self {
+    pub(crate) fn new(link: PortPolicy, partial_timeout: Duration, log: Logger) -> Self {
         Reader {
             link,
             decoder: Decoder::new(partial_timeout),
@@ -100,14 +100,14 @@ mod tests {
     use std::time::Duration;
 
     use impresario_sys::SeqPacket;
-    use impresario_wire::{Encoder, Link, MAX_BODY, Message, PARTIAL_TIMEOUT, Role, StreamId};
+    use impresario_wire::{Encoder, MAX_BODY, Message, PARTIAL_TIMEOUT, PortPolicy, Role, StreamId};
     use slog::{Discard, Logger, o};
 
     use super::{Read, Reader};
     use crate::CloseReason;
 
-    fn link() -> Link {
-        Link::new(Role::Main, Role::Prototype).unwrap()
+    fn link() -> PortPolicy {
+        PortPolicy::new(Role::Main, Role::Prototype).unwrap()
     }
 
     fn reader(partial_timeout: Duration) -> Reader {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::task::AtomicWaker;
 use impresario_sys::SeqPacket;
-use impresario_wire::{Encoder, Frames, Link};
+use impresario_wire::{Encoder, Frames, PortPolicy};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
@@ -15,7 +15,7 @@ use crate::queue::{Outgoing, Queue};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) link: Link,
+    pub(crate) link: PortPolicy,
     pub(crate) encoder: Encoder,
     /// Held for one system call at a time, and never while the handler runs.
     state: Mutex<State>,
@@ -52,7 +52,7 @@ pub(crate) enum Stop {
 }
 
 impl Shared {
-    pub(crate) fn new(socket: SeqPacket, link: Link) -> Self {
+    pub(crate) fn new(socket: SeqPacket, link: PortPolicy) -> Self {
         let state = State {
             socket: Some(Arc::new(socket)),
             queue: Queue::default(),

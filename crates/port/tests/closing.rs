@@ -6,7 +6,9 @@ use std::io::IoSlice;
 
 use impresario_port::{CloseReason, SendError};
 use impresario_sys::SeqPacket;
-use impresario_wire::{DecodeError, Encoder, Kind, Link, LinkError, Message, Role, StreamId};
+use impresario_wire::{
+    DecodeError, Encoder, Message, MessageKind, PortPolicy, PortPolicyError, Role, StreamId,
+};
 use support::{closed, link, message, pair, raw_pair, run, serve, serve_with, soon};
 
 /// One message as one datagram from the process with the id `source`.
@@ -24,7 +26,7 @@ fn at_end(socket: &SeqPacket) -> bool {
 }
 
 /// What a port of a prototype to one of its workers makes of `bytes`, sent after one honest message.
-async fn reason_for(link: Link, bytes: &[u8]) -> CloseReason {
+async fn reason_for(link: PortPolicy, bytes: &[u8]) -> CloseReason {
     let (handle, peer) = raw_pair(link);
     let mut events = serve(&handle);
     send(&peer, &datagram(std::process::id(), &Message::Ready));
@@ -39,8 +41,8 @@ async fn reason_for(link: Link, bytes: &[u8]) -> CloseReason {
     reason
 }
 
-fn own_worker() -> Link {
-    link(Role::Prototype, Role::Worker).only(std::process::id())
+fn own_worker() -> PortPolicy {
+    link(Role::Prototype, Role::Worker).with_peer_pid(std::process::id())
 }
 
 #[test]
@@ -82,18 +84,18 @@ fn the_wrong_sender_or_the_wrong_word_closes() {
         let own = std::process::id();
         assert_eq!(
             refused(own_worker(), &datagram(own, &Message::Quit)).await,
-            LinkError::Forbidden { from: Role::Worker, to: Role::Prototype, kind: Kind::Quit }
+            PortPolicyError::Forbidden { from: Role::Worker, to: Role::Prototype, kind: MessageKind::Quit }
         );
         assert_eq!(
             refused(own_worker(), &datagram(own + 1, &Message::Ready)).await,
-            LinkError::Forged { sender: own, claimed: own + 1 }
+            PortPolicyError::SenderMismatch { sender: own, claimed: own + 1 }
         );
         // Not the process that this port belongs to, so not even the honest message gets through.
-        let (handle, peer) = raw_pair(link(Role::Prototype, Role::Worker).only(own + 1));
+        let (handle, peer) = raw_pair(link(Role::Prototype, Role::Worker).with_peer_pid(own + 1));
         let mut events = serve(&handle);
         send(&peer, &datagram(own, &Message::Ready));
         let reason = closed(&mut events).await;
-        let CloseReason::Refused(LinkError::Stranger { sender, expected }) = reason else {
+        let CloseReason::Refused(PortPolicyError::WrongPeer { sender, expected }) = reason else {
             panic!("{reason}")
         };
         assert_eq!((sender, expected), (own, own + 1));

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use impresario_actor::{ExitReason, Strategy, Supervisor};
 use impresario_port::{CloseReason, PortEvent, SendError};
-use impresario_wire::{Kind, MAX_BODY, Message, Role, StreamId};
+use impresario_wire::{MAX_BODY, Message, MessageKind, Role, StreamId};
 use support::{closed, connection, log, message, pair, run, serve, serve_with, soon};
 
 #[test]
@@ -104,7 +104,7 @@ fn a_handle_sends_from_any_thread() {
         let mut next = [0; 4];
         for _ in 0..4 * EACH {
             let incoming = message(&mut at_main).await;
-            let next = &mut next[incoming.stream.generation() as usize];
+            let next = &mut next[incoming.stream.incarnation() as usize];
             assert_eq!(incoming.message, Message::RemovePort { process: *next });
             *next += 1;
         }
@@ -125,7 +125,10 @@ fn what_may_not_be_sent_is_refused_here() {
     assert_eq!(error.to_string(), "a taken message was to go with 1 descriptors, expected 0 to 0");
     let error =
         router.send(StreamId::NONE, &connection(Vec::new()), &[writer.as_fd(), reader.as_fd()]).unwrap_err();
-    assert!(matches!(error, SendError::Descriptors { kind: Kind::Connection, found: 2, least: 1, most: 1 }));
+    assert!(matches!(
+        error,
+        SendError::Descriptors { kind: MessageKind::Connection, found: 2, least: 1, most: 1 }
+    ));
     let long = Message::Refused { reason: "x".repeat(impresario_wire::MAX_MESSAGE) };
     assert!(matches!(send(long, &[]), Err(SendError::Encode(_))));
     assert_eq!((worker.queued(), worker.is_closed()), (0, false));

@@ -11,8 +11,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use impresario_process::{Body, BoxError, Exit, Identity, Leaf, Logging, Main, Newborn, Pool, Prefork, Role};
-use impresario_supervision::{ChildSpec, Flags};
+use impresario_process::{
+    BoxError, Main, PoolSpec, Prefork, ProcessContext, ProcessExit, ProcessIdentity, ProcessInit,
+    ProcessLogger, ProcessStart, Role,
+};
+use impresario_supervision::{ChildRules, Flags};
 use impresario_sys::SeqPacket;
 use impresario_wire::{Decoder, Encoder, Message, PARTIAL_TIMEOUT, StreamId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
     if options.threads {
         std::thread::spawn(std::thread::park);
     }
-    let pool = Pool { size: 2, worker: ChildSpec::worker("shop worker").patient(), flags: Flags::default() };
+    let pool =
+        PoolSpec { size: 2, worker: ChildRules::worker("shop worker").patient(), flags: Flags::default() };
     let mut main = Main::new(logging).shutdown_timeout(options.timeout).on_ready(|_| say("tree is ready"));
     if let Some(address) = options.listen {
         match TcpListener::bind(address) {
@@ -56,8 +60,8 @@ fn main() -> ExitCode {
             }
         }
     }
-    let shop = main.prototype(ChildSpec::supervisor("shop"), pool, Worker(options));
-    match shop.leaf(ChildSpec::worker("router").patient(), Router).run() {
+    let shop = main.prototype(ChildRules::supervisor("shop"), pool, Worker(options));
+    match shop.process(ChildRules::worker("router").patient(), Router).run() {
         Ok(exit) => exit.into(),
         Err(error) => {
             say(&error.to_string());
@@ -71,13 +75,13 @@ trait Patient {
     fn patient(self) -> Self;
 }
 
-impl Patient for ChildSpec {
+impl Patient for ChildRules {
     fn patient(self) -> Self {
         Self { shutdown: impresario_supervision::Shutdown::Infinity, ..self }
     }
 }
 
-fn logging(_who: &Identity) -> Logging {
+fn logging(_who: &ProcessIdentity) -> ProcessLogger {
     let decorator = slog_term::PlainSyncDecorator::new(io::stdout());
     let drain = slog_term::FullFormat::new(decorator).use_original_order().build().fuse();
     Logger::root(drain, o!()).into()
@@ -89,7 +93,7 @@ fn say(line: &str) {
 
 struct Worker(Options);
 
-impl Leaf for Worker {
+impl ProcessInit for Worker {
     fn role(&self) -> Role {
         Role::Worker
     }
@@ -98,12 +102,12 @@ impl Leaf for Worker {
         self.0.listen.iter().map(|_| "web".to_owned()).collect()
     }
 
-    fn prefork(&mut self, _child: &Identity) -> io::Result<Prefork> {
+    fn prefork(&mut self, _child: &ProcessIdentity) -> io::Result<Prefork> {
         let (worker, router) = SeqPacket::pair()?;
-        Ok(Prefork { keep: vec![worker.into()], announce: Some(router.into()) })
+        Ok(Prefork { inherit: vec![worker.into()], router_port: Some(router.into()) })
     }
 
-    fn setup(self: Box<Self>, newborn: Newborn) -> Result<Body, BoxError> {
+    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
         let who = newborn.identity.clone();
         match self.0.mode.as_str() {
             "fail" => return Err("no database".into()),
@@ -117,17 +121,17 @@ impl Leaf for Worker {
         }
         let mode = self.0.mode;
         Ok(Box::new(move || {
-            say(&format!("up {who} {} life {}", std::process::id(), who.generation));
+            say(&format!("up {who} {} life {}", std::process::id(), who.incarnation));
             work(&mode, newborn)
         }))
     }
 }
 
-fn work(mode: &str, newborn: Newborn) -> Exit {
-    let first = newborn.identity.generation == 1 && newborn.identity.slot == 0;
+fn work(mode: &str, newborn: ProcessContext) -> ProcessExit {
+    let first = newborn.identity.incarnation == 1 && newborn.identity.slot == 0;
     match mode {
-        "crash" => return Exit::Failed,
-        "fatal" => return Exit::Fatal,
+        "crash" => return ProcessExit::Failed,
+        "fatal" => return ProcessExit::Fatal,
         "panic" if first => panic!("fell off"),
         "garbage" if first => send(&newborn.parent, b"what is this"),
         "forbidden" if first => {
@@ -138,7 +142,7 @@ fn work(mode: &str, newborn: Newborn) -> Exit {
         "inspect" => say(&inspect(&newborn)),
         _ => {}
     }
-    let Newborn { parent, listeners, identity, .. } = newborn;
+    let ProcessContext { parent, listeners, identity, .. } = newborn;
     let mut decoder = Decoder::new(PARTIAL_TIMEOUT);
     while let Some(message) = receive(&parent, &mut decoder) {
         if message == Message::Quit {
@@ -147,14 +151,14 @@ fn work(mode: &str, newborn: Newborn) -> Exit {
             if mode == "stuck" {
                 std::thread::park();
             }
-            return Exit::Done;
+            return ProcessExit::Done;
         }
     }
-    Exit::Failed
+    ProcessExit::Failed
 }
 
 /// What a process is born with, as the kernel has it.
-fn inspect(newborn: &Newborn) -> String {
+fn inspect(newborn: &ProcessContext) -> String {
     let mut line = format!("inspected {}", newborn.identity);
     let open = |entry: io::Result<std::fs::DirEntry>| {
         let target = std::fs::read_link(entry.ok()?.path()).ok()?;
@@ -178,14 +182,14 @@ fn inspect(newborn: &Newborn) -> String {
 
 struct Router;
 
-impl Leaf for Router {
+impl ProcessInit for Router {
     fn role(&self) -> Role {
         Role::Router
     }
 
-    fn setup(self: Box<Self>, newborn: Newborn) -> Result<Body, BoxError> {
+    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
         Ok(Box::new(move || {
-            say(&format!("up router {} life {}", std::process::id(), newborn.identity.generation));
+            say(&format!("up router {} life {}", std::process::id(), newborn.identity.incarnation));
             let mut decoder = Decoder::new(PARTIAL_TIMEOUT);
             while let Some(message) = receive(&newborn.parent, &mut decoder) {
                 match message {
@@ -195,12 +199,12 @@ impl Leaf for Router {
                     Message::RemovePort { process } => say(&format!("router forgets {process}")),
                     Message::Quit => {
                         say("told router");
-                        return Exit::Done;
+                        return ProcessExit::Done;
                     }
                     _ => {}
                 }
             }
-            Exit::Failed
+            ProcessExit::Failed
         }))
     }
 }

@@ -12,25 +12,25 @@ use std::time::Duration;
 use impresario_sys::{
     Pid, SeqPacket, Signal, close_all_except, exit_now, reset_signals, set_parent_death_signal,
 };
-use impresario_wire::{Encoder, Link, Message, StreamId};
+use impresario_wire::{Encoder, Message, PortPolicy, StreamId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::identity::MakeLogging;
 use crate::leaf::chain;
 use crate::listeners::Listeners;
 use crate::plan::Plan;
-use crate::{Exit, Identity, Leaf, Logging, Newborn};
+use crate::{ProcessContext, ProcessExit, ProcessIdentity, ProcessInit, ProcessLogger};
 
 /// How long a child waits for room on the port to its parent. There always is: it says one or two things there.
 const SAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A process that was just forked: all that it takes along from its parent.
 pub(crate) struct Cradle {
-    pub(crate) identity: Identity,
+    pub(crate) identity: ProcessIdentity,
     pub(crate) plan: Plan,
     /// Our end of the port to the parent.
     pub(crate) port: SeqPacket,
-    pub(crate) link: Link,
+    pub(crate) link: PortPolicy,
     pub(crate) parent: Pid,
     pub(crate) inherited: Vec<OwnedFd>,
     pub(crate) listeners: Listeners,
@@ -43,14 +43,14 @@ pub(crate) struct Cradle {
 impl Cradle {
     /// The whole life of the process. It never returns into the frames of its parent, not even by a panic.
     pub(crate) fn live(self) -> ! {
-        let exit = catch_unwind(AssertUnwindSafe(|| self.enter_and_run())).unwrap_or(Exit::Panicked);
+        let exit = catch_unwind(AssertUnwindSafe(|| self.enter_and_run())).unwrap_or(ProcessExit::Panicked);
         exit_now(exit.code());
     }
 
-    fn enter_and_run(self) -> Exit {
+    fn enter_and_run(self) -> ProcessExit {
         if let Err(error) = self.enter() {
             say(&self.port, &Message::failed(error));
-            return Exit::NotStarted;
+            return ProcessExit::NotStarted;
         }
         match self.plan {
             Plan::Leaf(_) => self.run_leaf(),
@@ -62,9 +62,9 @@ impl Cradle {
     fn enter(&self) -> Result<(), BirthError> {
         // Before anything else: what is open here keeps others from seeing the end of their ports.
         let inherited = self.inherited.iter().map(AsFd::as_fd);
-        let keep: Vec<BorrowedFd<'_>> =
+        let inherit: Vec<BorrowedFd<'_>> =
             inherited.chain(self.listeners.fds()).chain([self.port.as_fd()]).collect();
-        close_all_except(&keep).map_err(BirthError::Close)?;
+        close_all_except(&inherit).map_err(BirthError::Close)?;
         reset_signals().map_err(BirthError::Signals)?;
         if self.leads_group {
             let this = Pid::from_raw(0);
@@ -76,13 +76,13 @@ impl Cradle {
 
     /// A leaf's body runs on a thread of its own: a fresh thread has its own hash keys, random numbers and no
     /// stale runtime; the first thread only waits, as the one whose parent's death the kernel watches.
-    fn run_leaf(self) -> Exit {
+    fn run_leaf(self) -> ProcessExit {
         // Open until the very end: while it is, the parent knows that this process is alive.
         let voice = match self.port.try_clone() {
             Ok(voice) => Arc::new(voice),
             Err(error) => {
                 say(&self.port, &Message::failed(BirthError::Port(error)));
-                return Exit::NotStarted;
+                return ProcessExit::NotStarted;
             }
         };
         let body_voice = Arc::clone(&voice);
@@ -91,19 +91,19 @@ impl Cradle {
             Ok(Ok(exit)) => exit,
             Ok(Err(panic)) => {
                 say(&voice, &Message::failed(format_args!("panicked: {}", panic_text(&*panic))));
-                Exit::Panicked
+                ProcessExit::Panicked
             }
             Err(error) => {
                 say(&voice, &Message::failed(BirthError::Thread(error)));
-                Exit::NotStarted
+                ProcessExit::NotStarted
             }
         }
     }
 
-    fn run_body(self, voice: &SeqPacket) -> Exit {
-        let Plan::Leaf(leaf) = self.plan else { return Exit::NotStarted };
-        let Logging { log, guard } = (self.logging)(&self.identity);
-        let newborn = Newborn {
+    fn run_body(self, voice: &SeqPacket) -> ProcessExit {
+        let Plan::Leaf(leaf) = self.plan else { return ProcessExit::NotStarted };
+        let ProcessLogger { log, guard } = (self.logging)(&self.identity);
+        let newborn = ProcessContext {
             identity: self.identity,
             parent: self.port,
             link: self.link,
@@ -118,14 +118,14 @@ impl Cradle {
     }
 }
 
-fn set_up_and_run(leaf: Box<dyn Leaf>, newborn: Newborn, voice: &SeqPacket) -> Exit {
+fn set_up_and_run(leaf: Box<dyn ProcessInit>, newborn: ProcessContext, voice: &SeqPacket) -> ProcessExit {
     match leaf.setup(newborn) {
         Ok(body) if say(voice, &Message::Ready) => body(),
         // Nobody is there to be ready for.
-        Ok(_) => Exit::Failed,
+        Ok(_) => ProcessExit::Failed,
         Err(error) => {
             say(voice, &Message::failed(chain(&*error)));
-            Exit::NotStarted
+            ProcessExit::NotStarted
         }
     }
 }

@@ -8,7 +8,7 @@ use impresario_supervision::{ExitReason, Incarnation, Time};
 use impresario_sys::{ExitStatus, Pid, PidFd, Signal};
 
 use crate::port::Port;
-use crate::{Exit, Identity};
+use crate::{ProcessExit, ProcessIdentity};
 
 /// How many dead processes are remembered, so that a report that comes later can still say which pid it was.
 const GRAVES: usize = 64;
@@ -17,7 +17,7 @@ const GRAVES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) life: Incarnation,
-    pub(crate) identity: Identity,
+    pub(crate) identity: ProcessIdentity,
     pub(crate) pid: Pid,
     pub(crate) pidfd: Rc<PidFd>,
     /// None once it was closed, by the child or because the child is broken.
@@ -25,7 +25,7 @@ pub(crate) struct Child {
     /// When a child that has closed its port must have ended.
     pub(crate) end_by: Option<Time>,
     /// What goes up with the news that it is ready.
-    pub(crate) announce: Option<OwnedFd>,
+    pub(crate) router_port: Option<OwnedFd>,
     pub(crate) ready: bool,
     /// The last words it sent.
     pub(crate) failed: Option<String>,
@@ -45,8 +45,8 @@ struct Told {
 impl Child {
     pub(crate) fn new(
         life: Incarnation,
-        identity: Identity,
-        born: impresario_sys::Child,
+        identity: ProcessIdentity,
+        born: impresario_sys::ForkedChild,
         port: Port,
     ) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Child {
             pidfd: Rc::new(born.pidfd),
             port: Some(port),
             end_by: None,
-            announce: None,
+            router_port: None,
             ready: false,
             failed: None,
             told: Told::default(),
@@ -127,7 +127,7 @@ impl Told {
 
 /// Whether this exit says that the child must not be started again.
 pub(crate) fn is_fatal(status: ExitStatus) -> bool {
-    status == ExitStatus::Code(Exit::Fatal.code())
+    status == ExitStatus::Code(ProcessExit::Fatal.code())
 }
 
 /// All of them, by the number of their life.

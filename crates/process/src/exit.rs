@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Everything else (another code, a signal) is a crash to the parent, which starts it again by its rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Exit {
+pub enum ProcessExit {
     /// It was told to leave, or had nothing more to do. Code 0.
     Done,
     /// It failed. Code 1. Of main: it gave up, or had to kill what did not leave in time.
@@ -20,7 +20,7 @@ pub enum Exit {
     Panicked,
 }
 
-impl Exit {
+impl ProcessExit {
     /// The exit code.
     pub const fn code(self) -> i32 {
         match self {
@@ -33,8 +33,8 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ProcessExit> for ExitCode {
+    fn from(exit: ProcessExit) -> Self {
         // All codes are within u8, as exit codes are.
         ExitCode::from(exit.code() as u8)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use impresario_supervision::{ChildKey, Event, ExitReason, Incarnation, Report, ReportKind, Time};
 use impresario_sys::{Fork, ForkError, Pid, SeqPacket, Signal, SignalFd, fork, reset_signals};
-use impresario_wire::{Link, LinkError, MAX_FRAME, Message, Role};
+use impresario_wire::{MAX_FRAME, Message, PortPolicy, PortPolicyError, Role};
 use slog::Logger;
 
 use crate::birth::Cradle;
@@ -21,7 +21,7 @@ use crate::poller::{Poller, Source};
 use crate::port::{Port, PortError};
 use crate::routes::wait_for;
 use crate::rules::Rules;
-use crate::{Identity, Prefork};
+use crate::{Prefork, ProcessIdentity};
 
 /// The signals that are read; all others are blocked.
 const SIGNALS: [Signal; 6] =
@@ -32,7 +32,7 @@ const SIGNALS: [Signal; 6] =
 const END_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct House {
-    pub(crate) me: Identity,
+    pub(crate) me: ProcessIdentity,
     pub(crate) rules: Rules,
     pub(crate) phases: Phases,
     pub(crate) children: Children,
@@ -60,7 +60,7 @@ enum StartError {
     #[error("no port for it: {0}")]
     Port(#[source] io::Error),
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Link(#[from] PortPolicyError),
     #[error(transparent)]
     Fork(#[from] ForkError),
     #[error("it cannot be watched: {0}")]
@@ -70,7 +70,7 @@ enum StartError {
 impl House {
     /// Takes over this process's signals.
     pub(crate) fn new(
-        me: Identity,
+        me: ProcessIdentity,
         rules: Rules,
         phases: Phases,
         nursery: Nursery,
@@ -131,10 +131,10 @@ impl House {
 
     fn fork(&mut self, key: ChildKey, life: Incarnation) -> Result<(), StartError> {
         let place = self.rules.place(key);
-        let (identity, Prefork { keep, announce }) =
+        let (identity, Prefork { inherit, router_port }) =
             self.nursery.prefork(key, place).map_err(StartError::Prefork)?;
-        let link = Link::new(self.me.role, identity.role)?;
-        let childs_link = Link::new(identity.role, self.me.role)?;
+        let link = PortPolicy::new(self.me.role, identity.role)?;
+        let childs_link = PortPolicy::new(identity.role, self.me.role)?;
         let (ours, theirs) = SeqPacket::pair().map_err(StartError::Port)?;
         // What is buffered now would be in the child's buffer, too.
         let _ = io::stdout().flush();
@@ -147,9 +147,9 @@ impl House {
                     identity,
                     plan,
                     port: theirs,
-                    link: childs_link.only(parent.as_raw().unsigned_abs()),
+                    link: childs_link.with_peer_pid(parent.as_raw().unsigned_abs()),
                     parent,
-                    inherited: keep,
+                    inherited: inherit,
                     listeners,
                     logging: self.nursery.logging.clone(),
                     leads_group: self.me.role == Role::Main,
@@ -157,9 +157,9 @@ impl House {
                 .live()
             }
             Fork::Parent(born) => {
-                let port = Port::new(ours, link.only(born.pid.as_raw().unsigned_abs()));
+                let port = Port::new(ours, link.with_peer_pid(born.pid.as_raw().unsigned_abs()));
                 let mut child = Child::new(life, identity, born, port);
-                child.announce = announce;
+                child.router_port = router_port;
                 self.watch(&child).map_err(|error| {
                     discard(&mut child);
                     StartError::Watch(error)

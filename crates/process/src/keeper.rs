@@ -6,7 +6,7 @@ use impresario_supervision::{Action, Event, ExitReason};
 use impresario_sys::Signal;
 use impresario_wire::Message;
 
-use crate::Exit;
+use crate::ProcessExit;
 use crate::child::{Child, is_fatal};
 use crate::house::House;
 use crate::phase::{Phase, Step, Stop};
@@ -40,7 +40,7 @@ pub(crate) trait Duty {
     fn kill(&mut self);
 
     /// Everything is over; the last words.
-    fn finish(&mut self, house: &mut House, exit: Exit, reason: &str);
+    fn finish(&mut self, house: &mut House, exit: ProcessExit, reason: &str);
 }
 
 pub(crate) struct Keeper<D> {
@@ -60,7 +60,7 @@ impl<D: Duty> Keeper<D> {
     }
 
     /// Starts everything, and goes on until nothing is left.
-    pub(crate) fn run(mut self) -> Exit {
+    pub(crate) fn run(mut self) -> ProcessExit {
         self.house.events.push_back(Event::Start);
         self.settle();
         while self.outcome.is_none() && !self.abandoned {
@@ -322,15 +322,15 @@ impl<D: Duty> Keeper<D> {
         self.settle();
     }
 
-    fn finish(mut self) -> Exit {
+    fn finish(mut self) -> ProcessExit {
         let killed = self.house.phases.killed().map(|cause| cause.text().to_owned());
         let reason = self.outcome.take().unwrap_or(ExitReason::Killed);
         let exit = match &reason {
-            _ if killed.is_some() || self.abandoned => Exit::Failed,
-            ExitReason::Shutdown | ExitReason::Normal => Exit::Done,
-            _ if self.fatal => Exit::Fatal,
-            ExitReason::FailedToStart { .. } => Exit::NotStarted,
-            _ => Exit::Failed,
+            _ if killed.is_some() || self.abandoned => ProcessExit::Failed,
+            ExitReason::Shutdown | ExitReason::Normal => ProcessExit::Done,
+            _ if self.fatal => ProcessExit::Fatal,
+            ExitReason::FailedToStart { .. } => ProcessExit::NotStarted,
+            _ => ProcessExit::Failed,
         };
         if self.abandoned {
             slog::error!(self.house.log, "killed processes do not end"; "left" => self.left());

@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use impresario_sys::{Pid, SeqPacket};
-use impresario_wire::{Link, Role};
+use impresario_wire::{PortPolicy, Role};
 use slog::Logger;
 
-use crate::{Exit, Identity, Listener};
+use crate::{ListenFd, ProcessExit, ProcessIdentity};
 
 /// A kind of process that does work and has no children of ours: a router, a worker.
 ///
@@ -20,7 +20,7 @@ use crate::{Exit, Identity, Listener};
 ///
 /// It must not own descriptors: everything that is not named by `prefork` or `listeners` is closed in the child,
 /// under the hands of whatever value holds it.
-pub trait Leaf: Send {
+pub trait ProcessInit: Send {
     /// What kind of process it is; the table of [`Role`]s says who may say what to it.
     fn role(&self) -> Role;
 
@@ -34,7 +34,7 @@ pub trait Leaf: Send {
     /// # Errors
     ///
     /// The start has failed then; the parent's rules say what follows.
-    fn prefork(&mut self, child: &Identity) -> io::Result<Prefork> {
+    fn prefork(&mut self, child: &ProcessIdentity) -> io::Result<Prefork> {
         let _ = child;
         Ok(Prefork::default())
     }
@@ -45,11 +45,11 @@ pub trait Leaf: Send {
     /// # Errors
     ///
     /// The child tells its parent the reason and leaves with [`Exit::NotStarted`].
-    fn setup(self: Box<Self>, newborn: Newborn) -> Result<Body, BoxError>;
+    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError>;
 }
 
 /// What a leaf does once it is ready, until it leaves. It runs on the thread of [`Leaf::setup`].
-pub type Body = Box<dyn FnOnce() -> Exit>;
+pub type ProcessStart = Box<dyn FnOnce() -> ProcessExit>;
 
 /// Any error, printed with what caused it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -58,35 +58,35 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Default)]
 pub struct Prefork {
     /// What the child gets, in this order, as [`Newborn::inherited`].
-    pub keep: Vec<OwnedFd>,
+    pub inherit: Vec<OwnedFd>,
     /// What goes up to main with the news that the child is ready: the router's end of a port to it.
-    pub announce: Option<OwnedFd>,
+    pub router_port: Option<OwnedFd>,
 }
 
 /// What a leaf is born with.
 ///
 /// All descriptors but these and 0, 1, 2 are closed, every signal has its default (`SIGPIPE` is ignored), none is
 /// blocked, and the kernel kills this process when its parent dies.
-pub struct Newborn {
+pub struct ProcessContext {
     /// Who it is.
-    pub identity: Identity,
+    pub identity: ProcessIdentity,
     /// The port to the parent, non-blocking. It says quit; its end of file means that the parent is gone.
     ///
     /// Keep it open as long as the process lives: its end tells the parent that the process is over or broken.
     pub parent: SeqPacket,
     /// Who is at the other end of `parent` and what may come in there.
-    pub link: Link,
+    pub link: PortPolicy,
     /// The parent's pid.
     pub parent_pid: Pid,
     /// What [`Prefork::keep`] listed.
     pub inherited: Vec<OwnedFd>,
     /// What [`Leaf::listeners`] named.
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<ListenFd>,
     /// Its own logger.
     pub log: Logger,
 }
 
-impl fmt::Debug for Newborn {
+impl fmt::Debug for ProcessContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Newborn")
             .field("identity", &self.identity)

@@ -31,10 +31,10 @@ mod root;
 mod routes;
 mod rules;
 
-pub use exit::Exit;
-pub use identity::{Identity, Logging};
+pub use exit::ProcessExit;
+pub use identity::{ProcessIdentity, ProcessLogger};
 pub use impresario_wire::Role;
-pub use leaf::{Body, BoxError, Leaf, Newborn, Prefork};
-pub use listeners::Listener;
-pub use pool::Pool;
+pub use leaf::{BoxError, Prefork, ProcessContext, ProcessInit, ProcessStart};
+pub use listeners::ListenFd;
+pub use pool::PoolSpec;
 pub use root::{Main, RunError, SHUTDOWN_TIMEOUT};

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A listening socket with the name under which it is handed down.
 #[derive(Debug)]
-pub struct Listener {
+pub struct ListenFd {
     /// What main calls it.
     pub name: String,
     /// The socket, non-blocking.
@@ -13,11 +13,11 @@ pub struct Listener {
 
 /// The listening sockets of one process. Dropping them is how it stops taking connections.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(Vec<Listener>);
+pub(crate) struct Listeners(Vec<ListenFd>);
 
 impl Listeners {
     pub(crate) fn insert(&mut self, name: String, fd: OwnedFd) {
-        self.0.push(Listener { name, fd });
+        self.0.push(ListenFd { name, fd });
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -33,7 +33,7 @@ impl Listeners {
         self.0.iter().map(|listener| listener.fd.as_fd())
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Listener> {
+    pub(crate) fn into_vec(self) -> Vec<ListenFd> {
         self.0
     }
 

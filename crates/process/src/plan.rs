@@ -7,15 +7,15 @@ use impresario_supervision::ChildKey;
 use impresario_wire::Role;
 
 use crate::identity::MakeLogging;
-use crate::{Identity, Leaf, Pool, Prefork};
+use crate::{PoolSpec, Prefork, ProcessIdentity, ProcessInit};
 
 /// What a child is.
 pub(crate) enum Plan {
-    Leaf(Box<dyn Leaf>),
+    Leaf(Box<dyn ProcessInit>),
     /// A process that runs our loop again, over a pool of leaves.
     Prototype {
-        pool: Pool,
-        leaf: Box<dyn Leaf>,
+        pool: PoolSpec,
+        leaf: Box<dyn ProcessInit>,
     },
 }
 
@@ -34,7 +34,7 @@ impl Plan {
         }
     }
 
-    fn prefork(&mut self, child: &Identity) -> io::Result<Prefork> {
+    fn prefork(&mut self, child: &ProcessIdentity) -> io::Result<Prefork> {
         match self {
             Self::Leaf(leaf) => leaf.prefork(child),
             Self::Prototype { .. } => Ok(Prefork::default()),
@@ -56,14 +56,19 @@ impl Nursery {
     }
 
     /// Who is to be born now, with the descriptors made for it.
-    pub(crate) fn prefork(&mut self, key: ChildKey, place: (usize, u32)) -> io::Result<(Identity, Prefork)> {
+    pub(crate) fn prefork(
+        &mut self,
+        key: ChildKey,
+        place: (usize, u32),
+    ) -> io::Result<(ProcessIdentity, Prefork)> {
         let (index, slot) = place;
         let Some((name, plan)) = self.plans.get_mut(index) else {
             return Err(io::Error::other("there is no plan for this child"));
         };
-        let generation = self.generations.entry(key).or_default();
-        *generation = generation.wrapping_add(1);
-        let identity = Identity { role: plan.role(), name: name.clone(), slot, generation: *generation };
+        let incarnation = self.generations.entry(key).or_default();
+        *incarnation = incarnation.wrapping_add(1);
+        let identity =
+            ProcessIdentity { role: plan.role(), name: name.clone(), slot, incarnation: *incarnation };
         let prefork = plan.prefork(&identity)?;
         Ok((identity, prefork))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use impresario_supervision::{
-    Action, ChildId, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Reply, RequestError,
+    Action, ChildId, ChildKey, ChildRules, DynamicSupervisor, Event, ExitReason, Flags, Reply, RequestError,
     RequestId, SpecError, Time,
 };
 
@@ -11,11 +11,11 @@ use crate::rules::seed;
 
 /// How many workers an app has, and what is done about them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pool {
+pub struct PoolSpec {
     /// How many.
     pub size: u32,
     /// What is to be done about each; its id names them in reports.
-    pub worker: ChildSpec,
+    pub worker: ChildRules,
     /// How many restarts of all of them together are too many.
     pub flags: Flags,
 }
@@ -33,7 +33,7 @@ pub(crate) struct PoolRules {
 }
 
 impl PoolRules {
-    pub(crate) fn new(pool: &Pool) -> Result<Self, SpecError> {
+    pub(crate) fn new(pool: &PoolSpec) -> Result<Self, SpecError> {
         let rules = DynamicSupervisor::new(pool.flags, pool.worker.clone(), None)?.seed(seed());
         let (name, size) = (pool.worker.id.clone(), pool.size);
         Ok(Self { rules, name, size, slots: BTreeMap::new(), started: 0, now: Time::START })

@@ -5,7 +5,7 @@ use super::*;
 const NOW: Time = Time::START;
 
 fn rules(size: u32) -> PoolRules {
-    let pool = Pool { size, worker: ChildSpec::worker("shop worker"), flags: Flags::default() };
+    let pool = PoolSpec { size, worker: ChildRules::worker("shop worker"), flags: Flags::default() };
     let mut rules = PoolRules::new(&pool).unwrap();
     rules.handle(NOW, Event::Start);
     rules

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use impresario_supervision::Time;
 use impresario_sys::{Received, SeqPacket};
 use impresario_wire::{
-    DecodeError, Decoder, EncodeError, Encoder, Frame, Frames, Link, LinkError, Message, PARTIAL_TIMEOUT,
-    StreamId,
+    DecodeError, Decoder, EncodeError, Encoder, Frame, Frames, Message, PARTIAL_TIMEOUT, PortPolicy,
+    PortPolicyError, StreamId,
 };
 
 use crate::routes::MAX_ROUTES;
@@ -26,7 +26,7 @@ pub(crate) enum PortError {
     #[error("it sent a bad frame: {0}")]
     Decode(#[from] DecodeError),
     #[error("it broke the rules of its port: {0}")]
-    Link(#[from] LinkError),
+    Link(#[from] PortPolicyError),
     #[error("a message to it cannot be sent: {0}")]
     Encode(#[from] EncodeError),
     #[error("it does not read its port: {MAX_OUTBOUND} messages wait")]
@@ -50,7 +50,7 @@ pub(crate) enum Incoming {
 #[derive(Debug)]
 pub(crate) struct Port {
     socket: SeqPacket,
-    link: Link,
+    link: PortPolicy,
     encoder: Encoder,
     decoder: Decoder<OwnedFd>,
     queue: VecDeque<Outgoing>,
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Outgoing {
 }
 
 impl Port {
-    pub(crate) fn new(socket: SeqPacket, link: Link) -> Self {
+    pub(crate) fn new(socket: SeqPacket, link: PortPolicy) -> Self {
         Self {
             socket,
             link,

@@ -10,7 +10,7 @@ const NOW: Time = Time::START;
 fn main_and_router() -> (Port, Port) {
     let (main, router) = SeqPacket::pair().unwrap();
     let this = std::process::id();
-    let link = |own, peer| Link::new(own, peer).unwrap().only(this);
+    let link = |own, peer| PortPolicy::new(own, peer).unwrap().with_peer_pid(this);
     (Port::new(main, link(Role::Main, Role::Router)), Port::new(router, link(Role::Router, Role::Main)))
 }
 

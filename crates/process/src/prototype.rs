@@ -16,12 +16,12 @@ use crate::poller::Source;
 use crate::pool::PoolRules;
 use crate::port::Port;
 use crate::rules::Rules;
-use crate::{Exit, Logging};
+use crate::{ProcessExit, ProcessLogger};
 
 /// The whole life of a prototype. It stays on the first thread and starts no other, since it forks.
-pub(crate) fn run(cradle: Cradle) -> Exit {
+pub(crate) fn run(cradle: Cradle) -> ProcessExit {
     let voice = cradle.port.try_clone();
-    let Logging { log, guard } = (cradle.logging)(&cradle.identity);
+    let ProcessLogger { log, guard } = (cradle.logging)(&cradle.identity);
     let exit = match furnish(cradle, log) {
         Ok((house, duty)) => {
             // The house has the port now; a second descriptor would only be one more.
@@ -32,7 +32,7 @@ pub(crate) fn run(cradle: Cradle) -> Exit {
             if let Ok(voice) = voice {
                 say(&voice, &Message::failed(chain(&*error)));
             }
-            Exit::NotStarted
+            ProcessExit::NotStarted
         }
     };
     drop(guard);
@@ -67,7 +67,7 @@ impl Duty for Prototype {
 
     fn child_ready(&mut self, house: &mut House, life: u64) -> bool {
         let Some(child) = house.children.get_mut(life) else { return true };
-        let announce = child.announce.take().map(|fd| Rc::new(fd) as Rc<dyn AsFd>);
+        let announce = child.router_port.take().map(|fd| Rc::new(fd) as Rc<dyn AsFd>);
         let pidfd: Rc<dyn AsFd> = Rc::clone(&child.pidfd) as Rc<dyn AsFd>;
         let process = child.process();
         let message = Message::NewPort { process, app: self.app.clone(), slot: child.identity.slot };
@@ -88,8 +88,8 @@ impl Duty for Prototype {
 
     fn kill(&mut self) {}
 
-    fn finish(&mut self, house: &mut House, exit: Exit, reason: &str) {
-        if exit != Exit::Done {
+    fn finish(&mut self, house: &mut House, exit: ProcessExit, reason: &str) {
+        if exit != ProcessExit::Done {
             // If it cannot be said, the exit code says that much.
             house.say_up(&Message::failed(reason), Vec::new());
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use impresario_supervision::{ChildSpec, Flags, SpecError, Supervisor};
-use impresario_wire::{Kind, Message, Role, may_send};
+use impresario_supervision::{ChildRules, Flags, SpecError, Supervisor};
+use impresario_wire::{Message, MessageKind, Role, may_send};
 use slog::Logger;
 
 use crate::child::Child;
@@ -20,7 +20,7 @@ use crate::phase::{KILL_WAIT, Phases};
 use crate::plan::{Nursery, Plan};
 use crate::routes::{MAX_ROUTES, Route, Routes};
 use crate::rules::{Rules, seed};
-use crate::{Exit, Identity, Leaf, Logging, Pool};
+use crate::{PoolSpec, ProcessExit, ProcessIdentity, ProcessInit, ProcessLogger};
 
 /// How long a shutdown may take before everything that is left is killed, if nobody says otherwise.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,8 +33,8 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// once; `QUIT` drains without a deadline; `HUP`, `USR1` and `USR2` do nothing yet.
 pub struct Main {
     logging: MakeLogging,
-    own_logging: Option<Logging>,
-    children: Vec<(ChildSpec, Plan)>,
+    own_logging: Option<ProcessLogger>,
+    children: Vec<(ChildRules, Plan)>,
     listeners: Listeners,
     flags: Flags,
     shutdown_timeout: Duration,
@@ -77,7 +77,7 @@ impl Main {
     /// A tree with no children yet. `logging` makes the logger of each process after its birth; main's and a
     /// prototype's must log synchronously, without a thread. It must not own descriptors: a newborn has none but
     /// 0, 1, 2 and those it is given, so a log file is opened by each process itself.
-    pub fn new(logging: impl Fn(&Identity) -> Logging + Send + Sync + 'static) -> Self {
+    pub fn new(logging: impl Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync + 'static) -> Self {
         Self {
             logging: Arc::new(logging),
             own_logging: None,
@@ -91,7 +91,7 @@ impl Main {
 
     /// Gives main the logger that was made for it already, instead of making another. The same rules hold for it.
     #[must_use]
-    pub fn log(mut self, own: Logging) -> Self {
+    pub fn log(mut self, own: ProcessLogger) -> Self {
         self.own_logging = Some(own);
         self
     }
@@ -120,7 +120,7 @@ impl Main {
 
     /// Adds a leaf, named by its spec's id.
     #[must_use]
-    pub fn leaf(mut self, spec: ChildSpec, leaf: impl Leaf + 'static) -> Self {
+    pub fn process(mut self, spec: ChildRules, leaf: impl ProcessInit + 'static) -> Self {
         self.children.push((spec, Plan::Leaf(Box::new(leaf))));
         self
     }
@@ -128,7 +128,7 @@ impl Main {
     /// Adds an app, named by its spec's id: a prototype process that forks a pool of leaves and is ready when all
     /// of them are. Give it a supervisor's spec: it stops when its workers have, and main's deadline is for all.
     #[must_use]
-    pub fn prototype(mut self, spec: ChildSpec, pool: Pool, leaf: impl Leaf + 'static) -> Self {
+    pub fn prototype(mut self, spec: ChildRules, pool: PoolSpec, leaf: impl ProcessInit + 'static) -> Self {
         self.children.push((spec, Plan::Prototype { pool, leaf: Box::new(leaf) }));
         self
     }
@@ -149,13 +149,13 @@ impl Main {
     /// # Errors
     ///
     /// [`RunError`], before anything is started.
-    pub fn run(self) -> Result<Exit, RunError> {
+    pub fn run(self) -> Result<ProcessExit, RunError> {
         for (spec, plan) in &self.children {
             check(spec, plan, &self.listeners)?;
         }
-        let me = Identity::main();
-        let Logging { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
-        let (specs, plans): (Vec<ChildSpec>, Vec<(String, Plan)>) = self
+        let me = ProcessIdentity::main();
+        let ProcessLogger { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
+        let (specs, plans): (Vec<ChildRules>, Vec<(String, Plan)>) = self
             .children
             .into_iter()
             .map(|(spec, plan)| {
@@ -177,16 +177,16 @@ impl Main {
 
 impl fmt::Debug for Main {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let children: Vec<&ChildSpec> = self.children.iter().map(|(spec, _)| spec).collect();
+        let children: Vec<&ChildRules> = self.children.iter().map(|(spec, _)| spec).collect();
         f.debug_struct("Main").field("children", &children).finish_non_exhaustive()
     }
 }
 
 /// Finds before the first fork what would fail at each.
-fn check(spec: &ChildSpec, plan: &Plan, listeners: &Listeners) -> Result<(), RunError> {
+fn check(spec: &ChildRules, plan: &Plan, listeners: &Listeners) -> Result<(), RunError> {
     let child = || spec.id.to_string();
     let place = |parent: Role, role: Role| {
-        let fits = may_send(parent, role, Kind::Quit) && may_send(role, parent, Kind::Ready);
+        let fits = may_send(parent, role, MessageKind::Quit) && may_send(role, parent, MessageKind::Ready);
         if fits { Ok(()) } else { Err(RunError::Role { child: child(), role, parent }) }
     };
     place(Role::Main, plan.role())?;
@@ -266,12 +266,12 @@ impl Duty for Root {
         self.routes.kill();
     }
 
-    fn finish(&mut self, house: &mut House, exit: Exit, reason: &str) {
+    fn finish(&mut self, house: &mut House, exit: ProcessExit, reason: &str) {
         for route in self.routes.wait(KILL_WAIT) {
             slog::error!(house.log, "a killed process does not end";
                 "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "child_pid" => route.process);
         }
-        if exit == Exit::Done {
+        if exit == ProcessExit::Done {
             slog::info!(house.log, "done");
         } else {
             slog::crit!(house.log, "ended"; "reason" => reason, "code" => exit.code());
@@ -294,17 +294,17 @@ mod tests {
     use slog::{Discard, o};
 
     use super::*;
-    use crate::{Body, BoxError, Newborn};
+    use crate::{BoxError, ProcessContext, ProcessStart};
 
     struct Idle;
 
-    impl Leaf for Idle {
+    impl ProcessInit for Idle {
         fn role(&self) -> Role {
             Role::Router
         }
 
-        fn setup(self: Box<Self>, _newborn: Newborn) -> Result<Body, BoxError> {
-            Ok(Box::new(|| Exit::Done))
+        fn setup(self: Box<Self>, _newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
+            Ok(Box::new(|| ProcessExit::Done))
         }
     }
 
@@ -312,7 +312,7 @@ mod tests {
     fn main_makes_no_logger_if_it_is_given_one() {
         // Two of the same name, so that nothing is started.
         let main = Main::new(|_| panic!("made another")).log(Logger::root(Discard, o!()).into());
-        let main = main.leaf(ChildSpec::worker("a"), Idle).leaf(ChildSpec::worker("a"), Idle);
+        let main = main.process(ChildRules::worker("a"), Idle).process(ChildRules::worker("a"), Idle);
         assert!(matches!(main.run(), Err(RunError::Spec(_))));
     }
 }

@@ -1,13 +1,13 @@
 use std::process::{Child, Command, Stdio};
 
-use impresario_supervision::{Action, ChildSpec, Event, Flags, Supervisor, Time};
+use impresario_supervision::{Action, ChildRules, Event, Flags, Supervisor, Time};
 use impresario_sys::Pid;
 
 use super::*;
 
 /// Two lives of two prototypes, as the rules give them out.
 fn owners() -> [Incarnation; 2] {
-    let specs = vec![ChildSpec::supervisor("a"), ChildSpec::supervisor("b")];
+    let specs = vec![ChildRules::supervisor("a"), ChildRules::supervisor("b")];
     let mut rules = Supervisor::new(Flags::default(), specs).unwrap();
     rules.handle(Time::START, Event::Start);
     let mut start = || match rules.poll_action() {

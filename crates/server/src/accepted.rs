@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketType};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
-use crate::parts::{Answer, Guard, Outcome, Parts};
+use crate::parts::{Answer, ClaimOutcome, Guard, Parts};
 use crate::stream::{Io, Layer};
 use crate::{Active, Address, Permit, Socket};
 
@@ -104,7 +104,7 @@ impl Accepted {
     /// be read, or when it is dropped.
     ///
     /// Whoever asked before is told that it is taken: the caller has it now.
-    pub fn on_outcome(mut self, tell: impl FnOnce(Outcome) + Send + 'static) -> Self {
+    pub fn on_outcome(mut self, tell: impl FnOnce(ClaimOutcome) + Send + 'static) -> Self {
         self.take_over();
         self.0.answer = Answer(Some(Box::new(tell)));
         self
@@ -120,7 +120,7 @@ impl Accepted {
     ///
     /// Says why not, and gives the connection back.
     #[doc(alias = "controlling_process")]
-    pub async fn give<F>(mut self, hand_over: F) -> Result<(), GiveError>
+    pub async fn transfer<F>(mut self, hand_over: F) -> Result<(), TransferError>
     where
         F: FnOnce(Self) -> Result<(), Self>,
     {
@@ -129,11 +129,11 @@ impl Accepted {
         self.0.giver = Some(giver);
         if let Err(mut accepted) = hand_over(self) {
             accepted.0.giver = None;
-            return Err(GiveError::Refused(accepted));
+            return Err(TransferError::Refused(accepted));
         }
         // An end without a value is the claim.
         match (&mut back).await {
-            Ok(accepted) => Err(GiveError::Refused(accepted)),
+            Ok(accepted) => Err(TransferError::Refused(accepted)),
             Err(_) => Ok(()),
         }
     }
@@ -143,9 +143,9 @@ impl Accepted {
     /// # Errors
     ///
     /// Says why not, and gives the connection back.
-    pub async fn give_to(self, owner: &Recipient<Self>) -> Result<(), GiveError> {
+    pub async fn transfer_to(self, owner: &Recipient<Self>) -> Result<(), TransferError> {
         let (mut gone, mut full) = (false, false);
-        let given = self.give(|accepted| {
+        let given = self.transfer(|accepted| {
             owner.try_send(accepted).map_err(|error| {
                 gone = matches!(error, actix::prelude::SendError::Closed(_));
                 full = !gone;
@@ -153,9 +153,9 @@ impl Accepted {
             })
         });
         given.await.map_err(|error| match error.into_accepted() {
-            accepted if gone => GiveError::Gone(accepted),
-            accepted if full => GiveError::Full(accepted),
-            accepted => GiveError::Refused(accepted),
+            accepted if gone => TransferError::Gone(accepted),
+            accepted if full => TransferError::Full(accepted),
+            accepted => TransferError::Refused(accepted),
         })
     }
 
@@ -180,7 +180,7 @@ impl Accepted {
 
     /// Whoever had it before is told that it is taken.
     fn take_over(&mut self) {
-        self.0.answer.say(Outcome::Taken);
+        self.0.answer.say(ClaimOutcome::Claimed);
         self.0.giver = None;
     }
 
@@ -247,7 +247,7 @@ impl fmt::Debug for Accepted {
 /// Why a connection was not given away. Whoever holds this owns the connection; dropped, it is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GiveError {
+pub enum TransferError {
     /// The new owner is dead, or has not started.
     #[error("the new owner of the connection is gone")]
     Gone(Accepted),
@@ -259,7 +259,7 @@ pub enum GiveError {
     Refused(Accepted),
 }
 
-impl GiveError {
+impl TransferError {
     /// The connection.
     pub fn into_accepted(self) -> Accepted {
         match self {

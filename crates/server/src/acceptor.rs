@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures::future::{Either, select};
-use impresario_actor::{ChildId, ChildSpec, Env, ExitReason};
+use impresario_actor::{ChildContext, ChildId, ChildSpec, ExitReason};
 use rustix::io::Errno;
 use slog::Logger;
 use tokio::io::Interest;
@@ -23,7 +23,7 @@ use crate::spare::Spare;
 use crate::units::Units;
 use crate::waiting::{Guard, within};
 use crate::window::Window;
-use crate::{Accepted, Gate, ListenSocket, Outcome, Permit, Policy, Refusal};
+use crate::{Accepted, ClaimOutcome, ConnectionTracker, ListenSocket, Permit, Policy, RejectError};
 
 /// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
 /// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
@@ -45,13 +45,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Acceptor {
     held: Arc<Held>,
-    gate: Gate,
+    gate: ConnectionTracker,
     take: Arc<Take>,
     /// Where they go, if that is known.
     units: Option<Arc<Units>>,
 }
 
-type Take = dyn Fn(Accepted) -> Result<(), Refusal> + Send + Sync;
+type Take = dyn Fn(Accepted) -> Result<(), RejectError> + Send + Sync;
 
 impl Acceptor {
     /// Accepts on a socket that listens already, behind a gate, for `take`. A connection that `take` refuses is closed.
@@ -59,13 +59,18 @@ impl Acceptor {
     /// A drain closes the socket. After that the acceptor cannot start again in this process.
     pub fn new(
         socket: ListenSocket,
-        gate: &Gate,
-        take: impl Fn(Accepted) -> Result<(), Refusal> + Send + Sync + 'static,
+        gate: &ConnectionTracker,
+        take: impl Fn(Accepted) -> Result<(), RejectError> + Send + Sync + 'static,
     ) -> Self {
         Self::held(Arc::new(Held::inherited(socket)), gate, None, Arc::new(take))
     }
 
-    pub(crate) fn held(held: Arc<Held>, gate: &Gate, units: Option<Arc<Units>>, take: Arc<Take>) -> Self {
+    pub(crate) fn held(
+        held: Arc<Held>,
+        gate: &ConnectionTracker,
+        units: Option<Arc<Units>>,
+        take: Arc<Take>,
+    ) -> Self {
         Self { held, gate: gate.clone(), take, units }
     }
 
@@ -118,7 +123,7 @@ struct Life {
     acceptor: Acceptor,
     /// Until the life has begun.
     socket: Option<Watched>,
-    env: Env,
+    env: ChildContext,
 }
 
 impl Actor for Life {
@@ -193,8 +198,8 @@ async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::
         let (conn, counter) = (permit.conn().cloned(), gate.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
             // Wherever it was dropped. Once it has an actor, that says how it ended.
-            if outcome == Outcome::Refused && !conn.is_some_and(|conn| conn.was_served()) {
-                counter.tell(Count::RejectedRefused);
+            if outcome == ClaimOutcome::Dropped && !conn.is_some_and(|conn| conn.was_served()) {
+                counter.cast(Count::RejectedRefused);
             }
             drop(hand_over);
         });
@@ -205,7 +210,7 @@ async fn accept_all(acceptor: &Acceptor, socket: &Watched, log: &Logger) -> io::
 }
 
 /// Has alarms ring, if there are so many connections now.
-fn ring(gate: &Gate, log: &Logger) {
+fn ring(gate: &ConnectionTracker, log: &Logger) {
     for Ring { report, call } in gate.rings() {
         match call {
             Some(call) => drop(actix::spawn(async move { call(report) })),
@@ -241,7 +246,7 @@ impl Trouble {
         &mut self,
         error: io::Error,
         socket: &ListenSocket,
-        gate: &Gate,
+        gate: &ConnectionTracker,
         log: &Logger,
     ) -> io::Result<()> {
         // An error without a number is not the kernel's.
@@ -258,10 +263,10 @@ impl Trouble {
             slog::warn!(log, "cannot accept for now, trying again"; "reason" => %error);
         }
         (self.retries, self.paused) = (0, true);
-        gate.tell(Count::Pauses);
+        gate.cast(Count::Pauses);
         if class == Class::NoDescriptors && gate.policy() == Policy::Reject {
             let refused = self.spare.refuse(socket, REFUSALS);
-            (0..refused).for_each(|_| gate.tell(Count::RejectedDescriptors));
+            (0..refused).for_each(|_| gate.cast(Count::RejectedDescriptors));
         }
         tokio::time::sleep(PAUSE).await;
         Ok(())
@@ -272,7 +277,7 @@ impl Trouble {
 /// one that is returned does not.
 async fn accept(
     socket: &Watched,
-    gate: &Gate,
+    gate: &ConnectionTracker,
     trouble: &mut Trouble,
     log: &Logger,
 ) -> io::Result<(Accepted, Option<Permit>)> {
@@ -302,7 +307,7 @@ mod tests {
     use super::*;
 
     /// How long it waits after each of these errors in a row; `None` when it gives up.
-    fn waits(errors: impl IntoIterator<Item = Errno>, gate: &Gate) -> Vec<Option<Duration>> {
+    fn waits(errors: impl IntoIterator<Item = Errno>, gate: &ConnectionTracker) -> Vec<Option<Duration>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             tokio::time::pause();
@@ -323,7 +328,7 @@ mod tests {
     fn errors_of_single_connections_are_passed_over_but_not_for_ever() {
         let all =
             [Errno::INTR, Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT];
-        let gate = Gate::new();
+        let gate = ConnectionTracker::new();
         assert_eq!(waits(all, &gate), [Some(Duration::ZERO); 6]);
         assert_eq!(gate.metrics().pauses, 0);
         let waits = waits([Errno::CONNABORTED; 2 * RETRIES + 2], &gate);
@@ -333,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_is_used_up_is_waited_for_each_time_and_a_broken_socket_is_given_up() {
-        let gate = Gate::new();
+        let gate = ConnectionTracker::new();
         let waits = waits([Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF], &gate);
         let (last, pauses) = waits.split_last().expect("five");
         assert!(pauses.iter().all(|pause| *pause >= Some(PAUSE)), "{pauses:?}");

@@ -35,7 +35,7 @@ pub enum Active {
 /// What comes to the owner of an [`ActiveSocket`], as a call of its handler and not through its mailbox.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Pushed {
+pub enum ActiveEvent {
     /// Bytes (OTP: `{tcp, Socket, Data}`).
     Data(Bytes),
     /// The count has run out (OTP: `{tcp_passive, Socket}`).
@@ -47,7 +47,7 @@ pub enum Pushed {
     Failed(io::Error),
 }
 
-impl Message for Pushed {
+impl Message for ActiveEvent {
     type Result = ();
 }
 
@@ -103,7 +103,7 @@ impl Socket {
     #[doc(alias = "setopts")]
     pub fn activate<A>(self, active: Active, ctx: &mut ActorContext<A>) -> ActiveSocket
     where
-        A: Actor<Context = ActorContext<A>> + Handler<Pushed>,
+        A: Actor<Context = ActorContext<A>> + Handler<ActiveEvent>,
     {
         let state = State { socket: self, mode: Active::Passive, ended: false, pump: None };
         let socket = ActiveSocket(Rc::new(RefCell::new(state)));
@@ -178,7 +178,7 @@ impl State {
     }
 
     /// What to push next; `Pending` also when nothing is to be pushed.
-    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Pushed> {
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         if self.ended {
             return Poll::Pending;
         }
@@ -186,13 +186,13 @@ impl State {
             Active::Passive => self.poll_unsent(cx),
             Active::Count(0) => {
                 self.mode = Active::Passive;
-                Poll::Ready(Pushed::Passive)
+                Poll::Ready(ActiveEvent::Passive)
             }
             Active::Once | Active::Count(_) | Active::Always => self.poll_received(cx),
         }
     }
 
-    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Pushed> {
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         self.socket.poll_received(cx).map(|received| match received {
             Ok(Received::Data(data)) => {
                 self.mode = match self.mode {
@@ -200,11 +200,11 @@ impl State {
                     Active::Count(left) => Active::Count(left.saturating_sub(1)),
                     Active::Always => Active::Always,
                 };
-                Pushed::Data(data)
+                ActiveEvent::Data(data)
             }
             Ok(Received::End) => {
                 self.ended = true;
-                Pushed::Closed
+                ActiveEvent::Closed
             }
             Ok(Received::Silence) => self.fail(self.socket.silence()),
             Err(error) => self.fail(error),
@@ -212,7 +212,7 @@ impl State {
     }
 
     /// What waits to be written is written though nothing is read.
-    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<Pushed> {
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         if !self.socket.parts_mut().unflushed {
             return Poll::Pending;
         }
@@ -222,9 +222,9 @@ impl State {
         }
     }
 
-    fn fail(&mut self, error: io::Error) -> Pushed {
+    fn fail(&mut self, error: io::Error) -> ActiveEvent {
         self.ended = true;
-        Pushed::Failed(error)
+        ActiveEvent::Failed(error)
     }
 }
 
@@ -233,7 +233,7 @@ struct Pump(Weak<RefCell<State>>);
 
 impl<A> ActorFuture<A> for Pump
 where
-    A: Actor<Context = ActorContext<A>> + Handler<Pushed>,
+    A: Actor<Context = ActorContext<A>> + Handler<ActiveEvent>,
 {
     type Output = ();
 

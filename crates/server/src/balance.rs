@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     /// Gives out one more; to whom.
-    fn give(loads: &mut [Load]) -> usize {
+    fn transfer(loads: &mut [Load]) -> usize {
         let to = order(loads).next().expect("there is one");
         loads[to].active += 1;
         loads[to].served += 1;
@@ -65,7 +65,7 @@ mod tests {
         for arbiters in 1..9 {
             let mut loads = vec![Load::default(); arbiters];
             for _ in 0..1001 {
-                give(&mut loads);
+                transfer(&mut loads);
                 let most = loads.iter().map(|load| load.active).max().expect("not empty");
                 assert!(loads.iter().all(|load| load.active + 1 >= most), "{loads:?}");
             }
@@ -77,7 +77,7 @@ mod tests {
         let mut loads = vec![Load::default(); 4];
         let mut ended: Option<usize> = None;
         for _ in 0..1000 {
-            let to = give(&mut loads);
+            let to = transfer(&mut loads);
             // The third says it one connection later than the others.
             if let Some(late) = ended.take() {
                 loads[late] = Load { active: loads[late].active - 1, ..loads[late] };
@@ -96,7 +96,7 @@ mod tests {
         let mut loads = vec![Load { active: 10, served: 10, stuck: false }; 3];
         loads[2].active = 0;
         for _ in 0..10 {
-            give(&mut loads);
+            transfer(&mut loads);
         }
         let active = active(&loads);
         assert!(active.iter().all(|active| (9..=11).contains(active)), "{active:?}");
@@ -113,7 +113,7 @@ mod tests {
                 loads[victim].active -= 1;
             } else {
                 let before = active(&loads);
-                let to = give(&mut loads);
+                let to = transfer(&mut loads);
                 let fewest = before.iter().min().expect("five");
                 assert!(before[to] <= fewest + SLACK, "{before:?} got one at {to}");
             }

@@ -7,25 +7,30 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
-use impresario_actor::{Env, ExitReason};
+use impresario_actor::{ChildContext, ExitReason};
 
 use crate::metrics::Count;
-use crate::{Accepted, Address, Gate, Permit, Protocol};
+use crate::{Accepted, Address, ConnectionTracker, Permit, Protocol};
 
 /// Owns one connection for as long as both live.
 pub(crate) struct Connection<P> {
     protocol: Arc<P>,
     /// Until it is claimed.
     accepted: Option<Accepted>,
-    env: Env,
+    env: ChildContext,
     /// How it ended; a panic or a kill leaves no time to say so.
     end: Count,
     /// Where that is counted.
-    gate: Gate,
+    gate: ConnectionTracker,
 }
 
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(protocol: Arc<P>, mut accepted: Accepted, env: Env, gate: Gate) -> Self {
+    pub(crate) fn new(
+        protocol: Arc<P>,
+        mut accepted: Accepted,
+        env: ChildContext,
+        gate: ConnectionTracker,
+    ) -> Self {
         if let Some(permit) = accepted.permit_mut() {
             permit.arrive();
             permit.conn().inspect(|conn| conn.set_served());
@@ -91,7 +96,7 @@ impl<P: Protocol> Actor for Connection<P> {
 
 impl<P> Drop for Connection<P> {
     fn drop(&mut self) {
-        self.gate.tell(self.end);
+        self.gate.cast(self.end);
     }
 }
 

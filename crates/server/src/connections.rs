@@ -9,7 +9,7 @@ use impresario_actor::{ChildId, ChildSpec};
 use crate::connection::Connection;
 use crate::strict::NoEntry;
 use crate::units::Units;
-use crate::{Accepted, Gate, Protocol};
+use crate::{Accepted, ConnectionTracker, Protocol};
 
 /// A supervisor of connections, each an actor of its own that runs a [`Protocol`]. They may come from anywhere.
 ///
@@ -17,14 +17,14 @@ use crate::{Accepted, Gate, Protocol};
 /// again. A clone names the same supervisor.
 pub struct Connections<P> {
     protocol: Arc<P>,
-    gate: Gate,
+    gate: ConnectionTracker,
     units: Arc<Units>,
 }
 
 impl<P: Protocol> Connections<P> {
     /// Connections served by `protocol`, without a limit, on the arbiter of their supervisor.
     pub fn new(protocol: P) -> Self {
-        Self { protocol: Arc::new(protocol), gate: Gate::new(), units: Arc::new(Units::here()) }
+        Self { protocol: Arc::new(protocol), gate: ConnectionTracker::new(), units: Arc::new(Units::here()) }
     }
 
     /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
@@ -45,7 +45,7 @@ impl<P: Protocol> Connections<P> {
     }
 
     /// The gate that counts, limits and drains them; its [`metrics`](Gate::metrics) say how those that are over ended.
-    pub fn gate(&self) -> &Gate {
+    pub fn gate(&self) -> &ConnectionTracker {
         &self.gate
     }
 
@@ -77,20 +77,20 @@ impl<P: Protocol> Connections<P> {
     /// # Errors
     ///
     /// Says why not, and gives the connection back.
-    pub fn start(&self, accepted: Accepted) -> Result<(), Refusal> {
+    pub fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
         let accepted = if accepted.permit().is_some_and(|permit| permit.gate().is(&self.gate)) {
             accepted
         } else if self.gate.is_draining() {
-            return Err(Refusal::Draining(accepted));
+            return Err(RejectError::Draining(accepted));
         } else {
             match self.gate.enter(None, accepted.peer_addr()) {
                 Ok(permit) => accepted.with_permit(permit),
-                Err(NoEntry::Full) => return Err(Refusal::Full(accepted)),
-                Err(NoEntry::Peer) => return Err(Refusal::FullOfPeer(accepted)),
-                Err(NoEntry::Rate) => return Err(Refusal::TooFast(accepted)),
+                Err(NoEntry::Full) => return Err(RejectError::Full(accepted)),
+                Err(NoEntry::Peer) => return Err(RejectError::FullOfPeer(accepted)),
+                Err(NoEntry::Rate) => return Err(RejectError::TooFast(accepted)),
             }
         };
-        self.units.start(accepted).map_err(Refusal::NotRunning)
+        self.units.start(accepted).map_err(RejectError::NotRunning)
     }
 }
 
@@ -109,7 +109,7 @@ impl<P> fmt::Debug for Connections<P> {
 /// Why a connection is not served here. Whoever holds this owns the connection; dropped, it is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum RejectError {
     /// The limit is reached.
     #[error("the limit of connections is reached")]
     Full(Accepted),
@@ -127,7 +127,7 @@ pub enum Refusal {
     NotRunning(Accepted),
 }
 
-impl Refusal {
+impl RejectError {
     /// The connection.
     pub fn into_accepted(self) -> Accepted {
         match self {

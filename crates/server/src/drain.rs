@@ -4,10 +4,10 @@ use std::future::pending;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
-use impresario_actor::{ChildId, ChildSpec, Env, Shutdown};
+use impresario_actor::{ChildContext, ChildId, ChildSpec, Shutdown};
 use slog::Logger;
 
-use crate::Gate;
+use crate::ConnectionTracker;
 use crate::phase::Step;
 use crate::waiting::within;
 
@@ -17,12 +17,12 @@ use crate::waiting::within;
 /// it starts.
 pub(crate) fn child_spec(
     id: ChildId,
-    gate: Gate,
+    gate: ConnectionTracker,
     lame_duck: Duration,
     deadline: Option<Duration>,
     acceptors: Option<usize>,
 ) -> ChildSpec {
-    let factory = move |env: &Env| {
+    let factory = move |env: &ChildContext| {
         gate.step(Step::Start);
         let (living, progress) = (before(&gate, acceptors), Progress::Idle);
         Ok(Drain { gate: gate.clone(), lame_duck, deadline, living, progress, env: env.clone() })
@@ -33,19 +33,19 @@ pub(crate) fn child_spec(
 
 /// Who stands before the drain: how many acceptors, and whether a supervisor of connections. Who is known to is counted
 /// even if it has died since it was started: its death is not known to its supervisor yet, and is no shutdown.
-fn before(gate: &Gate, acceptors: Option<usize>) -> (usize, bool) {
+fn before(gate: &ConnectionTracker, acceptors: Option<usize>) -> (usize, bool) {
     acceptors.map_or_else(|| gate.living(), |acceptors| (acceptors, true))
 }
 
 /// Waits for the stop of its supervisor, and turns it into good-byes.
 struct Drain {
-    gate: Gate,
+    gate: ConnectionTracker,
     lame_duck: Duration,
     deadline: Option<Duration>,
     /// Who was there before it: how many acceptors, and whether a supervisor of connections.
     living: (usize, bool),
     progress: Progress,
-    env: Env,
+    env: ChildContext,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Drain {
 }
 
 /// Asks everybody to leave.
-fn ask_to_leave(gate: &Gate, log: &Logger) {
+fn ask_to_leave(gate: &ConnectionTracker, log: &Logger) {
     let connections = gate.all();
     if connections > 0 {
         slog::info!(log, "draining"; "connections" => connections);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn who_died_before_the_drain_had_begun_is_missed_too() {
         // As when both are killed as soon as they have started.
-        let gate = Gate::new();
+        let gate = ConnectionTracker::new();
         assert_eq!(before(&gate, Some(2)), (2, true));
         let _accepting = gate.accepting();
         assert_eq!(before(&gate, None), (1, false));

@@ -24,7 +24,7 @@ use crate::{Address, Alarm, ConnectionId, Metrics, Permit, Policy, Rate, drain};
 ///
 /// A clone is the same gate. It belongs to whoever made it and is found by nobody else.
 #[derive(Clone)]
-pub struct Gate(Arc<Shared>);
+pub struct ConnectionTracker(Arc<Shared>);
 
 pub(crate) struct Shared {
     limit: AtomicUsize,
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     watchers: AtomicUsize,
 }
 
-impl Gate {
+impl ConnectionTracker {
     /// An open gate without a limit.
     pub fn new() -> Self {
         Self(Arc::new(Shared::new()))
@@ -187,9 +187,9 @@ impl Gate {
         let entry = self.may_enter(permit, peer);
         match &entry {
             Ok(_) => {}
-            Err(NoEntry::Full) => self.tell(Count::RejectedFull),
-            Err(NoEntry::Peer) => self.tell(Count::RejectedPeer),
-            Err(NoEntry::Rate) => self.tell(Count::RejectedRate),
+            Err(NoEntry::Full) => self.cast(Count::RejectedFull),
+            Err(NoEntry::Peer) => self.cast(Count::RejectedPeer),
+            Err(NoEntry::Rate) => self.cast(Count::RejectedRate),
         }
         entry
     }
@@ -306,7 +306,7 @@ impl Gate {
     }
 
     /// One more of something.
-    pub(crate) fn tell(&self, count: Count) {
+    pub(crate) fn cast(&self, count: Count) {
         self.0.counters.add(count);
     }
 
@@ -344,7 +344,7 @@ impl Gate {
 
     /// A permit is that of a connection from now on.
     pub(crate) fn connected(&self, peer: &Address) -> Arc<Conn> {
-        self.tell(Count::Accepted);
+        self.cast(Count::Accepted);
         self.0.connections.fetch_add(1, Ordering::SeqCst);
         let conn = self.0.registry.insert(peer.clone(), self.0.now());
         self.0.changed();
@@ -382,7 +382,7 @@ impl Gate {
     }
 }
 
-impl Default for Gate {
+impl Default for ConnectionTracker {
     fn default() -> Self {
         Self::new()
     }
@@ -446,7 +446,7 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for ConnectionTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
             .field("limit", &self.0.limit)

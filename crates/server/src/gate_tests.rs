@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake};
 use proptest::prelude::*;
 
 use crate::phase::Step;
-use crate::{Address, Gate, Permit, Policy};
+use crate::{Address, ConnectionTracker, Permit, Policy};
 
 /// Knows whether it was woken.
 #[derive(Default)]
@@ -76,7 +76,7 @@ proptest! {
     /// Ranch's `tcp_set_max_connections_clean`, and all of `tcp_max_connections*`, in any order.
     #[test]
     fn whatever_comes_goes_and_changes_the_limits_hold(events in proptest::collection::vec(event(), 1..200)) {
-        let gate = Gate::new().max_connections(3);
+        let gate = ConnectionTracker::new().max_connections(3);
         let (mut limit, mut per_peer, mut policy) = (3, usize::MAX, Policy::Queue);
         let mut held: Vec<Held> = Vec::new();
         let flag = Arc::new(Flag::default());
@@ -99,7 +99,7 @@ proptest! {
                 Event::Go(number) if !held.is_empty() => drop(held.swap_remove(number % held.len())),
                 Event::Uncount(number) if !held.is_empty() => {
                     let number = number % held.len();
-                    held[number].permit.uncount();
+                    held[number].permit.exclude_from_limit();
                     held[number].counted = false;
                 }
                 Event::Go(_) | Event::Uncount(_) => {}
@@ -131,7 +131,7 @@ proptest! {
 
 #[test]
 fn from_several_threads_there_are_never_more_than_the_limit() {
-    let gate = Gate::new().max_connections(5);
+    let gate = ConnectionTracker::new().max_connections(5);
     let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for number in 1..=4 {
@@ -156,7 +156,7 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
 
 #[test]
 fn everybody_is_asked_to_leave_once_and_nobody_before() {
-    let gate = Gate::new();
+    let gate = ConnectionTracker::new();
     let flag = Arc::new(Flag::default());
     let mut draining = gate.draining();
     assert!(flag.poll(Pin::new(&mut draining)).is_pending());
@@ -172,7 +172,7 @@ fn everybody_is_asked_to_leave_once_and_nobody_before() {
 
 #[test]
 fn who_waits_for_the_end_of_a_life_is_not_kept_by_the_next_one() {
-    let gate = Gate::new();
+    let gate = ConnectionTracker::new();
     let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
     let (_listening, _permit) = (gate.listening(), gate.enter(None, &peer(1)).expect("no limit"));
     assert!(gate.step(Step::Drain));
@@ -187,7 +187,7 @@ fn who_waits_for_the_end_of_a_life_is_not_kept_by_the_next_one() {
 
 #[test]
 fn empty_means_no_socket_and_no_connection() {
-    let gate = Gate::new();
+    let gate = ConnectionTracker::new();
     let flag = Arc::new(Flag::default());
     assert!(gate.step(Step::Stop));
     let mut empty = pin!(gate.empty());

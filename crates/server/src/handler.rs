@@ -64,7 +64,7 @@ pub trait Handler: 'static {
     }
 
     /// The connection is over. The last callback, unless the actor panicked or was killed.
-    fn closed(&mut self, why: &Closed) -> impl Future<Output = ()> {
+    fn closed(&mut self, why: &DisconnectReason) -> impl Future<Output = ()> {
         let _ = why;
         async {}
     }
@@ -82,7 +82,7 @@ pub enum Next {
 /// Why a connection is over.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Closed {
+pub enum DisconnectReason {
     /// The peer will not send any more.
     ByPeer,
     /// The handler said [`Next::Close`].
@@ -92,7 +92,7 @@ pub enum Closed {
     /// The peer was silent for too long.
     ByTimeout,
     /// The handler gave it to another owner, with whom it goes on.
-    GivenAway,
+    Transferred,
     /// Reading, writing or a callback failed.
     Failed(io::Error),
 }
@@ -111,7 +111,7 @@ pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::R
     let mut mailbox = Mailbox::new();
     handler.init(&mut mailbox);
     let why = match converse(&mut handler, &mut socket, &mailbox).await {
-        Ok(Closed::GivenAway) => Closed::GivenAway,
+        Ok(DisconnectReason::Transferred) => DisconnectReason::Transferred,
         Ok(why) => {
             // Boxed, because this is the largest part of the future and an idle connection does not need it.
             Box::pin(socket.close()).await;
@@ -119,16 +119,18 @@ pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::R
         }
         Err(error) => {
             drop(socket);
-            Closed::Failed(error)
+            DisconnectReason::Failed(error)
         }
     };
     drop(mailbox);
     handler.closed(&why).await;
     match why {
-        Closed::Failed(error) => Err(error),
-        Closed::ByPeer | Closed::ByHandler | Closed::ByShutdown | Closed::ByTimeout | Closed::GivenAway => {
-            Ok(())
-        }
+        DisconnectReason::Failed(error) => Err(error),
+        DisconnectReason::ByPeer
+        | DisconnectReason::ByHandler
+        | DisconnectReason::ByShutdown
+        | DisconnectReason::ByTimeout
+        | DisconnectReason::Transferred => Ok(()),
     }
 }
 
@@ -136,37 +138,41 @@ async fn converse<H: Handler>(
     handler: &mut H,
     socket: &mut Socket,
     mailbox: &Mailbox<H>,
-) -> io::Result<Closed> {
+) -> io::Result<DisconnectReason> {
     let mut draining = socket.draining();
     let mut next = handler.connected(socket).await;
-    let mut why = Closed::ByHandler;
+    let mut why = DisconnectReason::ByHandler;
     // Who is asked first: in turn, so that neither can keep the other waiting.
     let mut mail_first = false;
     loop {
         if socket.is_released() {
             // It is somebody else's now. An error is still one to report.
-            return next.map(|_| Closed::GivenAway);
+            return next.map(|_| DisconnectReason::Transferred);
         }
         if next? == Next::Close {
             return Ok(why);
         }
         mail_first = !mail_first;
         (next, why) = match turn(socket, &mut draining, mailbox, mail_first).await? {
-            Turn::Data(data) => (handler.data(data, socket).await, Closed::ByHandler),
+            Turn::Data(data) => (handler.data(data, socket).await, DisconnectReason::ByHandler),
             Turn::Message(letter) => {
                 // Messages have no budget of their own, as reads have.
                 tokio::task::consume_budget().await;
-                (letter.open(handler, socket).await, Closed::ByHandler)
+                (letter.open(handler, socket).await, DisconnectReason::ByHandler)
             }
             Turn::Idle => {
                 let next = handler.idle(socket).await;
                 socket.be_patient_again();
-                (next, Closed::ByTimeout)
+                (next, DisconnectReason::ByTimeout)
             }
-            Turn::End => return Ok(Closed::ByPeer),
+            Turn::End => return Ok(DisconnectReason::ByPeer),
             Turn::Leave => {
                 handler.shutdown(socket).await?;
-                return Ok(if socket.is_released() { Closed::GivenAway } else { Closed::ByShutdown });
+                return Ok(if socket.is_released() {
+                    DisconnectReason::Transferred
+                } else {
+                    DisconnectReason::ByShutdown
+                });
             }
         };
     }

@@ -96,7 +96,7 @@ impl ListenSocket {
     /// Says by which text it was [bound](Self::bind), for a unix socket that another process has bound: the kernel knows
     /// it only by the name that it had before it was moved to its own. Of a TCP socket the kernel knows better.
     #[must_use]
-    pub fn known_as(mut self, address: &str) -> Self {
+    pub fn with_unix_path(mut self, address: &str) -> Self {
         if let (Address::Unix(_), Name::Unix { path, .. }) = (&self.address, address.into()) {
             self.address = path.as_path().into();
         }

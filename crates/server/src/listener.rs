@@ -73,7 +73,7 @@ impl<P: Protocol> Listener<P> {
 
     /// One more endpoint, with an acceptor of its own. Limits, drain and all else are for all of them together.
     #[must_use]
-    pub fn and_on(mut self, endpoint: impl Into<Endpoint>) -> Self {
+    pub fn add_endpoint(mut self, endpoint: impl Into<Endpoint>) -> Self {
         self.listener.sockets.push(Arc::new(Held::new(endpoint.into())));
         self
     }

@@ -12,7 +12,7 @@ use crate::rate::Rate;
 use crate::registry::{ConnectionId, ConnectionStats};
 use crate::units::Units;
 use crate::waiting::within;
-use crate::{Address, Alarm, Gate, ListenError, Metrics, Policy};
+use crate::{Address, Alarm, ConnectionTracker, ListenError, Metrics, Policy};
 
 /// How long connections that were closed from outside are waited for.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// Changes hold from the next connection on, over restarts too; they close nothing.
 #[derive(Clone, Debug)]
 pub struct ListenerRef {
-    pub(crate) gate: Gate,
+    pub(crate) gate: ConnectionTracker,
     pub(crate) sockets: Vec<Arc<Held>>,
     pub(crate) units: Arc<Units>,
     pub(crate) supervisor: SupervisorRef,
@@ -267,7 +267,7 @@ impl ListenerRef {
 }
 
 /// A drain that is over, in whatever way.
-struct Done<'a>(&'a Gate);
+struct Done<'a>(&'a ConnectionTracker);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {

@@ -112,8 +112,7 @@ impl<H> ConnectionRef<H> {
     /// # Errors
     ///
     /// Says why not, and gives the message back.
-    #[doc(alias = "cast")]
-    pub fn tell<M>(&self, message: M) -> Result<(), TellError<M>>
+    pub fn cast<M>(&self, message: M) -> Result<(), TellError<M>>
     where
         H: Receive<M>,
         M: Send + 'static,

@@ -11,7 +11,7 @@ use tokio::io::ReadBuf;
 use tokio::sync::oneshot;
 
 use crate::outgoing::{Outgoing, WRITE_BUFFER_BYTES};
-use crate::patience::Patience;
+use crate::patience::IdleTimeout;
 use crate::proxy::Header;
 use crate::stream::{Io, Layer, give_ahead};
 use crate::{Accepted, Active, Address, Permit};
@@ -30,8 +30,8 @@ pub(crate) struct Parts {
     pub(crate) outgoing: Outgoing,
     /// Something was written and not flushed yet.
     pub(crate) unflushed: bool,
-    pub(crate) reading: Patience,
-    pub(crate) writing: Patience,
+    pub(crate) reading: IdleTimeout,
+    pub(crate) writing: IdleTimeout,
     pub(crate) active: Active,
     pub(crate) permit: Option<Permit>,
     /// Dropped with the connection.
@@ -60,8 +60,8 @@ impl Parts {
             read_ahead: Bytes::new(),
             outgoing: Outgoing::new(WRITE_BUFFER_BYTES),
             unflushed: false,
-            reading: Patience::default(),
-            writing: Patience::new(WRITE_TIMEOUT),
+            reading: IdleTimeout::default(),
+            writing: IdleTimeout::new(WRITE_TIMEOUT),
             active: Active::Passive,
             permit: None,
             guard: None,
@@ -194,7 +194,7 @@ impl Parts {
 }
 
 /// The error of a peer that had its time.
-pub(crate) fn timed_out(what: &str, patience: &Patience) -> io::Error {
+pub(crate) fn timed_out(what: &str, patience: &IdleTimeout) -> io::Error {
     let limit = patience.limit().unwrap_or_default();
     io::Error::new(io::ErrorKind::TimedOut, format!("the peer {what} for {limit:?}"))
 }
@@ -220,19 +220,19 @@ impl fmt::Debug for Guard {
 
 /// What became of a connection that was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ClaimOutcome {
     /// It has a new owner, who has not read a byte yet.
-    Taken,
+    Claimed,
     /// It was dropped without one.
-    Refused,
+    Dropped,
 }
 
 /// Whom to tell what became of a connection; told exactly once.
 #[derive(Default)]
-pub(crate) struct Answer(pub(crate) Option<Box<dyn FnOnce(Outcome) + Send>>);
+pub(crate) struct Answer(pub(crate) Option<Box<dyn FnOnce(ClaimOutcome) + Send>>);
 
 impl Answer {
-    pub(crate) fn say(&mut self, outcome: Outcome) {
+    pub(crate) fn say(&mut self, outcome: ClaimOutcome) {
         if let Some(tell) = self.0.take() {
             tell(outcome);
         }
@@ -241,7 +241,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.say(Outcome::Refused);
+        self.say(ClaimOutcome::Dropped);
     }
 }
 

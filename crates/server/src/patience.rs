@@ -51,14 +51,14 @@ impl LazyTimer {
 /// How long to wait for a peer, from whenever it is waited for anew: a limit to its silence that costs no work for a
 /// timer each time it says something.
 #[derive(Default)]
-pub struct Patience {
+pub struct IdleTimeout {
     limit: Option<Duration>,
     /// Since when the peer is waited for.
     since: Option<Instant>,
     timer: LazyTimer,
 }
 
-impl Patience {
+impl IdleTimeout {
     /// With this limit; `None` means as long as it takes.
     pub fn new(limit: impl Into<Option<Duration>>) -> Self {
         Self { limit: limit.into(), ..Self::default() }
@@ -88,7 +88,7 @@ impl Patience {
     }
 }
 
-impl fmt::Debug for Patience {
+impl fmt::Debug for IdleTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.limit.fmt(f)
     }
@@ -106,7 +106,7 @@ mod tests {
     /// More than the timer's grain of a millisecond.
     const MOMENT: Duration = Duration::from_millis(5);
 
-    fn poll(patience: &mut Patience) -> Poll<()> {
+    fn poll(patience: &mut IdleTimeout) -> Poll<()> {
         patience.poll(&mut Context::from_waker(Waker::noop()))
     }
 
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn it_ends_after_its_limit() {
         on_virtual_time(async {
-            let mut patience = Patience::new(LIMIT);
+            let mut patience = IdleTimeout::new(LIMIT);
             assert!(poll(&mut patience).is_pending());
             advance(LIMIT - MOMENT).await;
             assert!(poll(&mut patience).is_pending());
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn it_counts_from_when_the_peer_was_waited_for_again() {
         on_virtual_time(async {
-            let mut patience = Patience::new(LIMIT);
+            let mut patience = IdleTimeout::new(LIMIT);
             assert!(poll(&mut patience).is_pending());
             advance(LIMIT / 2).await;
             patience.reset();
@@ -154,7 +154,7 @@ mod tests {
     fn without_a_limit_it_is_endless_and_so_is_one_beyond_all_time() {
         on_virtual_time(async {
             for limit in [None, Some(Duration::MAX)] {
-                let mut patience = Patience::new(limit);
+                let mut patience = IdleTimeout::new(limit);
                 assert!(poll(&mut patience).is_pending());
                 advance(Duration::from_secs(1_000_000)).await;
                 assert!(poll(&mut patience).is_pending());

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::peers::Peer;
 use crate::registry::Conn;
-use crate::{Address, Gate};
+use crate::{Address, ConnectionTracker};
 
 /// The right of one connection to be there. It goes with the connection, and ends with it by drop.
 #[derive(Debug)]
 pub struct Permit {
-    gate: Gate,
+    gate: ConnectionTracker,
     /// Once it is that of a connection.
     conn: Option<Arc<Conn>>,
     /// It is one of those that its arbiter has.
@@ -42,7 +42,7 @@ impl Drop for Share {
 
 impl Permit {
     /// The gate has counted it.
-    pub(crate) fn new(gate: Gate) -> Self {
+    pub(crate) fn new(gate: ConnectionTracker) -> Self {
         Self { gate, conn: None, share: None, on_its_way: None, counted: true, of_peer: false }
     }
 
@@ -69,13 +69,13 @@ impl Permit {
     }
 
     /// It does not count against the limit any more. Once is enough.
-    pub(crate) fn uncount(&mut self) {
+    pub(crate) fn exclude_from_limit(&mut self) {
         if self.conn.is_some() && std::mem::take(&mut self.counted) {
             self.gate.uncounted();
         }
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
+    pub(crate) fn gate(&self) -> &ConnectionTracker {
         &self.gate
     }
 

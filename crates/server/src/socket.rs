@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::parts::{Heard, Parts, timed_out};
-use crate::patience::Patience;
+use crate::patience::IdleTimeout;
 use crate::{Accepted, Active, Address, Credentials, Draining};
 
 /// The most bytes that one [`recv`](Socket::recv) gives.
@@ -87,7 +87,7 @@ impl Socket {
     ///
     /// As [`recv`](Self::recv); `TimedOut` when that time has passed.
     pub async fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Bytes>> {
-        let silent = |_| timed_out("sent nothing", &Patience::new(timeout));
+        let silent = |_| timed_out("sent nothing", &IdleTimeout::new(timeout));
         tokio::time::timeout(timeout, self.recv()).await.map_err(silent)?
     }
 
@@ -283,7 +283,7 @@ impl Socket {
     /// How long the peer may be silent while it is waited for; `None` means as long as it likes, which is the default.
     /// Only its own bytes count, and only while the owner waits for them.
     pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.0.reading = Patience::new(timeout);
+        self.0.reading = IdleTimeout::new(timeout);
     }
 
     /// How long the peer may be silent while it is waited for.
@@ -293,7 +293,7 @@ impl Socket {
 
     /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
     pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.0.writing = Patience::new(timeout);
+        self.0.writing = IdleTimeout::new(timeout);
     }
 
     /// How many bytes [`try_send`](Self::try_send) keeps for a peer that reads slowly (OTP: `high_watermark`).
@@ -325,9 +325,9 @@ impl Socket {
     /// Takes the connection out of the count of its listener's `max_connections`, as for one that is idle for long
     /// (Ranch: `remove_connection/1`). It is still supervised, and drained like any other. Once is enough.
     #[doc(alias = "remove_connection")]
-    pub fn uncount(&mut self) {
+    pub fn exclude_from_limit(&mut self) {
         if let Some(permit) = &mut self.0.permit {
-            permit.uncount();
+            permit.exclude_from_limit();
         }
     }
 

@@ -125,8 +125,8 @@ impl Transport {
     }
 
     /// Puts it under a protocol.
-    pub fn carry<P: Protocol>(self, protocol: P) -> Carry<P> {
-        Carry(Arc::new((self, protocol)))
+    pub fn wrap<P: Protocol>(self, protocol: P) -> WithTransport<P> {
+        WithTransport(Arc::new((self, protocol)))
     }
 
     /// Does on one connection what comes before the protocol: for actors that claim connections themselves.
@@ -227,9 +227,9 @@ impl Socket {
 
 /// See [`Transport::carry`].
 #[derive(Debug)]
-pub struct Carry<P>(Arc<(Transport, P)>);
+pub struct WithTransport<P>(Arc<(Transport, P)>);
 
-impl<P: Protocol> Protocol for Carry<P> {
+impl<P: Protocol> Protocol for WithTransport<P> {
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         let carried = Arc::clone(&self.0);
         async move {
@@ -241,7 +241,7 @@ impl<P: Protocol> Protocol for Carry<P> {
     }
 }
 
-impl<P> Clone for Carry<P> {
+impl<P> Clone for WithTransport<P> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

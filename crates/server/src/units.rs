@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{
-    ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Env, Intensity, StartError, Strategy, Supervisor,
-    SupervisorRef,
+    ChildContext, ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Intensity, StartError, Strategy,
+    Supervisor, SupervisorRef,
 };
 use slog::Logger;
 
@@ -27,7 +27,7 @@ const RESTARTS: u32 = 3;
 const MAX_ARBITERS: usize = 1024;
 
 /// Makes the actor of a connection.
-type Make<A> = dyn Fn(&Env, Accepted) -> A + Send + Sync;
+type Make<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Sync;
 
 /// The supervisors of connections, each with its own arbiter if they are several.
 pub(crate) struct Units {
@@ -87,7 +87,7 @@ impl Units {
         &self,
         id: ChildId,
         name: &SupervisorRef,
-        make: impl Fn(&Env, Accepted) -> A + Send + Sync + 'static,
+        make: impl Fn(&ChildContext, Accepted) -> A + Send + Sync + 'static,
     ) -> ChildSpec {
         let (units, arbiters, make): (Vec<Unit>, _, Arc<Make<A>>) =
             (self.units.to_vec(), self.arbiters, Arc::new(make));

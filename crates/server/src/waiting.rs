@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::Gate;
+use crate::ConnectionTracker;
 use crate::gate::Shared;
 use crate::wakers::{Entry, Wakers};
 
@@ -22,12 +22,12 @@ pub(crate) async fn within<T>(limit: Option<Duration>, end: impl Future<Output =
 
 /// Something that is counted until it is dropped: an acceptor, a socket.
 pub(crate) struct Guard {
-    gate: Gate,
+    gate: ConnectionTracker,
     count: fn(&Shared) -> &AtomicUsize,
 }
 
 impl Guard {
-    pub(crate) fn new(gate: &Gate, count: fn(&Shared) -> &AtomicUsize) -> Self {
+    pub(crate) fn new(gate: &ConnectionTracker, count: fn(&Shared) -> &AtomicUsize) -> Self {
         count(gate.shared()).fetch_add(1, Ordering::SeqCst);
         Self { gate: gate.clone(), count }
     }

@@ -3,7 +3,7 @@
 mod support;
 
 use actix::{Actor, Context, Handler as Handle};
-use impresario_server::{Accepted, Active, ActiveSocket, Pushed};
+use impresario_server::{Accepted, Active, ActiveEvent, ActiveSocket};
 use support::owner::{GiveAway, Owner, SetActive, next, pair};
 use support::{run, until};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -138,10 +138,10 @@ fn it_switches_between_push_and_pull() {
                 self.0.send(socket).expect("the test listens");
             }
         }
-        impl Handle<Pushed> for Switch {
+        impl Handle<ActiveEvent> for Switch {
             type Result = ();
-            fn handle(&mut self, pushed: Pushed, _: &mut Context<Self>) {
-                assert!(matches!(&pushed, Pushed::Data(data) if data == "pushed"), "{pushed:?}");
+            fn handle(&mut self, pushed: ActiveEvent, _: &mut Context<Self>) {
+                assert!(matches!(&pushed, ActiveEvent::Data(data) if data == "pushed"), "{pushed:?}");
             }
         }
         let (mut client, accepted) = pair().await;

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use impresario_server::{Bytes, Closed, Handler, Mailbox, Next, Socket};
+use impresario_server::{Bytes, DisconnectReason, Handler, Mailbox, Next, Socket};
 use support::{Echo, Server, run, until};
 
 #[test]
@@ -87,7 +87,7 @@ impl Handler for Bomb {
         Ok(())
     }
 
-    async fn closed(&mut self, _: &Closed) {
+    async fn closed(&mut self, _: &DisconnectReason) {
         self.tick("closed");
     }
 }
@@ -182,7 +182,7 @@ impl Handler for Witness {
         }
     }
 
-    async fn closed(&mut self, why: &Closed) {
+    async fn closed(&mut self, why: &DisconnectReason) {
         self.0.lock().expect("no panic").push(format!("{why:?}"));
     }
 }

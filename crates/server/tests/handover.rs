@@ -7,30 +7,31 @@ use std::sync::{Arc, Mutex};
 
 use impresario_actor::Strategy;
 use impresario_server::{
-    Accepted, Acceptor, Address, Connections, Gate, ListenSocket, Outcome, Refusal, Socket,
+    Accepted, Acceptor, Address, ClaimOutcome, ConnectionTracker, Connections, ListenSocket, RejectError,
+    Socket,
 };
 use support::{Client, Echo, Running, run, until};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// What became of a connection, once it is known.
-fn outcome(accepted: Accepted) -> (Accepted, Arc<Mutex<Vec<Outcome>>>) {
+fn outcome(accepted: Accepted) -> (Accepted, Arc<Mutex<Vec<ClaimOutcome>>>) {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&outcomes);
     (accepted.on_outcome(move |outcome| told.lock().expect("no panic").push(outcome)), outcomes)
 }
 
-fn told(outcomes: &Mutex<Vec<Outcome>>) -> Vec<Outcome> {
+fn told(outcomes: &Mutex<Vec<ClaimOutcome>>) -> Vec<ClaimOutcome> {
     outcomes.lock().expect("no panic").clone()
 }
 
 /// An acceptor without a server: everything it accepts comes out here.
-async fn accepting(gate: &Gate) -> (Running, std::net::SocketAddr, UnboundedReceiver<Accepted>) {
+async fn accepting(gate: &ConnectionTracker) -> (Running, std::net::SocketAddr, UnboundedReceiver<Accepted>) {
     let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
     let addr = socket.local_addr().as_ip().expect("TCP");
     let (sender, receiver) = unbounded_channel();
     let acceptor = Acceptor::new(socket, gate, move |accepted| {
-        sender.send(accepted).map_err(|lost| Refusal::NotRunning(lost.0))
+        sender.send(accepted).map_err(|lost| RejectError::NotRunning(lost.0))
     });
     let tree = Running::start([acceptor.child_spec("acceptor"), gate.drain_spec("drain", None)]).await;
     (tree.expect("it starts"), addr, receiver)
@@ -39,16 +40,16 @@ async fn accepting(gate: &Gate) -> (Running, std::net::SocketAddr, UnboundedRece
 #[test]
 fn claiming_is_the_acknowledgement() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let mut client = Client::connect(addr).await;
         client.send("early").await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         assert_eq!(told(&outcomes), []);
         let mut socket = accepted.claim().expect("an open socket");
-        assert_eq!(told(&outcomes), [Outcome::Taken]);
+        assert_eq!(told(&outcomes), [ClaimOutcome::Claimed]);
         assert_eq!(socket.recv().await.expect("bytes").expect("more"), "early");
         drop(socket);
-        assert_eq!(told(&outcomes), [Outcome::Taken]);
+        assert_eq!(told(&outcomes), [ClaimOutcome::Claimed]);
         assert_eq!(client.rest().await, b"");
         tree.stop().await;
     });
@@ -57,7 +58,7 @@ fn claiming_is_the_acknowledgement() {
 #[test]
 fn what_is_pending_is_known_without_reading_it() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let mut client = Client::connect(addr).await;
         let accepted = incoming.recv().await.expect("a connection").with_read_ahead("ahead");
         let mut socket = accepted.claim().expect("an open socket");
@@ -77,11 +78,11 @@ fn what_is_pending_is_known_without_reading_it() {
 #[test]
 fn dropped_unclaimed_it_is_closed_and_refused() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let client = Client::connect(addr).await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         drop(accepted);
-        assert_eq!(told(&outcomes), [Outcome::Refused]);
+        assert_eq!(told(&outcomes), [ClaimOutcome::Dropped]);
         client.closed().await;
         tree.stop().await;
     });
@@ -90,14 +91,14 @@ fn dropped_unclaimed_it_is_closed_and_refused() {
 #[test]
 fn who_takes_it_over_answers_for_it() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let _client = Client::connect(addr).await;
         let (accepted, first) = outcome(incoming.recv().await.expect("a connection"));
         let (accepted, second) = outcome(accepted);
-        assert_eq!(told(&first), [Outcome::Taken]);
+        assert_eq!(told(&first), [ClaimOutcome::Claimed]);
         assert_eq!(told(&second), []);
         drop(accepted);
-        assert_eq!(told(&second), [Outcome::Refused]);
+        assert_eq!(told(&second), [ClaimOutcome::Dropped]);
         tree.stop().await;
     });
 }
@@ -105,7 +106,7 @@ fn who_takes_it_over_answers_for_it() {
 #[test]
 fn bytes_read_ahead_come_first() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         for by_recv in [true, false] {
             let mut client = Client::connect(addr).await;
             client.send("world").await;
@@ -129,7 +130,7 @@ fn bytes_read_ahead_come_first() {
 #[test]
 fn it_goes_to_another_thread() {
     run(async {
-        let (tree, addr, mut incoming) = accepting(&Gate::new()).await;
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let mut client = Client::connect(addr).await;
         client.send("hello").await;
         let accepted = incoming.recv().await.expect("a connection");
@@ -189,7 +190,7 @@ fn connections_refuse_with_a_reason_and_give_it_back() {
 
         let (mut client, accepted) = next().await;
         let refusal = connections.start(accepted).expect_err("it has not started");
-        assert!(matches!(refusal, Refusal::NotRunning(_)), "{refusal}");
+        assert!(matches!(refusal, RejectError::NotRunning(_)), "{refusal}");
         let accepted = refusal.into_accepted();
 
         let children = [connections.child_spec("connections"), connections.drain_spec("drain", None)];
@@ -199,7 +200,7 @@ fn connections_refuse_with_a_reason_and_give_it_back() {
 
         let (second, accepted) = next().await;
         let refusal = connections.start(accepted).expect_err("one is the limit");
-        assert!(matches!(refusal, Refusal::Full(_)), "{refusal}");
+        assert!(matches!(refusal, RejectError::Full(_)), "{refusal}");
         drop(refusal);
         second.closed().await;
 
@@ -209,7 +210,7 @@ fn connections_refuse_with_a_reason_and_give_it_back() {
         tree.root.stop();
         client.expect("bye\n").await;
         let refusal = connections.start(accepted).expect_err("it is going down");
-        assert!(matches!(refusal, Refusal::Draining(_)), "{refusal}");
+        assert!(matches!(refusal, RejectError::Draining(_)), "{refusal}");
         assert_eq!(client.rest().await, b"");
         tree.root.stopped().await;
     });
@@ -218,12 +219,12 @@ fn connections_refuse_with_a_reason_and_give_it_back() {
 #[test]
 fn a_permit_outlives_the_descriptor_of_a_connection_given_away() {
     run(async {
-        let gate = Gate::new().max_connections(1);
+        let gate = ConnectionTracker::new().max_connections(1);
         let (tree, addr, mut incoming) = accepting(&gate).await;
         let client = Client::connect(addr).await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         let permit = accepted.into_permit().expect("it came through the gate");
-        assert_eq!((told(&outcomes).as_slice(), gate.active()), ([Outcome::Taken].as_slice(), 1));
+        assert_eq!((told(&outcomes).as_slice(), gate.active()), ([ClaimOutcome::Claimed].as_slice(), 1));
         client.closed().await;
         assert!(gate.admit().is_none());
         drop(permit);

@@ -28,7 +28,7 @@ fn reset(client: Client) {
 fn a_client_that_never_reads_is_let_go_and_others_are_served() {
     run(async {
         let transport = Transport::new().write_timeout(Duration::from_secs(5));
-        let mut server = Server::start(transport.carry(|| Flood)).await;
+        let mut server = Server::start(transport.wrap(|| Flood)).await;
         let mut stuck = server.client().await;
         stuck.send("go").await;
         let mut reader = server.client().await;
@@ -102,7 +102,7 @@ fn a_client_that_says_no_more_still_gets_its_answers() {
 fn silence_has_its_time_over_real_sockets_too() {
     run(async {
         let transport = Transport::new().read_timeout(Duration::from_secs(5));
-        let server = Server::start(transport.carry(|| Echo)).await;
+        let server = Server::start(transport.wrap(|| Echo)).await;
         let mut clients = Vec::new();
         for _ in 0..20 {
             let mut client = server.client().await;

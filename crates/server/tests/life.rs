@@ -120,7 +120,7 @@ fn with_its_sockets_kept_those_who_connect_wait() {
 #[test]
 fn a_port_that_somebody_else_has_taken_leaves_it_suspended() {
     run(async {
-        let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).and_on("127.0.0.1:0")).await;
+        let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).add_endpoint("127.0.0.1:0")).await;
         server.outside.suspend(Suspend::CloseSockets).await.expect("it runs");
         let second = server.outside.local_addrs()[1].as_ip().expect("TCP");
         let thief = std::net::TcpListener::bind(second).expect("the port is free");
@@ -376,7 +376,8 @@ fn a_number_of_connections_can_be_waited_for() {
 fn several_sockets_are_one_listener() {
     run(async {
         let inherited = ListenSocket::bind("127.0.0.1:0").expect("a free port");
-        let listener = Listener::tcp("127.0.0.1:0", || Echo).and_on("127.0.0.2:0").and_on(inherited);
+        let listener =
+            Listener::tcp("127.0.0.1:0", || Echo).add_endpoint("127.0.0.2:0").add_endpoint(inherited);
         let server = Server::of(listener.max_connections(2)).await;
         let addrs: Vec<_> = server.outside.local_addrs().iter().filter_map(|addr| addr.as_ip()).collect();
         assert_eq!(addrs.len(), 3);
@@ -403,7 +404,7 @@ fn one_address_that_cannot_be_had_is_said_and_nothing_is_left() {
     run(async {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let taken = holder.local_addr().expect("bound");
-        let listener = Listener::tcp("127.0.0.1:0", || Echo).and_on(taken);
+        let listener = Listener::tcp("127.0.0.1:0", || Echo).add_endpoint(taken);
         let error = Running::start([listener.child_spec("server")]).await.err().expect("it is taken");
         assert!(error.to_string().contains(&format!("cannot listen on {taken}: address in use")), "{error}");
         // The first address was had, and is free again though the listener is still there.

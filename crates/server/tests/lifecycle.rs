@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use impresario_server::{
-    Accepted, Address, Bytes, Closed, ConnectionRef, Connections, Ended, Handler, Mailbox, Next, Receive,
-    Socket, TellError,
+    Accepted, Address, Bytes, ConnectionRef, Connections, DisconnectReason, Ended, Handler, Mailbox, Next,
+    Receive, Socket, TellError,
 };
 use support::faulty::{Remote, Step, faulty};
 use support::{Running, run, until};
@@ -48,7 +48,7 @@ impl Diary {
 
     fn tell(&self, message: &'static str) -> Result<(), TellError<&'static str>> {
         let myself = self.myself.lock().expect("no panic").clone().expect("it has begun");
-        myself.tell(message)
+        myself.cast(message)
     }
 }
 
@@ -80,9 +80,9 @@ impl Handler for Diary {
         socket.send("bye").await
     }
 
-    async fn closed(&mut self, why: &Closed) {
+    async fn closed(&mut self, why: &DisconnectReason) {
         self.note(match why {
-            Closed::Failed(_) => "Failed".to_owned(),
+            DisconnectReason::Failed(_) => "Failed".to_owned(),
             other => format!("{other:?}"),
         });
     }

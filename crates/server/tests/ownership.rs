@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use actix::{Actor, ActorContext, Context, Handler as Handle, Message};
 use impresario_server::{
-    Accepted, Active, Bytes, Closed, Connections, GiveError, Handler, Next, Socket, serve,
+    Accepted, Active, Bytes, Connections, DisconnectReason, Handler, Next, Socket, TransferError, serve,
 };
 use support::owner::{Owner, Refuser, next, pair};
 use support::{Echo, Running, run, until};
@@ -28,7 +28,7 @@ fn pieces_that_wait_come_to_the_new_owner_in_order() {
         let accepted = socket.release().expect("an open socket");
         assert!(socket.is_released());
         let (owner, mut seen) = Owner::start(Some(Active::Always));
-        accepted.give_to(&owner.recipient()).await.expect("it is claimed");
+        accepted.transfer_to(&owner.recipient()).await.expect("it is claimed");
         client.send("5").await;
         let mut all = String::new();
         while all.len() < 5 {
@@ -68,17 +68,18 @@ fn one_that_is_dead_or_refuses_gives_it_back() {
         let (_other, unwanted) = pair().await;
         dead.send(unwanted).await.expect("it lives until then");
         until(|| !dead.connected()).await;
-        let error = accepted.with_read_ahead("1").give_to(&dead.recipient()).await.expect_err("it is dead");
-        assert!(matches!(error, GiveError::Gone(_)), "{error:?}");
+        let error =
+            accepted.with_read_ahead("1").transfer_to(&dead.recipient()).await.expect_err("it is dead");
+        assert!(matches!(error, TransferError::Gone(_)), "{error:?}");
         client.send("2").await;
 
         let error =
-            error.into_accepted().give_to(&Refuser.start().recipient()).await.expect_err("it refuses");
-        assert!(matches!(error, GiveError::Refused(_)), "{error:?}");
+            error.into_accepted().transfer_to(&Refuser.start().recipient()).await.expect_err("it refuses");
+        assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
 
         let refuses = |accepted| Err(accepted);
-        let error = error.into_accepted().give(refuses).await.expect_err("it refuses");
-        assert!(matches!(error, GiveError::Refused(_)), "{error:?}");
+        let error = error.into_accepted().transfer(refuses).await.expect_err("it refuses");
+        assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
 
         // The giver is the owner again, and nothing is lost.
         let mut socket = error.into_accepted().claim().expect("an open socket");
@@ -94,7 +95,7 @@ fn one_that_comes_back_when_nobody_waits_for_it_closes() {
     run(async {
         let (client, accepted) = pair().await;
         let (keep, kept) = tokio::sync::oneshot::channel();
-        let mut given = Box::pin(accepted.give(|accepted| keep.send(accepted)));
+        let mut given = Box::pin(accepted.transfer(|accepted| keep.send(accepted)));
         assert!(futures::poll!(&mut given).is_pending());
         drop(given);
         drop(kept.await.expect("it was handed over"));
@@ -108,10 +109,10 @@ fn who_passes_it_on_has_taken_it() {
         let (mut client, accepted) = pair().await;
         let (middle, mut in_the_middle) = unbounded_channel::<Accepted>();
         let (end, mut at_the_end) = unbounded_channel::<Accepted>();
-        let first = accepted.give(|accepted| middle.send(accepted).map_err(|error| error.0));
+        let first = accepted.transfer(|accepted| middle.send(accepted).map_err(|error| error.0));
         let second = async {
             let accepted = in_the_middle.recv().await.expect("it is given");
-            accepted.give(|accepted| end.send(accepted).map_err(|error| error.0)).await
+            accepted.transfer(|accepted| end.send(accepted).map_err(|error| error.0)).await
         };
         let third = async {
             let mut socket = at_the_end.recv().await.expect("it is given").claim().expect("an open socket");
@@ -128,7 +129,7 @@ fn the_end_of_the_new_owner_is_that_of_the_connection() {
     run(async {
         let (client, accepted) = pair().await;
         let (owner, _seen) = Owner::start(Some(Active::Always));
-        accepted.give_to(&owner.clone().recipient()).await.expect("it is claimed");
+        accepted.transfer_to(&owner.clone().recipient()).await.expect("it is claimed");
         struct Stop;
         impl Message for Stop {
             type Result = ();
@@ -152,7 +153,7 @@ impl Handler for Giver {
         let Some(rest) = data.strip_prefix(b"go\n") else { return Ok(Next::Continue) };
         socket.unread(data.slice_ref(rest));
         let given =
-            socket.release()?.give(|accepted| self.0.start(accepted).map_err(|no| no.into_accepted()));
+            socket.release()?.transfer(|accepted| self.0.start(accepted).map_err(|no| no.into_accepted()));
         if let Err(error) = given.await {
             *socket = error.into_accepted().claim()?;
             socket.send("nobody is there\n").await?;
@@ -160,7 +161,7 @@ impl Handler for Giver {
         Ok(Next::Continue)
     }
 
-    async fn closed(&mut self, why: &Closed) {
+    async fn closed(&mut self, why: &DisconnectReason) {
         self.1.lock().expect("no panic").push(format!("{why:?}"));
     }
 }

@@ -137,8 +137,8 @@ struct Leaver;
 impl Handler for Leaver {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
         if &*data == b"leave\n" {
-            socket.uncount();
-            socket.uncount();
+            socket.exclude_from_limit();
+            socket.exclude_from_limit();
         }
         socket.send(&data).await?;
         Ok(Next::Continue)

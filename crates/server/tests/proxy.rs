@@ -29,7 +29,7 @@ async fn announce(mut socket: Socket) -> io::Result<()> {
 }
 
 async fn start(proxy: ProxyProtocol) -> Server<impl impresario_server::Protocol> {
-    Server::start(Transport::new().proxy_protocol(proxy).carry(serve(announce))).await
+    Server::start(Transport::new().proxy_protocol(proxy).wrap(serve(announce))).await
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn where_it_is_off_a_header_is_data() {
 fn who_does_not_get_on_with_it_is_closed_in_time() {
     run(async {
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required);
-        let connections = Connections::new(transport.carry(serve(announce)));
+        let connections = Connections::new(transport.wrap(serve(announce)));
         let children = [connections.child_spec("connections"), connections.drain_spec("drain", None)];
         let tree = Running::start(children).await.expect("it starts");
         pause();
@@ -151,7 +151,7 @@ fn who_does_not_get_on_with_it_is_closed_in_time() {
 fn a_silent_client_does_not_keep_others_waiting() {
     run(async {
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required);
-        let server = Server::of(Listener::tcp("127.0.0.1:0", transport.carry(serve(announce)))).await;
+        let server = Server::of(Listener::tcp("127.0.0.1:0", transport.wrap(serve(announce)))).await;
         let mut silent = Vec::new();
         for _ in 0..100 {
             silent.push(server.client().await);

@@ -76,7 +76,7 @@ fn the_death_of_all_connections_closes_no_socket() {
             let picture = tree.root.tree().await;
             let supervisor = picture.find("connections").and_then(|node| node.pid.clone()).expect("it lives");
             supervisor.kill();
-            supervisor.ended().await;
+            supervisor.wait_exit().await;
             // One that comes too early is closed, but none is refused by the kernel.
             while !Client::connect(addr).await.try_echo("again\n").await {}
         }

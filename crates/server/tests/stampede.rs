@@ -8,7 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use impresario_actor::{Intensity, Pid, Strategy, Supervisor, Tree, TreeNode, TreeState};
+use impresario_actor::{Intensity, NodeState, Pid, Strategy, Supervisor, Tree, TreeNode};
 use impresario_server::{Listener, ListenerRef};
 use support::{Client, Echo, log, run, until};
 use tokio::io::AsyncReadExt;
@@ -148,7 +148,7 @@ fn whoever_is_killed_it_comes_back_and_nothing_leaks() {
             after = belongings(&tree).await;
         }
         let picture = tree.tree().await;
-        assert!(nodes(&picture).iter().all(|node| node.state == TreeState::Running), "{picture}");
+        assert!(nodes(&picture).iter().all(|node| node.state == NodeState::Running), "{picture}");
         // Each connection was served to some end, or refused; and counted once.
         until(|| {
             let metrics = outside.metrics();

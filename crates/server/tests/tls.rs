@@ -66,7 +66,7 @@ impl Pem {
 }
 
 async fn server(tls: &Tls) -> Server<impl Protocol> {
-    Server::start(Transport::new().tls(tls).carry(|| Echo)).await
+    Server::start(Transport::new().tls(tls).wrap(|| Echo)).await
 }
 
 async fn connected<P: Protocol>(server: &Server<P>) -> TcpStream {
@@ -184,7 +184,7 @@ fn both_agree_on_a_protocol_or_there_is_none() {
         let pem = pem("a.example");
         let tls = Tls::builder().certificate(pem.certificate()).alpn(["h2", "http/1.1"]).build();
         let tls = tls.expect("a good one");
-        let server = Server::start(Transport::new().tls(&tls).carry(serve(tell))).await;
+        let server = Server::start(Transport::new().tls(&tls).wrap(serve(tell))).await;
         let cases: [(&[&str], _); 3] = [
             (&["http/1.1", "h2"], "Some(\"h2\")"),
             (&["x", "http/1.1"], "Some(\"http/1.1\")"),
@@ -240,7 +240,7 @@ fn a_handshake_has_its_time() {
     run(async {
         let transport =
             Transport::new().tls(&pem("a.example").tls()).handshake_timeout(Duration::from_secs(3));
-        let connections = Connections::new(transport.carry(|| Echo));
+        let connections = Connections::new(transport.wrap(|| Echo));
         let children = [connections.child_spec("connections"), connections.drain_spec("drain", None)];
         let tree = Running::start(children).await.expect("it starts");
         tokio::time::pause();
@@ -316,7 +316,7 @@ fn a_proxy_speaks_before_the_encryption() {
     run(async {
         let pem = pem("a.example");
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required).tls(&pem.tls());
-        let server = Server::start(transport.carry(serve(tell))).await;
+        let server = Server::start(transport.wrap(serve(tell))).await;
         let mut stream = connected(&server).await;
         stream.write_all(b"PROXY TCP4 1.2.3.4 5.6.7.8 90 443\r\n").await.expect("the server reads");
         let mut client = pem.connect(stream, "a.example").await.expect("a handshake");

@@ -208,7 +208,7 @@ fn the_peer_is_known_by_its_process() {
             socket.send(format!("{} {} {}", peer.pid, ends.0, ends.1)).await
         }
         let folder = Folder::new("peer");
-        let listener = Listener::unix(folder.socket(), serve(who)).and_on("127.0.0.1:0");
+        let listener = Listener::unix(folder.socket(), serve(who)).add_endpoint("127.0.0.1:0");
         // Peers of unix sockets cannot be told apart, so none of them is one too many.
         let server = Server::of(listener.max_connections_per_peer(0)).await;
         let mut client = UnixStream::connect(folder.socket()).await.expect("it listens");

@@ -14,7 +14,7 @@ pub struct ChildStatus {
     /// What it is.
     pub kind: ChildKind,
     /// How it is.
-    pub stage: Stage,
+    pub stage: ChildStage,
     /// How often it was started again, for whatever reason.
     pub restarts: u64,
 }
@@ -22,7 +22,7 @@ pub struct ChildStatus {
 /// How a child is, in all detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum ChildStage {
     /// Not running, and nobody has decided to change that.
     Down,
     /// Told to start, has not answered.
@@ -37,7 +37,7 @@ pub enum Stage {
     Waiting(Time),
 }
 
-impl Stage {
+impl ChildStage {
     /// The life, if there is one.
     pub fn life(self) -> Option<Incarnation> {
         match self {
@@ -54,20 +54,20 @@ impl Supervisor {
     }
 
     /// Everybody, in start order.
-    pub fn census(&self) -> impl Iterator<Item = ChildStatus> + '_ {
+    pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
         self.children.iter().map(status)
     }
 }
 
 fn status(child: &Child) -> ChildStatus {
     let stage = match child.life {
-        Life::Starting { .. } => Stage::Starting(child.incarnation),
-        Life::Running { .. } => Stage::Running(child.incarnation),
-        Life::Stopping { .. } => Stage::Stopping(child.incarnation),
+        Life::Starting { .. } => ChildStage::Starting(child.incarnation),
+        Life::Running { .. } => ChildStage::Running(child.incarnation),
+        Life::Stopping { .. } => ChildStage::Stopping(child.incarnation),
         Life::Down | Life::Dead { .. } => match child.not_before {
-            Some(time) => Stage::Waiting(time),
-            None if child.restarting => Stage::Restarting,
-            None => Stage::Down,
+            Some(time) => ChildStage::Waiting(time),
+            None if child.restarting => ChildStage::Restarting,
+            None => ChildStage::Down,
         },
     };
     ChildStatus {

@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use crate::backoff::Row;
 use crate::{
-    ChildId, ChildInfo, ChildKey, ChildKind, ChildSpec, ChildState, Counts, ExitReason, IdMap, Incarnation,
+    ChildId, ChildInfo, ChildKey, ChildKind, ChildRules, ChildState, Counts, ExitReason, IdMap, Incarnation,
     Restart, Shutdown, Time,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Child {
     pub(crate) key: ChildKey,
     /// How many were put into the list before it; it grows along the list.
     rank: u64,
-    pub(crate) spec: ChildSpec,
+    pub(crate) spec: ChildRules,
     /// The present life, or the last one.
     pub(crate) incarnation: Incarnation,
     /// How many lives it has had.
@@ -54,7 +54,7 @@ impl Child {
 }
 
 /// See [`Child::may_stop_with`].
-pub(crate) fn is_expected_stop(spec: &ChildSpec, reason: &ExitReason) -> bool {
+pub(crate) fn is_expected_stop(spec: &ChildRules, reason: &ExitReason) -> bool {
     let as_told = match spec.shutdown {
         Shutdown::Kill => *reason == ExitReason::Killed,
         // A supervisor that was giving up at that moment is as good; in OTP its reason is the same.
@@ -107,7 +107,7 @@ impl Children {
     }
 
     /// Adds a child that is down, as the last one; its position. The id must be new.
-    pub(crate) fn push(&mut self, spec: ChildSpec) -> usize {
+    pub(crate) fn push(&mut self, spec: ChildRules) -> usize {
         let key = ChildKey(self.next_key);
         self.next_key += 1;
         self.append(Child {
@@ -134,7 +134,7 @@ impl Children {
 
     /// Puts children with these specs in place; their keys. Who had one of the ids goes on under it; all others
     /// stay, in their order, and count as started after these.
-    pub(crate) fn replace(&mut self, specs: Vec<ChildSpec>) -> Vec<ChildKey> {
+    pub(crate) fn replace(&mut self, specs: Vec<ChildRules>) -> Vec<ChildKey> {
         self.next_rank = 0;
         let old = std::mem::take(&mut self.list).into_iter();
         let mut old: BTreeMap<u64, Child> = old.map(|child| (child.rank, child)).collect();
@@ -215,7 +215,7 @@ mod tests {
         let ids = ["a", "b", "c", "d", "e"];
         let mut children = Children::with_capacity(ids.len());
         for id in ids {
-            children.push(ChildSpec::worker(id));
+            children.push(ChildRules::worker(id));
         }
         let (keys, mut ranks) = ([0, 1, 2, 3, 4].map(ChildKey), children.ranks.clone());
         for (at, removed, positions) in [

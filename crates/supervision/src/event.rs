@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ChildId, ChildKey, ChildKind, ChildSpec, ExitReason, Flags, Incarnation, Report};
+use crate::{ChildId, ChildKey, ChildKind, ChildRules, ExitReason, Flags, Incarnation, Report};
 
 /// What has happened; the input of `handle`.
 ///
@@ -60,7 +60,7 @@ pub struct RequestId(pub u64);
 #[non_exhaustive]
 pub enum Request {
     /// Add a child and start it (OTP: `start_child`).
-    StartChild(ChildSpec),
+    StartChild(ChildRules),
     /// Stop a child and keep its spec, unless it is temporary (OTP: `terminate_child`).
     TerminateChild(ChildId),
     /// Start a child that is down, or that waits for its backoff (OTP: `restart_child`).
@@ -80,7 +80,7 @@ pub enum Request {
     /// somebody restarts it, or a group restart does. A child that is not in the list any more stays as it is,
     /// under its old spec, and counts as started after all others: terminate and delete it.
     #[doc(alias = "code_change")]
-    ReplaceSpecs(Flags, Vec<ChildSpec>),
+    ReplaceSpecs(Flags, Vec<ChildRules>),
 }
 
 /// The answer to a [`Request`].
@@ -100,7 +100,7 @@ pub enum Reply {
     /// How many there are.
     Counts(Counts),
     /// The spec of the child.
-    Spec(ChildSpec),
+    Spec(ChildRules),
     /// The specs are replaced; these are their entries, in the order in which the specs were given.
     Replaced(Vec<ChildKey>),
 }

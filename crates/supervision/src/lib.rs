@@ -38,7 +38,7 @@ mod time;
 mod turn;
 
 pub use backoff::Backoff;
-pub use census::{ChildStatus, Stage};
+pub use census::{ChildStage, ChildStatus};
 pub use dynamic::DynamicSupervisor;
 pub use event::{Action, ChildInfo, ChildState, Counts, Event, Reply, Request, RequestError, RequestId};
 pub use id::{ChildId, ChildKey, Incarnation};
@@ -46,7 +46,7 @@ pub use id_map::{IdHasher, IdMap};
 pub use intensity::Intensity;
 pub use reason::ExitReason;
 pub use report::{Report, ReportKind};
-pub use spec::{AutoShutdown, ChildKind, ChildSpec, Flags, Restart, Shutdown, Strategy};
+pub use spec::{AutoShutdown, ChildKind, ChildRules, Flags, Restart, Shutdown, Strategy};
 pub use spec_error::SpecError;
 pub use supervisor::Supervisor;
 pub use time::Time;

@@ -29,12 +29,12 @@ use crate::Time;
 use crate::luck::Luck;
 pub use census::{Counts, WorkerInfo, WorkerState};
 pub use error::PoolError;
-pub use event::{Action, Event, Generation, Leave, WorkerId};
+pub use event::{Action, Event, Generation, RetireReason, WorkerId};
 use generations::Generations;
-pub use recycling::{Cause, RECYCLING_JITTER, Recycling};
-pub use report::{Aborted, Report, StartOutcome};
-pub use settings::{PARALLEL_STARTS, RETIRE_TIMEOUT, ROLL_FAILURES, Roll, START_TIMEOUT, Settings};
-pub use size::{IDLE_TIMEOUT, MAX_WORKERS, Size};
+pub use recycling::{RECYCLING_JITTER, RecycleReason, Recycling};
+pub use report::{Report, RollAbort, StartOutcome};
+pub use settings::{PARALLEL_STARTS, RETIRE_TIMEOUT, ROLL_FAILURES, RollingRestart, START_TIMEOUT, Settings};
+pub use size::{IDLE_TIMEOUT, MAX_WORKERS, PoolSize};
 use worker::{Attempts, Worker};
 
 /// The rules of one pool of workers (Unit: the router's application processes; php-fpm: a pool).
@@ -61,10 +61,10 @@ use worker::{Attempts, Worker};
 /// assert!(second.slot == first.slot && second.life > first.life);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Pool {
+pub struct WorkerPool {
     settings: Settings,
     /// The size of the settings, scaled by `shift` workers.
-    size: Size,
+    size: PoolSize,
     shift: i32,
     chance: Luck,
     luck: Luck,
@@ -92,7 +92,7 @@ enum Phase {
     Gone,
 }
 
-impl Pool {
+impl WorkerPool {
     /// Checks everything, starts nothing. `seed` is any number; the chance in the limits of [`Recycling`] and in
     /// the backoff comes from it, so two pools that should not move in step get different ones.
     ///
@@ -126,7 +126,7 @@ impl Pool {
     }
 
     /// The size it has now: that of its settings, with what was scaled since.
-    pub fn size(&self) -> Size {
+    pub fn size(&self) -> PoolSize {
         self.size
     }
 
@@ -161,7 +161,7 @@ impl Pool {
             Event::ScaleDown => self.scale(-1),
             Event::Drain => {
                 if self.phase == Phase::Running {
-                    self.abort_roll(Aborted::Stopped);
+                    self.abort_roll(RollAbort::Stopped);
                     self.phase = Phase::Drained;
                 }
             }
@@ -199,7 +199,7 @@ impl Pool {
     /// # Errors
     ///
     /// A [`PoolError`] that names the value; the pool is then as it was.
-    pub fn reshape(&mut self, now: Time, settings: impl Into<Settings>) -> Result<(), PoolError> {
+    pub fn reconfigure(&mut self, now: Time, settings: impl Into<Settings>) -> Result<(), PoolError> {
         let settings = settings.into();
         settings.check()?;
         // Who was a spare one up to now has no idle time behind it.
@@ -209,7 +209,7 @@ impl Pool {
         self.shift = 0;
         // The limits may have changed: who waits for its turn because of one is looked at again.
         for worker in self.workers.iter_mut().filter(|worker| !worker.recycled) {
-            worker.due = worker.due.filter(|(_, cause)| *cause == Cause::Asked);
+            worker.due = worker.due.filter(|(_, cause)| *cause == RecycleReason::Asked);
         }
         self.advance(now);
         Ok(())
@@ -218,7 +218,7 @@ impl Pool {
     /// Loads come often, and a static pool does the same whatever they are.
     fn queue(&mut self, now: Time, queued: u32) {
         self.queued = queued;
-        if !matches!(self.size, Size::Static(_)) {
+        if !matches!(self.size, PoolSize::Static(_)) {
             self.advance(now);
         }
     }
@@ -239,7 +239,7 @@ impl Pool {
 
     fn stop(&mut self) {
         if self.phase != Phase::Gone {
-            self.abort_roll(Aborted::Stopped);
+            self.abort_roll(RollAbort::Stopped);
             self.phase = Phase::Stopping;
         }
     }

@@ -26,7 +26,7 @@ pub enum ExitReason {
         /// The panic's message.
         message: String,
         /// `file:line:column`, where it is known.
-        place: Option<String>,
+        location: Option<String>,
     },
     /// It gave this reason of its own.
     Error(String),
@@ -94,8 +94,8 @@ impl fmt::Display for ExitReason {
             Self::ShutdownWith(why) => write!(f, "shutdown: {why}"),
             Self::Killed => f.write_str("killed"),
             Self::NoProc => f.write_str("no such process"),
-            Self::Panic { message, place: Some(place) } => write!(f, "panicked at {place}: {message}"),
-            Self::Panic { message, place: None } => write!(f, "panicked: {message}"),
+            Self::Panic { message, location: Some(place) } => write!(f, "panicked at {place}: {message}"),
+            Self::Panic { message, location: None } => write!(f, "panicked: {message}"),
             Self::Error(why) => f.write_str(why),
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal { number, core_dumped: false } => write!(f, "signal {number}"),

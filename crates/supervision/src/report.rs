@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ChildId, ChildKind, ChildSpec, ExitReason, Incarnation, Restart, Shutdown};
+use crate::{ChildId, ChildKind, ChildRules, ExitReason, Incarnation, Restart, Shutdown};
 
 /// One thing that a supervisor has to say about a child (OTP: supervisor report).
 ///
@@ -57,7 +57,7 @@ impl ReportKind {
 impl Report {
     pub(crate) fn new(
         kind: ReportKind,
-        spec: &ChildSpec,
+        spec: &ChildRules,
         incarnation: Option<Incarnation>,
         reason: ExitReason,
     ) -> Self {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_report_is_a_line_and_fields() {
-        let spec = ChildSpec::worker("db");
+        let spec = ChildRules::worker("db");
         let mut report =
             Report::new(ReportKind::ShutdownError, &spec, Some(Incarnation(7)), ExitReason::Killed);
         assert_eq!(report.to_string(), "child db did not stop as told: killed");
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_line() {
-        let spec = ChildSpec::worker("db");
+        let spec = ChildRules::worker("db");
         let line = |kind| Report::new(kind, &spec, None, ExitReason::NoProc).to_string();
         assert_eq!(line(ReportKind::StartError), "child db did not start: no such process");
         assert_eq!(line(ReportKind::ChildTerminated), "child db terminated: no such process");

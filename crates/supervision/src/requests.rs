@@ -3,7 +3,7 @@
 use crate::children::Life;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
-use crate::{Action, ChildId, ChildSpec, Flags, Reply, Request, RequestError, RequestId, Supervisor};
+use crate::{Action, ChildId, ChildRules, Flags, Reply, Request, RequestError, RequestId, Supervisor};
 
 impl Supervisor {
     /// Serves one request, at a moment when nothing starts or stops.
@@ -28,7 +28,7 @@ impl Supervisor {
         self.reply(id, Reply::Error(error));
     }
 
-    fn start_child(&mut self, by: RequestId, spec: ChildSpec) {
+    fn start_child(&mut self, by: RequestId, spec: ChildRules) {
         if let Err(error) = spec.check(self.flags.auto_shutdown) {
             return self.refuse(by, RequestError::Spec(error));
         }
@@ -94,7 +94,7 @@ impl Supervisor {
         }
     }
 
-    fn replace_specs(&mut self, by: RequestId, flags: Flags, specs: Vec<ChildSpec>) {
+    fn replace_specs(&mut self, by: RequestId, flags: Flags, specs: Vec<ChildRules>) {
         match check_all(&flags, &specs) {
             Ok(()) => {
                 self.flags = flags;

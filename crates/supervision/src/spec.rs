@@ -122,7 +122,7 @@ pub enum AutoShutdown {
 
 /// What is to be done about one child (OTP: child specification).
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChildSpec {
+pub struct ChildRules {
     /// What the child is called; unique within its supervisor.
     pub id: ChildId,
     /// When it is started again.
@@ -139,7 +139,7 @@ pub struct ChildSpec {
     pub start_timeout: Option<Duration>,
 }
 
-impl ChildSpec {
+impl ChildRules {
     /// A permanent worker with a shutdown time-out of 5 s.
     pub fn worker(id: impl Into<ChildId>) -> Self {
         Self::new(id.into(), ChildKind::Worker, Shutdown::Timeout(Duration::from_secs(5)))
@@ -199,7 +199,7 @@ impl Flags {
 }
 
 /// Everything about a static supervisor that can be wrong before it starts.
-pub(crate) fn check_all(flags: &Flags, specs: &[ChildSpec]) -> Result<(), SpecError> {
+pub(crate) fn check_all(flags: &Flags, specs: &[ChildRules]) -> Result<(), SpecError> {
     flags.check()?;
     let mut ids = HashSet::with_capacity(specs.len());
     for spec in specs {

@@ -8,7 +8,7 @@ use crate::luck::Luck;
 use crate::spec::check_all;
 use crate::turn::{Purpose, Turn};
 use crate::{
-    Action, ChildKey, ChildSpec, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError,
+    Action, ChildKey, ChildRules, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError,
     RequestId, SpecError, Time,
 };
 
@@ -86,7 +86,7 @@ impl Supervisor {
     ///
     /// A [`SpecError`] that names the child and the value.
     #[doc(alias = "check_childspecs")]
-    pub fn new(flags: Flags, specs: Vec<ChildSpec>) -> Result<Self, SpecError> {
+    pub fn new(flags: Flags, specs: Vec<ChildRules>) -> Result<Self, SpecError> {
         check_all(&flags, &specs)?;
         let mut children = Children::with_capacity(specs.len());
         for spec in specs {
@@ -121,7 +121,7 @@ impl Supervisor {
     }
 
     /// The spec behind a key, while there is one.
-    pub fn spec(&self, key: ChildKey) -> Option<&ChildSpec> {
+    pub fn spec(&self, key: ChildKey) -> Option<&ChildRules> {
         self.children.position(key).map(|at| &self.children[at].spec)
     }
 

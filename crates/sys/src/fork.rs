@@ -10,14 +10,14 @@ use crate::{PidFd, Signal};
 #[derive(Debug)]
 pub enum Fork {
     /// The process that forked.
-    Parent(Child),
+    Parent(ForkedChild),
     /// The new process.
     Child,
 }
 
 /// A process that was just born, as its parent holds it.
 #[derive(Debug)]
-pub struct Child {
+pub struct ForkedChild {
     /// Its number; valid until it is waited for.
     pub pid: Pid,
     /// Its name that no other process will ever have.
@@ -70,7 +70,7 @@ pub fn fork() -> Result<Fork, ForkError> {
     match fork_single_threaded().map_err(|error| ForkError::Fork(error.into()))? {
         ForkResult::Child => Ok(Fork::Child),
         ForkResult::Parent { child: pid } => match PidFd::open(pid) {
-            Ok(pidfd) => Ok(Fork::Parent(Child { pid, pidfd })),
+            Ok(pidfd) => Ok(Fork::Parent(ForkedChild { pid, pidfd })),
             Err(error) => {
                 discard(pid);
                 Err(ForkError::PidFd(error))

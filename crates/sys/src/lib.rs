@@ -17,7 +17,7 @@ mod seqpacket;
 mod signal;
 
 pub use close::close_all_except;
-pub use fork::{Child, Fork, ForkError, exit_now, fork};
+pub use fork::{Fork, ForkError, ForkedChild, exit_now, fork};
 pub use listen_fds::{ListenFdsError, listen_fds};
 pub use nix::sys::signal::Signal;
 pub use nix::unistd::Pid;

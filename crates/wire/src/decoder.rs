@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{DecodeError, Frame, Kind, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, StreamId};
+use crate::{DecodeError, Frame, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, MessageKind, StreamId};
 
 /// One whole message and what came with it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Received<D> {
+pub struct DecodedMessage<D> {
     /// The process that says it has sent it; [`Link::check`](crate::Link::check) asks the kernel.
     pub source: u32,
     /// What it belongs to.
@@ -26,7 +26,7 @@ pub struct Expired {
     /// What it belonged to.
     pub stream: StreamId,
     /// What it was to be.
-    pub kind: Kind,
+    pub kind: MessageKind,
 }
 
 /// Joins the frames of one port into messages. `D` is whatever the caller calls a descriptor.
@@ -44,7 +44,7 @@ pub struct Decoder<D> {
 struct Partial<D> {
     source: u32,
     stream: StreamId,
-    kind: Kind,
+    kind: MessageKind,
     body: Vec<u8>,
     descriptors: Vec<D>,
     deadline: Duration,
@@ -68,7 +68,7 @@ impl<D> Decoder<D> {
         now: Duration,
         datagram: &[u8],
         descriptors: Vec<D>,
-    ) -> Result<Option<Received<D>>, DecodeError> {
+    ) -> Result<Option<DecodedMessage<D>>, DecodeError> {
         let frame = Frame::parse(datagram)?;
         if frame.continuation {
             return self.go_on(now, &frame, &descriptors);
@@ -119,7 +119,7 @@ impl<D> Decoder<D> {
         now: Duration,
         frame: &Frame<'_>,
         descriptors: &[D],
-    ) -> Result<Option<Received<D>>, DecodeError> {
+    ) -> Result<Option<DecodedMessage<D>>, DecodeError> {
         let stream = frame.stream.number();
         check_count(frame.kind, descriptors, 0..=0)?;
         check_progress(frame)?;
@@ -131,7 +131,7 @@ impl<D> Decoder<D> {
             return Err(DecodeError::KindChanged { stream, kind, found: frame.kind });
         }
         if partial.deadline <= now {
-            return Err(DecodeError::Late { stream, kind });
+            return Err(DecodeError::FragmentTimeout { stream, kind });
         }
         if partial.body.len() + frame.body.len() > MAX_MESSAGE {
             return Err(DecodeError::TooLarge { stream, kind });
@@ -151,13 +151,17 @@ impl<D> Decoder<D> {
     }
 }
 
-fn finish<D>(frame: &Frame<'_>, body: &[u8], descriptors: Vec<D>) -> Result<Received<D>, DecodeError> {
+fn finish<D>(frame: &Frame<'_>, body: &[u8], descriptors: Vec<D>) -> Result<DecodedMessage<D>, DecodeError> {
     let kind = frame.kind;
     let message = Message::decode_body(kind, body).map_err(|error| DecodeError::Body { kind, error })?;
-    Ok(Received { source: frame.source, stream: frame.stream, message, descriptors })
+    Ok(DecodedMessage { source: frame.source, stream: frame.stream, message, descriptors })
 }
 
-fn check_count<D>(kind: Kind, descriptors: &[D], allowed: RangeInclusive<usize>) -> Result<(), DecodeError> {
+fn check_count<D>(
+    kind: MessageKind,
+    descriptors: &[D],
+    allowed: RangeInclusive<usize>,
+) -> Result<(), DecodeError> {
     let found = descriptors.len();
     if allowed.contains(&found) {
         return Ok(());

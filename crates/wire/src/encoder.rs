@@ -1,6 +1,6 @@
 //! Messages to frames.
 
-use crate::{EncodeError, Frame, Kind, MAX_BODY, MAX_MESSAGE, Message, StreamId};
+use crate::{EncodeError, Frame, MAX_BODY, MAX_MESSAGE, Message, MessageKind, StreamId};
 
 /// Makes frames that bear one process's id.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl Encoder {
 /// Frames of other streams may go in between, frames of the same stream may not. Descriptors go with the first.
 #[derive(Clone, Debug)]
 pub struct Frames {
-    kind: Kind,
+    kind: MessageKind,
     source: u32,
     stream: StreamId,
     body: Vec<u8>,
@@ -84,7 +84,7 @@ impl Frames {
     }
 
     /// What the message is.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Kind, MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Role, VERSION};
+use crate::{MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, MessageKind, Role, VERSION};
 
 /// Why a body is not what its kind says. Knows nothing of the codec behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -36,7 +36,7 @@ pub enum EncodeError {
     #[error("a {kind} message of {length} bytes is over the limit of {MAX_MESSAGE}; send bulk data by memfd")]
     TooLarge {
         /// What was to be sent.
-        kind: Kind,
+        kind: MessageKind,
         /// How long its body is.
         length: usize,
     },
@@ -44,7 +44,7 @@ pub enum EncodeError {
     #[error("a {kind} message cannot be encoded: {error}")]
     Body {
         /// What was to be sent.
-        kind: Kind,
+        kind: MessageKind,
         /// What the codec said.
         error: CodecError,
     },
@@ -110,9 +110,9 @@ pub enum DecodeError {
         /// The stream.
         stream: u64,
         /// What began.
-        kind: Kind,
+        kind: MessageKind,
         /// What the fragment says.
-        found: Kind,
+        found: MessageKind,
     },
     /// A fragment brings nothing on.
     #[error("an empty fragment on stream {stream}")]
@@ -126,24 +126,24 @@ pub enum DecodeError {
         /// The stream.
         stream: u64,
         /// What it was to be.
-        kind: Kind,
+        kind: MessageKind,
     },
     /// Too many messages have begun and not ended.
     #[error("more than {MAX_PARTIAL_MESSAGES} unfinished messages")]
     TooManyPartial,
     /// A fragment came after its message's time.
     #[error("a fragment of a {kind} message on stream {stream} came too late")]
-    Late {
+    FragmentTimeout {
         /// The stream.
         stream: u64,
         /// What it was to be.
-        kind: Kind,
+        kind: MessageKind,
     },
     /// The datagram carries more or fewer descriptors than its kind says.
     #[error("a {kind} frame carries {found} descriptors, expected {least} to {most}")]
     Descriptors {
         /// What was sent.
-        kind: Kind,
+        kind: MessageKind,
         /// How many came.
         found: usize,
         /// How many must come.
@@ -155,7 +155,7 @@ pub enum DecodeError {
     #[error("a {kind} message: {error}")]
     Body {
         /// What was sent.
-        kind: Kind,
+        kind: MessageKind,
         /// What is wrong.
         error: CodecError,
     },
@@ -164,7 +164,7 @@ pub enum DecodeError {
 /// Why a well-formed message is not accepted from this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum LinkError {
+pub enum PortPolicyError {
     /// These two kinds of process have nothing to say to each other.
     #[error("a {own} process holds no port to a {peer} process")]
     NoPort {
@@ -175,10 +175,10 @@ pub enum LinkError {
     },
     /// The kernel did not say who sent it.
     #[error("a message came without the kernel's word on its sender; set SO_PASSCRED on the port")]
-    Anonymous,
+    MissingCredentials,
     /// The frame claims another sender than the kernel does.
     #[error("process {sender} sent a message in the name of process {claimed}")]
-    Forged {
+    SenderMismatch {
         /// Who sent it.
         sender: u32,
         /// Who it says it is from.
@@ -186,7 +186,7 @@ pub enum LinkError {
     },
     /// The sender is not the process this port belongs to.
     #[error("process {sender} sent a message on the port of process {expected}")]
-    Stranger {
+    WrongPeer {
         /// Who sent it.
         sender: u32,
         /// Whose port it is.
@@ -200,6 +200,6 @@ pub enum LinkError {
         /// To whom.
         to: Role,
         /// What.
-        kind: Kind,
+        kind: MessageKind,
     },
 }

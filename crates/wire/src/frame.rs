@@ -16,7 +16,7 @@
 use std::fmt;
 use std::io::IoSlice;
 
-use crate::{DecodeError, Kind, MAX_FRAME};
+use crate::{DecodeError, MAX_FRAME, MessageKind};
 
 /// The version of the header and of all bodies; processes of one tree speak the same.
 pub const VERSION: u8 = 1;
@@ -54,7 +54,7 @@ impl StreamId {
     }
 
     /// Which life of its giver it is from.
-    pub const fn generation(self) -> u32 {
+    pub const fn incarnation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
@@ -66,14 +66,14 @@ impl StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.generation(), self.sequence())
+        write!(f, "{}.{}", self.incarnation(), self.sequence())
     }
 }
 
 /// One frame, its body borrowed from whoever encoded or received it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     /// The message goes on in another frame.
     pub(crate) more: bool,
     /// The message began in an earlier frame.
@@ -98,7 +98,7 @@ impl<'a> Frame<'a> {
         if version != VERSION {
             return Err(DecodeError::Version { found: version });
         }
-        let kind = Kind::try_from(kind)?;
+        let kind = MessageKind::try_from(kind)?;
         if flags & !(MORE | CONTINUATION) != 0 || reserved != 0 {
             return Err(DecodeError::Flags { found: u16::from_le_bytes([flags, reserved]) });
         }
@@ -117,7 +117,7 @@ impl<'a> Frame<'a> {
     }
 
     /// What the frame's message is.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 

@@ -8,7 +8,7 @@ use crate::DecodeError;
 /// What a message is, as it stands in a frame's header. Numbers are never used again for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum Kind {
+pub enum MessageKind {
     /// [`Message::Ready`](crate::Message::Ready)
     Ready = 1,
     /// [`Message::Failed`](crate::Message::Failed)
@@ -29,18 +29,18 @@ pub enum Kind {
     Released = 9,
 }
 
-impl Kind {
+impl MessageKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 9] = [
-        Kind::Ready,
-        Kind::Failed,
-        Kind::Quit,
-        Kind::NewPort,
-        Kind::RemovePort,
-        Kind::Connection,
-        Kind::Taken,
-        Kind::Refused,
-        Kind::Released,
+    pub const ALL: [MessageKind; 9] = [
+        MessageKind::Ready,
+        MessageKind::Failed,
+        MessageKind::Quit,
+        MessageKind::NewPort,
+        MessageKind::RemovePort,
+        MessageKind::Connection,
+        MessageKind::Taken,
+        MessageKind::Refused,
+        MessageKind::Released,
     ];
 
     /// The number in the header.
@@ -54,42 +54,42 @@ impl Kind {
     pub const fn descriptors(self) -> RangeInclusive<usize> {
         match self {
             // The worker's pidfd last, and before it, if there is a router, the router's end of the port.
-            Kind::NewPort => 1..=2,
-            Kind::Connection => 1..=1,
-            Kind::Ready
-            | Kind::Failed
-            | Kind::Quit
-            | Kind::RemovePort
-            | Kind::Taken
-            | Kind::Refused
-            | Kind::Released => 0..=0,
+            MessageKind::NewPort => 1..=2,
+            MessageKind::Connection => 1..=1,
+            MessageKind::Ready
+            | MessageKind::Failed
+            | MessageKind::Quit
+            | MessageKind::RemovePort
+            | MessageKind::Taken
+            | MessageKind::Refused
+            | MessageKind::Released => 0..=0,
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
-            Kind::Ready => "ready",
-            Kind::Failed => "failed",
-            Kind::Quit => "quit",
-            Kind::NewPort => "new-port",
-            Kind::RemovePort => "remove-port",
-            Kind::Connection => "connection",
-            Kind::Taken => "taken",
-            Kind::Refused => "refused",
-            Kind::Released => "released",
+            MessageKind::Ready => "ready",
+            MessageKind::Failed => "failed",
+            MessageKind::Quit => "quit",
+            MessageKind::NewPort => "new-port",
+            MessageKind::RemovePort => "remove-port",
+            MessageKind::Connection => "connection",
+            MessageKind::Taken => "taken",
+            MessageKind::Refused => "refused",
+            MessageKind::Released => "released",
         }
     }
 }
 
-impl TryFrom<u8> for Kind {
+impl TryFrom<u8> for MessageKind {
     type Error = DecodeError;
 
     fn try_from(found: u8) -> Result<Self, DecodeError> {
-        Kind::ALL.into_iter().find(|kind| kind.number() == found).ok_or(DecodeError::Kind { found })
+        MessageKind::ALL.into_iter().find(|kind| kind.number() == found).ok_or(DecodeError::Kind { found })
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

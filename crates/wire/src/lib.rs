@@ -40,12 +40,12 @@ mod message;
 mod role;
 
 pub use address::Address;
-pub use decoder::{Decoder, Expired, Received};
+pub use decoder::{DecodedMessage, Decoder, Expired};
 pub use encoder::{Encoder, Frames};
-pub use error::{CodecError, DecodeError, EncodeError, LinkError};
+pub use error::{CodecError, DecodeError, EncodeError, PortPolicyError};
 pub use frame::{Frame, HEADER_LEN, StreamId, VERSION};
-pub use kind::Kind;
+pub use kind::MessageKind;
 pub use limits::{MAX_BODY, MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, MAX_REASON, PARTIAL_TIMEOUT};
-pub use link::Link;
+pub use link::PortPolicy;
 pub use message::Message;
-pub use role::{Role, may_hold, may_send};
+pub use role::{Role, may_hold_port, may_send};

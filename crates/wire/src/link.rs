@@ -1,33 +1,33 @@
 //! The two ends of one port, and the check that every message passes.
 
-use crate::{Kind, LinkError, Role, may_hold, may_send};
+use crate::{MessageKind, PortPolicyError, Role, may_hold_port, may_send};
 
 /// Who holds this end of a port and who is at the other: the rule for what may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct PortPolicy {
     own: Role,
     peer: Role,
     process: Option<u32>,
 }
 
-impl Link {
+impl PortPolicy {
     /// A port of an `own` process to a `peer` process.
     ///
     /// # Errors
     ///
     /// [`LinkError::NoPort`] when these two may not hold a port to each other.
-    pub const fn new(own: Role, peer: Role) -> Result<Self, LinkError> {
-        if !may_hold(own, peer) {
-            return Err(LinkError::NoPort { own, peer });
+    pub const fn new(own: Role, peer: Role) -> Result<Self, PortPolicyError> {
+        if !may_hold_port(own, peer) {
+            return Err(PortPolicyError::NoPort { own, peer });
         }
-        Ok(Link { own, peer, process: None })
+        Ok(PortPolicy { own, peer, process: None })
     }
 
     /// The same, but only the process with this id may speak. A worker cannot say it of its router, which may be
     /// replaced at any time; a parent can of its child, and a child of its parent.
     #[must_use]
-    pub const fn only(self, process: u32) -> Self {
-        Link { process: Some(process), ..self }
+    pub const fn with_peer_pid(self, process: u32) -> Self {
+        PortPolicy { process: Some(process), ..self }
     }
 
     /// What we are.
@@ -51,17 +51,19 @@ impl Link {
     /// # Errors
     ///
     /// [`LinkError`], after which the port is to be closed: the peer is not what we take it for.
-    pub fn check(&self, sender: Option<u32>, source: u32, kind: Kind) -> Result<(), LinkError> {
-        let sender = sender.ok_or(LinkError::Anonymous)?;
+    pub fn check(&self, sender: Option<u32>, source: u32, kind: MessageKind) -> Result<(), PortPolicyError> {
+        let sender = sender.ok_or(PortPolicyError::MissingCredentials)?;
         if sender != source {
-            return Err(LinkError::Forged { sender, claimed: source });
+            return Err(PortPolicyError::SenderMismatch { sender, claimed: source });
         }
         match self.process {
-            Some(expected) if expected != sender => return Err(LinkError::Stranger { sender, expected }),
+            Some(expected) if expected != sender => {
+                return Err(PortPolicyError::WrongPeer { sender, expected });
+            }
             _ => {}
         }
         if !may_send(self.peer, self.own, kind) {
-            return Err(LinkError::Forbidden { from: self.peer, to: self.own, kind });
+            return Err(PortPolicyError::Forbidden { from: self.peer, to: self.own, kind });
         }
         Ok(())
     }
@@ -71,9 +73,9 @@ impl Link {
     /// # Errors
     ///
     /// [`LinkError::Forbidden`]: a mistake in our own program, found before the peer finds it.
-    pub fn check_outgoing(&self, kind: Kind) -> Result<(), LinkError> {
+    pub fn check_outgoing(&self, kind: MessageKind) -> Result<(), PortPolicyError> {
         if !may_send(self.own, self.peer, kind) {
-            return Err(LinkError::Forbidden { from: self.own, to: self.peer, kind });
+            return Err(PortPolicyError::Forbidden { from: self.own, to: self.peer, kind });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_bytes::{ByteBuf, Bytes};
 
 use crate::codec::{decode, encode};
-use crate::{Address, CodecError, Kind, MAX_REASON};
+use crate::{Address, CodecError, MAX_REASON, MessageKind};
 
 /// One message between two processes. What it refers to besides itself is named by its stream.
 ///
@@ -74,17 +74,17 @@ impl Message {
     }
 
     /// What this message is.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageKind {
         match self {
-            Message::Ready => Kind::Ready,
-            Message::Failed { .. } => Kind::Failed,
-            Message::Quit => Kind::Quit,
-            Message::NewPort { .. } => Kind::NewPort,
-            Message::RemovePort { .. } => Kind::RemovePort,
-            Message::Connection { .. } => Kind::Connection,
-            Message::Taken => Kind::Taken,
-            Message::Refused { .. } => Kind::Refused,
-            Message::Released => Kind::Released,
+            Message::Ready => MessageKind::Ready,
+            Message::Failed { .. } => MessageKind::Failed,
+            Message::Quit => MessageKind::Quit,
+            Message::NewPort { .. } => MessageKind::NewPort,
+            Message::RemovePort { .. } => MessageKind::RemovePort,
+            Message::Connection { .. } => MessageKind::Connection,
+            Message::Taken => MessageKind::Taken,
+            Message::Refused { .. } => MessageKind::Refused,
+            Message::Released => MessageKind::Released,
         }
     }
 
@@ -104,20 +104,22 @@ impl Message {
         }
     }
 
-    pub(crate) fn decode_body(kind: Kind, body: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn decode_body(kind: MessageKind, body: &[u8]) -> Result<Self, CodecError> {
         match kind {
-            Kind::Ready => decode(body).map(|()| Message::Ready),
-            Kind::Failed => decode(body).map(|reason| Message::Failed { reason }),
-            Kind::Quit => decode(body).map(|()| Message::Quit),
-            Kind::NewPort => decode(body).map(|(process, app, slot)| Message::NewPort { process, app, slot }),
-            Kind::RemovePort => decode(body).map(|process| Message::RemovePort { process }),
-            Kind::Connection => {
+            MessageKind::Ready => decode(body).map(|()| Message::Ready),
+            MessageKind::Failed => decode(body).map(|reason| Message::Failed { reason }),
+            MessageKind::Quit => decode(body).map(|()| Message::Quit),
+            MessageKind::NewPort => {
+                decode(body).map(|(process, app, slot)| Message::NewPort { process, app, slot })
+            }
+            MessageKind::RemovePort => decode(body).map(|process| Message::RemovePort { process }),
+            MessageKind::Connection => {
                 let (peer, local, read_ahead) = decode::<(Address, Address, ByteBuf)>(body)?;
                 Ok(Message::Connection { peer, local, read_ahead: read_ahead.into_vec() })
             }
-            Kind::Taken => decode(body).map(|()| Message::Taken),
-            Kind::Refused => decode(body).map(|reason| Message::Refused { reason }),
-            Kind::Released => decode(body).map(|()| Message::Released),
+            MessageKind::Taken => decode(body).map(|()| Message::Taken),
+            MessageKind::Refused => decode(body).map(|reason| Message::Refused { reason }),
+            MessageKind::Released => decode(body).map(|()| Message::Released),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Kind;
+use crate::MessageKind;
 
 /// The kinds of process of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ impl fmt::Display for Role {
 /// | router | yes | | | yes |
 /// | prototype | yes | | | yes |
 /// | worker | | yes | yes | |
-pub const fn may_hold(holder: Role, peer: Role) -> bool {
+pub const fn may_hold_port(holder: Role, peer: Role) -> bool {
     match holder {
         Role::Main => matches!(peer, Role::Router | Role::Prototype | Role::Worker),
         Role::Router | Role::Prototype => matches!(peer, Role::Main | Role::Worker),
@@ -55,21 +55,23 @@ pub const fn may_hold(holder: Role, peer: Role) -> bool {
 }
 
 /// Whether a process of the kind `from` may send a message of this kind to one of the kind `to`.
-pub fn may_send(from: Role, to: Role, kind: Kind) -> bool {
+pub fn may_send(from: Role, to: Role, kind: MessageKind) -> bool {
     said_by(from, to).contains(&kind)
 }
 
 /// All that `from` may say to `to`.
-const fn said_by(from: Role, to: Role) -> &'static [Kind] {
+const fn said_by(from: Role, to: Role) -> &'static [MessageKind] {
     match (from, to) {
-        (Role::Main, Role::Router) => &[Kind::Quit, Kind::NewPort, Kind::RemovePort],
-        (Role::Router, Role::Main) => &[Kind::Ready, Kind::Failed],
-        (Role::Main, Role::Prototype) => &[Kind::Quit],
-        (Role::Prototype, Role::Main) => &[Kind::Ready, Kind::Failed, Kind::NewPort, Kind::RemovePort],
-        (Role::Prototype, Role::Worker) => &[Kind::Quit],
-        (Role::Worker, Role::Prototype) => &[Kind::Ready, Kind::Failed],
-        (Role::Router, Role::Worker) => &[Kind::Connection],
-        (Role::Worker, Role::Router) => &[Kind::Taken, Kind::Refused, Kind::Released],
+        (Role::Main, Role::Router) => &[MessageKind::Quit, MessageKind::NewPort, MessageKind::RemovePort],
+        (Role::Router, Role::Main) => &[MessageKind::Ready, MessageKind::Failed],
+        (Role::Main, Role::Prototype) => &[MessageKind::Quit],
+        (Role::Prototype, Role::Main) => {
+            &[MessageKind::Ready, MessageKind::Failed, MessageKind::NewPort, MessageKind::RemovePort]
+        }
+        (Role::Prototype, Role::Worker) => &[MessageKind::Quit],
+        (Role::Worker, Role::Prototype) => &[MessageKind::Ready, MessageKind::Failed],
+        (Role::Router, Role::Worker) => &[MessageKind::Connection],
+        (Role::Worker, Role::Router) => &[MessageKind::Taken, MessageKind::Refused, MessageKind::Released],
         _ => &[],
     }
 }

@@ -5,12 +5,13 @@ mod support;
 use std::time::Duration;
 
 use impresario_wire::{
-    DecodeError, Decoder, Expired, Kind, MAX_BODY, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, StreamId,
+    DecodeError, Decoder, Expired, MAX_BODY, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, MessageKind,
+    StreamId,
 };
 use support::{FIRST, LAST, MIDDLE, NOW, SOURCE, WHOLE, connection, datagrams, decoder, raw};
 
-const FAILED: u8 = Kind::Failed as u8;
-const REFUSED: u8 = Kind::Refused as u8;
+const FAILED: u8 = MessageKind::Failed as u8;
+const REFUSED: u8 = MessageKind::Refused as u8;
 
 #[test]
 fn two_streams_interleave() {
@@ -24,7 +25,7 @@ fn two_streams_interleave() {
             whole.extend(decoder.handle(NOW, datagram, descriptors).unwrap());
         }
         // Frames of a third stream pass in between.
-        let third = raw(Kind::RemovePort as u8, WHOLE, 3, &[5]);
+        let third = raw(MessageKind::RemovePort as u8, WHOLE, 3, &[5]);
         let passed = decoder.handle(NOW, &third, Vec::new()).unwrap().unwrap();
         assert_eq!(passed.message, Message::RemovePort { process: 5 });
     }
@@ -64,12 +65,12 @@ fn fragments_out_of_order_are_errors() {
     assert_eq!(second(&raw(FAILED, WHOLE, 1, b"\x01x"), vec![]), DecodeError::Overlap { stream: 1 });
     assert_eq!(
         second(&raw(REFUSED, LAST, 1, b"x"), vec![]),
-        DecodeError::KindChanged { stream: 1, kind: Kind::Failed, found: Kind::Refused }
+        DecodeError::KindChanged { stream: 1, kind: MessageKind::Failed, found: MessageKind::Refused }
     );
     assert_eq!(second(&raw(FAILED, MIDDLE, 1, b""), vec![]), DecodeError::EmptyFragment { stream: 1 });
     assert_eq!(
         second(&raw(FAILED, LAST, 1, b"ok"), vec![7]),
-        DecodeError::Descriptors { kind: Kind::Failed, found: 1, least: 0, most: 0 }
+        DecodeError::Descriptors { kind: MessageKind::Failed, found: 1, least: 0, most: 0 }
     );
 }
 
@@ -93,7 +94,7 @@ fn a_message_cannot_grow_for_ever() {
     }
     assert_eq!(
         decoder.handle(NOW, &raw(FAILED, MIDDLE, 1, &body), Vec::new()),
-        Err(DecodeError::TooLarge { stream: 1, kind: Kind::Failed })
+        Err(DecodeError::TooLarge { stream: 1, kind: MessageKind::Failed })
     );
     assert_eq!(decoder.poll_timeout(), None, "the message is forgotten");
 }
@@ -116,11 +117,11 @@ fn an_unfinished_message_expires_with_its_descriptors() {
     let second = Duration::from_secs(1);
     let descriptor = std::rc::Rc::new(());
     let mut decoder = Decoder::new(10 * second);
-    let first = |stream, kind: Kind| raw(kind as u8, FIRST, stream, b"\x02");
+    let first = |stream, kind: MessageKind| raw(kind as u8, FIRST, stream, b"\x02");
     assert_eq!(decoder.poll_timeout(), None);
     let with_descriptor = vec![std::rc::Rc::clone(&descriptor)];
-    assert_eq!(decoder.handle(second, &first(1, Kind::Connection), with_descriptor), Ok(None));
-    assert_eq!(decoder.handle(3 * second, &first(2, Kind::Failed), Vec::new()), Ok(None));
+    assert_eq!(decoder.handle(second, &first(1, MessageKind::Connection), with_descriptor), Ok(None));
+    assert_eq!(decoder.handle(3 * second, &first(2, MessageKind::Failed), Vec::new()), Ok(None));
     // More fragments do not prolong it.
     assert_eq!(decoder.handle(4 * second, &raw(FAILED, MIDDLE, 2, b"o"), Vec::new()), Ok(None));
     assert_eq!(decoder.poll_timeout(), Some(11 * second));
@@ -128,7 +129,7 @@ fn an_unfinished_message_expires_with_its_descriptors() {
     let stream = StreamId::from_number;
     assert_eq!(
         decoder.expire(11 * second),
-        Some(Expired { source: SOURCE, stream: stream(1), kind: Kind::Connection })
+        Some(Expired { source: SOURCE, stream: stream(1), kind: MessageKind::Connection })
     );
     assert_eq!(std::rc::Rc::strong_count(&descriptor), 1);
     assert_eq!(decoder.expire(11 * second), None);
@@ -136,7 +137,7 @@ fn an_unfinished_message_expires_with_its_descriptors() {
     // Whoever forgets to call expire() is not fooled either.
     assert_eq!(
         decoder.handle(13 * second, &raw(FAILED, LAST, 2, b"k"), Vec::new()),
-        Err(DecodeError::Late { stream: 2, kind: Kind::Failed })
+        Err(DecodeError::FragmentTimeout { stream: 2, kind: MessageKind::Failed })
     );
     assert_eq!(decoder.poll_timeout(), None);
 }

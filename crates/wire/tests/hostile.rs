@@ -2,16 +2,18 @@
 
 mod support;
 
-use impresario_wire::{CodecError, DecodeError, HEADER_LEN, Kind, MAX_FRAME, Message, StreamId, VERSION};
+use impresario_wire::{
+    CodecError, DecodeError, HEADER_LEN, MAX_FRAME, Message, MessageKind, StreamId, VERSION,
+};
 use support::{NOW, WHOLE, datagrams, decoder, raw, samples};
 
 fn error_of(datagram: &[u8]) -> DecodeError {
-    let count =
-        Kind::try_from(datagram.get(1).copied().unwrap_or(0)).map_or(0, |kind| *kind.descriptors().start());
+    let count = MessageKind::try_from(datagram.get(1).copied().unwrap_or(0))
+        .map_or(0, |kind| *kind.descriptors().start());
     decoder().handle(NOW, datagram, vec![0; count]).unwrap_err()
 }
 
-fn body_error_of(kind: Kind, body: &[u8]) -> CodecError {
+fn body_error_of(kind: MessageKind, body: &[u8]) -> CodecError {
     match error_of(&raw(kind.number(), WHOLE, 1, body)) {
         DecodeError::Body { kind: found, error } if found == kind => error,
         other => panic!("{kind}: {other}"),
@@ -58,42 +60,45 @@ fn bytes_after_the_value_are_an_error() {
 fn a_claim_of_a_terabyte_allocates_nothing() {
     // 253 announces a length of eight bytes.
     let terabyte = [&[253][..], &(1_u64 << 40).to_le_bytes()].concat();
-    for kind in [Kind::Failed, Kind::Refused] {
+    for kind in [MessageKind::Failed, MessageKind::Refused] {
         assert!(matches!(body_error_of(kind, &terabyte), CodecError::Limit { .. }));
     }
     let app = [&[1][..], &terabyte].concat();
-    assert!(matches!(body_error_of(Kind::NewPort, &app), CodecError::Limit { .. }));
+    assert!(matches!(body_error_of(MessageKind::NewPort, &app), CodecError::Limit { .. }));
     let addresses = b"\x00\xc0\x00\x02\x01\x50\x00\xc0\x00\x02\x02\x51";
     let read_ahead = [&addresses[..], &terabyte].concat();
-    assert!(matches!(body_error_of(Kind::Connection, &read_ahead), CodecError::Limit { .. }));
+    assert!(matches!(body_error_of(MessageKind::Connection, &read_ahead), CodecError::Limit { .. }));
     let unix = [&[2][..], &terabyte].concat();
-    assert!(matches!(body_error_of(Kind::Connection, &unix), CodecError::Limit { .. }));
+    assert!(matches!(body_error_of(MessageKind::Connection, &unix), CodecError::Limit { .. }));
     let greatest = [&[253][..], &u64::MAX.to_le_bytes()].concat();
-    assert!(matches!(body_error_of(Kind::Failed, &greatest), CodecError::Limit { .. }));
+    assert!(matches!(body_error_of(MessageKind::Failed, &greatest), CodecError::Limit { .. }));
 }
 
 #[test]
 fn a_claim_within_the_limit_but_beyond_the_body_is_an_error() {
     let two_megabytes = [&[252][..], &(2_u32 << 20).to_le_bytes()].concat();
-    assert_eq!(body_error_of(Kind::Failed, &two_megabytes), CodecError::Truncated);
+    assert_eq!(body_error_of(MessageKind::Failed, &two_megabytes), CodecError::Truncated);
 }
 
 #[test]
 fn a_body_of_another_type_is_an_error() {
-    assert!(matches!(body_error_of(Kind::Failed, &[2, 0xff, 0xfe]), CodecError::Malformed(_)), "not utf-8");
     assert!(
-        matches!(body_error_of(Kind::Connection, &[9, 0, 0, 0]), CodecError::Malformed(_)),
+        matches!(body_error_of(MessageKind::Failed, &[2, 0xff, 0xfe]), CodecError::Malformed(_)),
+        "not utf-8"
+    );
+    assert!(
+        matches!(body_error_of(MessageKind::Connection, &[9, 0, 0, 0]), CodecError::Malformed(_)),
         "no such address"
     );
     assert!(
-        matches!(body_error_of(Kind::RemovePort, &[253; 9]), CodecError::Malformed(_)),
+        matches!(body_error_of(MessageKind::RemovePort, &[253; 9]), CodecError::Malformed(_)),
         "no 32-bit number"
     );
 }
 
 #[test]
 fn every_field_of_the_header_is_checked() {
-    let ready = raw(Kind::Ready.number(), WHOLE, 0, &[]);
+    let ready = raw(MessageKind::Ready.number(), WHOLE, 0, &[]);
     let with = |offset: usize, value| {
         let mut datagram = ready.clone();
         datagram[offset] = value;
@@ -102,7 +107,7 @@ fn every_field_of_the_header_is_checked() {
     for found in (0..=u8::MAX).filter(|version| *version != VERSION) {
         assert_eq!(with(0, found), DecodeError::Version { found });
     }
-    for found in (0..=u8::MAX).filter(|number| Kind::ALL.iter().all(|kind| kind.number() != *number)) {
+    for found in (0..=u8::MAX).filter(|number| MessageKind::ALL.iter().all(|kind| kind.number() != *number)) {
         assert_eq!(with(1, found), DecodeError::Kind { found });
     }
     for flags in 4..=u8::MAX {
@@ -153,11 +158,11 @@ fn errors_say_what_was_found() {
         "wire version 9, expected 1: both processes must run the same build"
     );
     assert_eq!(
-        text(DecodeError::Descriptors { kind: Kind::NewPort, found: 0, least: 1, most: 2 }),
+        text(DecodeError::Descriptors { kind: MessageKind::NewPort, found: 0, least: 1, most: 2 }),
         "a new-port frame carries 0 descriptors, expected 1 to 2"
     );
     assert_eq!(
-        text(DecodeError::Body { kind: Kind::Failed, error: CodecError::Trailing { extra: 2 } }),
+        text(DecodeError::Body { kind: MessageKind::Failed, error: CodecError::Trailing { extra: 2 } }),
         "a failed message: 2 bytes follow the end of the body's value"
     );
 }

@@ -5,7 +5,7 @@ mod support;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use impresario_wire::{Address, Kind, MAX_BODY, Message, StreamId};
+use impresario_wire::{Address, MAX_BODY, Message, MessageKind, StreamId};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use support::{NOW, datagrams, decoder, descriptors, feed, raw, samples};
@@ -53,8 +53,8 @@ proptest! {
     }
 
     #[test]
-    fn random_bodies_are_never_a_panic(kind in 0..Kind::ALL.len(), body in vec(any::<u8>(), 0..512)) {
-        let kind = Kind::ALL[kind];
+    fn random_bodies_are_never_a_panic(kind in 0..MessageKind::ALL.len(), body in vec(any::<u8>(), 0..512)) {
+        let kind = MessageKind::ALL[kind];
         let datagram = raw(kind.number(), support::WHOLE, 1, &body);
         if let Ok(received) = decoder().handle(NOW, &datagram, vec![0; *kind.descriptors().start()]) {
             let message = received.unwrap().message;
@@ -89,7 +89,7 @@ proptest! {
         let mut decoder = decoder();
         let mut now = NOW;
         for (kind, flags, stream, length, seconds, count) in frames {
-            let kind = [Kind::Failed, Kind::Ready, Kind::Connection][kind];
+            let kind = [MessageKind::Failed, MessageKind::Ready, MessageKind::Connection][kind];
             now += Duration::from_secs(seconds);
             let _ = decoder.handle(now, &raw(kind.number(), flags, stream, &vec![1; length]), vec![0; count]);
             while decoder.expire(now).is_some() {}

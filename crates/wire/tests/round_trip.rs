@@ -3,7 +3,7 @@
 mod support;
 
 use impresario_wire::{
-    EncodeError, Encoder, Kind, MAX_BODY, MAX_FRAME, MAX_MESSAGE, MAX_REASON, Message, StreamId,
+    EncodeError, Encoder, MAX_BODY, MAX_FRAME, MAX_MESSAGE, MAX_REASON, Message, MessageKind, StreamId,
 };
 use support::{SOURCE, connection, datagrams, decoder, descriptors, feed, samples};
 
@@ -21,9 +21,9 @@ fn every_message_comes_back() {
 
 #[test]
 fn the_samples_miss_no_kind() {
-    for kind in Kind::ALL {
+    for kind in MessageKind::ALL {
         assert!(samples().iter().any(|message| message.kind() == kind), "{kind}");
-        assert_eq!(Kind::try_from(kind.number()), Ok(kind));
+        assert_eq!(MessageKind::try_from(kind.number()), Ok(kind));
     }
 }
 
@@ -81,7 +81,7 @@ fn frames_are_as_long_as_allowed_and_no_longer() {
 fn a_message_over_the_limit_is_refused_with_its_length() {
     let error = Encoder::new(SOURCE).encode(StreamId::NONE, &connection(vec![0; MAX_MESSAGE])).unwrap_err();
     assert!(
-        matches!(error, EncodeError::TooLarge { kind: Kind::Connection, length } if length > MAX_MESSAGE)
+        matches!(error, EncodeError::TooLarge { kind: MessageKind::Connection, length } if length > MAX_MESSAGE)
     );
     assert!(error.to_string().contains("over the limit of 1048576"), "{error}");
 }
@@ -100,7 +100,7 @@ fn a_reason_is_cut_between_characters() {
 #[test]
 fn a_stream_id_is_a_life_and_a_number() {
     let stream = StreamId::new(3, u32::MAX);
-    assert_eq!((stream.generation(), stream.sequence()), (3, u32::MAX));
+    assert_eq!((stream.incarnation(), stream.sequence()), (3, u32::MAX));
     assert_eq!(StreamId::from_number(stream.number()), stream);
     assert_ne!(StreamId::new(0, 1), StreamId::new(1, 0));
     assert_eq!(stream.to_string(), "3.4294967295");

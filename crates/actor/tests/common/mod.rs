@@ -3,13 +3,14 @@
 
 use actix::{Actor, Context, Handler, Message};
 use impresario_actor::{
-    ChildRef, ChildSpec, Down, Env, Exit, ExitReason, GroupEvent, Pid, Restart, Strategy, Supervisor, Tree,
+    ChildContext, ChildRef, ChildSpec, Down, ExitReason, ExitSignal, GroupEvent, Pid, Restart, Strategy,
+    Supervisor, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc;
 
 pub(crate) struct Process {
-    pub(crate) env: Env,
+    pub(crate) env: ChildContext,
     pub(crate) heard: mpsc::UnboundedSender<Heard>,
     /// Two numbers to be found out when it hears of an end, instead of saying so.
     pub(crate) on_down: Option<Box<dyn Fn() -> (usize, usize) + Send>>,
@@ -54,10 +55,10 @@ impl Handler<Down> for Process {
     }
 }
 
-impl Handler<Exit> for Process {
+impl Handler<ExitSignal> for Process {
     type Result = ();
 
-    fn handle(&mut self, exit: Exit, _: &mut Context<Self>) {
+    fn handle(&mut self, exit: ExitSignal, _: &mut Context<Self>) {
         let _ = self.heard.send(Heard::Exit(exit.from, exit.reason));
     }
 }

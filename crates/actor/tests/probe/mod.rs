@@ -4,8 +4,8 @@
 use std::future::IntoFuture;
 
 use impresario_actor::{
-    Call, CallError, ChildSpec, ExitReason, Gen, GenServer, Info, Query, ReplyTo, Restart, ServerContext,
-    ServerRef, Strategy, Supervisor, Tree,
+    Call, CallError, CallMessage, ChildSpec, ExitReason, GenServer, Info, ReplyTo, Restart, ServerActor,
+    ServerContext, ServerRef, Strategy, Supervisor, Tree,
 };
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc;
@@ -99,7 +99,7 @@ impl Server {
     /// A call that the server has begun to handle.
     pub(crate) async fn asks<T: Send + 'static>(
         &self,
-        call: Call<Gen<Probe>, Query<Ask, T>>,
+        call: Call<ServerActor<Probe>, CallMessage<Ask, T>>,
     ) -> actix_rt::task::JoinHandle<Result<T, CallError>> {
         let call = actix_rt::spawn(call.into_future());
         self.settled().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use impresario_actor::{
-    ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, Pid, StartError, Strategy, Supervisor,
-    SupervisorRef,
+    ChildContext, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, Pid, StartError, Strategy,
+    Supervisor, SupervisorRef,
 };
 use slog::{Discard, Logger, o};
 use tokio::time::timeout;
@@ -52,7 +52,7 @@ pub(crate) enum Wish {
 }
 
 pub(crate) struct Member {
-    env: Env,
+    env: ChildContext,
     stops: Stop,
     /// Dropped last, so that it is the end.
     mark: Mark,
@@ -155,7 +155,7 @@ impl Stage {
             Body::Dynamic(intensity, temper) => {
                 let (name, temper, shutdown) = (DynamicRef::new(), temper.clone(), node.shutdown);
                 self.lock().push(Handle::Dynamic(name.clone()));
-                let supervisor = DynamicSupervisor::new_async(move |env: Env, number: usize| {
+                let supervisor = DynamicSupervisor::new_async(move |env: ChildContext, number: usize| {
                     let number = [path.as_slice(), &[number]].concat();
                     let attempt = stage.new_number();
                     member(stage.record.begin(&number, env.pid(), shutdown), env, temper.clone(), attempt)
@@ -173,7 +173,7 @@ pub(crate) async fn pass(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
 
-async fn member(mark: Mark, env: Env, temper: Temper, attempt: usize) -> Result<Member, StartError> {
+async fn member(mark: Mark, env: ChildContext, temper: Temper, attempt: usize) -> Result<Member, StartError> {
     match temper.starts[attempt.min(temper.starts.len() - 1)] {
         Start::Ok => {}
         Start::After(time) => pass(time).await,

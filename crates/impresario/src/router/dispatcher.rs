@@ -8,7 +8,7 @@ use impresario_actor::DynamicRef;
 use impresario_port::{CloseReason, Incoming, PortEvent, PortHandle, SendError};
 use impresario_server::Accepted;
 use impresario_sys::SeqPacket;
-use impresario_wire::{Link, Message as Frame, Role, StreamId};
+use impresario_wire::{Message as Frame, PortPolicy, Role, StreamId};
 use slog::Logger;
 
 use super::dispatch::{Action, Dispatch, Event, WorkerId};
@@ -112,8 +112,8 @@ impl Dispatcher {
     }
 
     fn worker_up(&mut self, process: u32, end: std::os::fd::OwnedFd) {
-        let link = match Link::new(Role::Router, Role::Worker) {
-            Ok(link) => link.only(process),
+        let link = match PortPolicy::new(Role::Router, Role::Worker) {
+            Ok(link) => link.with_peer_pid(process),
             Err(error) => return slog::crit!(self.log, "{error}"),
         };
         let port = PortHandle::new(SeqPacket::from(end), link);
@@ -144,7 +144,7 @@ impl Dispatcher {
 
     fn answered(&mut self, id: WorkerId, incoming: Incoming) {
         let Incoming { stream, message, .. } = incoming;
-        if stream.generation() != self.generation {
+        if stream.incarnation() != self.generation {
             return;
         }
         match message {

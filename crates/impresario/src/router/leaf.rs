@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use impresario_actor::{ChildRef, DynamicRef, DynamicSupervisor, Env, Intensity, Strategy, Supervisor};
+use impresario_actor::{
+    ChildContext, ChildRef, DynamicRef, DynamicSupervisor, Intensity, Strategy, Supervisor,
+};
 use impresario_port::{Incoming, Port, PortEvent, PortHandle};
-use impresario_process::{Body, BoxError, Leaf, Newborn};
-use impresario_server::{Acceptor, Gate, ListenSocket, Refusal};
+use impresario_process::{BoxError, ProcessContext, ProcessInit, ProcessStart};
+use impresario_server::{Acceptor, ConnectionTracker, ListenSocket, RejectError};
 use impresario_wire::{Message, Role};
 
 use super::dispatcher::{Arrived, Dispatcher, News, WorkerPort};
@@ -23,7 +25,7 @@ pub(crate) struct RouterLeaf {
     pub(crate) listeners: Vec<String>,
 }
 
-impl Leaf for RouterLeaf {
+impl ProcessInit for RouterLeaf {
     fn role(&self) -> Role {
         Role::Router
     }
@@ -32,22 +34,22 @@ impl Leaf for RouterLeaf {
         self.listeners.clone()
     }
 
-    fn setup(self: Box<Self>, newborn: Newborn) -> Result<Body, BoxError> {
-        let Newborn { identity, parent, link, listeners, log, .. } = newborn;
+    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
+        let ProcessContext { identity, parent, link, listeners, log, .. } = newborn;
         let parent = PortHandle::new(parent, link);
         boot(log.clone(), move |orders| {
-            let gate = Gate::new().max_connections(MAX_HELD.min(limits::connections() / 2));
+            let gate = ConnectionTracker::new().max_connections(MAX_HELD.min(limits::connections() / 2));
             let dispatcher = ChildRef::<Dispatcher>::new();
             let ports = DynamicRef::<WorkerPort>::new();
 
             let to = dispatcher.clone();
-            let supervisor = DynamicSupervisor::new(move |env: &Env, port: WorkerPort| {
+            let supervisor = DynamicSupervisor::new(move |env: &ChildContext, port: WorkerPort| {
                 let (to, id) = (to.clone(), port.id);
                 let deliver = move |event| tell(&to, News::Worker(id, event));
                 Ok(Port::new(port.handle, env.log().clone(), deliver))
             });
             let ports_spec = ports.child_spec("ports", supervisor.shutdown(PORT_SHUTDOWN));
-            let (generation, links) = (identity.generation, ports.clone());
+            let (generation, links) = (identity.incarnation, ports.clone());
             let dispatcher_spec = dispatcher.child_spec("dispatcher", move |env| {
                 Ok(Dispatcher::new(generation, links.clone(), env.log()))
             });
@@ -76,9 +78,9 @@ impl Leaf for RouterLeaf {
                         to.do_send(Arrived(accepted));
                         Ok(())
                     }
-                    None => Err(Refusal::NotRunning(accepted)),
+                    None => Err(RejectError::NotRunning(accepted)),
                 };
-                let socket = ListenSocket::try_from(listener.fd)?.known_as(&listener.name);
+                let socket = ListenSocket::try_from(listener.fd)?.with_unix_path(&listener.name);
                 tree = tree.child(Acceptor::new(socket, &gate, arrive).child_spec(id));
             }
             Ok(tree.child(gate.drain_spec("drain", None)))

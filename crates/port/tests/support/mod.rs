@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use impresario_port::{CloseReason, Incoming, Port, PortEvent, PortHandle};
 use impresario_sys::SeqPacket;
-use impresario_wire::{Address, Link, Message, Role};
+use impresario_wire::{Address, Message, PortPolicy, Role};
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -23,8 +23,8 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     actix_rt::System::new().block_on(test);
 }
 
-pub(crate) fn link(own: Role, peer: Role) -> Link {
-    Link::new(own, peer).unwrap()
+pub(crate) fn link(own: Role, peer: Role) -> PortPolicy {
+    PortPolicy::new(own, peer).unwrap()
 }
 
 pub(crate) fn log() -> Logger {
@@ -38,7 +38,7 @@ pub(crate) fn pair(one: Role, other: Role) -> (PortHandle, PortHandle) {
 }
 
 /// One end as a handle, the other as a bare socket for saying anything.
-pub(crate) fn raw_pair(own: Link) -> (PortHandle, SeqPacket) {
+pub(crate) fn raw_pair(own: PortPolicy) -> (PortHandle, SeqPacket) {
     let (left, right) = SeqPacket::pair().unwrap();
     (PortHandle::new(left, own), right)
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use actix::{Actor, ActorContext, Context, Handler as Handle, Message, Recipient};
-use impresario_server::{Accepted, Active, ActiveSocket, GiveError, Pushed};
+use impresario_server::{Accepted, Active, ActiveEvent, ActiveSocket, TransferError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Client;
@@ -24,7 +24,10 @@ pub(crate) struct Owner {
 }
 
 /// Asks for the connection, to give it to another.
-pub(crate) struct GiveAway(pub(crate) Recipient<Accepted>, pub(crate) UnboundedSender<Result<(), GiveError>>);
+pub(crate) struct GiveAway(
+    pub(crate) Recipient<Accepted>,
+    pub(crate) UnboundedSender<Result<(), TransferError>>,
+);
 pub(crate) struct SetActive(pub(crate) Active);
 
 impl Message for GiveAway {
@@ -61,12 +64,12 @@ impl Handle<Accepted> for Owner {
     }
 }
 
-impl Handle<Pushed> for Owner {
+impl Handle<ActiveEvent> for Owner {
     type Result = ();
 
-    fn handle(&mut self, pushed: Pushed, _: &mut Context<Self>) {
+    fn handle(&mut self, pushed: ActiveEvent, _: &mut Context<Self>) {
         self.say(match pushed {
-            Pushed::Data(data) => String::from_utf8(data.to_vec()).expect("text"),
+            ActiveEvent::Data(data) => String::from_utf8(data.to_vec()).expect("text"),
             other => format!("{other:?}"),
         });
     }
@@ -89,7 +92,7 @@ impl Handle<GiveAway> for Owner {
         let accepted = self.socket.take().expect("it has one").release().expect("an open socket");
         actix_rt::spawn(async move {
             // Nobody may be interested.
-            let _ = told.send(accepted.give_to(&to).await);
+            let _ = told.send(accepted.transfer_to(&to).await);
         });
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use crate::intensity::Window;
 use crate::luck::Luck;
 use crate::{
-    Action, ChildInfo, ChildKey, ChildKind, ChildSpec, Counts, Event, ExitReason, Flags, IdMap, Incarnation,
+    Action, ChildInfo, ChildKey, ChildKind, ChildRules, Counts, Event, ExitReason, Flags, IdMap, Incarnation,
     Reply, RequestError, RequestId, SpecError, Time,
 };
 use instance::{Instance, State};
@@ -42,7 +42,7 @@ use instance::{Instance, State};
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisor {
     flags: Flags,
-    template: ChildSpec,
+    template: ChildRules,
     max_children: Option<usize>,
     phase: Phase,
     window: Window,
@@ -75,7 +75,7 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// A [`SpecError`] that names the template and the value. The strategy of `flags` is not looked at.
-    pub fn new(flags: Flags, template: ChildSpec, max_children: Option<usize>) -> Result<Self, SpecError> {
+    pub fn new(flags: Flags, template: ChildRules, max_children: Option<usize>) -> Result<Self, SpecError> {
         check(&flags, &template, max_children)?;
         Ok(Self {
             flags,
@@ -103,7 +103,7 @@ impl DynamicSupervisor {
 
     /// What is done about each instance (OTP: `get_childspec`).
     #[doc(alias = "get_childspec")]
-    pub fn template(&self) -> &ChildSpec {
+    pub fn template(&self) -> &ChildRules {
         &self.template
     }
 
@@ -220,7 +220,7 @@ impl DynamicSupervisor {
     pub fn replace(
         &mut self,
         flags: Flags,
-        template: ChildSpec,
+        template: ChildRules,
         max_children: Option<usize>,
     ) -> Result<(), SpecError> {
         check(&flags, &template, max_children)?;
@@ -257,7 +257,7 @@ impl DynamicSupervisor {
     }
 }
 
-fn check(flags: &Flags, template: &ChildSpec, max_children: Option<usize>) -> Result<(), SpecError> {
+fn check(flags: &Flags, template: &ChildRules, max_children: Option<usize>) -> Result<(), SpecError> {
     flags.check()?;
     template.check(flags.auto_shutdown)?;
     if max_children == Some(0) {

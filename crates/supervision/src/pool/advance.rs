@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 
-use super::event::{Action, Leave};
+use super::event::{Action, RetireReason};
 use super::report::Report;
 use super::worker::{Idle, State};
-use super::{Phase, Pool};
+use super::{Phase, WorkerPool};
 use crate::Time;
 
-impl Pool {
+impl WorkerPool {
     pub(super) fn advance(&mut self, now: Time) {
         if let Phase::New | Phase::Gone = self.phase {
             return;
@@ -38,7 +38,7 @@ impl Pool {
         }
         // Its turn lasts until it is gone, not only until its replacement is ready.
         let somebody_else = self.workers.iter().any(|worker| worker.recycled);
-        if somebody_else || self.census().ready_outdated > 0 {
+        if somebody_else || self.child_statuses().ready_outdated > 0 {
             return;
         }
         let waiting = self.workers.iter_mut().filter(|worker| worker.is_ready());
@@ -83,7 +83,7 @@ impl Pool {
                 self.retire(now, at, self.why_outdated(at));
             }
         }
-        let census = self.census();
+        let census = self.child_statuses();
         let above = (census.starting_fresh + census.ready_fresh).saturating_sub(self.size.max());
         if above == 0 {
             return;
@@ -98,13 +98,13 @@ impl Pool {
             (worker.is_ready(), newest, worker.active, worker.idle().map(|idle| idle.since), worker.id.life)
         });
         for &at in order.iter().take(above as usize) {
-            self.retire(now, at, Leave::Surplus);
+            self.retire(now, at, RetireReason::Surplus);
         }
     }
 
     /// Starts what is missing, all at once as far as the bounds allow.
     fn start_missing(&mut self, now: Time) {
-        let census = self.census();
+        let census = self.child_statuses();
         let surge = if census.of_other_generation > 0 {
             self.settings.surge(self.size)
         } else {
@@ -122,7 +122,7 @@ impl Pool {
     /// Tells outdated workers to leave, never more than are ready above what is wanted. In a roll the new ones that
     /// can be started are all ready before any old one leaves.
     fn retire_outdated(&mut self, now: Time) {
-        let census = self.census();
+        let census = self.child_statuses();
         let unfinished = || census.starting_fresh > 0 || self.missing().waiting > 0;
         if census.ready_outdated == 0 || (self.generations.is_rolling() && unfinished()) {
             return;
@@ -144,12 +144,12 @@ impl Pool {
         same.any(|other| self.workers[other].is_ready() && !self.is_outdated(other))
     }
 
-    fn why_outdated(&self, at: usize) -> Leave {
+    fn why_outdated(&self, at: usize) -> RetireReason {
         let worker = &self.workers[at];
         match worker.due {
-            _ if worker.generation != self.generations.current => Leave::Replaced,
-            Some((_, cause)) if worker.recycled => Leave::Recycled(cause),
-            _ => Leave::Surplus,
+            _ if worker.generation != self.generations.current => RetireReason::Replaced,
+            Some((_, cause)) if worker.recycled => RetireReason::Recycled(cause),
+            _ => RetireReason::Surplus,
         }
     }
 
@@ -161,13 +161,13 @@ impl Pool {
             self.leavers().filter(|(since, _)| *since + timeout <= now).collect();
         order.sort_unstable();
         for &(_, at) in order.iter().take(above) {
-            self.retire(now, at, Leave::Idle);
+            self.retire(now, at, RetireReason::Idle);
         }
     }
 
     /// How many more fresh workers are ready than are wanted.
     pub(super) fn above_wanted(&self) -> u32 {
-        self.census().ready_fresh.saturating_sub(self.wanted())
+        self.child_statuses().ready_fresh.saturating_sub(self.wanted())
     }
 
     /// Who may leave for being idle, and since when their time counts.
@@ -177,7 +177,7 @@ impl Pool {
     }
 
     fn retire_all(&mut self, now: Time) {
-        let leave = if self.phase == Phase::Drained { Leave::Drained } else { Leave::Stopped };
+        let leave = if self.phase == Phase::Drained { RetireReason::Drained } else { RetireReason::Stopped };
         for at in 0..self.workers.len() {
             self.retire(now, at, leave);
         }

@@ -3,7 +3,7 @@
 
 use super::event::{Generation, WorkerId};
 use super::worker::State;
-use super::{Phase, Pool, Size};
+use super::{Phase, PoolSize, WorkerPool};
 
 /// How many workers are in which state (Unit: `/status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(super) struct Missing {
     pub(super) waiting: u32,
 }
 
-impl Pool {
+impl WorkerPool {
     /// How many workers are in which state. Counted anew every time.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { waiting: self.missing().waiting, queued: self.queued, ..Counts::default() };
@@ -129,11 +129,11 @@ impl Pool {
     pub(super) fn is_outdated(&self, at: usize) -> bool {
         let worker = &self.workers[at];
         // A static pool has a meaning for each slot; those beyond its size have none.
-        let misplaced = matches!(self.size, Size::Static(all) if worker.id.slot >= all);
+        let misplaced = matches!(self.size, PoolSize::Static(all) if worker.id.slot >= all);
         worker.generation != self.generations.current || worker.recycled || misplaced
     }
 
-    pub(super) fn census(&self) -> Census {
+    pub(super) fn child_statuses(&self) -> Census {
         let lives = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
         let mut census = Census { lives, ..Census::default() };
         for (at, worker) in self.workers.iter().enumerate().filter(|(_, worker)| worker.is_present()) {
@@ -151,7 +151,7 @@ impl Pool {
     /// The lowest free slots, as many as fresh workers are missing.
     pub(super) fn missing(&self) -> Missing {
         let wanted = self.wanted();
-        let census = self.census();
+        let census = self.child_statuses();
         let mut deficit = wanted.saturating_sub(census.starting_fresh + census.ready_fresh);
         let mut missing = Missing::default();
         if deficit == 0 {

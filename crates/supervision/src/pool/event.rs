@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::recycling::Cause;
+use super::recycling::RecycleReason;
 use super::report::Report;
 use crate::{ExitReason, Incarnation};
 
@@ -98,7 +98,7 @@ pub enum Action {
     Start(WorkerId, Generation),
     /// Tell a worker to finish what it has and to leave; give it nothing new. Answered by `Exited` (or
     /// `StartFailed`, for it may not have been ready yet).
-    Retire(WorkerId, Leave),
+    Retire(WorkerId, RetireReason),
     /// End a life without asking; answered by `Exited` (or `StartFailed`). Comes at most once for a life.
     Kill(WorkerId),
     /// No worker of this generation is left and none will be started: what starts it can be dropped.
@@ -114,13 +114,13 @@ pub enum Action {
 /// Why a worker is told to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Leave {
+pub enum RetireReason {
     /// It was idle for too long, and there are enough spare ones.
     Idle,
     /// The pool has become smaller.
     Surplus,
     /// It has reached a limit; its replacement is ready, or it needs none.
-    Recycled(Cause),
+    Recycled(RecycleReason),
     /// It is of a generation that is not wanted any more.
     Replaced,
     /// The pool is drained.
@@ -129,7 +129,7 @@ pub enum Leave {
     Stopped,
 }
 
-impl fmt::Display for Leave {
+impl fmt::Display for RetireReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Idle => f.write_str("it was idle for too long"),

@@ -1,8 +1,8 @@
 //! Generations: which one is wanted, which one is proven, and the way from one to the other.
 
 use super::event::{Action, Generation};
-use super::report::{Aborted, Report};
-use super::{Phase, Pool};
+use super::report::{Report, RollAbort};
+use super::{Phase, WorkerPool};
 use crate::{ExitReason, Time};
 
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Generations {
     }
 }
 
-impl Pool {
+impl WorkerPool {
     /// Begins a new generation: it is ready first, then the old one leaves (Unit: `restart`; nginx: reload).
     ///
     /// [`Report::Rolled`] or [`Report::RollAborted`] tells how it went, exactly once. `None` when the pool has not
@@ -38,7 +38,7 @@ impl Pool {
         if !matches!(self.phase, Phase::Running | Phase::Drained) {
             return None;
         }
-        self.abort_roll(Aborted::Superseded);
+        self.abort_roll(RollAbort::Superseded);
         let generations = &mut self.generations;
         let next = Generation(generations.latest.0.saturating_add(1));
         generations.latest = next;
@@ -52,7 +52,7 @@ impl Pool {
     }
 
     /// Gives up the generation that is being rolled in, if one is.
-    pub(super) fn abort_roll(&mut self, why: Aborted) {
+    pub(super) fn abort_roll(&mut self, why: RollAbort) {
         let given_up = self.generations.current;
         if self.generations.is_rolling() {
             self.generations.current = self.generations.stable;
@@ -67,7 +67,7 @@ impl Pool {
         if self.generations.is_rolling() {
             self.generations.failures += 1;
             if self.generations.failures >= self.settings.roll.failures {
-                self.abort_roll(Aborted::Failed(reason));
+                self.abort_roll(RollAbort::Failed(reason));
             }
         }
     }
@@ -77,7 +77,7 @@ impl Pool {
         if !self.generations.is_rolling() {
             return;
         }
-        let (census, missing) = (self.census(), self.missing());
+        let (census, missing) = (self.child_statuses(), self.missing());
         let alone = census.of_other_generation == 0;
         if alone && census.starting_fresh == 0 && missing.waiting == 0 && missing.slots.is_empty() {
             self.generations.stable = self.generations.current;

@@ -1,13 +1,13 @@
 //! What the pool hears about its lives.
 
-use super::event::{Action, Leave, WorkerId};
-use super::recycling::Cause;
+use super::event::{Action, RetireReason, WorkerId};
+use super::recycling::RecycleReason;
 use super::report::{Report, StartOutcome};
 use super::worker::{Idle, State, Worker};
-use super::{Generation, Pool};
+use super::{Generation, WorkerPool};
 use crate::{ExitReason, Incarnation, Time};
 
-impl Pool {
+impl WorkerPool {
     fn position(&self, id: WorkerId) -> Option<usize> {
         let at = self.workers.binary_search_by_key(&id.life, |worker| worker.id.life).ok()?;
         (self.workers[at].id == id).then_some(at)
@@ -51,9 +51,9 @@ impl Pool {
                 self.setback(now, &worker, Some(since), reason);
             }
             State::Leaving { was_ready: true, .. } if !reason.is_clean() => {
-                self.report(Report::LeftBadly(id, reason));
+                self.report(Report::UncleanExit(id, reason));
             }
-            State::Killed { overdue: true } => self.report(Report::LeftBadly(id, reason)),
+            State::Killed { overdue: true } => self.report(Report::UncleanExit(id, reason)),
             State::Leaving { .. } | State::Killed { .. } => {}
         }
     }
@@ -90,12 +90,12 @@ impl Pool {
         if let Some(worker) = self.worker(id).filter(|worker| worker.is_ready() && !worker.recycled) {
             // A limit may be taken back, a wish is not. Its place among those that wait is kept.
             let since = worker.due.map_or(now, |(since, _)| since);
-            worker.due = Some((since, Cause::Asked));
+            worker.due = Some((since, RecycleReason::Asked));
         }
     }
 
     /// Tells one to leave, by its index. One that was starting has failed to start.
-    pub(super) fn retire(&mut self, now: Time, at: usize, leave: Leave) {
+    pub(super) fn retire(&mut self, now: Time, at: usize, leave: RetireReason) {
         let deadline = self.settings.retire_timeout.map(|after| now + after);
         let worker = &mut self.workers[at];
         let id = worker.id;

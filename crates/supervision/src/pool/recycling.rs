@@ -38,7 +38,7 @@ impl Default for Recycling {
 /// Why a worker is recycled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum RecycleReason {
     /// It has served as many requests as it may.
     Requests(u64),
     /// It is as old as it may become.
@@ -49,7 +49,7 @@ pub enum Cause {
     Asked,
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for RecycleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requests(requests) => write!(f, "it has served {requests} requests"),
@@ -62,16 +62,16 @@ impl fmt::Display for Cause {
 
 impl Recycling {
     /// Whether this worker has reached a limit.
-    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Luck) -> Option<Cause> {
+    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Luck) -> Option<RecycleReason> {
         let State::Ready { since, .. } = worker.state else { return None };
         let share = || self.share(worker.id.life, chance);
         let age = now.saturating_since(since);
         if self.max_requests.is_some_and(|max| worker.requests >= scaled(max, share())) {
-            Some(Cause::Requests(worker.requests))
+            Some(RecycleReason::Requests(worker.requests))
         } else if self.max_age.is_some_and(|max| age >= max.mul_f64(share())) {
-            Some(Cause::Age(age))
+            Some(RecycleReason::Age(age))
         } else if self.max_memory.is_some_and(|max| worker.memory > max) {
-            Some(Cause::Memory(worker.memory))
+            Some(RecycleReason::Memory(worker.memory))
         } else {
             None
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::event::{Generation, WorkerId};
-use super::recycling::Cause;
-use super::size::Size;
+use super::recycling::RecycleReason;
+use super::size::PoolSize;
 use crate::ExitReason;
 
 /// Something worth telling. The pool itself never logs.
@@ -17,7 +17,7 @@ pub enum Report {
     /// A ready worker ended although nobody had told it to.
     Died(WorkerId, ExitReason),
     /// A worker that was told to leave ended otherwise; [`ExitReason::Killed`] when it took too long.
-    LeftBadly(WorkerId, ExitReason),
+    UncleanExit(WorkerId, ExitReason),
     /// A slot whose workers fail one after the other waits so long before the next start.
     BackingOff {
         /// Which slot.
@@ -26,17 +26,17 @@ pub enum Report {
         delay: Duration,
     },
     /// A replacement for this worker is being started, or the worker leaves without one.
-    Recycling(WorkerId, Cause),
+    Recycling(WorkerId, RecycleReason),
     /// Somebody asked for a new generation, and it begins.
     Rolling(Generation),
     /// The new generation is ready and alone: all others have been told to leave.
     Rolled(Generation),
     /// The new generation is given up; the pool is what it was.
-    RollAborted(Generation, Aborted),
+    RollAborted(Generation, RollAbort),
     /// The size was changed by one.
-    Scaled(Size),
+    Scaled(PoolSize),
     /// The size could not be changed by one and is still this.
-    ScaleRefused(Size),
+    ScaleRefused(PoolSize),
 }
 
 /// The end of a start: exactly one of these.
@@ -53,7 +53,7 @@ pub enum StartOutcome {
 /// Why a new generation was given up.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Aborted {
+pub enum RollAbort {
     /// Too many of its workers failed; the last one so.
     Failed(ExitReason),
     /// A newer one was asked for before it was ready.
@@ -73,20 +73,20 @@ impl fmt::Display for Report {
                 write!(f, "{worker} did not start in time, killed")
             }
             Self::Died(worker, reason) => write!(f, "{worker} died: {reason}"),
-            Self::LeftBadly(worker, reason) => write!(f, "{worker} did not leave as told: {reason}"),
+            Self::UncleanExit(worker, reason) => write!(f, "{worker} did not leave as told: {reason}"),
             Self::BackingOff { slot, delay } => {
                 write!(f, "worker {slot} keeps failing, started again in {} ms", delay.as_millis())
             }
             Self::Recycling(worker, cause) => write!(f, "{worker} is recycled: {cause}"),
             Self::Rolling(generation) => write!(f, "{generation} begins"),
             Self::Rolled(generation) => write!(f, "{generation} is ready, the old ones leave"),
-            Self::RollAborted(generation, Aborted::Failed(reason)) => {
+            Self::RollAborted(generation, RollAbort::Failed(reason)) => {
                 write!(f, "{generation} is given up, the old one stays: {reason}")
             }
-            Self::RollAborted(generation, Aborted::Superseded) => {
+            Self::RollAborted(generation, RollAbort::Superseded) => {
                 write!(f, "{generation} is given up for a newer one")
             }
-            Self::RollAborted(generation, Aborted::Stopped) => {
+            Self::RollAborted(generation, RollAbort::Stopped) => {
                 write!(f, "{generation} is given up: the pool leaves")
             }
             Self::Scaled(size) => write!(f, "the pool has now {size}"),

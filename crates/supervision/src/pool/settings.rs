@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::PoolError;
 use super::recycling::Recycling;
-use super::size::Size;
+use super::size::PoolSize;
 use crate::{Backoff, ChildId};
 
 /// How many workers start at the same time at most, unless said otherwise.
@@ -18,7 +18,7 @@ pub const ROLL_FAILURES: u32 = 3;
 
 /// How a generation of workers is replaced by the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Roll {
+pub struct RollingRestart {
     /// How many workers there may be above the maximum while a generation is replaced; at least 1. `None`, the
     /// default, means as many as the maximum, so that a whole new generation is ready before the old one leaves;
     /// fewer means that it goes in rounds of so many and takes less memory (Kubernetes: `maxSurge`).
@@ -28,7 +28,7 @@ pub struct Roll {
     pub failures: u32,
 }
 
-impl Default for Roll {
+impl Default for RollingRestart {
     fn default() -> Self {
         Self { surge: None, failures: ROLL_FAILURES }
     }
@@ -38,7 +38,7 @@ impl Default for Roll {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// How many workers.
-    pub size: Size,
+    pub size: PoolSize,
     /// How many requests or connections keep one worker busy; at least 1, which is the default (Unit: threads).
     pub capacity: u32,
     /// How many workers start at the same time at most; at least 1. The default is [`PARALLEL_STARTS`].
@@ -54,12 +54,12 @@ pub struct Settings {
     /// When a worker is replaced by a fresh one. By default never.
     pub recycling: Recycling,
     /// How a generation is replaced.
-    pub roll: Roll,
+    pub roll: RollingRestart,
 }
 
 impl Settings {
     /// A pool of this size; all else as it mostly should be.
-    pub fn new(size: Size) -> Self {
+    pub fn new(size: PoolSize) -> Self {
         Self {
             size,
             capacity: 1,
@@ -68,12 +68,12 @@ impl Settings {
             retire_timeout: Some(RETIRE_TIMEOUT),
             backoff: Backoff::default(),
             recycling: Recycling::default(),
-            roll: Roll::default(),
+            roll: RollingRestart::default(),
         }
     }
 
     /// How many workers may be above the maximum while a generation is replaced.
-    pub(super) fn surge(&self, size: Size) -> u32 {
+    pub(super) fn surge(&self, size: PoolSize) -> u32 {
         self.roll.surge.unwrap_or(size.max())
     }
 
@@ -100,8 +100,8 @@ impl Settings {
     }
 }
 
-impl From<Size> for Settings {
-    fn from(size: Size) -> Self {
+impl From<PoolSize> for Settings {
+    fn from(size: PoolSize) -> Self {
         Self::new(size)
     }
 }

@@ -15,7 +15,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The load is the number of requests or connections that workers have or that wait for one. An idle worker has
 /// none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub enum PoolSize {
     /// Always so many, in the slots from 0 up to it; at least 1.
     Static(u32),
     /// As many as the load asks for and `spare` idle ones beside them, but at most `max`.
@@ -36,7 +36,7 @@ pub enum Size {
     },
 }
 
-impl Size {
+impl PoolSize {
     /// [`Size::Dynamic`] with [`IDLE_TIMEOUT`].
     pub const fn dynamic(spare: u32, max: u32) -> Self {
         Self::Dynamic { spare, max, idle_timeout: IDLE_TIMEOUT }
@@ -102,7 +102,7 @@ impl Size {
     }
 }
 
-impl fmt::Display for Size {
+impl fmt::Display for PoolSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let max = self.max();
         let workers = if max == 1 { "worker" } else { "workers" };

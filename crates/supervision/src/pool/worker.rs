@@ -1,7 +1,7 @@
 //! One life of one worker, as the pool sees it.
 
 use super::event::{Generation, WorkerId};
-use super::recycling::Cause;
+use super::recycling::RecycleReason;
 use crate::Time;
 use crate::backoff::Row;
 
@@ -15,7 +15,7 @@ pub(super) struct Worker {
     pub(super) requests: u64,
     pub(super) memory: u64,
     /// Since when it has been waiting for its turn to be recycled.
-    pub(super) due: Option<(Time, Cause)>,
+    pub(super) due: Option<(Time, RecycleReason)>,
     /// Its turn has come.
     pub(super) recycled: bool,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use impresario_supervision::{
-    Action, ChildKey, ChildSpec, ChildState, ExitReason, Incarnation, RequestId, Shutdown, Time,
+    Action, ChildKey, ChildRules, ChildState, ExitReason, Incarnation, RequestId, Shutdown, Time,
 };
 
 use crate::rules::Rules;
@@ -37,7 +37,7 @@ impl Alive {
     }
 
     /// When it is killed if nothing is heard of it.
-    pub(crate) fn end(&self, spec: &ChildSpec) -> Option<Time> {
+    pub(crate) fn end(&self, spec: &ChildRules) -> Option<Time> {
         match (self.told, spec.shutdown) {
             _ if self.killed => None,
             (Some(told), Shutdown::Timeout(after)) => Some(told + after),

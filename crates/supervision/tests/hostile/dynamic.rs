@@ -1,7 +1,7 @@
 //! Dynamic supervisors with many instances.
 
 use impresario_supervision::{
-    Action, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, RequestId, Restart, Time,
+    Action, ChildRules, DynamicSupervisor, Event, ExitReason, Flags, Incarnation, RequestId, Restart, Time,
 };
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
@@ -11,7 +11,7 @@ use crate::tree::{MAX_CHILDREN, TOP, Tree};
 
 /// Lets so many instances come, and go together; how many actions that took.
 fn come_and_go(count: usize) -> usize {
-    let template = ChildSpec { restart: Restart::Temporary, ..ChildSpec::worker("t") };
+    let template = ChildRules { restart: Restart::Temporary, ..ChildRules::worker("t") };
     let mut rules = DynamicSupervisor::new(Flags::default(), template, None).expect("good");
     rules.handle(Time::START, Event::Start);
     let mut lives: Vec<Incarnation> = Vec::new();

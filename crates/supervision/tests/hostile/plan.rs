@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    AutoShutdown, Backoff, ChildKind, ChildSpec, Flags, Intensity, Restart, Shutdown, Strategy as Group,
+    AutoShutdown, Backoff, ChildKind, ChildRules, Flags, Intensity, Restart, Shutdown, Strategy as Group,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -26,7 +26,7 @@ impl Plan {
 
 #[derive(Clone, Debug)]
 pub(crate) struct ChildPlan {
-    pub(crate) spec: ChildSpec,
+    pub(crate) spec: ChildRules,
     pub(crate) nested: Option<Plan>,
 }
 
@@ -68,17 +68,17 @@ fn backoff() -> impl Strategy<Value = Option<Backoff>> {
 }
 
 /// A spec; whether it may be significant depends on its supervisor.
-fn spec() -> impl Strategy<Value = ChildSpec> {
+fn spec() -> impl Strategy<Value = ChildRules> {
     let start_timeout =
         prop_oneof![2 => Just(None), 1 => time().prop_map(|time| Some(time + Duration::from_millis(1)))];
     (restart(), shutdown(), any::<bool>(), backoff(), start_timeout).prop_map(
-        |(restart, shutdown, significant, backoff, start_timeout)| ChildSpec {
+        |(restart, shutdown, significant, backoff, start_timeout)| ChildRules {
             restart,
             shutdown,
             significant,
             backoff,
             start_timeout,
-            ..ChildSpec::worker("?")
+            ..ChildRules::worker("?")
         },
     )
 }
@@ -89,7 +89,7 @@ fn child(depth: u32) -> proptest::strategy::BoxedStrategy<ChildPlan> {
         return worker.boxed();
     }
     let nested = (spec(), plan(depth - 1)).prop_map(|(spec, plan)| ChildPlan {
-        spec: ChildSpec { kind: ChildKind::Supervisor, ..spec },
+        spec: ChildRules { kind: ChildKind::Supervisor, ..spec },
         nested: Some(plan),
     });
     prop_oneof![3 => worker, 1 => nested].boxed()
@@ -117,7 +117,7 @@ pub(crate) fn permanent_workers(restarts: u32) -> impl Strategy<Value = Plan> {
     let intensity = Intensity::new(restarts, Duration::from_millis(100));
     (group(), vec(shutdown(), 1..6)).prop_map(move |(strategy, shutdowns)| {
         let child =
-            |shutdown| ChildPlan { spec: ChildSpec { shutdown, ..ChildSpec::worker("?") }, nested: None };
+            |shutdown| ChildPlan { spec: ChildRules { shutdown, ..ChildRules::worker("?") }, nested: None };
         let children = shutdowns.into_iter().map(child).collect();
         named(Flags { strategy, intensity, ..Flags::default() }, children, false)
     })

@@ -1,7 +1,7 @@
 //! Both kinds of supervisor behind one face.
 
 use impresario_supervision::{
-    Action, ChildKey, ChildSpec, ChildState, DynamicSupervisor, Event, Request, RequestId, Supervisor, Time,
+    Action, ChildKey, ChildRules, ChildState, DynamicSupervisor, Event, Request, RequestId, Supervisor, Time,
 };
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Rules {
         }
     }
 
-    pub(crate) fn spec(&self, key: ChildKey) -> Option<&ChildSpec> {
+    pub(crate) fn spec(&self, key: ChildKey) -> Option<&ChildRules> {
         match self {
             Self::Static(rules) => rules.spec(key),
             Self::Dynamic(rules) => Some(rules.template()),

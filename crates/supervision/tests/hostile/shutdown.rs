@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use impresario_supervision::{Action, ChildSpec, Event, ExitReason, Incarnation, Shutdown};
+use impresario_supervision::{Action, ChildRules, Event, ExitReason, Incarnation, Shutdown};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use crate::op::{How, Op, failures, ops, stubborn_ops};
@@ -186,7 +186,7 @@ proptest! {
         for child in &mut plan.children {
             let first = Duration::from_secs(3_600);
             let backoff = impresario_supervision::Backoff { first, max: first, ..Default::default() };
-            child.spec = ChildSpec { backoff: Some(backoff), ..child.spec.clone() };
+            child.spec = ChildRules { backoff: Some(backoff), ..child.spec.clone() };
         }
         let mut tree = Tree::new(&plan);
         let ops: Vec<Op> = ops.into_iter().filter(|op| !matches!(op, Op::Deadline)).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, AutoShutdown, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
+    Action, AutoShutdown, ChildKey, ChildRules, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
     Request, RequestId, Restart, Strategy as Group, Supervisor, Time,
 };
 
@@ -62,7 +62,7 @@ impl Tree {
     }
 
     fn begin(&mut self, plan: &Plan, birth: Option<(usize, Incarnation)>) -> usize {
-        let specs: Vec<ChildSpec> = plan.children.iter().map(|child| child.spec.clone()).collect();
+        let specs: Vec<ChildRules> = plan.children.iter().map(|child| child.spec.clone()).collect();
         let rules = if plan.dynamic {
             let template = specs[0].clone();
             Rules::Dynamic(
@@ -366,7 +366,7 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
         // Sometimes one that is there, sometimes one that is new.
         Wish::Start if child.is_multiple_of(2) => Request::StartChild(known.clone()),
         Wish::Start => {
-            Request::StartChild(ChildSpec { id: format!("n{}", child % 3).into(), ..known.clone() })
+            Request::StartChild(ChildRules { id: format!("n{}", child % 3).into(), ..known.clone() })
         }
         Wish::Terminate => Request::TerminateChild(id),
         Wish::Restart => Request::RestartChild(id),
@@ -385,10 +385,10 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
 }
 
 /// The same but for when it is restarted, and so for whether it can be significant.
-fn respec(flags: &Flags, spec: &ChildSpec, choice: usize) -> ChildSpec {
+fn respec(flags: &Flags, spec: &ChildRules, choice: usize) -> ChildRules {
     let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][choice % 3];
     let may = restart != Restart::Permanent && flags.auto_shutdown != AutoShutdown::Never;
-    ChildSpec { restart, significant: spec.significant && may, ..spec.clone() }
+    ChildRules { restart, significant: spec.significant && may, ..spec.clone() }
 }
 
 pub(crate) fn pick<T: Copy>(list: &[T], at: usize) -> Option<T> {

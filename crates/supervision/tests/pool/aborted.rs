@@ -1,6 +1,6 @@
 //! New generations that fail, and what becomes of those who asked for them.
 
-use impresario_supervision::pool::{Event, Roll, Settings, Size};
+use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
 
 use crate::world::{Boot, World, ms};
 
@@ -10,13 +10,13 @@ fn restart(world: &mut World) {
 }
 
 fn in_rounds(size: u32, surge: u32) -> Settings {
-    let roll = Roll { surge: Some(surge), ..Roll::default() };
-    Settings { roll, ..Settings::new(Size::Static(size)) }
+    let roll = RollingRestart { surge: Some(surge), ..RollingRestart::default() };
+    Settings { roll, ..Settings::new(PoolSize::Static(size)) }
 }
 
 #[test]
 fn what_does_not_boot_changes_nothing() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.boots.extend([Boot::Ready, Boot::Fails, Boot::Fails, Boot::Hangs]);
     restart(&mut world);
@@ -65,8 +65,8 @@ fn what_does_not_boot_changes_nothing() {
 #[test]
 fn a_single_failure_is_tried_again() {
     let mut world = World::new(Settings {
-        roll: Roll { failures: 2, ..Roll::default() },
-        ..Settings::new(Size::Static(1))
+        roll: RollingRestart { failures: 2, ..RollingRestart::default() },
+        ..Settings::new(PoolSize::Static(1))
     });
     world.skip(100);
     world.boots.push_back(Boot::Fails);
@@ -136,7 +136,7 @@ fn a_generation_given_up_after_a_round_is_replaced_by_the_old_one_without_a_dip(
 
 #[test]
 fn a_newer_generation_takes_the_place_of_one_that_is_not_ready() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     world.boots.push_back(Boot::Hangs);
     restart(&mut world);
@@ -162,7 +162,7 @@ fn a_newer_generation_takes_the_place_of_one_that_is_not_ready() {
 
 #[test]
 fn after_two_newer_ones_the_way_back_leads_to_the_last_that_was_ready() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     restart(&mut world);
     restart(&mut world);
@@ -193,7 +193,7 @@ fn after_two_newer_ones_the_way_back_leads_to_the_last_that_was_ready() {
 
 #[test]
 fn a_first_generation_that_does_not_boot_is_replaced_by_one_that_does() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.boots.extend([Boot::Fails; 6]);
     world.skip(65);
     world.boots.clear();
@@ -214,7 +214,7 @@ fn a_first_generation_that_does_not_boot_is_replaced_by_one_that_does() {
 #[test]
 fn a_stop_or_a_drain_ends_the_roll() {
     for (end, phrase) in [(Event::Stop, "stopped"), (Event::Drain, "drained")] {
-        let mut world = World::new(Size::Static(1));
+        let mut world = World::new(PoolSize::Static(1));
         world.skip(100);
         restart(&mut world);
         world.tell(end);
@@ -231,8 +231,8 @@ fn a_stop_or_a_drain_ends_the_roll() {
 
 #[test]
 fn the_death_of_an_old_one_is_no_failure_of_the_new_generation() {
-    let roll = Roll { failures: 1, ..Roll::default() };
-    let mut world = World::new(Settings { roll, ..Settings::new(Size::Static(1)) });
+    let roll = RollingRestart { failures: 1, ..RollingRestart::default() };
+    let mut world = World::new(Settings { roll, ..Settings::new(PoolSize::Static(1)) });
     world.skip(100);
     let old = world.id(0);
     restart(&mut world);

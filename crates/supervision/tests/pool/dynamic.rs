@@ -1,11 +1,11 @@
 //! Pools whose size follows the load.
 
-use impresario_supervision::pool::{Event, Settings, Size, WorkerId};
+use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
 
 use crate::world::{World, ms};
 
-fn dynamic(spare: u32, max: u32, idle: u64) -> Size {
-    Size::Dynamic { spare, max, idle_timeout: ms(idle) }
+fn dynamic(spare: u32, max: u32, idle: u64) -> PoolSize {
+    PoolSize::Dynamic { spare, max, idle_timeout: ms(idle) }
 }
 
 fn load(world: &mut World, worker: WorkerId, active: u32) {
@@ -14,7 +14,7 @@ fn load(world: &mut World, worker: WorkerId, active: u32) {
 
 #[test]
 fn starts_as_many_at_once_as_the_queue_asks_for() {
-    let mut world = World::new(Size::on_demand(8));
+    let mut world = World::new(PoolSize::on_demand(8));
     world.tell(Event::Queued(5));
     assert_eq!(world.pool.counts().starting, 5);
     world.tell(Event::Queued(100));
@@ -23,7 +23,7 @@ fn starts_as_many_at_once_as_the_queue_asks_for() {
 
 #[test]
 fn a_worker_with_room_for_many_is_not_full_with_one() {
-    let mut world = World::new(Settings { capacity: 10, ..Settings::new(Size::dynamic(1, 8)) });
+    let mut world = World::new(Settings { capacity: 10, ..Settings::new(PoolSize::dynamic(1, 8)) });
     world.skip(100);
     let first = world.id(0);
     load(&mut world, first, 10);
@@ -88,7 +88,7 @@ fn when_a_spare_one_gets_work_the_last_used_takes_its_place() {
 fn fewer_spare_ones_begin_their_idle_time_now() {
     let mut world = World::new(dynamic(3, 4, 1_000));
     world.skip(10_000);
-    world.pool.reshape(world.now(), dynamic(1, 4, 1_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(1, 4, 1_000)).unwrap();
     world.drain();
     world.run(5_000);
     world.expect(
@@ -109,7 +109,7 @@ fn a_lower_maximum_is_kept_at_once_by_those_with_least_to_do() {
     let other = world.id(1);
     load(&mut world, other, 1);
     load(&mut world, busy, 4);
-    world.pool.reshape(world.now(), dynamic(1, 1, 60_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(1, 1, 60_000)).unwrap();
     world.drain();
     world.run(100);
     world.expect(
@@ -145,7 +145,7 @@ fn idle_ones_above_a_lower_maximum_leave_longest_idle_first() {
     load(&mut world, first, 1);
     load(&mut world, first, 0);
     load(&mut world, last, 1);
-    world.pool.reshape(world.now(), dynamic(1, 2, 60_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(1, 2, 60_000)).unwrap();
     world.drain();
     world.skip(100);
     assert_eq!(world.ready(), "0#1 2#3");
@@ -184,7 +184,7 @@ fn the_queue_is_believed_even_when_the_worker_is_not_known() {
 
 #[test]
 fn the_load_of_the_dead_is_forgotten() {
-    let mut world = World::new(Size::dynamic(0, 4));
+    let mut world = World::new(PoolSize::dynamic(0, 4));
     world.tell(Event::Queued(1));
     world.skip(100);
     let worker = world.id(0);
@@ -199,7 +199,7 @@ fn the_load_of_the_dead_is_forgotten() {
 
 #[test]
 fn those_that_leave_are_counted_but_ask_for_nobody() {
-    let mut world = World::new(Size::dynamic(1, 4));
+    let mut world = World::new(PoolSize::dynamic(1, 4));
     world.skip(100);
     let worker = world.id(0);
     load(&mut world, worker, 1);
@@ -235,9 +235,9 @@ fn scaling_moves_spare_and_maximum_and_comes_back() {
          100 start 1#2 g1
          110 ready 1#2",
     );
-    let mut world = World::new(Size::OnDemand { max: 1, idle_timeout: ms(5) });
+    let mut world = World::new(PoolSize::OnDemand { max: 1, idle_timeout: ms(5) });
     world.tell(Event::ScaleUp);
-    assert_eq!(world.pool.size(), Size::OnDemand { max: 2, idle_timeout: ms(5) });
+    assert_eq!(world.pool.size(), PoolSize::OnDemand { max: 2, idle_timeout: ms(5) });
 }
 
 #[test]
@@ -265,13 +265,13 @@ fn who_left_healthy_leaves_no_row_of_failures_behind() {
 
 #[test]
 fn who_becomes_surplus_by_new_settings_begins_its_idle_time_then() {
-    let mut world = World::new(Size::Static(3));
+    let mut world = World::new(PoolSize::Static(3));
     world.skip(100);
     let worker = world.id(1);
     load(&mut world, worker, 1);
     load(&mut world, worker, 0);
     world.skip(10_000);
-    world.pool.reshape(world.now(), dynamic(1, 3, 1_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(1, 3, 1_000)).unwrap();
     world.drain();
     world.run(5_000);
     world.expect(
@@ -292,7 +292,7 @@ fn those_that_leave_already_are_not_counted_against_a_lower_maximum() {
     load(&mut world, third, 1);
     world.leave = None;
     world.run(2_000);
-    world.pool.reshape(world.now(), dynamic(0, 1, 1_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(0, 1, 1_000)).unwrap();
     world.drain();
     world.expect(
         "1010 retire 0#1: it was idle for too long

@@ -1,7 +1,7 @@
 //! Restarts: the new generation is ready first, then the old one leaves.
 
 use impresario_supervision::ExitReason;
-use impresario_supervision::pool::{Event, Roll, Settings, Size};
+use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
 
 use crate::world::{Boot, World, ms};
 
@@ -11,13 +11,13 @@ fn restart(world: &mut World) {
 }
 
 fn in_rounds(size: u32, surge: u32) -> Settings {
-    let roll = Roll { surge: Some(surge), ..Roll::default() };
-    Settings { roll, ..Settings::new(Size::Static(size)) }
+    let roll = RollingRestart { surge: Some(surge), ..RollingRestart::default() };
+    Settings { roll, ..Settings::new(PoolSize::Static(size)) }
 }
 
 #[test]
 fn a_whole_generation_is_ready_before_the_old_one_leaves() {
-    let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(Size::Static(3)) });
+    let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(3)) });
     world.skip(100);
     restart(&mut world);
     assert!(world.pool.is_rolling());
@@ -92,7 +92,7 @@ fn a_round_waits_for_those_that_are_still_leaving() {
 
 #[test]
 fn who_becomes_ready_after_it_was_told_to_leave_stays_told() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     let slow = world.id(0);
     world.leave = None;
     restart(&mut world);
@@ -141,7 +141,7 @@ fn deaths_on_the_way_are_made_good_with_the_new_generation() {
 
 #[test]
 fn a_death_right_after_the_roll_is_made_good_although_the_old_ones_are_still_leaving() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.leave = None;
     restart(&mut world);
@@ -158,7 +158,7 @@ fn a_death_right_after_the_roll_is_made_good_although_the_old_ones_are_still_lea
 
 #[test]
 fn all_old_ones_may_die_meanwhile() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     restart(&mut world);
     for worker in world.pool.serving().collect::<Vec<_>>() {
@@ -181,7 +181,7 @@ fn all_old_ones_may_die_meanwhile() {
 
 #[test]
 fn without_load_there_is_nobody_to_wait_for() {
-    let mut world = World::new(Size::on_demand(2));
+    let mut world = World::new(PoolSize::on_demand(2));
     world.request(5);
     world.skip(100);
     restart(&mut world);
@@ -201,7 +201,7 @@ fn without_load_there_is_nobody_to_wait_for() {
 
 #[test]
 fn a_drained_pool_takes_the_new_generation_when_it_goes_on() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     world.tell(Event::Drain);
     world.skip(100);
@@ -231,7 +231,7 @@ fn who_has_a_replacement_in_its_slot_leaves_first() {
 
 #[test]
 fn old_ones_are_not_the_spare_ones() {
-    let size = Size::Dynamic { spare: 1, max: 4, idle_timeout: ms(1_000) };
+    let size = PoolSize::Dynamic { spare: 1, max: 4, idle_timeout: ms(1_000) };
     let mut world = World::new(size);
     world.skip(100);
     world.request(200);

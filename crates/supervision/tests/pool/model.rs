@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use impresario_supervision::pool::{
-    Action, Counts, Event, Generation, Leave, Pool, Report, Settings, Size, StartOutcome, WorkerId,
+    Action, Counts, Event, Generation, PoolSize, Report, RetireReason, Settings, StartOutcome, WorkerId,
+    WorkerPool,
 };
 use impresario_supervision::{ExitReason, Incarnation, Time};
 use proptest::sample::Index;
@@ -38,7 +39,7 @@ struct Life {
 }
 
 pub(crate) struct Model {
-    pool: Pool,
+    pool: WorkerPool,
     now: Time,
     lives: BTreeMap<Incarnation, Life>,
     dead: Vec<WorkerId>,
@@ -62,7 +63,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(settings: Settings, seed: u64) -> Self {
         let mut model = Self {
-            pool: Pool::new(settings, seed).expect("the settings are good"),
+            pool: WorkerPool::new(settings, seed).expect("the settings are good"),
             now: Time::START,
             lives: BTreeMap::new(),
             dead: Vec::new(),
@@ -166,7 +167,7 @@ impl Model {
     }
 
     pub(crate) fn reshape(&mut self, settings: Settings) {
-        self.pool.reshape(self.now, settings).expect("the settings are good");
+        self.pool.reconfigure(self.now, settings).expect("the settings are good");
         self.resized();
     }
 
@@ -219,7 +220,7 @@ impl Model {
         let current = self.pool.generation();
         assert!(self.lives.values().all(|life| life.generation == current));
         assert!(!self.forgotten.contains(&current));
-        if let Size::Static(all) = self.pool.size() {
+        if let PoolSize::Static(all) = self.pool.size() {
             let slots: Vec<u32> = self.lives.values().map(|life| life.id.slot).collect();
             assert_eq!(slots.iter().copied().collect::<BTreeSet<_>>(), (0..all).collect(), "{slots:?}");
             assert_eq!(slots.len(), all as usize);
@@ -232,7 +233,7 @@ impl Model {
         let load = present.map(|life| life.active).sum::<u32>() + self.queued;
         let busy = load.div_ceil(self.pool.settings().capacity);
         match self.pool.size() {
-            Size::Static(all) => all,
+            PoolSize::Static(all) => all,
             size => (busy + size.spare()).min(size.max()),
         }
     }
@@ -278,10 +279,10 @@ impl Model {
 
     /// Whether one that was ready was told to leave because there is, or should be, another one in its place.
     fn was_exchanged(&self, actions: &[Action]) -> bool {
-        let is_static = matches!(self.pool.size(), Size::Static(_));
+        let is_static = matches!(self.pool.size(), PoolSize::Static(_));
         let exchanged = actions.iter().filter_map(|action| match action {
-            Action::Retire(id, Leave::Recycled(_) | Leave::Replaced) => Some(*id),
-            Action::Retire(id, Leave::Surplus) if is_static => Some(*id),
+            Action::Retire(id, RetireReason::Recycled(_) | RetireReason::Replaced) => Some(*id),
+            Action::Retire(id, RetireReason::Surplus) if is_static => Some(*id),
             _ => None,
         });
         let was_starting = |id: WorkerId| {

@@ -4,7 +4,7 @@
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
 use proptest::sample::Index;
 
-use impresario_supervision::pool::{Recycling, Roll, Settings, Size};
+use impresario_supervision::pool::{PoolSize, Recycling, RollingRestart, Settings};
 
 use crate::model::{Model, Said};
 use crate::world::ms;
@@ -43,15 +43,15 @@ fn said() -> impl Strategy<Value = Said> {
     ]
 }
 
-fn size() -> impl Strategy<Value = Size> {
+fn size() -> impl Strategy<Value = PoolSize> {
     let idle = prop_oneof![Just(ms(0)), Just(ms(50)), Just(ms(1_000))];
-    let dynamic = (0u32..4, 1u32..8, idle.clone()).prop_map(|(spare, max, idle_timeout)| Size::Dynamic {
+    let dynamic = (0u32..4, 1u32..8, idle.clone()).prop_map(|(spare, max, idle_timeout)| PoolSize::Dynamic {
         spare: spare.min(max),
         max,
         idle_timeout,
     });
-    let on_demand = (1u32..6, idle).prop_map(|(max, idle_timeout)| Size::OnDemand { max, idle_timeout });
-    prop_oneof![(1u32..6).prop_map(Size::Static), dynamic, on_demand]
+    let on_demand = (1u32..6, idle).prop_map(|(max, idle_timeout)| PoolSize::OnDemand { max, idle_timeout });
+    prop_oneof![(1u32..6).prop_map(PoolSize::Static), dynamic, on_demand]
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -70,7 +70,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 max_memory: limits.map(|limits| limits.0),
                 ..Recycling::default()
             },
-            roll: Roll { surge, failures },
+            roll: RollingRestart { surge, failures },
             ..Settings::new(size)
         },
     )

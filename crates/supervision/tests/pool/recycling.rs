@@ -1,10 +1,10 @@
 //! Recycling: one at a time, the replacement first.
 
-use impresario_supervision::pool::{Cause, Event, Recycling, Settings, Size, WorkerId};
+use impresario_supervision::pool::{Event, PoolSize, RecycleReason, Recycling, Settings, WorkerId};
 
 use crate::world::{Boot, World, ms};
 
-fn settings(size: Size, recycling: Recycling) -> Settings {
+fn settings(size: PoolSize, recycling: Recycling) -> Settings {
     Settings { recycling, ..Settings::new(size) }
 }
 
@@ -22,7 +22,7 @@ fn served(world: &mut World, worker: WorkerId, requests: u64) {
 
 #[test]
 fn never_two_at_once_and_the_replacement_first() {
-    let mut world = World::new(settings(Size::Static(3), requests(100)));
+    let mut world = World::new(settings(PoolSize::Static(3), requests(100)));
     world.skip(100);
     world.leave = Some(ms(5));
     for slot in [1, 0, 2] {
@@ -53,7 +53,7 @@ fn never_two_at_once_and_the_replacement_first() {
 
 #[test]
 fn the_next_waits_until_the_last_is_gone_or_killed() {
-    let recycled = settings(Size::Static(2), requests(1));
+    let recycled = settings(PoolSize::Static(2), requests(1));
     let mut world = World::new(Settings { retire_timeout: Some(ms(500)), ..recycled });
     world.skip(100);
     world.leave = None;
@@ -79,7 +79,7 @@ fn the_next_waits_until_the_last_is_gone_or_killed() {
 
 #[test]
 fn a_replacement_that_fails_is_tried_again_while_the_old_one_works_on() {
-    let mut world = World::new(settings(Size::Static(2), requests(1)));
+    let mut world = World::new(settings(PoolSize::Static(2), requests(1)));
     world.skip(100);
     world.boots.extend([Boot::Fails, Boot::Fails]);
     let worker = world.id(0);
@@ -103,7 +103,7 @@ fn a_replacement_that_fails_is_tried_again_while_the_old_one_works_on() {
 
 #[test]
 fn the_old_one_may_die_before_its_replacement_is_ready() {
-    let mut world = World::new(settings(Size::Static(1), requests(1)));
+    let mut world = World::new(settings(PoolSize::Static(1), requests(1)));
     world.skip(100);
     let worker = world.id(0);
     served(&mut world, worker, 1);
@@ -120,7 +120,7 @@ fn the_old_one_may_die_before_its_replacement_is_ready() {
 
 #[test]
 fn who_is_not_needed_leaves_without_a_replacement() {
-    let mut world = World::new(settings(Size::dynamic(1, 4), requests(1)));
+    let mut world = World::new(settings(PoolSize::dynamic(1, 4), requests(1)));
     world.skip(100);
     world.request(5);
     world.skip(100);
@@ -138,7 +138,7 @@ fn who_is_not_needed_leaves_without_a_replacement() {
 #[test]
 fn age_counts_from_ready() {
     let limits = Recycling { max_age: Some(ms(1_000)), ..exact() };
-    let mut world = World::new(settings(Size::Static(2), limits));
+    let mut world = World::new(settings(PoolSize::Static(2), limits));
     world.run(2_500);
     world.expect(
         "0 start 0#1 g1
@@ -172,7 +172,7 @@ fn age_counts_from_ready() {
 #[test]
 fn memory_above_the_limit() {
     let limits = Recycling { max_memory: Some(1_000), ..exact() };
-    let mut world = World::new(settings(Size::Static(1), limits));
+    let mut world = World::new(settings(PoolSize::Static(1), limits));
     world.skip(100);
     let worker = world.id(0);
     world.tell(Event::Usage { worker, requests: 5, memory: 1_000 });
@@ -189,7 +189,7 @@ fn memory_above_the_limit() {
 
 #[test]
 fn whoever_asks_is_served_in_turn_and_once() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     let early = world.id(0);
     world.tell(Event::Recycle(early));
     world.skip(100);
@@ -215,7 +215,7 @@ fn whoever_asks_is_served_in_turn_and_once() {
 #[test]
 fn jitter_keeps_those_apart_that_started_together() {
     let limits = Recycling { max_age: Some(ms(100_000)), jitter: 0.5, ..Recycling::default() };
-    let mut world = World::new(settings(Size::Static(8), limits));
+    let mut world = World::new(settings(PoolSize::Static(8), limits));
     world.skip(10);
     let mut ends = Vec::new();
     while world.pool.counts().ready() == 8 && ends.len() < 8 {
@@ -233,7 +233,7 @@ fn jitter_keeps_those_apart_that_started_together() {
 #[test]
 fn jitter_never_exceeds_the_limit_and_differs_between_lives() {
     let limits = Recycling { max_requests: Some(1_000), jitter: 1.0, ..Recycling::default() };
-    let mut world = World::new(settings(Size::Static(1), limits));
+    let mut world = World::new(settings(PoolSize::Static(1), limits));
     let mut ends = Vec::new();
     for _ in 0..100 {
         world.skip(50);
@@ -254,7 +254,7 @@ fn jitter_never_exceeds_the_limit_and_differs_between_lives() {
 
 #[test]
 fn new_limits_are_looked_at_anew() {
-    let mut world = World::new(settings(Size::Static(3), requests(10)));
+    let mut world = World::new(settings(PoolSize::Static(3), requests(10)));
     world.skip(100);
     for slot in 0..3 {
         let worker = world.id(slot);
@@ -263,7 +263,7 @@ fn new_limits_are_looked_at_anew() {
     world.tell(Event::Recycle(world.id(2)));
     world.run(5);
     // The first is already being replaced; the second may go on now, the third has been asked for.
-    world.pool.reshape(world.now(), settings(Size::Static(3), requests(20))).unwrap();
+    world.pool.reconfigure(world.now(), settings(PoolSize::Static(3), requests(20))).unwrap();
     world.drain();
     world.run(100);
     world.expect(
@@ -282,11 +282,11 @@ fn new_limits_are_looked_at_anew() {
 
 #[test]
 fn who_asked_is_not_forgotten_by_new_limits() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.tell(Event::Recycle(world.id(0)));
     world.tell(Event::Recycle(world.id(1)));
-    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
     world.drain();
     world.skip(100);
     assert_eq!(world.ready(), "0#3 1#4");
@@ -294,7 +294,7 @@ fn who_asked_is_not_forgotten_by_new_limits() {
 
 #[test]
 fn a_new_generation_takes_the_place_of_a_recycling() {
-    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     for slot in 0..2 {
         let worker = world.id(slot);
@@ -326,9 +326,14 @@ fn a_new_generation_takes_the_place_of_a_recycling() {
 
 #[test]
 fn causes_can_be_read() {
-    let text: Vec<String> = [Cause::Requests(7), Cause::Age(ms(61_500)), Cause::Memory(9), Cause::Asked]
-        .map(|cause| cause.to_string())
-        .into();
+    let text: Vec<String> = [
+        RecycleReason::Requests(7),
+        RecycleReason::Age(ms(61_500)),
+        RecycleReason::Memory(9),
+        RecycleReason::Asked,
+    ]
+    .map(|cause| cause.to_string())
+    .into();
     assert_eq!(
         text,
         ["it has served 7 requests", "it is 62 s old", "it uses 9 bytes of memory", "it was asked for"]
@@ -337,7 +342,7 @@ fn causes_can_be_read() {
 
 #[test]
 fn nobody_is_recycled_while_a_generation_is_replaced() {
-    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     world.pool.restart(world.now()).unwrap();
     let worker = world.id(0);
@@ -360,7 +365,7 @@ fn nobody_is_recycled_while_a_generation_is_replaced() {
 
 #[test]
 fn who_waits_for_its_turn_may_leave_for_another_reason() {
-    let mut world = World::new(settings(Size::Static(2), requests(10)));
+    let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     for slot in 0..2 {
         let worker = world.id(slot);
@@ -382,7 +387,7 @@ fn who_waits_for_its_turn_may_leave_for_another_reason() {
 
 #[test]
 fn the_early_death_of_one_that_is_recycled_is_no_failure_of_its_slot() {
-    let mut world = World::new(settings(Size::Static(1), requests(1)));
+    let mut world = World::new(settings(PoolSize::Static(1), requests(1)));
     world.skip(100);
     world.boots.push_back(Boot::Fails);
     let worker = world.id(0);

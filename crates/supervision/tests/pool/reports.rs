@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use impresario_supervision::pool::WorkerState::{Leaving, Ready, Starting};
-use impresario_supervision::pool::{Aborted, Action, Cause, Event, Leave, Pool, Report, Size, StartOutcome};
+use impresario_supervision::pool::{
+    Action, Event, PoolSize, RecycleReason, Report, RetireReason, RollAbort, StartOutcome, WorkerPool,
+};
 use impresario_supervision::{ExitReason, Time};
 
 use crate::world::World;
 
 #[test]
 fn every_report_is_a_sentence() {
-    let world = World::new(Size::Static(1));
+    let world = World::new(PoolSize::Static(1));
     let worker = world.id(0);
     let generation = world.pool.generation();
     assert_eq!(
@@ -26,23 +28,26 @@ fn every_report_is_a_sentence() {
         ),
         (Report::Start(worker, StartOutcome::TimedOut), "worker 0 (life 1) did not start in time, killed"),
         (Report::Died(worker, failed()), "worker 0 (life 1) died: exit code 3"),
-        (Report::LeftBadly(worker, failed()), "worker 0 (life 1) did not leave as told: exit code 3"),
+        (Report::UncleanExit(worker, failed()), "worker 0 (life 1) did not leave as told: exit code 3"),
         (
             Report::BackingOff { slot: 4, delay: Duration::from_millis(20) },
             "worker 4 keeps failing, started again in 20 ms",
         ),
-        (Report::Recycling(worker, Cause::Asked), "worker 0 (life 1) is recycled: it was asked for"),
+        (Report::Recycling(worker, RecycleReason::Asked), "worker 0 (life 1) is recycled: it was asked for"),
         (Report::Rolling(generation), "generation 1 begins"),
         (Report::Rolled(generation), "generation 1 is ready, the old ones leave"),
         (
-            Report::RollAborted(generation, Aborted::Failed(failed())),
+            Report::RollAborted(generation, RollAbort::Failed(failed())),
             "generation 1 is given up, the old one stays: exit code 3",
         ),
-        (Report::RollAborted(generation, Aborted::Superseded), "generation 1 is given up for a newer one"),
-        (Report::RollAborted(generation, Aborted::Stopped), "generation 1 is given up: the pool leaves"),
-        (Report::Scaled(Size::Static(2)), "the pool has now 2 workers"),
-        (Report::Scaled(Size::dynamic(1, 3)), "the pool has now 1 spare and up to 3 workers"),
-        (Report::ScaleRefused(Size::on_demand(1)), "the pool stays at up to 1 worker on demand, its limit"),
+        (Report::RollAborted(generation, RollAbort::Superseded), "generation 1 is given up for a newer one"),
+        (Report::RollAborted(generation, RollAbort::Stopped), "generation 1 is given up: the pool leaves"),
+        (Report::Scaled(PoolSize::Static(2)), "the pool has now 2 workers"),
+        (Report::Scaled(PoolSize::dynamic(1, 3)), "the pool has now 1 spare and up to 3 workers"),
+        (
+            Report::ScaleRefused(PoolSize::on_demand(1)),
+            "the pool stays at up to 1 worker on demand, its limit",
+        ),
     ] {
         assert_eq!(report.to_string(), text);
     }
@@ -51,12 +56,15 @@ fn every_report_is_a_sentence() {
 #[test]
 fn every_reason_to_leave_is_a_sentence() {
     for (leave, text) in [
-        (Leave::Idle, "it was idle for too long"),
-        (Leave::Surplus, "the pool has become smaller"),
-        (Leave::Recycled(Cause::Requests(5)), "it is recycled because it has served 5 requests"),
-        (Leave::Replaced, "its generation is not wanted any more"),
-        (Leave::Drained, "the pool is drained"),
-        (Leave::Stopped, "the pool is stopped"),
+        (RetireReason::Idle, "it was idle for too long"),
+        (RetireReason::Surplus, "the pool has become smaller"),
+        (
+            RetireReason::Recycled(RecycleReason::Requests(5)),
+            "it is recycled because it has served 5 requests",
+        ),
+        (RetireReason::Replaced, "its generation is not wanted any more"),
+        (RetireReason::Drained, "the pool is drained"),
+        (RetireReason::Stopped, "the pool is stopped"),
     ] {
         assert_eq!(leave.to_string(), text);
     }
@@ -64,7 +72,7 @@ fn every_reason_to_leave_is_a_sentence() {
 
 #[test]
 fn the_state_can_be_listed() {
-    let mut pool = Pool::new(Size::Static(3), 0).unwrap();
+    let mut pool = WorkerPool::new(PoolSize::Static(3), 0).unwrap();
     pool.handle(Time::START, Event::Start);
     let started: Vec<_> = std::iter::from_fn(|| pool.poll_action())
         .map(|action| match action {

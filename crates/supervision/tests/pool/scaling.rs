@@ -1,12 +1,12 @@
 //! Static pools that become larger and smaller.
 
-use impresario_supervision::pool::{Event, Settings, Size};
+use impresario_supervision::pool::{Event, PoolSize, Settings};
 
 use crate::world::{World, ms};
 
 #[test]
 fn scales_by_one() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     world.tell(Event::ScaleUp);
     world.run(100);
@@ -23,28 +23,28 @@ fn scales_by_one() {
          201 gone 1#2
          300 report the pool stays at 1 worker, its limit",
     );
-    assert_eq!(world.pool.size(), Size::Static(1));
-    assert_eq!(world.pool.settings().size, Size::Static(1));
+    assert_eq!(world.pool.size(), PoolSize::Static(1));
+    assert_eq!(world.pool.settings().size, PoolSize::Static(1));
 }
 
 #[test]
 fn reshaping_forgets_what_was_scaled() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.tell(Event::ScaleUp);
     world.tell(Event::ScaleUp);
-    assert_eq!(world.pool.size(), Size::Static(3));
-    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
-    assert_eq!(world.pool.size(), Size::Static(2));
+    assert_eq!(world.pool.size(), PoolSize::Static(3));
+    world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
+    assert_eq!(world.pool.size(), PoolSize::Static(2));
     world.tell(Event::ScaleUp);
-    assert_eq!(world.pool.size(), Size::Static(3));
+    assert_eq!(world.pool.size(), PoolSize::Static(3));
 }
 
 #[test]
 fn a_smaller_pool_keeps_its_strength_while_a_slot_is_empty() {
-    let mut world = World::new(Size::Static(4));
+    let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
     world.shoot(world.id(0));
-    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
     world.drain();
     world.run(100);
     world.expect(
@@ -61,10 +61,10 @@ fn a_smaller_pool_keeps_its_strength_while_a_slot_is_empty() {
 
 #[test]
 fn a_death_is_made_good_although_others_are_still_leaving() {
-    let mut world = World::new(Size::Static(4));
+    let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
     world.leave = Some(ms(5_000));
-    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
     world.drain();
     world.run(10);
     world.shoot(world.id(0));
@@ -82,7 +82,7 @@ fn a_death_is_made_good_although_others_are_still_leaving() {
 
 #[test]
 fn scaling_to_and_fro_piles_up_no_lives() {
-    let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(Size::Static(2)) });
+    let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(PoolSize::Static(2)) });
     world.skip(100);
     world.leave = None;
     for _ in 0..5 {
@@ -102,14 +102,14 @@ fn scaling_to_and_fro_piles_up_no_lives() {
 
 #[test]
 fn a_pool_of_another_kind_moves_into_its_slots_without_a_dip() {
-    let mut world = World::new(Size::dynamic(3, 8));
+    let mut world = World::new(PoolSize::dynamic(3, 8));
     world.skip(100);
     world.shoot(world.id(0));
-    world.pool.reshape(world.now(), Size::dynamic(2, 8)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::dynamic(2, 8)).unwrap();
     world.drain();
     world.skip(100_000);
     assert_eq!(world.ready(), "1#2 2#3");
-    world.pool.reshape(world.now(), Size::Static(2)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
     world.drain();
     world.run(100);
     world.expect(

@@ -3,37 +3,41 @@
 use std::time::Duration;
 
 use impresario_supervision::Backoff;
-use impresario_supervision::pool::{MAX_WORKERS, Pool, PoolError, Recycling, Roll, Settings, Size};
+use impresario_supervision::pool::{
+    MAX_WORKERS, PoolError, PoolSize, Recycling, RollingRestart, Settings, WorkerPool,
+};
 
 use crate::world::{World, ms};
 
 fn error(settings: impl Into<Settings>) -> PoolError {
-    Pool::new(settings, 0).expect_err("it cannot be followed")
+    WorkerPool::new(settings, 0).expect_err("it cannot be followed")
 }
 
 #[test]
 fn sizes() {
-    assert_eq!(error(Size::Static(0)), PoolError::NoWorkers);
-    assert_eq!(error(Size::dynamic(0, 0)), PoolError::NoWorkers);
-    assert_eq!(error(Size::on_demand(0)), PoolError::NoWorkers);
-    assert_eq!(error(Size::dynamic(2, 1)), PoolError::SpareAboveMax { spare: 2, max: 1 });
+    assert_eq!(error(PoolSize::Static(0)), PoolError::NoWorkers);
+    assert_eq!(error(PoolSize::dynamic(0, 0)), PoolError::NoWorkers);
+    assert_eq!(error(PoolSize::on_demand(0)), PoolError::NoWorkers);
+    assert_eq!(error(PoolSize::dynamic(2, 1)), PoolError::SpareAboveMax { spare: 2, max: 1 });
     let max = MAX_WORKERS + 1;
-    assert_eq!(error(Size::Static(max)), PoolError::TooManyWorkers { max });
-    for good in [Size::Static(1), Size::Static(MAX_WORKERS), Size::dynamic(0, 1), Size::dynamic(2, 2)] {
-        assert!(Pool::new(good, 0).is_ok());
+    assert_eq!(error(PoolSize::Static(max)), PoolError::TooManyWorkers { max });
+    for good in
+        [PoolSize::Static(1), PoolSize::Static(MAX_WORKERS), PoolSize::dynamic(0, 1), PoolSize::dynamic(2, 2)]
+    {
+        assert!(WorkerPool::new(good, 0).is_ok());
     }
 }
 
 #[test]
 fn zeros() {
-    let good = Settings::new(Size::Static(1));
+    let good = Settings::new(PoolSize::Static(1));
     let recycling = |recycling| Settings { recycling, ..good };
     for (settings, setting) in [
         (Settings { capacity: 0, ..good }, "capacity"),
         (Settings { parallel_starts: 0, ..good }, "parallel_starts"),
         (Settings { start_timeout: Some(Duration::ZERO), ..good }, "start_timeout"),
-        (Settings { roll: Roll { surge: Some(0), ..good.roll }, ..good }, "roll.surge"),
-        (Settings { roll: Roll { failures: 0, ..good.roll }, ..good }, "roll.failures"),
+        (Settings { roll: RollingRestart { surge: Some(0), ..good.roll }, ..good }, "roll.surge"),
+        (Settings { roll: RollingRestart { failures: 0, ..good.roll }, ..good }, "roll.failures"),
         (recycling(Recycling { max_requests: Some(0), ..good.recycling }), "recycling.max_requests"),
         (recycling(Recycling { max_age: Some(Duration::ZERO), ..good.recycling }), "recycling.max_age"),
         (recycling(Recycling { max_memory: Some(0), ..good.recycling }), "recycling.max_memory"),
@@ -46,19 +50,19 @@ fn zeros() {
 fn shares() {
     let with = |jitter| Settings {
         recycling: Recycling { jitter, ..Recycling::default() },
-        ..Settings::new(Size::Static(1))
+        ..Settings::new(PoolSize::Static(1))
     };
     for jitter in [-0.1, 1.1] {
         assert_eq!(error(with(jitter)), PoolError::Jitter { jitter });
     }
     assert!(matches!(error(with(f64::NAN)), PoolError::Jitter { .. }));
-    assert!(Pool::new(with(0.0), 0).is_ok() && Pool::new(with(1.0), 0).is_ok());
+    assert!(WorkerPool::new(with(0.0), 0).is_ok() && WorkerPool::new(with(1.0), 0).is_ok());
 }
 
 #[test]
 fn backoffs() {
     let backoff = Backoff { factor: 0.5, ..Backoff::default() };
-    let error = error(Settings { backoff, ..Settings::new(Size::Static(1)) });
+    let error = error(Settings { backoff, ..Settings::new(PoolSize::Static(1)) });
     assert!(matches!(error, PoolError::Backoff(_)));
     assert!(error.to_string().contains("0.5"), "{error}");
 }
@@ -87,22 +91,22 @@ fn errors_name_the_value_and_say_what_to_do() {
 
 #[test]
 fn what_is_refused_changes_nothing() {
-    let mut world = World::new(Size::dynamic(2, 4));
+    let mut world = World::new(PoolSize::dynamic(2, 4));
     world.skip(100);
     let before = format!("{:?}", world.pool);
-    assert!(world.pool.reshape(world.now(), Size::dynamic(5, 4)).is_err());
+    assert!(world.pool.reconfigure(world.now(), PoolSize::dynamic(5, 4)).is_err());
     assert_eq!(format!("{:?}", world.pool), before);
 }
 
 #[test]
 fn defaults() {
-    assert_eq!(Size::on_demand(3).idle_timeout(), Some(ms(15_000)));
-    assert_eq!(Size::dynamic(1, 3).idle_timeout(), Some(ms(15_000)));
+    assert_eq!(PoolSize::on_demand(3).idle_timeout(), Some(ms(15_000)));
+    assert_eq!(PoolSize::dynamic(1, 3).idle_timeout(), Some(ms(15_000)));
     assert_eq!(
-        (Size::Static(3).idle_timeout(), Size::Static(3).spare(), Size::Static(3).max()),
+        (PoolSize::Static(3).idle_timeout(), PoolSize::Static(3).spare(), PoolSize::Static(3).max()),
         (None, 3, 3)
     );
-    let settings = Settings::from(Size::Static(1));
+    let settings = Settings::from(PoolSize::Static(1));
     assert_eq!((settings.capacity, settings.parallel_starts), (1, 16));
     assert_eq!((settings.start_timeout, settings.retire_timeout), (Some(ms(60_000)), Some(ms(30_000))));
     assert_eq!(settings.recycling, Recycling { jitter: 0.1, ..Recycling::default() });

@@ -1,13 +1,13 @@
 //! Starts: how many at once, and what happens when they fail, hang, or are shot.
 
 use impresario_supervision::ExitReason;
-use impresario_supervision::pool::{Event, Settings, Size, WorkerId};
+use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
 
 use crate::world::{Boot, World, ms};
 
 #[test]
 fn starts_in_parallel_up_to_the_bound() {
-    let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(Size::Static(5)) });
+    let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(5)) });
     world.run(100);
     world.expect(
         "0 start 0#1 g1
@@ -27,7 +27,7 @@ fn starts_in_parallel_up_to_the_bound() {
 #[test]
 fn one_failed_start_is_tried_again_by_itself() {
     // Unit's defect D11: there, nothing happens before the next request.
-    let mut world = World::new(Size::Static(3));
+    let mut world = World::new(PoolSize::Static(3));
     world.boots.extend([Boot::Ready, Boot::Fails, Boot::Ready, Boot::Fails]);
     world.run(1_000);
     world.expect(
@@ -49,7 +49,7 @@ fn one_failed_start_is_tried_again_by_itself() {
 #[test]
 fn a_replacement_killed_right_after_its_start_is_replaced() {
     // Unit's defect D2: there, the counter of starting processes is stuck for ever.
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.shoot(world.id(0));
     for _ in 0..3 {
@@ -76,7 +76,7 @@ fn a_replacement_killed_right_after_its_start_is_replaced() {
 
 #[test]
 fn a_slot_that_keeps_failing_waits_and_the_others_do_not() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     for _ in 0..3 {
         world.shoot(world.id(0));
@@ -109,7 +109,7 @@ fn a_slot_that_keeps_failing_waits_and_the_others_do_not() {
 
 #[test]
 fn a_start_that_hangs_is_killed_and_tried_again() {
-    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(Size::Static(1)) };
+    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
     world.boots.extend([Boot::Hangs, Boot::Hangs]);
     world.run(2_000);
@@ -131,7 +131,7 @@ fn a_start_that_hangs_is_killed_and_tried_again() {
 
 #[test]
 fn who_becomes_ready_after_the_time_out_is_too_late() {
-    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(Size::Static(1)) };
+    let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
     world.boots.push_back(Boot::Hangs);
     world.run(499);
@@ -154,7 +154,7 @@ fn who_becomes_ready_after_the_time_out_is_too_late() {
 
 #[test]
 fn nothing_stale_changes_anything() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     let dead = world.id(0);
     world.shoot(dead);

@@ -1,13 +1,13 @@
 //! Leaving: with time, without, late, badly, by a drain, a stop or a kill.
 
-use impresario_supervision::pool::{Action, Event, Pool, Settings, Size};
+use impresario_supervision::pool::{Action, Event, PoolSize, Settings, WorkerPool};
 use impresario_supervision::{ExitReason, Time};
 
 use crate::world::{Boot, World, ms};
 
 #[test]
 fn who_does_not_leave_in_time_is_killed() {
-    let settings = Settings { retire_timeout: Some(ms(300)), ..Settings::new(Size::Static(2)) };
+    let settings = Settings { retire_timeout: Some(ms(300)), ..Settings::new(PoolSize::Static(2)) };
     let mut world = World::new(settings);
     world.skip(100);
     world.leave = None;
@@ -24,7 +24,8 @@ fn who_does_not_leave_in_time_is_killed() {
 
 #[test]
 fn who_may_take_its_time_is_not_killed() {
-    let settings = Settings { retire_timeout: None, start_timeout: None, ..Settings::new(Size::Static(1)) };
+    let settings =
+        Settings { retire_timeout: None, start_timeout: None, ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
     assert_eq!(world.pool.poll_timeout(), None);
     world.skip(100);
@@ -37,7 +38,7 @@ fn who_may_take_its_time_is_not_killed() {
 
 #[test]
 fn who_leaves_badly_is_reported() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.leave = None;
     let (bad, good) = (world.id(1), world.id(0));
@@ -55,7 +56,7 @@ fn who_leaves_badly_is_reported() {
 
 #[test]
 fn drains_and_goes_on() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(5);
     world.tell(Event::Drain);
     world.run(100);
@@ -88,7 +89,7 @@ fn drains_and_goes_on() {
 
 #[test]
 fn stops_in_the_middle_of_starting() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.boots.push_back(Boot::Ready);
     world.run(5);
     world.tell(Event::Stop);
@@ -114,7 +115,7 @@ fn stops_in_the_middle_of_starting() {
 
 #[test]
 fn a_pool_that_was_never_started_stops_at_once() {
-    let mut pool = Pool::new(Size::Static(2), 0).unwrap();
+    let mut pool = WorkerPool::new(PoolSize::Static(2), 0).unwrap();
     let now = Time::START;
     pool.handle(now, Event::Queued(5));
     assert_eq!((pool.poll_action(), pool.restart(now)), (None, None));
@@ -125,7 +126,7 @@ fn a_pool_that_was_never_started_stops_at_once() {
 
 #[test]
 fn a_kill_spares_nobody_and_comes_once() {
-    let settings = Settings { parallel_starts: 2, ..Settings::new(Size::Static(3)) };
+    let settings = Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(3)) };
     let mut world = World::new(settings);
     world.leave = None;
     world.run(10);
@@ -156,7 +157,7 @@ fn a_kill_spares_nobody_and_comes_once() {
 
 #[test]
 fn a_kill_ends_starts_as_well() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.run(5);
     world.tell(Event::Kill);
     world.run(10);

@@ -1,16 +1,16 @@
 //! The scenarios of Unit's own suite (`test_procman.py`), told again on virtual time.
 
-use impresario_supervision::pool::{Event, Size};
+use impresario_supervision::pool::{Event, PoolSize};
 
 use crate::world::{Boot, World, ms};
 
-fn dynamic(spare: u32, max: u32, idle: u64) -> Size {
-    Size::Dynamic { spare, max, idle_timeout: ms(idle) }
+fn dynamic(spare: u32, max: u32, idle: u64) -> PoolSize {
+    PoolSize::Dynamic { spare, max, idle_timeout: ms(idle) }
 }
 
 #[test]
 fn prefork_and_same_processes() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.run(1_000);
     world.expect(
         "0 start 0#1 g1
@@ -24,7 +24,7 @@ fn prefork_and_same_processes() {
     assert_eq!(world.ready(), "0#1 1#2");
 
     // Unit replaces all of them here; its test for the survival of the first two is skipped.
-    world.pool.reshape(world.now(), Size::Static(4)).unwrap();
+    world.pool.reconfigure(world.now(), PoolSize::Static(4)).unwrap();
     world.drain();
     world.run(1_000);
     world.expect(
@@ -41,7 +41,7 @@ fn prefork_and_same_processes() {
 
 #[test]
 fn prefork_then_empty() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(1_000);
     world.tell(Event::Stop);
     world.run(1_000);
@@ -56,7 +56,7 @@ fn prefork_then_empty() {
 
 #[test]
 fn ondemand() {
-    let mut world = World::new(Size::OnDemand { max: 8, idle_timeout: ms(1_000) });
+    let mut world = World::new(PoolSize::OnDemand { max: 8, idle_timeout: ms(1_000) });
     world.run(1_000);
     world.request(5);
     world.run(500);
@@ -98,7 +98,7 @@ fn reconfigure() {
     world.request(50);
     world.skip(100);
     assert_eq!(world.ready(), "0#1 1#2 2#3");
-    world.pool.reshape(world.now(), dynamic(6, 6, 15_000)).unwrap();
+    world.pool.reconfigure(world.now(), dynamic(6, 6, 15_000)).unwrap();
     world.drain();
     world.run(100);
     world.request(50);
@@ -115,7 +115,7 @@ fn reconfigure() {
 
 #[test]
 fn idle_timeout_restarts_at_the_last_use() {
-    let mut world = World::new(Size::OnDemand { max: 1, idle_timeout: ms(2_000) });
+    let mut world = World::new(PoolSize::OnDemand { max: 1, idle_timeout: ms(2_000) });
     world.request(5);
     world.run(1_000);
     world.request(5);
@@ -148,7 +148,7 @@ fn idle_timeout_zero() {
 #[test]
 fn connection_keepalive() {
     // An open connection without a request is no load: what counts is what the driver says.
-    let mut world = World::new(Size::OnDemand { max: 1, idle_timeout: ms(2_000) });
+    let mut world = World::new(PoolSize::OnDemand { max: 1, idle_timeout: ms(2_000) });
     world.request(5);
     world.skip(1_000);
     let worker = world.id(0);
@@ -162,7 +162,7 @@ fn connection_keepalive() {
 
 #[test]
 fn restart() {
-    let mut world = World::new(Size::Static(1));
+    let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     let generation = world.pool.restart(world.now()).unwrap();
     world.drain();
@@ -185,7 +185,7 @@ fn restart() {
 
 #[test]
 fn restart_multi() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.pool.restart(world.now()).unwrap();
     world.drain();
@@ -256,13 +256,13 @@ fn more_requests_than_workers() {
 
 #[test]
 fn status() {
-    let mut world = World::new(Size::Static(4));
+    let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
     world.request(1_000);
     let counts = world.pool.counts();
     assert_eq!((counts.ready(), counts.idle, counts.active), (4, 3, 1));
 
-    let mut world = World::booting(ms(2_000), Size::on_demand(1));
+    let mut world = World::booting(ms(2_000), PoolSize::on_demand(1));
     world.request(10);
     let counts = world.pool.counts();
     assert_eq!((counts.starting, counts.active, counts.queued), (1, 0, 1));
@@ -270,7 +270,7 @@ fn status() {
 
 #[test]
 fn process_switch() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.request(5_000);
     (0..12).for_each(|_| world.request(1_000));
@@ -280,7 +280,7 @@ fn process_switch() {
 
 #[test]
 fn application_is_shot() {
-    let mut world = World::new(Size::Static(2));
+    let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.shoot(world.id(0));
     world.run(100);
@@ -293,7 +293,7 @@ fn application_is_shot() {
 
 #[test]
 fn loading_error() {
-    let mut world = World::new(Size::on_demand(1));
+    let mut world = World::new(PoolSize::on_demand(1));
     world.boots.extend([Boot::Fails; 4]);
     world.request(5);
     world.run(1_000);

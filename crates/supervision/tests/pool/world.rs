@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use impresario_supervision::pool::{Action, Event, Pool, Report, Settings, StartOutcome, WorkerId};
+use impresario_supervision::pool::{Action, Event, Report, Settings, StartOutcome, WorkerId, WorkerPool};
 use impresario_supervision::{ExitReason, Time};
 
 /// What one start does.
@@ -31,7 +31,7 @@ struct Life {
 }
 
 pub(crate) struct World {
-    pub(crate) pool: Pool,
+    pub(crate) pool: WorkerPool,
     /// How long a start takes.
     pub(crate) boot: Duration,
     /// How long a worker takes to leave once it has nothing to do; `None`: it never does.
@@ -60,7 +60,7 @@ impl World {
     /// The same with another boot time.
     pub(crate) fn booting(boot: Duration, settings: impl Into<Settings>) -> Self {
         let mut world = Self {
-            pool: Pool::new(settings, 7).expect("the settings are good"),
+            pool: WorkerPool::new(settings, 7).expect("the settings are good"),
             boot,
             leave: Some(ms(1)),
             boots: VecDeque::new(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Backoff, ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Stage, Strategy, Supervisor,
+    Backoff, ChildRules, ChildStage, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy,
+    Supervisor,
 };
 
 use crate::world::{Start, World, flags, ms};
@@ -13,12 +14,12 @@ fn backoff() -> Backoff {
     Backoff { first: ms(10), ..Backoff::default() }
 }
 
-fn slow(id: &str, first: u64) -> ChildSpec {
+fn slow(id: &str, first: u64) -> ChildRules {
     let backoff = Backoff { first: ms(first), max: ms(10_000), ..backoff() };
-    ChildSpec { backoff: Some(backoff), ..ChildSpec::worker(id) }
+    ChildRules { backoff: Some(backoff), ..ChildRules::worker(id) }
 }
 
-fn world(strategy: Strategy, specs: Vec<ChildSpec>) -> World {
+fn world(strategy: Strategy, specs: Vec<ChildRules>) -> World {
     let mut world = World::new(flags(strategy, 100), specs);
     world.tell(Event::Start);
     world.take();
@@ -27,7 +28,7 @@ fn world(strategy: Strategy, specs: Vec<ChildSpec>) -> World {
 
 #[test]
 fn the_first_restart_is_immediate_and_the_next_ones_wait() {
-    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) +a");
     for delay in [10, 20, 40] {
@@ -66,7 +67,7 @@ fn failed_restarts_wait_too_and_are_counted_when_they_fail() {
 
 #[test]
 fn a_shutdown_does_not_wait_for_it() {
-    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     world.crash("a");
     world.take();
@@ -119,7 +120,7 @@ fn a_restart_by_hand_that_fails_is_answered_and_waits_again() {
 
 #[test]
 fn a_restart_by_hand_brings_the_whole_group_back() {
-    let mut world = world(Strategy::OneForAll, vec![ChildSpec::worker("a"), slow("b", 10), slow("c", 10)]);
+    let mut world = world(Strategy::OneForAll, vec![ChildRules::worker("a"), slow("b", 10), slow("c", 10)]);
     world.crash("b");
     world.crash("b");
     assert!(world.take().ends_with("child_terminated(b,boom) -c -a"));
@@ -131,7 +132,7 @@ fn a_restart_by_hand_brings_the_whole_group_back() {
 
 #[test]
 fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
-    let specs = vec![ChildSpec::worker("a"), slow("b", 10), ChildSpec::worker("c")];
+    let specs = vec![ChildRules::worker("a"), slow("b", 10), ChildRules::worker("c")];
     let mut world = world(Strategy::OneForAll, specs);
     world.crash("b");
     world.take();
@@ -144,7 +145,7 @@ fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
 /// `c` waits for longer than `a`, who takes it along: the group waits for `c`.
 #[test]
 fn a_group_waits_for_the_longest() {
-    let specs = vec![slow("a", 10), ChildSpec::worker("b"), slow("c", 500)];
+    let specs = vec![slow("a", 10), ChildRules::worker("b"), slow("c", 500)];
     let mut world = world(Strategy::RestForOne, specs);
     world.crash("c");
     world.crash("a");
@@ -162,7 +163,7 @@ fn a_group_waits_for_the_longest() {
 /// The other way round: `a` waits for longer, so the rest of `c`'s delay is none.
 #[test]
 fn a_shorter_delay_in_the_group_is_no_matter() {
-    let specs = vec![slow("a", 500), ChildSpec::worker("b"), slow("c", 10)];
+    let specs = vec![slow("a", 500), ChildRules::worker("b"), slow("c", 10)];
     let mut world = world(Strategy::RestForOne, specs);
     world.crash("c");
     world.crash("a");
@@ -176,7 +177,7 @@ fn a_shorter_delay_in_the_group_is_no_matter() {
 /// Its end is in the inbox when the child is terminated, restarted by hand and fails again: that is another wait.
 #[test]
 fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
-    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     world.crash("a");
     world.stuck.push("b");
@@ -197,7 +198,7 @@ fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
 /// Replaced specs may make a child temporary that waits for its restart; its group then drops it.
 #[test]
 fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
-    let specs = vec![ChildSpec::worker("a"), slow("b", 500)];
+    let specs = vec![ChildRules::worker("a"), slow("b", 500)];
     let mut world = world(Strategy::RestForOne, specs.clone());
     world.crash("b");
     world.crash("b");
@@ -215,7 +216,7 @@ fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
 #[test]
 fn a_child_that_becomes_temporary_while_it_waits_is_still_brought_back() {
     let waiting = |strategy| {
-        let mut specs = vec![slow("a", 10), ChildSpec::worker("b")];
+        let mut specs = vec![slow("a", 10), ChildRules::worker("b")];
         let mut world = world(strategy, specs.clone());
         world.crash("a");
         world.crash("a");
@@ -265,21 +266,26 @@ fn jitter_follows_the_seed() {
 
 #[test]
 fn an_operator_sees_who_waits_and_how_often_it_was_started_again() {
-    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildSpec::worker("b")]);
-    let seen = |world: &World| -> Vec<(Stage, u64)> {
-        world.rules.census().map(|child| (child.stage, child.restarts)).collect()
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
+    let seen = |world: &World| -> Vec<(ChildStage, u64)> {
+        world.rules.child_statuses().map(|child| (child.stage, child.restarts)).collect()
     };
     let (a, b) = (world.life("a"), world.life("b"));
-    assert_eq!(seen(&world), [(Stage::Running(a), 0), (Stage::Running(b), 0)]);
+    assert_eq!(seen(&world), [(ChildStage::Running(a), 0), (ChildStage::Running(b), 0)]);
     world.crash("a");
     let second = world.life("a");
-    assert_eq!(seen(&world), [(Stage::Running(second), 1), (Stage::Running(b), 0)]);
+    assert_eq!(seen(&world), [(ChildStage::Running(second), 1), (ChildStage::Running(b), 0)]);
     world.crash("a");
-    let [(Stage::Waiting(until), 1), _] = seen(&world)[..] else { panic!("it waits") };
+    let [(ChildStage::Waiting(until), 1), _] = seen(&world)[..] else { panic!("it waits") };
     assert_eq!(world.skip(), ms(10));
     assert!(until <= world.now);
-    assert_eq!(seen(&world)[0], (Stage::Running(world.life("a")), 2));
+    assert_eq!(seen(&world)[0], (ChildStage::Running(world.life("a")), 2));
     world.tell(Event::Shutdown(ExitReason::Shutdown));
     world.take();
-    assert!(world.rules.census().all(|child| child.stage == Stage::Down || child.stage.life().is_some()));
+    assert!(
+        world
+            .rules
+            .child_statuses()
+            .all(|child| child.stage == ChildStage::Down || child.stage.life().is_some())
+    );
 }

@@ -1,19 +1,19 @@
 //! What an operator sees of the children of both supervisors.
 
 use impresario_supervision::{
-    Action, Backoff, ChildKey, ChildKind, ChildSpec, ChildStatus, DynamicSupervisor, Event, ExitReason,
-    RequestId, Restart, Stage, Strategy, Supervisor,
+    Action, Backoff, ChildKey, ChildKind, ChildRules, ChildStage, ChildStatus, DynamicSupervisor, Event,
+    ExitReason, RequestId, Restart, Strategy, Supervisor,
 };
 
 use crate::dynamic::{NOW, at, drain, limited, of, restarted, start};
 use crate::world::{World, boom, flags, ms, no, workers};
 
-fn stages(rules: &DynamicSupervisor) -> Vec<(Stage, u64)> {
-    rules.census().map(|instance| (instance.stage, instance.restarts)).collect()
+fn stages(rules: &DynamicSupervisor) -> Vec<(ChildStage, u64)> {
+    rules.child_statuses().map(|instance| (instance.stage, instance.restarts)).collect()
 }
 
 /// A dynamic supervisor without a limit of instances.
-fn unlimited(template: ChildSpec) -> DynamicSupervisor {
+fn unlimited(template: ChildRules) -> DynamicSupervisor {
     let mut rules = DynamicSupervisor::new(limited(9), template, None).expect("the template is good");
     rules.handle(NOW, Event::Start);
     assert_eq!(drain(&mut rules), [Action::Ready]);
@@ -24,7 +24,8 @@ fn unlimited(template: ChildSpec) -> DynamicSupervisor {
 fn instances_are_seen_oldest_first() {
     let mut rules = unlimited(of(Restart::Temporary));
     let mut lives: Vec<_> = (0..100).map(|_| start(&mut rules)).collect();
-    let keys = |rules: &DynamicSupervisor| rules.census().map(|seen| seen.key).collect::<Vec<ChildKey>>();
+    let keys =
+        |rules: &DynamicSupervisor| rules.child_statuses().map(|seen| seen.key).collect::<Vec<ChildKey>>();
     let started: Vec<_> = lives.iter().filter_map(|life| rules.key_of(*life)).collect();
     assert_eq!(keys(&rules), started);
     // Nor do those who go and come change the order of the others.
@@ -41,37 +42,38 @@ fn instances_are_seen_oldest_first() {
 
 #[test]
 fn an_instance_goes_by_its_template() {
-    let mut rules = unlimited(ChildSpec { kind: ChildKind::Supervisor, ..of(Restart::Temporary) });
+    let mut rules = unlimited(ChildRules { kind: ChildKind::Supervisor, ..of(Restart::Temporary) });
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
-    let [ChildStatus { id, key: seen, kind, stage, restarts, .. }] = &rules.census().collect::<Vec<_>>()[..]
+    let [ChildStatus { id, key: seen, kind, stage, restarts, .. }] =
+        &rules.child_statuses().collect::<Vec<_>>()[..]
     else {
         panic!("there is one")
     };
     assert_eq!((id.as_str(), *seen, *kind), ("t", key, ChildKind::Supervisor));
-    assert_eq!((*stage, *restarts, stage.life()), (Stage::Running(life), 0, Some(life)));
+    assert_eq!((*stage, *restarts, stage.life()), (ChildStage::Running(life), 0, Some(life)));
 }
 
 #[test]
 fn an_instance_is_seen_through_all_its_stages() {
     let slow = Backoff { first: ms(10), ..Backoff::default() };
-    let mut rules = unlimited(ChildSpec { backoff: Some(slow), ..of(Restart::Permanent) });
+    let mut rules = unlimited(ChildRules { backoff: Some(slow), ..of(Restart::Permanent) });
     rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (key, first) = restarted(&drain(&mut rules));
-    assert_eq!(stages(&rules), [(Stage::Starting(first), 0)]);
+    assert_eq!(stages(&rules), [(ChildStage::Starting(first), 0)]);
     rules.handle(NOW, Event::Started(first));
-    assert_eq!(stages(&rules), [(Stage::Running(first), 0)]);
+    assert_eq!(stages(&rules), [(ChildStage::Running(first), 0)]);
     rules.handle(NOW, Event::Exited(first, boom()));
     let (_, second) = restarted(&drain(&mut rules));
-    assert_eq!(stages(&rules), [(Stage::Starting(second), 1)]);
+    assert_eq!(stages(&rules), [(ChildStage::Starting(second), 1)]);
     rules.handle(NOW, Event::StartFailed(second, no()));
-    let waiting = Stage::Waiting(at(ms(10)));
+    let waiting = ChildStage::Waiting(at(ms(10)));
     assert_eq!((stages(&rules), waiting.life()), (vec![(waiting, 1)], None));
     rules.handle(at(ms(10)), Event::Timeout);
     let (_, third) = restarted(&drain(&mut rules));
     rules.handle(at(ms(10)), Event::Started(third));
     rules.terminate_child(at(ms(10)), RequestId(2), key);
-    assert_eq!(stages(&rules), [(Stage::Stopping(third), 2)]);
+    assert_eq!(stages(&rules), [(ChildStage::Stopping(third), 2)]);
     rules.handle(at(ms(10)), Event::Exited(third, ExitReason::Shutdown));
     assert_eq!(stages(&rules), []);
 }
@@ -94,8 +96,11 @@ fn a_child_that_will_be_tried_again_is_seen_as_restarting() {
     let failing = world.life("a");
     world.crash("b");
     world.tell(Event::StartFailed(failing, no()));
-    let seen: Vec<_> = world.rules.census().map(|child| (child.stage, child.restarts)).collect();
+    let seen: Vec<_> = world.rules.child_statuses().map(|child| (child.stage, child.restarts)).collect();
     let (b, c) = (world.life("b"), world.life("c"));
-    assert_eq!(seen, [(Stage::Restarting, 1), (Stage::Starting(b), 1), (Stage::Running(c), 0)]);
+    assert_eq!(
+        seen,
+        [(ChildStage::Restarting, 1), (ChildStage::Starting(b), 1), (ChildStage::Running(c), 0)]
+    );
     assert_eq!(seen[0].0.life(), None);
 }

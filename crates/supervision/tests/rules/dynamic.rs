@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, AutoShutdown, ChildKey, ChildSpec, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
+    Action, AutoShutdown, ChildKey, ChildRules, DynamicSupervisor, Event, ExitReason, Flags, Incarnation,
     Intensity, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, Time,
 };
 
@@ -19,11 +19,11 @@ pub(crate) fn limited(restarts: u32) -> Flags {
     Flags { intensity: Intensity::new(restarts, Duration::from_secs(5)), ..Flags::default() }
 }
 
-pub(crate) fn of(restart: Restart) -> ChildSpec {
-    ChildSpec { restart, ..ChildSpec::worker("t") }
+pub(crate) fn of(restart: Restart) -> ChildRules {
+    ChildRules { restart, ..ChildRules::worker("t") }
 }
 
-pub(crate) fn run(flags: Flags, template: ChildSpec) -> DynamicSupervisor {
+pub(crate) fn run(flags: Flags, template: ChildRules) -> DynamicSupervisor {
     let mut rules = DynamicSupervisor::new(flags, template, Some(3)).expect("the template is good");
     rules.handle(NOW, Event::Start);
     rules.handle(NOW, Event::Start);
@@ -260,7 +260,7 @@ fn unexpected_reasons_are_counted_and_sorted() {
 #[test]
 fn a_brutal_end_asks_nobody_and_infinity_has_no_deadline() {
     for (shutdown, kill) in [(Shutdown::Kill, true), (Shutdown::Infinity, false)] {
-        let mut rules = run(limited(1), ChildSpec { shutdown, ..of(Restart::Permanent) });
+        let mut rules = run(limited(1), ChildRules { shutdown, ..of(Restart::Permanent) });
         let life = start(&mut rules);
         rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
         let expected = if kill { Action::Kill(life) } else { Action::Stop(life) };
@@ -311,7 +311,7 @@ fn significant_instances_end_it() {
     for (auto_shutdown, with_the_first) in
         [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
     {
-        let template = ChildSpec { significant: true, ..of(Restart::Temporary) };
+        let template = ChildRules { significant: true, ..of(Restart::Temporary) };
         let mut rules = run(Flags { auto_shutdown, ..limited(0) }, template);
         let lives = [(); 2].map(|()| start(&mut rules));
         rules.handle(NOW, Event::Exited(lives[0], ExitReason::Normal));
@@ -323,7 +323,7 @@ fn significant_instances_end_it() {
 
 fn all_significant() -> DynamicSupervisor {
     let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(0) };
-    run(flags, ChildSpec { significant: true, ..of(Restart::Temporary) })
+    run(flags, ChildRules { significant: true, ..of(Restart::Temporary) })
 }
 
 /// In OTP its stop would be over before the other one's end is looked at.
@@ -371,7 +371,7 @@ fn the_last_instance_can_be_terminated() {
 #[test]
 fn an_instance_that_is_restarting_is_present() {
     let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(1) };
-    let mut rules = run(flags, ChildSpec { significant: true, ..of(Restart::Transient) });
+    let mut rules = run(flags, ChildRules { significant: true, ..of(Restart::Transient) });
     let [fails, ends] = [(); 2].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Exited(fails, boom()));
     let (key, _) = restarted(&drain(&mut rules));
@@ -394,7 +394,7 @@ fn instances_that_are_not_significant_end_nothing() {
 #[test]
 fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
-        let mut rules = run(limited(0), ChildSpec { shutdown, ..of(Restart::Permanent) });
+        let mut rules = run(limited(0), ChildRules { shutdown, ..of(Restart::Permanent) });
         let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
         let actions = drain(&mut rules);
         let [Action::Start(_, life)] = actions[..] else { panic!("{actions:?}") };
@@ -412,7 +412,7 @@ fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
 /// Its start had taken too long, so it was killed; that it is not needed comes to the same.
 #[test]
 fn one_whose_start_took_too_long_may_say_that_it_is_not_needed() {
-    let mut rules = run(limited(0), ChildSpec { start_timeout: Some(ms(100)), ..of(Restart::Permanent) });
+    let mut rules = run(limited(0), ChildRules { start_timeout: Some(ms(100)), ..of(Restart::Permanent) });
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (_, life) = restarted(&drain(&mut rules));
     rules.handle(at(ms(100)), Event::Timeout);

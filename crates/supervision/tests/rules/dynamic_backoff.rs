@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, Backoff, ChildSpec, DynamicSupervisor, Event, ExitReason, Incarnation, Reply, ReportKind,
+    Action, Backoff, ChildRules, DynamicSupervisor, Event, ExitReason, Incarnation, Reply, ReportKind,
     RequestError, RequestId, Restart,
 };
 
 use crate::dynamic::{NOW, at, drain, limited, of, reports, restarted, run, start};
 use crate::world::{boom, ms, no};
 
-fn slow(jitter: f64) -> ChildSpec {
+fn slow(jitter: f64) -> ChildRules {
     let backoff = Backoff { first: ms(10), max: ms(1_000), jitter, ..Backoff::default() };
-    ChildSpec { backoff: Some(backoff), ..of(Restart::Permanent) }
+    ChildRules { backoff: Some(backoff), ..of(Restart::Permanent) }
 }
 
 /// Lets it crash again and again; how long each restart waited.
@@ -113,7 +113,7 @@ fn an_instance_that_waits_is_restarted_at_once_by_hand() {
 
 #[test]
 fn a_start_that_takes_too_long_is_killed_once_and_failed() {
-    let template = ChildSpec { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
+    let template = ChildRules { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
     let mut rules = run(limited(9), template);
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (_, life) = restarted(&drain(&mut rules));
@@ -142,7 +142,7 @@ fn a_start_that_takes_too_long_is_killed_once_and_failed() {
 
 #[test]
 fn a_ready_instance_has_no_start_time_out_any_more() {
-    let template = ChildSpec { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
+    let template = ChildRules { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
     let mut rules = run(limited(9), template);
     start(&mut rules);
     assert_eq!(rules.poll_timeout(), None);

@@ -1,8 +1,8 @@
 //! What a running dynamic supervisor can be asked.
 
 use impresario_supervision::{
-    Action, ChildInfo, ChildKind, ChildSpec, ChildState, Counts, DynamicSupervisor, Event, ExitReason, Flags,
-    Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, SpecError,
+    Action, ChildInfo, ChildKind, ChildRules, ChildState, Counts, DynamicSupervisor, Event, ExitReason,
+    Flags, Reply, ReportKind, RequestError, RequestId, Restart, Shutdown, SpecError,
 };
 
 use crate::dynamic::{NOW, at, drain, limited, of, reports, restarted, run, start};
@@ -73,7 +73,7 @@ fn who_does_not_stop_alone_is_killed_alone() {
 /// It was told alone before all were told: the shared deadline is for it too.
 #[test]
 fn a_shutdown_includes_who_is_stopping_already() {
-    let mut rules = run(limited(1), ChildSpec { shutdown: Shutdown::Infinity, ..of(Restart::Permanent) });
+    let mut rules = run(limited(1), ChildRules { shutdown: Shutdown::Infinity, ..of(Restart::Permanent) });
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
     rules.terminate_child(NOW, RequestId(5), key);
@@ -99,7 +99,7 @@ fn only_who_waits_can_be_restarted_by_hand() {
 
 #[test]
 fn instances_are_listed_and_counted_as_they_are() {
-    for (template, is_supervisor) in [(of(Restart::Permanent), false), (ChildSpec::supervisor("t"), true)] {
+    for (template, is_supervisor) in [(of(Restart::Permanent), false), (ChildRules::supervisor("t"), true)] {
         let mut rules = DynamicSupervisor::new(limited(9), template, None).expect("good");
         rules.handle(NOW, Event::Start);
         let lives = [(); 3].map(|()| {
@@ -142,7 +142,7 @@ fn the_template_is_shown_and_listed_by_its_id() {
 fn a_replaced_template_applies_from_now_on() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let [first, second] = [(); 2].map(|()| start(&mut rules));
-    let template = ChildSpec { shutdown: Shutdown::Kill, ..of(Restart::Temporary) };
+    let template = ChildRules { shutdown: Shutdown::Kill, ..of(Restart::Temporary) };
     rules.replace(limited(0), template.clone(), Some(2)).expect("it is good");
     assert_eq!(rules.template(), &template);
     assert_eq!(drain(&mut rules), []);
@@ -156,7 +156,7 @@ fn a_replaced_template_applies_from_now_on() {
 #[test]
 fn a_bad_template_replaces_nothing() {
     let mut rules = run(limited(1), of(Restart::Permanent));
-    let bad = ChildSpec { significant: true, ..of(Restart::Transient) };
+    let bad = ChildRules { significant: true, ..of(Restart::Transient) };
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "t".into() };
     assert_eq!(rules.replace(Flags::default(), bad, None), Err(expected));
     let zero = SpecError::ZeroMaxChildren { child: "t".into() };

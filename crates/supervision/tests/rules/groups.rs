@@ -55,7 +55,7 @@ fn a_temporary_sibling_that_is_not_needed_any_more_leaves_the_group_in_order() {
     let mut world = World::abc(Strategy::OneForAll, 5);
     world.ask(1, Request::TerminateChild("c".into()));
     world.ask(2, Request::DeleteChild("c".into()));
-    let temporary = impresario_supervision::ChildSpec { restart: Restart::Temporary, ..workers().remove(2) };
+    let temporary = impresario_supervision::ChildRules { restart: Restart::Temporary, ..workers().remove(2) };
     world.starts.insert("c", vec![Start::Ignore]);
     world.ask(3, Request::StartChild(temporary));
     assert!(world.take().ends_with("added:c ~c forget:c 3:Ignored"));

@@ -1,19 +1,19 @@
 //! Other specs for a running supervisor (OTP: code change).
 
 use impresario_supervision::{
-    AutoShutdown, ChildSpec, Event, ExitReason, Flags, Reply, Request, RequestError, RequestId, Restart,
+    AutoShutdown, ChildRules, Event, ExitReason, Flags, Reply, Request, RequestError, RequestId, Restart,
     Shutdown, SpecError, Strategy,
 };
 
 use crate::world::{World, flags, ms, workers};
 
-fn replaced(world: &mut World, flags: Flags, specs: Vec<ChildSpec>) {
+fn replaced(world: &mut World, flags: Flags, specs: Vec<ChildRules>) {
     world.ask(1, Request::ReplaceSpecs(flags, specs));
     assert!(world.take().starts_with("1:Replaced"));
 }
 
-fn named(ids: &[&str]) -> Vec<ChildSpec> {
-    ids.iter().map(|id| ChildSpec::worker(*id)).collect()
+fn named(ids: &[&str]) -> Vec<ChildRules> {
+    ids.iter().map(|id| ChildRules::worker(*id)).collect()
 }
 
 #[test]
@@ -115,8 +115,9 @@ fn a_child_between_two_tries_is_still_restarted() {
 
 #[test]
 fn what_nobody_can_follow_changes_nothing() {
-    let significant = ChildSpec { significant: true, restart: Restart::Transient, ..ChildSpec::worker("a") };
-    let bad: [(Flags, Vec<ChildSpec>, SpecError); 3] = [
+    let significant =
+        ChildRules { significant: true, restart: Restart::Transient, ..ChildRules::worker("a") };
+    let bad: [(Flags, Vec<ChildRules>, SpecError); 3] = [
         (Flags::default(), named(&["x", "x"]), SpecError::DuplicateId { child: "x".into() }),
         (
             Flags::default(),

@@ -1,7 +1,7 @@
 //! Texts: what people read.
 
 use impresario_supervision::{
-    Action, ChildKind, ChildSpec, Event, ExitReason, Flags, RequestError, Restart, Shutdown, SpecError,
+    Action, ChildKind, ChildRules, Event, ExitReason, Flags, RequestError, Restart, Shutdown, SpecError,
     Supervisor, Time,
 };
 
@@ -18,10 +18,10 @@ fn reasons_have_their_words() {
         (ExitReason::Killed, "killed"),
         (ExitReason::NoProc, "no such process"),
         (
-            ExitReason::Panic { message: "oh".into(), place: Some("a.rs:1:2".into()) },
+            ExitReason::Panic { message: "oh".into(), location: Some("a.rs:1:2".into()) },
             "panicked at a.rs:1:2: oh",
         ),
-        (ExitReason::Panic { message: "oh".into(), place: None }, "panicked: oh"),
+        (ExitReason::Panic { message: "oh".into(), location: None }, "panicked: oh"),
         (ExitReason::Code(3), "exit code 3"),
         (ExitReason::Signal { number: 9, core_dumped: false }, "signal 9"),
         (ExitReason::Signal { number: 11, core_dumped: true }, "signal 11, core dumped"),
@@ -42,7 +42,7 @@ fn only_orderly_ends_are_clean() {
     let unclean = [
         ExitReason::Killed,
         ExitReason::NoProc,
-        ExitReason::Panic { message: String::new(), place: None },
+        ExitReason::Panic { message: String::new(), location: None },
         boom(),
         ExitReason::Code(1),
         ExitReason::Signal { number: 15, core_dumped: false },
@@ -54,7 +54,7 @@ fn only_orderly_ends_are_clean() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    let mut rules = Supervisor::new(Flags::default(), vec![ChildSpec::worker("a")]).expect("good specs");
+    let mut rules = Supervisor::new(Flags::default(), vec![ChildRules::worker("a")]).expect("good specs");
     rules.handle(Time::START, Event::Start);
     let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };
     for (error, expected) in [
@@ -88,7 +88,7 @@ fn words_of_specs() {
 
 #[test]
 fn a_report_carries_what_an_operator_needs() {
-    let spec = ChildSpec { restart: Restart::Transient, ..ChildSpec::supervisor("s") };
+    let spec = ChildRules { restart: Restart::Transient, ..ChildRules::supervisor("s") };
     let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("good specs");
     rules.handle(Time::START, Event::Start);
     let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };

@@ -1,7 +1,7 @@
 //! What a running supervisor answers.
 
 use impresario_supervision::{
-    ChildKind, ChildSpec, ChildState, Counts, Event, ExitReason, Flags, Reply, Request, RequestError,
+    ChildKind, ChildRules, ChildState, Counts, Event, ExitReason, Flags, Reply, Request, RequestError,
     RequestId, Restart, Shutdown, SpecError, Strategy, Supervisor, Time,
 };
 
@@ -15,7 +15,7 @@ fn error(id: u64, error: RequestError) -> String {
 fn the_admin_calls_answer_as_otp_does() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     let life = world.life("b");
-    world.ask(1, Request::StartChild(ChildSpec::worker("b")));
+    world.ask(1, Request::StartChild(ChildRules::worker("b")));
     assert_eq!(world.take(), error(1, RequestError::AlreadyStarted(life)));
     world.ask(2, Request::DeleteChild("b".into()));
     assert_eq!(world.take(), error(2, RequestError::Running));
@@ -25,7 +25,7 @@ fn the_admin_calls_answer_as_otp_does() {
     assert_eq!(world.take(), "-b 4:Done");
     world.ask(5, Request::TerminateChild("b".into()));
     assert_eq!(world.take(), "5:Done", "down is as good");
-    world.ask(6, Request::StartChild(ChildSpec::worker("b")));
+    world.ask(6, Request::StartChild(ChildRules::worker("b")));
     assert_eq!(world.take(), error(6, RequestError::AlreadyPresent));
     world.ask(7, Request::DeleteChild("b".into()));
     assert_eq!(world.take(), "forget:b 7:Done");
@@ -43,7 +43,7 @@ fn the_admin_calls_answer_as_otp_does() {
 #[test]
 fn an_added_child_is_the_last_one() {
     let mut world = World::abc(Strategy::OneForOne, 1);
-    let brutal = ChildSpec { shutdown: Shutdown::Kill, ..ChildSpec::worker("d") };
+    let brutal = ChildRules { shutdown: Shutdown::Kill, ..ChildRules::worker("d") };
     world.ask(1, Request::StartChild(brutal));
     assert!(world.take().starts_with("added:d +d 1:Started"));
     world.tell(Event::Shutdown(ExitReason::Normal));
@@ -55,7 +55,7 @@ fn an_added_child_is_the_last_one() {
 fn an_added_child_gets_its_key_before_its_start() {
     let mut rules = Supervisor::new(Flags::default(), vec![]).expect("nothing is wrong with nothing");
     rules.handle(Time::START, Event::Start);
-    rules.request(Time::START, RequestId(1), Request::StartChild(ChildSpec::worker("a")));
+    rules.request(Time::START, RequestId(1), Request::StartChild(ChildRules::worker("a")));
     let actions: Vec<String> = std::iter::from_fn(|| rules.poll_action()).map(|a| format!("{a:?}")).collect();
     assert_eq!(actions, ["Ready", "Added(RequestId(1), ChildKey(0))", "Start(ChildKey(0), Incarnation(1))"]);
 }
@@ -64,10 +64,10 @@ fn an_added_child_gets_its_key_before_its_start() {
 fn nothing_is_kept_of_an_added_child_that_does_not_start() {
     let mut world = World::abc(Strategy::OneForOne, 0);
     world.starts.insert("d", vec![Start::Fail]);
-    world.ask(1, Request::StartChild(ChildSpec::worker("d")));
+    world.ask(1, Request::StartChild(ChildRules::worker("d")));
     assert_eq!(world.take(), format!("added:d !d forget:d {}", error(1, RequestError::StartFailed(no()))));
     world.starts.insert("d", vec![Start::Ignore]);
-    world.ask(2, Request::StartChild(ChildSpec::worker("d")));
+    world.ask(2, Request::StartChild(ChildRules::worker("d")));
     assert_eq!(world.take(), "added:d ~d 2:Ignored", "but a spec of one that is not needed now");
     world.ask(3, Request::DeleteChild("d".into()));
     assert_eq!(world.take(), "forget:d 3:Done");
@@ -94,7 +94,7 @@ fn a_child_between_two_tries_is_restarting() {
     for (id, request) in [
         (1, Request::RestartChild("a".into())),
         (2, Request::DeleteChild("a".into())),
-        (3, Request::StartChild(ChildSpec::worker("a"))),
+        (3, Request::StartChild(ChildRules::worker("a"))),
         (4, Request::WhichChildren),
         (5, Request::CountChildren),
     ] {
@@ -124,7 +124,7 @@ fn a_child_that_is_dead_but_undecided_is_listed_and_not_counted() {
     let life = world.life("a");
     world.ask(2, Request::WhichChildren);
     world.ask(3, Request::CountChildren);
-    world.ask(4, Request::StartChild(ChildSpec::worker("a")));
+    world.ask(4, Request::StartChild(ChildRules::worker("a")));
     world.ask(5, Request::RestartChild("a".into()));
     world.ask(6, Request::DeleteChild("a".into()));
     world.ask(7, Request::TerminateChild("a".into()));
@@ -148,7 +148,7 @@ fn a_child_that_is_dead_but_undecided_is_listed_and_not_counted() {
 
 #[test]
 fn children_are_listed_latest_first_and_counted_by_kind() {
-    let specs = vec![ChildSpec::worker("a"), ChildSpec::supervisor("s"), ChildSpec::worker("c")];
+    let specs = vec![ChildRules::worker("a"), ChildRules::supervisor("s"), ChildRules::worker("c")];
     let mut world = World::new(flags(Strategy::OneForOne, 1), specs);
     world.starts.insert("c", vec![Start::Ignore]);
     world.tell(Event::Start);
@@ -176,7 +176,7 @@ fn children_are_listed_latest_first_and_counted_by_kind() {
 fn a_spec_is_shown_with_its_defaults() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.ask(1, Request::ChildSpec("b".into()));
-    let spec = ChildSpec { restart: Restart::Permanent, ..ChildSpec::worker("b") };
+    let spec = ChildRules { restart: Restart::Permanent, ..ChildRules::worker("b") };
     assert_eq!(spec.shutdown, Shutdown::Timeout(ms(5_000)));
     assert_eq!(world.take(), format!("1:{:?}", Reply::Spec(spec)));
 }
@@ -184,20 +184,20 @@ fn a_spec_is_shown_with_its_defaults() {
 #[test]
 fn a_spec_that_nobody_can_follow_is_refused() {
     let mut world = World::abc(Strategy::OneForOne, 1);
-    world.ask(1, Request::StartChild(ChildSpec { significant: true, ..ChildSpec::worker("d") }));
+    world.ask(1, Request::StartChild(ChildRules { significant: true, ..ChildRules::worker("d") }));
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "d".into() };
     assert_eq!(world.take(), error(1, RequestError::Spec(expected)));
 }
 
 #[test]
 fn a_terminated_temporary_child_is_gone() {
-    let specs = vec![ChildSpec { restart: Restart::Temporary, ..ChildSpec::worker("t") }];
+    let specs = vec![ChildRules { restart: Restart::Temporary, ..ChildRules::worker("t") }];
     let mut world = World::new(Flags::default(), specs);
     world.tell(Event::Start);
     world.take();
     world.ask(1, Request::TerminateChild("t".into()));
     assert_eq!(world.take(), "-t forget:t 1:Done");
-    world.ask(2, Request::StartChild(ChildSpec::worker("t")));
+    world.ask(2, Request::StartChild(ChildRules::worker("t")));
     assert!(world.take().starts_with("added:t +t 2:Started"));
 }
 
@@ -209,7 +209,7 @@ fn removed_children_leave_the_others_in_place() {
     world.take();
     world.crash("b");
     assert_eq!(world.take(), "child_terminated(b,boom) -c +b +c");
-    world.ask(3, Request::StartChild(ChildSpec::worker("a")));
+    world.ask(3, Request::StartChild(ChildRules::worker("a")));
     world.take();
     world.crash("b");
     assert_eq!(world.take(), "child_terminated(b,boom) -a -c +b +c +a");

@@ -1,6 +1,6 @@
 //! Restart types, the limit, and retries.
 
-use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy};
+use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy};
 
 use crate::world::{Start, World, boom, flags, ms};
 
@@ -19,7 +19,7 @@ fn restart_type_and_reason_decide() {
         (Restart::Temporary, shut, "forget:a"),
         (Restart::Temporary, boom(), "child_terminated(a,boom) forget:a"),
     ] {
-        let spec = ChildSpec { restart, ..ChildSpec::worker("a") };
+        let spec = ChildRules { restart, ..ChildRules::worker("a") };
         let mut world = World::new(Flags::default(), vec![spec]);
         world.tell(Event::Start);
         world.take();
@@ -36,7 +36,7 @@ fn a_transient_supervisor_that_gave_up_is_left_alone() {
         ExitReason::FailedToStart { child: "w".into(), reason: Box::new(boom()) },
     ];
     for reason in reasons {
-        let spec = ChildSpec { restart: Restart::Transient, ..ChildSpec::supervisor("s") };
+        let spec = ChildRules { restart: Restart::Transient, ..ChildRules::supervisor("s") };
         let mut world = World::new(Flags::default(), vec![spec]);
         world.tell(Event::Start);
         world.take();
@@ -113,7 +113,7 @@ fn requests_are_served_between_retries() {
 
 #[test]
 fn a_start_that_takes_too_long_at_a_restart_is_a_failed_one() {
-    let spec = ChildSpec { start_timeout: Some(ms(50)), ..ChildSpec::worker("a") };
+    let spec = ChildRules { start_timeout: Some(ms(50)), ..ChildRules::worker("a") };
     let mut world = World::new(flags(Strategy::OneForOne, 2), vec![spec]);
     world.tell(Event::Start);
     world.take();
@@ -149,7 +149,7 @@ fn stale_answers_change_nothing() {
 fn zero_restarts_means_none() {
     let intensity = Intensity::new(0, ms(1));
     let flags = Flags { intensity, ..Flags::default() };
-    let mut world = World::new(flags, vec![ChildSpec::worker("a")]);
+    let mut world = World::new(flags, vec![ChildRules::worker("a")]);
     world.tell(Event::Start);
     world.crash("a");
     assert!(world.take().ends_with("exit(restart limit reached, last failure of child a: boom)"));

@@ -1,14 +1,16 @@
 //! Auto-shutdown.
 
-use impresario_supervision::{AutoShutdown, ChildSpec, Event, ExitReason, Flags, Request, Restart, Strategy};
+use impresario_supervision::{
+    AutoShutdown, ChildRules, Event, ExitReason, Flags, Request, Restart, Strategy,
+};
 
 use crate::world::{Start, World, boom, flags};
 
 fn world(strategy: Strategy, auto_shutdown: AutoShutdown, specs: &[(&str, Restart, bool)]) -> World {
-    let specs = specs.iter().map(|(id, restart, significant)| ChildSpec {
+    let specs = specs.iter().map(|(id, restart, significant)| ChildRules {
         restart: *restart,
         significant: *significant,
-        ..ChildSpec::worker(*id)
+        ..ChildRules::worker(*id)
     });
     let mut world = World::new(Flags { auto_shutdown, ..flags(strategy, 5) }, specs.collect());
     world.tell(Event::Start);

@@ -1,38 +1,38 @@
 //! What is refused before anything starts, by name and value.
 
 use impresario_supervision::{
-    AutoShutdown, Backoff, ChildKind, ChildSpec, DynamicSupervisor, Flags, Intensity, Restart, Shutdown,
+    AutoShutdown, Backoff, ChildKind, ChildRules, DynamicSupervisor, Flags, Intensity, Restart, Shutdown,
     SpecError, Strategy, Supervisor,
 };
 
 use crate::world::ms;
 
-fn refusal(flags: Flags, specs: Vec<ChildSpec>) -> String {
+fn refusal(flags: Flags, specs: Vec<ChildRules>) -> String {
     let error = Supervisor::new(flags, specs).expect_err("it is bad");
     error.to_string()
 }
 
 #[test]
 fn each_bad_combination_names_the_child_and_the_value() {
-    let db = || ChildSpec::worker("db");
-    let backoff = |backoff: Backoff| vec![ChildSpec { backoff: Some(backoff), ..db() }];
+    let db = || ChildRules::worker("db");
+    let backoff = |backoff: Backoff| vec![ChildRules { backoff: Some(backoff), ..db() }];
     let good = Backoff::default();
     let any = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::default() };
     for (flags, specs, expected) in [
         (Flags::default(), vec![db(), db()], "two children have the id \"db\"; give each its own"),
         (
             Flags::default(),
-            vec![ChildSpec { significant: true, ..db() }],
+            vec![ChildRules { significant: true, ..db() }],
             "child \"db\" is significant but auto-shutdown is never; set auto-shutdown",
         ),
         (
             any,
-            vec![ChildSpec { significant: true, ..db() }],
+            vec![ChildRules { significant: true, ..db() }],
             "child \"db\" is significant and permanent; make it transient or temporary",
         ),
         (
             Flags::default(),
-            vec![ChildSpec { start_timeout: Some(ms(0)), ..db() }],
+            vec![ChildRules { start_timeout: Some(ms(0)), ..db() }],
             "child \"db\" has a start time-out of 0; give it time, or none for no limit",
         ),
         (
@@ -62,13 +62,13 @@ fn each_bad_combination_names_the_child_and_the_value() {
 
 #[test]
 fn a_template_is_checked_too() {
-    let template = ChildSpec { significant: true, ..ChildSpec::worker("t") };
+    let template = ChildRules { significant: true, ..ChildRules::worker("t") };
     let refused = |flags, template, max| DynamicSupervisor::new(flags, template, max).map(drop);
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "t".into() };
     assert_eq!(refused(Flags::default(), template, None), Err(expected));
     let zero = Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() };
-    assert_eq!(refused(zero, ChildSpec::worker("t"), None), Err(SpecError::ZeroPeriod));
-    let error = refused(Flags::default(), ChildSpec::worker("t"), Some(0)).expect_err("none may start");
+    assert_eq!(refused(zero, ChildRules::worker("t"), None), Err(SpecError::ZeroPeriod));
+    let error = refused(Flags::default(), ChildRules::worker("t"), Some(0)).expect_err("none may start");
     assert_eq!(error.to_string(), "the supervisor of \"t\" may have 0 children; allow at least 1");
 }
 
@@ -80,7 +80,7 @@ fn every_good_combination_passes() {
                 for auto in [AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant]
                 {
                     let significant = restart != Restart::Permanent && auto != AutoShutdown::Never;
-                    let spec = ChildSpec { restart, shutdown, kind, significant, ..ChildSpec::worker("a") };
+                    let spec = ChildRules { restart, shutdown, kind, significant, ..ChildRules::worker("a") };
                     let flags = Flags { auto_shutdown: auto, ..Flags::default() };
                     assert!(Supervisor::new(flags, vec![spec]).is_ok());
                 }
@@ -94,9 +94,9 @@ fn the_defaults_are_otps_but_for_the_limit() {
     let flags = Flags::default();
     assert_eq!((flags.strategy, flags.auto_shutdown), (Strategy::OneForOne, AutoShutdown::Never));
     assert_eq!(flags.intensity, Intensity::new(3, ms(5_000)));
-    let worker = ChildSpec::worker("a");
+    let worker = ChildRules::worker("a");
     assert_eq!((worker.restart, worker.shutdown), (Restart::Permanent, Shutdown::from(ms(5_000))));
-    let supervisor = ChildSpec::supervisor("s");
+    let supervisor = ChildRules::supervisor("s");
     assert_eq!((supervisor.kind, supervisor.shutdown), (ChildKind::Supervisor, Shutdown::Infinity));
     assert!(!worker.significant && worker.backoff.is_none() && worker.start_timeout.is_none());
 }

@@ -1,6 +1,6 @@
 //! The first start.
 
-use impresario_supervision::{ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
+use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
 
 use crate::world::{Start, World, boom, flags, ms, workers};
 
@@ -63,7 +63,7 @@ fn a_shutdown_before_the_start_is_an_exit() {
 
 #[test]
 fn a_start_that_takes_too_long_is_killed_once() {
-    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
     world.tell(Event::Start);
@@ -76,7 +76,7 @@ fn a_start_that_takes_too_long_is_killed_once() {
 /// A life that was killed for its slow start says that it is ready after all.
 #[test]
 fn ready_after_the_start_time_out_is_too_late() {
-    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
     world.tell(Event::Start);
@@ -96,7 +96,7 @@ fn ready_after_the_start_time_out_is_too_late() {
 /// It was killed for that already, so the shutdown that comes on top of it must not kill again.
 #[test]
 fn a_shutdown_after_the_start_time_out_kills_nobody_twice() {
-    let specs = vec![ChildSpec { start_timeout: Some(ms(1_000)), ..ChildSpec::worker("a") }];
+    let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
     world.tell(Event::Start);
@@ -113,7 +113,7 @@ fn a_shutdown_after_the_start_time_out_kills_nobody_twice() {
 /// It is killed at once, and its answer is waited for.
 #[test]
 fn a_brutal_shutdown_of_a_start_is_a_kill() {
-    let specs = vec![ChildSpec { shutdown: Shutdown::Kill, ..ChildSpec::worker("a") }];
+    let specs = vec![ChildRules { shutdown: Shutdown::Kill, ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
     world.tell(Event::Start);

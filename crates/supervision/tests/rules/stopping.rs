@@ -1,7 +1,7 @@
 //! Shutdown.
 
 use impresario_supervision::{
-    Action, ChildSpec, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy, Supervisor, Time,
+    Action, ChildRules, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy, Supervisor, Time,
 };
 
 use crate::world::{Start, World, boom, flags, ms, workers};
@@ -62,7 +62,7 @@ fn what_is_not_as_told_is_reported() {
         (Restart::Transient, ExitReason::Killed, true),
         (Restart::Temporary, boom(), true),
     ] {
-        let spec = ChildSpec { restart, ..ChildSpec::worker("a") };
+        let spec = ChildRules { restart, ..ChildRules::worker("a") };
         let mut world = World::new(Flags::default(), vec![spec]);
         world.tell(Event::Start);
         world.stuck.push("a");
@@ -76,7 +76,7 @@ fn what_is_not_as_told_is_reported() {
 /// In OTP a nested supervisor that gives up says `shutdown`, so nobody notices that it did while it was told to stop.
 #[test]
 fn a_supervisor_that_gives_up_while_told_to_stop_is_as_told() {
-    let mut world = World::new(Flags::default(), vec![ChildSpec::supervisor("s")]);
+    let mut world = World::new(Flags::default(), vec![ChildRules::supervisor("s")]);
     world.tell(Event::Start);
     world.stuck.push("s");
     world.tell(shutdown());
@@ -158,7 +158,7 @@ fn a_shutdown_loses_patience_only_with_starts() {
 fn a_start_that_somebody_asked_for_is_answered_when_a_shutdown_ends_it() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("d");
-    world.ask(1, Request::StartChild(ChildSpec::worker("d")));
+    world.ask(1, Request::StartChild(ChildRules::worker("d")));
     world.tell(shutdown());
     world.skip();
     assert_eq!(world.take(), "added:d +d 1:Error(ShuttingDown) -d");
@@ -196,7 +196,7 @@ fn a_retry_does_not_outlive_a_shutdown() {
 #[test]
 fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
-        let spec = ChildSpec { shutdown, ..ChildSpec::worker("a") };
+        let spec = ChildRules { shutdown, ..ChildRules::worker("a") };
         let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the spec is good");
         rules.handle(Time::START, Event::Start);
         let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, ChildId, ChildKey, ChildSpec, Event, ExitReason, Flags, Incarnation, Intensity, Request,
+    Action, ChildId, ChildKey, ChildRules, Event, ExitReason, Flags, Incarnation, Intensity, Request,
     RequestId, Strategy, Supervisor, Time,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(flags: Flags, specs: Vec<ChildSpec>) -> Self {
+    pub(crate) fn new(flags: Flags, specs: Vec<ChildRules>) -> Self {
         Self::of(Supervisor::new(flags, specs).expect("the specs are good"))
     }
 
@@ -166,8 +166,8 @@ pub(crate) fn flags(strategy: Strategy, restarts: u32) -> Flags {
     Flags { strategy, intensity, ..Flags::default() }
 }
 
-pub(crate) fn workers() -> Vec<ChildSpec> {
-    ["a", "b", "c"].map(ChildSpec::worker).to_vec()
+pub(crate) fn workers() -> Vec<ChildRules> {
+    ["a", "b", "c"].map(ChildRules::worker).to_vec()
 }
 
 pub(crate) const fn ms(ms: u64) -> Duration {

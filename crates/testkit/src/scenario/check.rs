@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    AutoShutdown, ChildId, ChildKind, ChildSpec, Flags, Intensity, Restart, Shutdown, SpecError, Strategy,
+    AutoShutdown, ChildId, ChildKind, ChildRules, Flags, Intensity, Restart, Shutdown, SpecError, Strategy,
     Supervisor,
 };
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub struct Checked {
     /// The flags.
     pub flags: Flags,
     /// The specs, in the order of the children.
-    pub specs: Vec<ChildSpec>,
+    pub specs: Vec<ChildRules>,
 }
 
 /// What is wrong with a plan, as OTP's term for it.
@@ -75,7 +75,7 @@ pub fn check(plan: &SupervisorPlan) -> Result<Checked, Refusal> {
     Ok(Checked { dynamic, flags, specs: specs.map_err(Refusal::Specs)? })
 }
 
-fn specs(plan: &SupervisorPlan, flags: Flags) -> Result<Vec<ChildSpec>, String> {
+fn specs(plan: &SupervisorPlan, flags: Flags) -> Result<Vec<ChildRules>, String> {
     let mut specs = Vec::new();
     for child in &plan.children {
         let spec = spec(&child.spec, flags.auto_shutdown);
@@ -97,7 +97,7 @@ fn shown(spec: &Value) -> String {
 }
 
 /// What the rules themselves find wrong.
-fn combination(flags: Flags, specs: Vec<ChildSpec>) -> Result<(), String> {
+fn combination(flags: Flags, specs: Vec<ChildRules>) -> Result<(), String> {
     Supervisor::new(flags, specs).map(drop).map_err(|error| spec_error(&error))
 }
 
@@ -149,7 +149,7 @@ fn flags(sup: &Value) -> Result<(bool, Flags), String> {
 }
 
 /// One spec, in OTP's order of its keys.
-pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildSpec, String> {
+pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildRules, String> {
     if !spec.is_object() {
         return Err(format!("{{invalid_child_spec,{}}}", Term::from_json(spec)));
     }
@@ -175,13 +175,13 @@ pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildSpec, Stri
         }
         Some(value) => return Err(format!("{{invalid_significant,{}}}", Term::from_json(value))),
     };
-    let worker = ChildSpec { restart, significant, ..ChildSpec::worker(id.clone()) };
+    let worker = ChildRules { restart, significant, ..ChildRules::worker(id.clone()) };
     combination(Flags { auto_shutdown, ..Flags::default() }, vec![worker])?;
     let typed = match spec.get("type").map(Term::from_json) {
-        None => ChildSpec::worker(id),
+        None => ChildRules::worker(id),
         Some(value) => match value.to_string().as_str() {
-            "worker" => ChildSpec::worker(id),
-            "supervisor" => ChildSpec::supervisor(id),
+            "worker" => ChildRules::worker(id),
+            "supervisor" => ChildRules::supervisor(id),
             _ => return Err(format!("{{invalid_child_type,{value}}}")),
         },
     };
@@ -192,11 +192,11 @@ pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildSpec, Stri
         Some(Term::Atom(word)) if word == "brutal_kill" => Shutdown::Kill,
         Some(value) => return Err(format!("{{invalid_shutdown,{value}}}")),
     };
-    Ok(ChildSpec { restart, shutdown, significant, ..typed })
+    Ok(ChildRules { restart, shutdown, significant, ..typed })
 }
 
 /// A spec as `childspec` prints it.
-pub fn spec_text(spec: &ChildSpec) -> String {
+pub fn spec_text(spec: &ChildRules) -> String {
     let shutdown = match spec.shutdown {
         Shutdown::Kill => "brutal_kill".to_owned(),
         Shutdown::Timeout(time) => time.as_millis().to_string(),

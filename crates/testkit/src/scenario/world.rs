@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_supervision::{ChildSpec, Counts, ExitReason, RequestError};
+use impresario_supervision::{ChildRules, Counts, ExitReason, RequestError};
 
 use super::check::spec_error;
 use super::plan::{Attempt, SupervisorPlan};
@@ -55,7 +55,7 @@ pub enum Answer {
     /// How many there are.
     Counts(Counts),
     /// A spec.
-    Spec(ChildSpec),
+    Spec(ChildRules),
     /// The supervisor ended, for this reason, before it answered.
     Exit(ExitReason),
 }

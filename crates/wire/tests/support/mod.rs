@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use impresario_wire::{
-    Address, DecodeError, Decoder, Encoder, HEADER_LEN, Message, PARTIAL_TIMEOUT, Received, StreamId,
+    Address, DecodeError, DecodedMessage, Decoder, Encoder, HEADER_LEN, Message, PARTIAL_TIMEOUT, StreamId,
 };
 
 pub(crate) const SOURCE: u32 = 4711;
@@ -69,7 +69,7 @@ pub(crate) fn feed(
     decoder: &mut Decoder<u32>,
     datagrams: &[Vec<u8>],
     mut descriptors: Vec<u32>,
-) -> Result<Received<u32>, DecodeError> {
+) -> Result<DecodedMessage<u32>, DecodeError> {
     let (last, first) = datagrams.split_last().unwrap();
     for datagram in first {
         assert!(decoder.handle(NOW, datagram, std::mem::take(&mut descriptors))?.is_none());

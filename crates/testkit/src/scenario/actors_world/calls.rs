@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use impresario_actor::{
-    AdminError, ChildInfo, ChildState, Counts, DynamicRef, Instance, Pid, RequestError, SupervisorRef,
+    ChildInfo, ChildState, Counts, DynamicRef, Instance, Pid, RequestError, SupervisorError, SupervisorRef,
 };
 
 use super::gate::Letter;
@@ -152,16 +152,16 @@ impl Stage {
         match answer {
             Ok(answer) => answer,
             // Its end, which is near, answers all that it leaves open.
-            Err(AdminError::NotRunning | AdminError::Refused(RequestError::ShuttingDown)) => {
-                Answer::Exit(scripted(&pid.ended().await))
+            Err(SupervisorError::NotRunning | SupervisorError::Refused(RequestError::ShuttingDown)) => {
+                Answer::Exit(scripted(&pid.wait_exit().await))
             }
-            Err(AdminError::Refused(RequestError::AlreadyStarted(life))) => {
+            Err(SupervisorError::Refused(RequestError::AlreadyStarted(life))) => {
                 self.cast().child(supervisor, life).map_or(Answer::Undefined, Answer::AlreadyStarted)
             }
-            Err(AdminError::Refused(RequestError::StartFailed(reason))) => {
+            Err(SupervisorError::Refused(RequestError::StartFailed(reason))) => {
                 Answer::Error(error_text(&RequestError::StartFailed(scripted(&reason)), what))
             }
-            Err(AdminError::Refused(error)) => Answer::Error(error_text(&error, what)),
+            Err(SupervisorError::Refused(error)) => Answer::Error(error_text(&error, what)),
             Err(error) => Answer::Error(error.to_string()),
         }
     }
@@ -179,7 +179,7 @@ impl Stage {
         id: ProcessId,
         name: &SupervisorRef,
         what: &Call,
-    ) -> Result<Answer, AdminError> {
+    ) -> Result<Answer, SupervisorError> {
         let error = |term: &str| Ok(Answer::Error(term.to_owned()));
         match what {
             Call::StartChild(plan) => {
@@ -214,7 +214,7 @@ impl Stage {
         id: ProcessId,
         name: &SupervisorRef,
         plan: &Arc<SupervisorPlan>,
-    ) -> Result<Answer, AdminError> {
+    ) -> Result<Answer, SupervisorError> {
         let checked = match check(plan) {
             Ok(checked) => checked,
             Err(refusal) => return Ok(Answer::Error(refusal.at_upgrade())),
@@ -251,7 +251,7 @@ impl Stage {
         name: &DynamicRef<String>,
         what: &Call,
         own: &Pid,
-    ) -> Result<Answer, AdminError> {
+    ) -> Result<Answer, SupervisorError> {
         let error = |term: &str| Ok(Answer::Error(term.to_owned()));
         match what {
             Call::StartInstance(label) => name.start_child(label.clone()).await.map(|pid| self.started(pid)),
@@ -285,7 +285,7 @@ impl Stage {
         id: ProcessId,
         name: &DynamicRef<String>,
         pid: &Pid,
-    ) -> Result<Answer, AdminError> {
+    ) -> Result<Answer, SupervisorError> {
         let wait = |by: isize| {
             if let Some(known) = self.cast().supervisor(id) {
                 known.gate.terminating = known.gate.terminating.saturating_add_signed(by);
@@ -319,7 +319,7 @@ impl Stage {
         id: ProcessId,
         name: &DynamicRef<String>,
         plan: &SupervisorPlan,
-    ) -> Result<Answer, AdminError> {
+    ) -> Result<Answer, SupervisorError> {
         let checked = match check(plan) {
             Ok(checked) => checked,
             Err(refusal) => return Ok(Answer::Error(refusal.at_upgrade())),

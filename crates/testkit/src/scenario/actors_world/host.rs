@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Running, fut};
-use impresario_actor::{Env, Exit, ExitReason};
+use impresario_actor::{ChildContext, ExitReason, ExitSignal};
 use tokio::time::Instant;
 
 use super::stage::{Body, Stage};
@@ -14,7 +14,7 @@ use crate::scenario::world::ProcessId;
 pub(super) struct Host {
     pub(super) stage: Arc<Stage>,
     pub(super) process: ProcessId,
-    pub(super) env: Env,
+    pub(super) env: ChildContext,
     pub(super) traps: Option<OnShutdown>,
     /// It exits by itself after this time, for this reason.
     pub(super) exit_after: Option<(Duration, ExitReason)>,
@@ -131,10 +131,10 @@ impl Actor for Host {
     }
 }
 
-impl Handler<Exit> for Host {
+impl Handler<ExitSignal> for Host {
     type Result = ();
 
-    fn handle(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+    fn handle(&mut self, exit: ExitSignal, ctx: &mut Context<Self>) {
         self.trapped(&exit.reason, ctx);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use impresario_actor::{
-    ChildRef, ChildRules, ChildSpec, DynamicRef, DynamicSupervisor, Env, ExitReason, StartError, Supervisor,
-    SupervisorRef, TraceEvent, Traced,
+    ChildContext, ChildRef, ChildRules, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, StartError,
+    Supervisor, SupervisorRef, TraceEvent, TraceKind,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -97,7 +97,7 @@ pub(super) fn dynamic_supervisor(
     let (template, rules) = (plan.children.first()?.clone(), checked.specs.first()?);
     let stage = stage.clone();
     let supervisor = match template.nested.clone().map(Arc::new) {
-        Some(nested) => DynamicSupervisor::of_specs(move |_, label: String| {
+        Some(nested) => DynamicSupervisor::from_specs(move |_, label: String| {
             Ok(nested_supervisor(&stage, Some((own, template.clone())), &label, &nested))
         }),
         None => DynamicSupervisor::new_async(move |env, label: String| {
@@ -156,7 +156,7 @@ struct Start {
 }
 
 impl Start {
-    async fn begin(&self, env: Env, name: Name) -> Result<(ProcessId, Checked), StartError> {
+    async fn begin(&self, env: ChildContext, name: Name) -> Result<(ProcessId, Checked), StartError> {
         let (mut attempt, mut extra, mut starting) = (1, false, None);
         if let Some((parent, plan)) = &self.parent {
             starting = Some(Starting::begin(&self.stage, *parent));
@@ -210,7 +210,7 @@ async fn worker(
     parent: ProcessId,
     plan: Arc<ChildPlan>,
     label: String,
-    env: Env,
+    env: ChildContext,
 ) -> Result<Host, StartError> {
     if stage.cast().failed.contains(&label) {
         // It is tried again after what has happened meanwhile.
@@ -311,7 +311,7 @@ impl Stage {
     /// Notices when a supervisor is told to stop.
     async fn watch(self: Arc<Self>, process: ProcessId, mut traced: mpsc::Receiver<TraceEvent>) {
         while let Some(event) = traced.recv().await {
-            if event.what == Traced::Stop {
+            if event.kind == TraceKind::Stop {
                 self.is_told(process);
             }
         }
@@ -333,7 +333,7 @@ impl Stage {
             }
         }
         drop(starting);
-        let reason = pid.ended().await;
+        let reason = pid.wait_exit().await;
         if ready {
             return self.supervisor_ended(process, &reason);
         }
