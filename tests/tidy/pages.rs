@@ -1,6 +1,6 @@
-//! What pages have to say: links that lead somewhere, code that is compiled.
+//! Pages: links lead to files and headings that exist, and Rust code is an include of a compiled file.
 
-/// Links to other pages, or to headings of theirs, that there are not. `find` knows the text of each file.
+/// Links to files or headings that do not exist. `find` returns the text of a file by its path.
 pub(crate) fn broken_links(path: &str, text: &str, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let prose = without_code(text);
     let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
@@ -9,7 +9,7 @@ pub(crate) fn broken_links(path: &str, text: &str, find: impl Fn(&str) -> Option
         let page = if file.is_empty() { Some(text.to_owned()) } else { find(&beside(path, file)) };
         !page.is_some_and(|page| heading.is_empty() || has_heading(&page, heading))
     });
-    broken.map(|target| format!("{path}: the link to {target} leads nowhere: mend it")).collect()
+    broken.map(|target| format!("{path}: the link target {target} does not exist: correct it")).collect()
 }
 
 /// Chapters that the summary does not list.
@@ -19,7 +19,7 @@ pub(crate) fn unlisted_chapters(summary: &str, names: &[&str]) -> Vec<String> {
     missing.map(|name| format!("{name} is not in the book's SUMMARY.md: add a line for it")).collect()
 }
 
-/// Blocks of Rust that are anything but an include of a file that is compiled.
+/// Rust code blocks that are not one include of a compiled file.
 pub(crate) fn loose_code(path: &str, text: &str) -> Vec<String> {
     let blocks = text.split("\n```rust").skip(1).filter_map(|rest| rest.split_once('\n'));
     let code = blocks.map(|(_, rest)| rest.split("\n```").next().unwrap_or_default());
@@ -27,19 +27,21 @@ pub(crate) fn loose_code(path: &str, text: &str) -> Vec<String> {
     loose
         .map(|code| {
             let first = code.lines().next().unwrap_or_default();
-            format!("{path}: nobody compiles `{first}`: put it into an example or a test, and include that")
+            format!(
+                "{path}: `{first}` is not compiled: move the code into an example or a test, and include that"
+            )
         })
         .collect()
 }
 
-/// Includes of files, or of parts of them, that there are not.
+/// Includes of files or anchors that do not exist.
 pub(crate) fn broken_includes(path: &str, text: &str, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let includes = text.split("{{#include ").skip(1).filter_map(|rest| rest.split_once("}}"));
     let broken = includes.map(|(target, _)| target).filter(|target| {
         let (file, anchor) = target.split_once(':').unwrap_or((target, ""));
         let is_there = |source: String| {
             let has = |mark: &str| source.lines().any(|line| line.trim() == format!("// {mark}: {anchor}"));
-            // A file as a whole would show the marks of its parts.
+            // Including a whole file would show its anchor comments.
             if anchor.is_empty() { !source.contains("// ANCHOR") } else { has("ANCHOR") && has("ANCHOR_END") }
         };
         !find(&beside(path, file)).is_some_and(is_there)
@@ -51,7 +53,7 @@ pub(crate) fn broken_includes(path: &str, text: &str, find: impl Fn(&str) -> Opt
         .collect()
 }
 
-/// Examples that a page does not say how to run.
+/// Examples without a command line on the page.
 pub(crate) fn unnamed_examples(page: &str, text: &str, examples: &[&str]) -> Vec<String> {
     let named = |name: &str| {
         let command = format!("--example {name}");
@@ -64,7 +66,7 @@ pub(crate) fn unnamed_examples(page: &str, text: &str, examples: &[&str]) -> Vec
     missing.map(|name| format!("{page} does not say how to run the example {name}: add a line")).collect()
 }
 
-/// The text with blanks in place of code, in which brackets mean something else.
+/// The text without code blocks and inline code, where `](` is no link.
 fn without_code(text: &str) -> String {
     let mut prose = String::new();
     for (number, part) in text.split("```").enumerate() {
@@ -75,7 +77,7 @@ fn without_code(text: &str) -> String {
     prose
 }
 
-/// A path relative to a page, from the root of the workspace.
+/// The path from the root of the workspace to `target`, which is relative to a page.
 fn beside(page: &str, target: &str) -> String {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
@@ -89,7 +91,7 @@ fn beside(page: &str, target: &str) -> String {
     parts.join("/")
 }
 
-/// Whether a page has a heading with this name in links: small letters, hyphens for blanks, and nothing else.
+/// Whether a page has a heading with this anchor: lower case, hyphens for blanks, other punctuation removed.
 fn has_heading(page: &str, name: &str) -> bool {
     let headings = page.lines().filter(|line| line.starts_with('#'));
     let mut slugs = headings.map(|line| {
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_found() {
+    fn a_link_to_a_missing_page_or_heading_is_found() {
         let good =
             "[b](b.md) [then](b.md#what-then) [x](https://x.example/y) [here](#here) `a[i](j)`\n# Here\n";
         assert!(broken_links("a/a.md", good, find).is_empty());
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_nobody_compiles_is_found() {
+    fn code_that_is_not_compiled_is_found() {
         let page = |code: &str| format!("text\n```rust,no_run\n{code}\n```\n\n```text\nany\nthing\n```\n");
         assert!(loose_code("a.md", &page("{{#include ../d.rs}}")).is_empty());
         for bad in ["let a = 1;", "{{#include ../d.rs}}\nlet a = 1;", ""] {
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_include_of_what_is_not_there_is_found() {
+    fn an_include_of_a_missing_file_or_anchor_is_found() {
         for good in ["{{#include ../c.rs:one}}", "{{#include ../d.rs}}"] {
             assert!(broken_includes("a/a.md", good, find).is_empty(), "{good}");
         }

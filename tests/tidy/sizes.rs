@@ -1,12 +1,12 @@
-//! How long files may be, and how many parameters types may have.
+//! Limits: lines of a file, letters of a test's name, type parameters of a public type.
 
 use crate::source::Source;
 
 /// The most lines of a file.
 pub(crate) const MAX_LINES: usize = 500;
-/// The most lines of the file in the middle.
-pub(crate) const MAX_MEDIAN: usize = 150;
-/// The most lines of code of the echo example: it is the first thing anybody reads.
+/// The most characters of a test's name.
+pub(crate) const MAX_NAME: usize = 60;
+/// The most lines of code of the echo example, which README shows first.
 pub(crate) const MAX_ECHO: usize = 35;
 /// The most type parameters of a public type.
 pub(crate) const MAX_PARAMETERS: usize = 2;
@@ -15,7 +15,7 @@ pub(crate) fn too_long(sources: &[Source]) -> Vec<String> {
     let long = sources.iter().filter(|source| source.lines() > MAX_LINES);
     long.map(|source| {
         format!(
-            "{} has {} lines, at most {MAX_LINES} may be: split it by what it does",
+            "{} has {} lines, at most {MAX_LINES} are allowed: split it by concern",
             source.path,
             source.lines()
         )
@@ -23,17 +23,42 @@ pub(crate) fn too_long(sources: &[Source]) -> Vec<String> {
     .collect()
 }
 
-pub(crate) fn median_too_long(sources: &[Source]) -> Vec<String> {
-    let mut lines: Vec<usize> = sources.iter().map(Source::lines).collect();
-    lines.sort_unstable();
-    match lines.get(lines.len() / 2) {
-        Some(median) if *median > MAX_MEDIAN => {
-            vec![format!(
-                "the median file has {median} lines, at most {MAX_MEDIAN} may be: split the largest ones"
-            )]
+/// Tests with names that are too long: functions with an attribute `test` of any path, and those that
+/// `in_both_modes!` makes.
+pub(crate) fn long_test_names(sources: &[Source]) -> Vec<String> {
+    let mut failures = Vec::new();
+    for source in sources {
+        for name in test_names(&source.code).into_iter().filter(|name| name.chars().count() > MAX_NAME) {
+            failures.push(format!(
+                "{}: {name} has {} characters, at most {MAX_NAME} are allowed: state input and expected result",
+                source.path,
+                name.chars().count()
+            ));
         }
-        _ => Vec::new(),
     }
+    failures
+}
+
+fn test_names(code: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let identifier =
+        |text: &'_ str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    for (start, _) in code.match_indices("#[") {
+        let attribute = code.get(start + 2..).unwrap_or_default();
+        let path = attribute.find(['(', ']', '=']).and_then(|end| attribute.get(..end)).unwrap_or_default();
+        if path.rsplit("::").next().map(str::trim) == Some("test")
+            && let Some((_, function)) = attribute.split_once("fn ")
+        {
+            names.extend(function.get(..identifier(function)).filter(|name| !name.is_empty()));
+        }
+    }
+    for (start, call) in code.match_indices("in_both_modes!") {
+        let list = code.get(start + call.len()..).unwrap_or_default().trim_start();
+        let end = list.find([')', '}', ']']).unwrap_or_default();
+        let parts = list.get(..end).unwrap_or_default().split(|c: char| !c.is_alphanumeric() && c != '_');
+        names.extend(parts.filter(|name| !name.is_empty()));
+    }
+    names
 }
 
 pub(crate) fn example_too_long(source: &Source) -> Vec<String> {
@@ -42,7 +67,7 @@ pub(crate) fn example_too_long(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "{} has {lines} lines of code, at most {MAX_ECHO} may be: move what is not the tree into the library",
+        "{} has {lines} lines of code, at most {MAX_ECHO} are allowed: move code into the library",
         source.path
     )]
 }
@@ -58,7 +83,7 @@ pub(crate) fn too_many_parameters(sources: &[Source]) -> Vec<String> {
                     let name: String =
                         declaration.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                     failures.push(format!(
-                        "{name} in {} has {count} type parameters, at most {MAX_PARAMETERS} may be",
+                        "{name} in {} has {count} type parameters, at most {MAX_PARAMETERS} are allowed",
                         source.path
                     ));
                 }
@@ -68,7 +93,7 @@ pub(crate) fn too_many_parameters(sources: &[Source]) -> Vec<String> {
     failures
 }
 
-/// How many types a declaration such as `Name<'a, A, const N: usize> ...` takes.
+/// The number of type parameters that a declaration such as `Name<'a, A, const N: usize> ...` takes.
 fn type_parameters(declaration: &str) -> usize {
     let name = declaration.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(declaration.len());
     let Some(list) = declaration.get(name..).and_then(|rest| rest.strip_prefix('<')) else { return 0 };
@@ -77,7 +102,7 @@ fn type_parameters(declaration: &str) -> usize {
     for character in list.chars() {
         match character {
             '<' | '(' | '[' => depth += 1,
-            // The arrow of a bound such as `Fn() -> T` closes nothing.
+            // The `>` of `Fn() -> T` closes no bracket.
             '>' if before == '-' => {}
             '>' | ')' | ']' => depth -= 1,
             ',' if depth == 1 => parameters.push(String::new()),
@@ -107,9 +132,21 @@ mod tests {
     fn long_files_are_found() {
         assert!(too_long(&[lines(MAX_LINES)]).is_empty());
         assert_eq!(too_long(&[lines(1), lines(MAX_LINES + 1)]).len(), 1);
-        assert!(median_too_long(&[]).is_empty());
-        assert!(median_too_long(&[lines(10), lines(MAX_MEDIAN), lines(400)]).is_empty());
-        assert_eq!(median_too_long(&[lines(10), lines(MAX_MEDIAN + 1), lines(400)]).len(), 1);
+    }
+
+    #[test]
+    fn a_test_name_of_61_characters_is_too_long() {
+        let text = |count: usize| {
+            let name = "a".repeat(count);
+            format!(
+                "#[test]\nfn {name}() {{}}\n#[tokio::test(x = 1)]\n#[allow(y)]\nasync fn {name}() {{}}\n\
+                 proptest! {{ #[test] fn {name}(x in 0..1) {{}} }}\nin_both_modes!(short, {name},);\n"
+            )
+        };
+        assert!(long_test_names(&[Source::new("a.rs", text(MAX_NAME))]).is_empty());
+        assert_eq!(long_test_names(&[Source::new("a.rs", text(MAX_NAME + 1))]).len(), 4);
+        let other = format!("fn {}() {{}}\n#[cfg(test)]\nmod tests {{}}\n", "a".repeat(MAX_NAME + 1));
+        assert!(long_test_names(&[Source::new("a.rs", other)]).is_empty());
     }
 
     #[test]

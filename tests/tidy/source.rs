@@ -1,12 +1,12 @@
-//! Rust source taken apart just far enough: what is code, what is comment, what is a literal.
+//! Splits Rust source into code, comments and literals.
 
-/// One file. The views have the same lines as the text, with blanks in place of what does not belong to them.
+/// One file. Each view has the same lines as the text; what does not belong to the view is blank.
 pub(crate) struct Source {
     /// Relative to the root of the workspace.
     pub(crate) path: String,
-    /// As it is.
+    /// The whole file.
     pub(crate) text: String,
-    /// Without comments and without what is inside literals.
+    /// Without comments and without the contents of literals.
     pub(crate) code: String,
     /// Only the comments.
     pub(crate) comments: String,
@@ -36,17 +36,17 @@ impl Source {
         Self { path: path.into(), text, code, comments }
     }
 
-    /// How many lines it has.
+    /// The number of lines.
     pub(crate) fn lines(&self) -> usize {
         self.text.lines().count()
     }
 
-    /// How many lines have code on them.
+    /// The number of lines with code.
     pub(crate) fn code_lines(&self) -> usize {
         self.code.lines().filter(|line| !line.trim().is_empty()).count()
     }
 
-    /// The code that only tests run: all of a test's file, or the blocks under `#[cfg(test)]`.
+    /// The code of tests: the whole file of a test or of the testkit, or the blocks under `#[cfg(test)]`.
     pub(crate) fn test_code(&self) -> String {
         let in_folder = |folder: &str| self.path.split('/').any(|part| part == folder);
         if in_folder("tests") || in_folder("testkit") || self.path.ends_with("tests.rs") {
@@ -56,7 +56,7 @@ impl Source {
         blocks.collect::<Vec<_>>().join("\n")
     }
 
-    /// The code that goes into a library or program.
+    /// The code of a library or program, without its tests.
     pub(crate) fn product_code(&self) -> String {
         let tests = self.test_code();
         if tests == self.code {
@@ -69,14 +69,14 @@ impl Source {
         code
     }
 
-    /// The numbers and names of the lines in one of the views on which this word stands by itself.
+    /// `path:line` of each line in one of the views that has this word, see [`has_word`].
     pub(crate) fn places<'a>(&'a self, view: &'a str, word: &'a str) -> impl Iterator<Item = String> + 'a {
         let lines = view.lines().enumerate().filter(move |(_, line)| has_word(line, word));
         lines.map(move |(index, _)| format!("{}:{}", self.path, index + 1))
     }
 }
 
-/// Whether the word stands there with no letter, digit or underscore next to it.
+/// Whether the line has the word with no letter, digit or underscore next to it.
 pub(crate) fn has_word(line: &str, word: &str) -> bool {
     let part_of_name = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
     line.match_indices(word).any(|(start, found)| {
@@ -173,7 +173,7 @@ fn block(code: &str) -> Option<&str> {
 }
 
 #[test]
-fn code_comments_and_literals_are_told_apart() {
+fn code_comments_and_literals_are_separated() {
     let text = "let a = \"one // two\"; // three 'four\n/* five /* six */ \" */ let b = 'x'; let c: &'a str = r#\"s\"e\"#;\n";
     let source = Source::new("a.rs", text);
     assert_eq!(
@@ -199,7 +199,7 @@ fn code_comments_and_literals_are_told_apart() {
 }
 
 #[test]
-fn test_code_is_told_from_the_product() {
+fn test_code_is_separated_from_product_code() {
     let text = "#[cfg(test)]\nmod far;\nfn product() {}\n#[cfg(test)]\nmod tests { fn near() { if x {} } }\nfn after() {}\n";
     let source = Source::new("crates/a/src/lib.rs", text);
     assert_eq!(source.test_code(), "{ fn near() { if x {} } }");
@@ -213,7 +213,7 @@ fn test_code_is_told_from_the_product() {
 }
 
 #[test]
-fn words_stand_by_themselves() {
+fn a_word_inside_a_longer_name_is_not_found() {
     assert!(has_word("x unsafe {", "unsafe") && has_word("unsafe", "unsafe"));
     assert!(!has_word("unsafe_code", "unsafe") && !has_word("an_unsafe", "unsafe"));
     assert!(has_word("thread::sleep(x)", "sleep(") && !has_word("asleep(x)", "sleep("));

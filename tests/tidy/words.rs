@@ -1,4 +1,4 @@
-//! Words that may not stand in certain places.
+//! Code that is allowed in certain places only: unsafe code, sleeps, unfinished work, globals.
 
 use crate::source::Source;
 
@@ -9,18 +9,19 @@ pub(crate) fn unsafe_elsewhere(sources: &[Source]) -> Vec<String> {
     let others = sources.iter().filter(|source| !source.path.starts_with(UNSAFE_FOLDER));
     others
         .flat_map(|source| source.places(&source.code, "unsafe"))
-        .map(|place| format!("{place}: unsafe code belongs into {UNSAFE_FOLDER}, one system call a function"))
+        .map(|place| {
+            format!("{place}: unsafe code is allowed in {UNSAFE_FOLDER} only, one system call a function")
+        })
         .collect()
 }
 
 pub(crate) fn sleeping_tests(sources: &[Source]) -> Vec<String> {
     let sleeping = sources.iter().filter(|source| sleeps(&source.test_code()));
-    let advice = "a test sleeps; wait for an event: an exit, a line, a byte, a message";
+    let advice = "a test calls a sleep function; wait for an event: an exit, a line, a byte, a message";
     sleeping.map(|source| format!("{}: {advice}", source.path)).collect()
 }
 
-/// Whether a function is called that lets time pass. A method of that name does not: it is a test's own clock, set
-/// forward.
+/// Whether a sleep function is called. A method of that name advances a test's virtual clock, so it is allowed.
 fn sleeps(code: &str) -> bool {
     ["sleep(", "sleep_until(", "sleep_ms(", "nanosleep("].iter().any(|word| {
         code.match_indices(word).any(|(start, _)| {
@@ -38,22 +39,20 @@ pub(crate) fn unfinished(sources: &[Source]) -> Vec<String> {
             ["todo!", "unimplemented!"].into_iter().flat_map(|word| source.places(&source.code, word));
         let marks =
             ["FIXME", "XXX", "TODO"].into_iter().flat_map(|word| source.places(&source.comments, word));
-        failures.extend(
-            macros
-                .chain(marks)
-                .map(|place| format!("{place}: do it now, or write an issue and say here what is so")),
-        );
+        failures.extend(macros.chain(marks).map(|place| {
+            format!("{place}: finish it now, or write an issue and state the present behaviour here")
+        }));
     }
     failures
 }
 
-/// Where a static is the only way, and why. It must hold nothing that a program could want two of.
+/// Files that may have a `static` or `thread_local!`: path and reason.
 const GLOBALS: &[(&str, &str)] = &[
-    ("crates/actor/src/panic.rs", "std has one panic hook for all of the process"),
-    ("crates/server/src/socket.rs", "one scratch buffer a thread instead of one a connection"),
+    ("crates/actor/src/panic.rs", "std has one panic hook per process"),
+    ("crates/server/src/socket.rs", "one scratch buffer per thread instead of one per connection"),
 ];
 
-/// Statics and thread-locals outside tests: state that is reached from nowhere.
+/// Statics and thread-locals outside tests.
 pub(crate) fn globals(sources: &[Source]) -> Vec<String> {
     let mut failures = Vec::new();
     for source in sources.iter().filter(|source| GLOBALS.iter().all(|(path, _)| *path != source.path)) {
@@ -64,7 +63,7 @@ pub(crate) fn globals(sources: &[Source]) -> Vec<String> {
                 .map_or(line, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
             if item.starts_with("static ") || item.starts_with("thread_local!") {
                 failures.push(format!(
-                    "{}: `{}` is a global; pass the value to whoever needs it, or give GLOBALS its reason",
+                    "{}: `{}` is a global; pass the value as an argument, or add a row with the reason to GLOBALS",
                     source.path,
                     line.trim_end()
                 ));
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_for_later_is_found() {
+    fn unfinished_work_is_found() {
         for text in ["fn a() { todo!() }", "unimplemented!(\"x\")", "// XXX", "/* FIXME: b */", "/// TODO"] {
             assert_eq!(unfinished(&one("a.rs", text)).len(), 1, "{text}");
         }

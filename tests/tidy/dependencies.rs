@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
-/// The arrows between our crates, by the names of their folders. What is not here may not be.
-pub(crate) const ARROWS: &[(&str, &[&str])] = &[
+/// The dependencies between crates of the workspace, by the names of their folders. All others are errors.
+pub(crate) const ALLOWED: &[(&str, &[&str])] = &[
     ("supervision", &[]),
     ("wire", &[]),
     ("sys", &[]),
@@ -21,7 +21,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("tests", &["testkit"]),
 ];
 
-/// What a crate must not reach, however far away: what it must not know.
+/// What a crate must not depend on, directly or through other crates.
 pub(crate) const UNREACHABLE: &[(&str, &[&str])] = &[
     ("wire", &["actix", "actix-rt", "mio", "nix", "rustix", "slog", "socket2", "tokio"]),
     ("sys", &["actix", "actix-rt", "hyper", "mio", "slog", "tokio"]),
@@ -33,9 +33,9 @@ pub(crate) const UNREACHABLE: &[(&str, &[&str])] = &[
     ("impresario", &["axum", "clap"]),
 ];
 
-/// An arrow from one crate to another, both by name.
+/// A dependency of one crate on another, both by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Arrow {
+pub(crate) struct Dependency {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) in_tests_only: bool,
@@ -48,54 +48,61 @@ pub(crate) fn metadata(root: &str) -> Metadata {
         .manifest_path(format!("{root}/Cargo.toml"))
         .other_options(["--offline".to_owned(), "--filter-platform".to_owned(), platform])
         .exec()
-        .unwrap_or_else(|error| panic!("cargo metadata does not answer: {error}"))
+        .unwrap_or_else(|error| panic!("cargo metadata failed: {error}"))
 }
 
-/// The folder's name of one of our crates, as the table of arrows has it.
-fn role(package: &str) -> &str {
+/// The name of a package's folder, as the tables have it.
+fn folder(package: &str) -> &str {
     package.strip_prefix("impresario-").unwrap_or(package)
 }
 
-/// The arrows that leave our crates, to ours and to others'.
-pub(crate) fn direct(metadata: &Metadata) -> Vec<Arrow> {
+/// The dependencies of the workspace's crates, also on external ones.
+pub(crate) fn direct(metadata: &Metadata) -> Vec<Dependency> {
     let packages = metadata.workspace_packages();
-    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let members: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let name = |package: &str| {
-        if ours.contains(package) { role(package).to_owned() } else { format!("{package} (external)") }
+        if members.contains(package) { folder(package).to_owned() } else { format!("{package} (external)") }
     };
-    let mut arrows = Vec::new();
+    let mut dependencies = Vec::new();
     for package in &packages {
         for dependency in &package.dependencies {
             let in_tests_only = dependency.kind == DependencyKind::Development;
-            arrows.push(Arrow { from: name(&package.name), to: name(&dependency.name), in_tests_only });
+            dependencies.push(Dependency {
+                from: name(&package.name),
+                to: name(&dependency.name),
+                in_tests_only,
+            });
         }
     }
-    arrows
+    dependencies
 }
 
-/// Arrows between our crates that are not in the table, and crates that are not in it.
-pub(crate) fn wrong(arrows: &[Arrow], crates: &[&str], table: &[(&str, &[&str])]) -> Vec<String> {
+/// Dependencies between members that are not in the table, and members without a row.
+pub(crate) fn disallowed(
+    dependencies: &[Dependency],
+    crates: &[&str],
+    table: &[(&str, &[&str])],
+) -> Vec<String> {
     let allowed: BTreeMap<&str, &[&str]> = table.iter().copied().collect();
     let mut failures = Vec::new();
     for name in crates {
         if !allowed.contains_key(name) {
-            failures.push(format!(
-                "{name} is a crate without a row in the table of arrows: give it one, with its reasons"
-            ));
+            failures.push(format!("{name} is a crate without a row in the table of dependencies: add one"));
         }
     }
-    for Arrow { from, to, in_tests_only } in arrows.iter().filter(|arrow| crates.contains(&arrow.to.as_str()))
+    for Dependency { from, to, in_tests_only } in
+        dependencies.iter().filter(|dependency| crates.contains(&dependency.to.as_str()))
     {
         let row = allowed.get(from.as_str()).copied().unwrap_or_default();
         let allowed = row.contains(&to.as_str()) || (*in_tests_only && to == "testkit");
         if !allowed {
-            failures.push(format!("{from} depends on {to}, which the table of arrows does not allow: turn it round or move the code"));
+            failures.push(format!("{from} depends on {to}, which the table of dependencies does not allow: invert it or move the code"));
         }
     }
     failures
 }
 
-/// All that each crate of ours reaches outside tests, by names, itself excepted.
+/// The crates that each member depends on outside tests, directly or through others.
 pub(crate) fn reachable(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
     let nodes = metadata.resolve.as_ref().map(|resolve| resolve.nodes.as_slice()).unwrap_or_default();
     let edges: BTreeMap<&PackageId, Vec<&PackageId>> = nodes
@@ -118,24 +125,22 @@ pub(crate) fn reachable(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String
         seen.into_iter().map(|id| metadata[id].name.to_string()).collect()
     };
     let packages = metadata.workspace_packages();
-    packages.iter().map(|package| (role(&package.name).to_owned(), from(&package.id))).collect()
+    packages.iter().map(|package| (folder(&package.name).to_owned(), from(&package.id))).collect()
 }
 
-/// What crates reach although they must not know it.
-pub(crate) fn too_far(
+/// Forbidden crates that members depend on, directly or through others.
+pub(crate) fn forbidden(
     reached: &BTreeMap<String, BTreeSet<String>>,
     table: &[(&str, &[&str])],
 ) -> Vec<String> {
     let mut failures = Vec::new();
     for (name, forbidden) in table {
         let Some(all) = reached.get(*name) else {
-            failures.push(format!(
-                "there is no crate {name}: take its row out of the table of what is out of reach"
-            ));
+            failures.push(format!("there is no crate {name}: remove its row from UNREACHABLE"));
             continue;
         };
         for other in forbidden.iter().filter(|other| all.contains(**other)) {
-            failures.push(format!("{name} reaches {other}, which it must not know: see `cargo tree -p impresario-{name} -i {other}`"));
+            failures.push(format!("{name} depends on {other}, which it must not know: see `cargo tree -p impresario-{name} -i {other}`"));
         }
     }
     failures
@@ -145,37 +150,37 @@ pub(crate) fn too_far(
 mod tests {
     use super::*;
 
-    fn arrow(from: &str, to: &str, in_tests_only: bool) -> Arrow {
-        Arrow { from: from.to_owned(), to: to.to_owned(), in_tests_only }
+    fn dependency(from: &str, to: &str, in_tests_only: bool) -> Dependency {
+        Dependency { from: from.to_owned(), to: to.to_owned(), in_tests_only }
     }
 
     #[test]
-    fn an_arrow_that_is_not_in_the_table_is_found() {
+    fn a_dependency_outside_the_table_is_found() {
         let crates = ["actor", "supervision", "testkit"];
         let table: &[(&str, &[&str])] =
             &[("actor", &["supervision"]), ("supervision", &[]), ("testkit", &[])];
         let good = [
-            arrow("actor", "supervision", false),
-            arrow("supervision", "testkit", true),
-            arrow("actor", "x", false),
+            dependency("actor", "supervision", false),
+            dependency("supervision", "testkit", true),
+            dependency("actor", "x", false),
         ];
-        assert!(wrong(&good, &crates, table).is_empty());
-        assert_eq!(wrong(&[arrow("supervision", "actor", false)], &crates, table).len(), 1);
+        assert!(disallowed(&good, &crates, table).is_empty());
+        assert_eq!(disallowed(&[dependency("supervision", "actor", false)], &crates, table).len(), 1);
         assert_eq!(
-            wrong(&[arrow("supervision", "actor", true)], &crates, table).len(),
+            disallowed(&[dependency("supervision", "actor", true)], &crates, table).len(),
             1,
-            "tests follow the arrows too"
+            "the table holds for dev-dependencies too"
         );
-        assert_eq!(wrong(&[arrow("actor", "testkit", false)], &crates, table).len(), 1);
-        assert_eq!(wrong(&[], &["new"], table).len(), 1);
+        assert_eq!(disallowed(&[dependency("actor", "testkit", false)], &crates, table).len(), 1);
+        assert_eq!(disallowed(&[], &["new"], table).len(), 1);
     }
 
     #[test]
-    fn what_is_out_of_reach_is_found_however_far_away() {
+    fn a_forbidden_transitive_dependency_is_found() {
         let reached =
             BTreeMap::from([("process".to_owned(), BTreeSet::from(["nix".to_owned(), "tokio".to_owned()]))]);
-        assert!(too_far(&reached, &[("process", &["actix"])]).is_empty());
-        assert_eq!(too_far(&reached, &[("process", &["actix", "tokio"])]).len(), 1);
-        assert_eq!(too_far(&reached, &[("gone", &[])]).len(), 1);
+        assert!(forbidden(&reached, &[("process", &["actix"])]).is_empty());
+        assert_eq!(forbidden(&reached, &[("process", &["actix", "tokio"])]).len(), 1);
+        assert_eq!(forbidden(&reached, &[("gone", &[])]).len(), 1);
     }
 }
