@@ -1,4 +1,4 @@
-# Everything here is a convenience on top of cargo.
+# Shortcuts for cargo commands; nothing here is needed to build or test.
 
 # List the recipes.
 default:
@@ -12,11 +12,11 @@ http *ARGS:
 echo *ARGS:
     cargo run --release --example echo -- {{ARGS}}
 
-# Run a tree to shoot at, by commands.
+# Run a tree to experiment with: type `help`.
 tree:
     cargo run --example tree
 
-# Run actors as children; order something.
+# Run actors as children, with orders.
 actors *ORDERS="tea boom coffee":
     cargo run --example actors -- {{ORDERS}}
 
@@ -24,19 +24,19 @@ actors *ORDERS="tea boom coffee":
 chat *ARGS:
     cargo run --release --example chat -- {{ARGS}}
 
-# Run a listener that is asked and drained over a unix socket.
+# Run a listener with an admin interface on a unix socket.
 listeners *ARGS:
     cargo run --release --example listeners -- {{ARGS}}
 
-# Run a server that gives its connections from actor to actor.
+# Run a server that transfers connections from actor to actor.
 ownership *ARGS:
     cargo run --release --example ownership -- {{ARGS}}
 
-# Run an encrypted echo with a certificate that is exchanged while it runs.
+# Run a TLS echo server with a certificate that is reloaded at run time.
 tls *ARGS:
     cargo run --release --example tls -- {{ARGS}}
 
-# Run processes alone, without actors.
+# Run processes without actors.
 processes:
     cargo run --example processes
 
@@ -44,32 +44,32 @@ processes:
 test:
     cargo test --workspace
 
-# Everything that CI checks.
+# Run everything that CI checks.
 ci:
     bash .ci/run
 
-# Format, lint and document.
+# Check format, lints and documentation.
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# Every interleaving of what threads do with one life (a part of the tests, too).
+# Model-check what threads share of an actor cell, with a preemption bound of 2 (also part of the tests).
 loom:
     cargo test -p impresario-actor --test loom
 
-# Measure us and a peer in the same run.
+# Measure Impresario and a peer in the same run.
 bench *ROWS:
     cargo run --release -p impresario-bench -- {{ROWS}}
 
-# The book, at docs/book/book (needs mdbook).
+# Build the book into docs/book/book (needs mdbook).
 book:
     mdbook build docs/book
 
-# Licences, advisories and duplicate versions (needs cargo-deny).
+# Check licences, advisories and duplicate versions (needs cargo-deny).
 deny:
     cargo deny check
 
-# Whether a test notices each change of the rules (needs cargo-mutants; crates/supervision/MUTANTS.md has the accepted ones).
+# Mutation tests of the rules (needs cargo-mutants; crates/supervision/MUTANTS.md lists the accepted mutants).
 mutants *ARGS:
     PROPTEST_CASES=32 cargo mutants --package impresario-supervision --timeout 60 {{ARGS}}
