@@ -1,4 +1,4 @@
-//! The address of one end of a connection, as it travels with the connection.
+//! Address of one end of a connection, sent along with its descriptor.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Where one end of a connection is: an IP address with port, or the name of a unix socket.
+/// Address of one end of a connection: IP address and port, or the name of a unix socket.
 ///
-/// It is sent along because it need not be what the kernel says of the descriptor: a proxy may have said better.
+/// `getpeername` on the descriptor does not replace it: behind a proxy the address comes from the PROXY header.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Raw", into = "Raw")]
+#[serde(from = "EncodedAddress", into = "EncodedAddress")]
 pub enum Address {
-    /// An IP address and port, with the scope of a link-local one.
+    /// IP address and port; for IPv6 with flow label and scope id.
     Ip(SocketAddr),
-    /// The name of a unix socket as bytes; empty for one without a name, as clients usually are.
+    /// Name of a unix socket, as bytes. Empty for an unnamed socket, which most clients use.
     Unix(Vec<u8>),
 }
 
@@ -34,30 +34,34 @@ impl fmt::Display for Address {
     }
 }
 
-/// The form in bytes. serde's own form of an IPv6 socket address would lose its flow label and its scope.
+/// The encoded form. serde's own encoding of `SocketAddrV6` drops flow label and scope id.
 #[derive(Serialize, Deserialize)]
-enum Raw {
+enum EncodedAddress {
     V4(Ipv4Addr, u16),
     V6(Ipv6Addr, u16, u32, u32),
     Unix(ByteBuf),
 }
 
-impl From<Raw> for Address {
-    fn from(raw: Raw) -> Self {
+impl From<EncodedAddress> for Address {
+    fn from(raw: EncodedAddress) -> Self {
         match raw {
-            Raw::V4(ip, port) => Address::Ip(SocketAddr::new(IpAddr::V4(ip), port)),
-            Raw::V6(ip, port, flow, scope) => Address::Ip(SocketAddrV6::new(ip, port, flow, scope).into()),
-            Raw::Unix(name) => Address::Unix(name.into_vec()),
+            EncodedAddress::V4(ip, port) => Address::Ip(SocketAddr::new(IpAddr::V4(ip), port)),
+            EncodedAddress::V6(ip, port, flow, scope) => {
+                Address::Ip(SocketAddrV6::new(ip, port, flow, scope).into())
+            }
+            EncodedAddress::Unix(name) => Address::Unix(name.into_vec()),
         }
     }
 }
 
-impl From<Address> for Raw {
+impl From<Address> for EncodedAddress {
     fn from(address: Address) -> Self {
         match address {
-            Address::Ip(SocketAddr::V4(v4)) => Raw::V4(*v4.ip(), v4.port()),
-            Address::Ip(SocketAddr::V6(v6)) => Raw::V6(*v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()),
-            Address::Unix(name) => Raw::Unix(ByteBuf::from(name)),
+            Address::Ip(SocketAddr::V4(v4)) => EncodedAddress::V4(*v4.ip(), v4.port()),
+            Address::Ip(SocketAddr::V6(v6)) => {
+                EncodedAddress::V6(*v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())
+            }
+            Address::Unix(name) => EncodedAddress::Unix(ByteBuf::from(name)),
         }
     }
 }

@@ -1,45 +1,51 @@
-//! Frames to messages.
+//! Joins frames into messages.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{DecodeError, Frame, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, Message, MessageKind, StreamId};
+use crate::error::DecodeError;
+use crate::frame::{Frame, StreamId};
+use crate::kind::MessageKind;
+use crate::limits::{MAX_MESSAGE, MAX_PARTIAL_MESSAGES};
+use crate::message::Message;
 
-/// One whole message and what came with it.
+/// One complete message with its header fields and descriptors.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DecodedMessage<D> {
-    /// The process that says it has sent it; [`Link::check`](crate::Link::check) asks the kernel.
+    /// The sender's pid according to the frame header. [`PortPolicy::check`](crate::PortPolicy::check) compares it with
+    /// the kernel's.
     pub source: u32,
-    /// What it belongs to.
+    /// The stream that the message belongs to.
     pub stream: StreamId,
-    /// What it says.
+    /// The message.
     pub message: Message,
-    /// The descriptors that came with it, as many as its kind says.
+    /// Its descriptors. The number is in the range of [`MessageKind::descriptors`].
     pub descriptors: Vec<D>,
 }
 
-/// A message that did not end in time and is forgotten.
+/// An incomplete message that the decoder has discarded after its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
-    /// The process that began it.
+    /// The sender's pid according to the frame header.
     pub source: u32,
-    /// What it belonged to.
+    /// Its stream.
     pub stream: StreamId,
-    /// What it was to be.
+    /// Its kind.
     pub kind: MessageKind,
 }
 
-/// Joins the frames of one port into messages. `D` is whatever the caller calls a descriptor.
+/// Joins the frames of one port into messages. `D` is the caller's type of a descriptor.
 ///
-/// After an error the port is to be closed: frames may be missing from then on. `now` is the time since any start
-/// that the caller keeps for the decoder's whole life.
+/// After an error, close the port: later frames may belong to a message that was discarded.
+///
+/// `now` is the time since an instant that the caller chooses once per decoder.
 #[derive(Debug)]
 pub struct Decoder<D> {
     partial: Vec<Partial<D>>,
     partial_timeout: Duration,
 }
 
-/// A message of which the last frame is still to come.
+/// A message without its last frame.
 #[derive(Debug)]
 struct Partial<D> {
     source: u32,
@@ -51,18 +57,18 @@ struct Partial<D> {
 }
 
 impl<D> Decoder<D> {
-    /// A decoder that gives each message `partial_timeout` from its first frame to its last
-    /// ([`PARTIAL_TIMEOUT`](crate::PARTIAL_TIMEOUT) if nobody knows better).
+    /// A decoder that discards a message when its last frame does not follow the first within `partial_timeout`.
+    /// [`PARTIAL_TIMEOUT`](crate::PARTIAL_TIMEOUT) is the usual value.
     pub const fn new(partial_timeout: Duration) -> Self {
         Decoder { partial: Vec::new(), partial_timeout }
     }
 
-    /// Takes one datagram with its descriptors; returns a message if this was its last frame.
+    /// Takes one datagram with its descriptors. Returns the message when this was its last frame.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] when the datagram is not a frame, not of a message that is under way, or when the message's
-    /// body, length or number of descriptors is wrong. Descriptors are closed then, as their type drops.
+    /// [`DecodeError`] when the datagram is not a frame, when a fragment continues no message, or when the message's
+    /// body, length or number of descriptors is wrong. The descriptors of the message are dropped.
     pub fn handle(
         &mut self,
         now: Duration,
@@ -71,34 +77,39 @@ impl<D> Decoder<D> {
     ) -> Result<Option<DecodedMessage<D>>, DecodeError> {
         let frame = Frame::parse(datagram)?;
         if frame.continuation {
-            return self.go_on(now, &frame, &descriptors);
+            return self.continue_message(now, &frame, &descriptors);
         }
         check_count(frame.kind, &descriptors, frame.kind.descriptors())?;
         if self.position(&frame).is_some() {
             return Err(DecodeError::Overlap { stream: frame.stream.number() });
         }
         if frame.more {
-            return self.begin(now, &frame, descriptors).map(|()| None);
+            return self.begin_message(now, &frame, descriptors).map(|()| None);
         }
         finish(&frame, frame.body, descriptors).map(Some)
     }
 
-    /// When [`Decoder::expire`] is to be called next if no message ends before.
+    /// The earliest deadline of an incomplete message: call [`Decoder::expire`] then. `None` when there is none.
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.partial.iter().map(|partial| partial.deadline).min()
     }
 
-    /// Forgets one message that did not end in time, with its descriptors. Call it until it returns none.
+    /// Discards one message past its deadline, with its descriptors. Call it until it returns `None`.
     ///
-    /// This is not the peer's fault alone: it may have died in between and have a successor on the same port. A
-    /// fragment that still comes is an error.
+    /// An expired message is not an error of the port: the sender may have died, and its successor uses the same port. A
+    /// later fragment of the message is an error ([`DecodeError::NoStart`]).
     pub fn expire(&mut self, now: Duration) -> Option<Expired> {
         let index = self.partial.iter().position(|partial| partial.deadline <= now)?;
         let Partial { source, stream, kind, .. } = self.partial.swap_remove(index);
         Some(Expired { source, stream, kind })
     }
 
-    fn begin(&mut self, now: Duration, frame: &Frame<'_>, descriptors: Vec<D>) -> Result<(), DecodeError> {
+    fn begin_message(
+        &mut self,
+        now: Duration,
+        frame: &Frame<'_>,
+        descriptors: Vec<D>,
+    ) -> Result<(), DecodeError> {
         check_progress(frame)?;
         if self.partial.len() >= MAX_PARTIAL_MESSAGES {
             return Err(DecodeError::TooManyPartial);
@@ -114,7 +125,7 @@ impl<D> Decoder<D> {
         Ok(())
     }
 
-    fn go_on(
+    fn continue_message(
         &mut self,
         now: Duration,
         frame: &Frame<'_>,
@@ -124,7 +135,7 @@ impl<D> Decoder<D> {
         check_count(frame.kind, descriptors, 0..=0)?;
         check_progress(frame)?;
         let index = self.position(frame).ok_or(DecodeError::NoStart { stream })?;
-        // Taken out, so that every error below forgets the message.
+        // Removed first, so that each error below discards the message.
         let mut partial = self.partial.swap_remove(index);
         let kind = partial.kind;
         if frame.kind != kind {
@@ -169,7 +180,7 @@ fn check_count<D>(
     Err(DecodeError::Descriptors { kind, found, least: *allowed.start(), most: *allowed.end() })
 }
 
-/// Every fragment must bring its message on, so that the limit of a message also bounds its fragments.
+/// Rejects an empty fragment: without bytes in each, [`MAX_MESSAGE`] would not bound the number of fragments.
 fn check_progress(frame: &Frame<'_>) -> Result<(), DecodeError> {
     if frame.body.is_empty() {
         return Err(DecodeError::EmptyFragment { stream: frame.stream.number() });

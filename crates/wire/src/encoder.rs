@@ -1,29 +1,34 @@
-//! Messages to frames.
+//! Splits messages into frames.
 
-use crate::{EncodeError, Frame, MAX_BODY, MAX_MESSAGE, Message, MessageKind, StreamId};
+use crate::error::EncodeError;
+use crate::frame::{Frame, StreamId};
+use crate::kind::MessageKind;
+use crate::limits::{MAX_BODY, MAX_MESSAGE};
+use crate::message::Message;
 
-/// Makes frames that bear one process's id.
+/// Encodes messages into frames with one process id as their `source`.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder {
     source: u32,
 }
 
 impl Encoder {
-    /// An encoder for the process with the id `source`. A forked child needs one of its own.
+    /// An encoder for the process with the id `source`. A forked child must create its own: peers reject frames with the
+    /// parent's id.
     pub const fn new(source: u32) -> Self {
         Encoder { source }
     }
 
-    /// The process this encoder speaks for.
+    /// The process id in the frames.
     pub const fn source(&self) -> u32 {
         self.source
     }
 
-    /// The frames of `message`, at least one.
+    /// Encodes `message` into one or more frames.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooLarge`] over [`MAX_MESSAGE`].
+    /// [`EncodeError::TooLarge`] when the body is longer than [`MAX_MESSAGE`].
     pub fn encode(&self, stream: StreamId, message: &Message) -> Result<Frames, EncodeError> {
         let kind = message.kind();
         let body = message.encode_body().map_err(|error| EncodeError::Body { kind, error })?;
@@ -34,23 +39,24 @@ impl Encoder {
     }
 }
 
-/// One encoded message: its frames in order, each to be sent before the next.
+/// One encoded message: a cursor over its frames.
 ///
-/// Frames of other streams may go in between, frames of the same stream may not. Descriptors go with the first.
+/// Send the frames in order. Frames of other streams may be sent in between, frames of the same stream may not. The
+/// message's descriptors are sent with the first frame.
 #[derive(Clone, Debug)]
 pub struct Frames {
     kind: MessageKind,
     source: u32,
     stream: StreamId,
     body: Vec<u8>,
-    /// How much of the body is in frames before the current one.
+    /// Bytes of the body in the frames before the current one.
     sent: usize,
-    /// The last frame is behind us; an empty body has one frame, too.
+    /// Whether all frames are sent. `sent` cannot express it: an empty body has one frame.
     done: bool,
 }
 
 impl Frames {
-    /// The frame to send now; none when all are sent.
+    /// The next frame to send; `None` when all are sent.
     pub fn current(&self) -> Option<Frame<'_>> {
         if self.done {
             return None;
@@ -67,23 +73,23 @@ impl Frames {
         })
     }
 
-    /// The current frame is sent: go on to the next.
+    /// Moves to the next frame, after the current one is sent.
     pub fn advance(&mut self) {
         self.sent = self.body.len().min(self.sent + MAX_BODY);
         self.done = self.sent == self.body.len();
     }
 
-    /// Whether the current frame is the first, which takes the descriptors along.
+    /// Whether the current frame is the first, which carries the descriptors. False when all frames are sent.
     pub const fn is_first(&self) -> bool {
         self.sent == 0 && !self.done
     }
 
-    /// How many bytes the message's body has, over all its frames.
+    /// Length of the message's body over all frames, in bytes.
     pub const fn body_len(&self) -> usize {
         self.body.len()
     }
 
-    /// What the message is.
+    /// Kind of the message.
     pub const fn kind(&self) -> MessageKind {
         self.kind
     }

@@ -1,205 +1,213 @@
-//! What can be wrong with a message on its way out, with bytes on their way in, and with who sent them.
+//! Errors of encoding, of decoding and of the port policy.
 
 use thiserror::Error;
 
-use crate::{MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, MessageKind, Role, VERSION};
+use crate::kind::{MessageKind, UnknownKind};
+use crate::limits::{MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, VERSION};
+use crate::role::Role;
 
-/// Why a body is not what its kind says. Knows nothing of the codec behind it.
+/// Why a body cannot be encoded or decoded. Independent of the codec crate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The body ends before its value does.
+    /// The body is shorter than its value.
     #[error("the body ends too early")]
     Truncated,
-    /// The body goes on after its value.
+    /// The body is longer than its value.
     #[error("{extra} bytes follow the end of the body's value")]
     Trailing {
-        /// How many bytes are too many.
+        /// Number of bytes after the value.
         extra: usize,
     },
-    /// A length in the body claims more than the codec may allocate.
+    /// The lengths in the body add up to more than the codec may allocate.
     #[error("the body claims more than {limit} bytes")]
     Limit {
-        /// The codec's limit in bytes.
+        /// The codec's limit, in bytes.
         limit: usize,
     },
-    /// The body is not a value of its type.
+    /// The body is no value of its type. Holds the codec's message.
     #[error("the body is malformed: {0}")]
     Malformed(String),
 }
 
-/// Why a message cannot be made into frames.
+/// Why a message cannot be encoded into frames.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The message is longer than [`MAX_MESSAGE`].
+    /// The body is longer than [`MAX_MESSAGE`].
     #[error("a {kind} message of {length} bytes is over the limit of {MAX_MESSAGE}; send bulk data by memfd")]
     TooLarge {
-        /// What was to be sent.
+        /// Kind of the message.
         kind: MessageKind,
-        /// How long its body is.
+        /// Length of the body, in bytes.
         length: usize,
     },
     /// The codec refused the message.
     #[error("a {kind} message cannot be encoded: {error}")]
     Body {
-        /// What was to be sent.
+        /// Kind of the message.
         kind: MessageKind,
-        /// What the codec said.
+        /// The codec's error.
         error: CodecError,
     },
 }
 
-/// Why bytes from a peer are not a message. The peer is broken or hostile: close its port.
+/// Why bytes from a peer are no message. Close the port: the peer is broken or hostile.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The datagram is shorter than a header.
+    /// The datagram is shorter than [`HEADER_LEN`](crate::HEADER_LEN).
     #[error("a datagram of {length} bytes is shorter than a frame's header")]
     TooShort {
-        /// Its length.
+        /// Length of the datagram, in bytes.
         length: usize,
     },
     /// The datagram is longer than [`MAX_FRAME`].
     #[error("a datagram of {length} bytes is over the limit of {MAX_FRAME}")]
     TooLong {
-        /// Its length.
+        /// Length of the datagram, in bytes.
         length: usize,
     },
-    /// The peer speaks another version.
+    /// The frame has another version than [`VERSION`].
     #[error("wire version {found}, expected {VERSION}: both processes must run the same build")]
     Version {
-        /// The version it speaks.
+        /// The version in the header.
         found: u8,
     },
-    /// No message has this number.
+    /// No message kind has this number.
     #[error("unknown message kind {found}")]
     Kind {
-        /// The number.
+        /// The number in the header.
         found: u8,
     },
-    /// A flag or a reserved bit is set that has no meaning.
+    /// An unknown flag or a reserved bit is set.
     #[error("unknown flags {found:#06x} in a frame's header")]
     Flags {
-        /// The flags and the reserved byte.
+        /// The flags in the lower byte, the reserved byte in the upper.
         found: u16,
     },
-    /// The header's length is not that of the body.
+    /// The length in the header differs from the length of the body.
     #[error("a frame claims a body of {claimed} bytes and has {found}")]
     Length {
-        /// What the header claims.
+        /// Length in the header, in bytes.
         claimed: u32,
-        /// What there is.
+        /// Length of the body, in bytes.
         found: usize,
     },
-    /// A fragment continues a message that never began.
+    /// A fragment continues a message, but no first frame of it is known.
     #[error("a fragment of stream {stream} continues no message")]
     NoStart {
-        /// The fragment's stream.
+        /// Stream of the fragment.
         stream: u64,
     },
-    /// A message begins on a stream before the last one has ended.
+    /// A message begins on a stream before the last message of the stream is complete.
     #[error("a message begins on stream {stream} before the last one has ended")]
     Overlap {
-        /// The stream.
+        /// Stream of the message.
         stream: u64,
     },
-    /// A fragment is of another kind than its message.
+    /// A fragment has another kind than its message.
     #[error("a {kind} message on stream {stream} is continued as {found}")]
     KindChanged {
-        /// The stream.
+        /// Stream of the message.
         stream: u64,
-        /// What began.
+        /// Kind of the message.
         kind: MessageKind,
-        /// What the fragment says.
+        /// Kind of the fragment.
         found: MessageKind,
     },
-    /// A fragment brings nothing on.
+    /// A fragment has an empty body.
     #[error("an empty fragment on stream {stream}")]
     EmptyFragment {
-        /// The stream.
+        /// Stream of the message.
         stream: u64,
     },
     /// A message of several frames is longer than [`MAX_MESSAGE`].
     #[error("a {kind} message on stream {stream} is over the limit of {MAX_MESSAGE} bytes")]
     TooLarge {
-        /// The stream.
+        /// Stream of the message.
         stream: u64,
-        /// What it was to be.
+        /// Kind of the message.
         kind: MessageKind,
     },
-    /// Too many messages have begun and not ended.
+    /// [`MAX_PARTIAL_MESSAGES`] messages are incomplete and another one begins.
     #[error("more than {MAX_PARTIAL_MESSAGES} unfinished messages")]
     TooManyPartial,
-    /// A fragment came after its message's time.
+    /// A fragment arrived after its message's deadline.
     #[error("a fragment of a {kind} message on stream {stream} came too late")]
     FragmentTimeout {
-        /// The stream.
+        /// Stream of the message.
         stream: u64,
-        /// What it was to be.
+        /// Kind of the message.
         kind: MessageKind,
     },
-    /// The datagram carries more or fewer descriptors than its kind says.
+    /// The datagram carries more or fewer descriptors than its kind requires.
     #[error("a {kind} frame carries {found} descriptors, expected {least} to {most}")]
     Descriptors {
-        /// What was sent.
+        /// Kind of the message.
         kind: MessageKind,
-        /// How many came.
+        /// Number of descriptors received.
         found: usize,
-        /// How many must come.
+        /// Minimum number.
         least: usize,
-        /// How many may come.
+        /// Maximum number.
         most: usize,
     },
-    /// The body is not what its kind says.
+    /// The body is no value of its kind.
     #[error("a {kind} message: {error}")]
     Body {
-        /// What was sent.
+        /// Kind of the message.
         kind: MessageKind,
-        /// What is wrong.
+        /// The codec's error.
         error: CodecError,
     },
 }
 
-/// Why a well-formed message is not accepted from this peer.
+impl From<UnknownKind> for DecodeError {
+    fn from(UnknownKind { found }: UnknownKind) -> Self {
+        DecodeError::Kind { found }
+    }
+}
+
+/// Why a port between two processes, or a well-formed message on it, is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PortPolicyError {
-    /// These two kinds of process have nothing to say to each other.
+    /// These two roles hold no port to each other.
     #[error("a {own} process holds no port to a {peer} process")]
     NoPort {
-        /// The one that wants a port.
+        /// Role of this process.
         own: Role,
-        /// The one it wants to talk to.
+        /// Role of the other process.
         peer: Role,
     },
-    /// The kernel did not say who sent it.
-    #[error("a message came without the kernel's word on its sender; set SO_PASSCRED on the port")]
+    /// The message has no `SCM_CREDENTIALS`, so its sender is not known.
+    #[error("a message has no sender credentials from the kernel; set SO_PASSCRED on the port")]
     MissingCredentials,
-    /// The frame claims another sender than the kernel does.
+    /// The pid in the frame header differs from the one in the kernel's credentials.
     #[error("process {sender} sent a message in the name of process {claimed}")]
     SenderMismatch {
-        /// Who sent it.
+        /// Pid in the kernel's credentials.
         sender: u32,
-        /// Who it says it is from.
+        /// Pid in the frame header.
         claimed: u32,
     },
-    /// The sender is not the process this port belongs to.
+    /// The sender is not the process that [`PortPolicy::with_peer_pid`](crate::PortPolicy::with_peer_pid) requires.
     #[error("process {sender} sent a message on the port of process {expected}")]
     WrongPeer {
-        /// Who sent it.
+        /// Pid in the kernel's credentials.
         sender: u32,
-        /// Whose port it is.
+        /// Required pid.
         expected: u32,
     },
-    /// This kind of process may not say this to that one.
+    /// The role `from` may not send this kind to the role `to`, see [`may_send`](crate::may_send).
     #[error("a {from} process may not send {kind} to a {to} process")]
     Forbidden {
-        /// Who said it.
+        /// Role of the sender.
         from: Role,
-        /// To whom.
+        /// Role of the receiver.
         to: Role,
-        /// What.
+        /// Kind of the message.
         kind: MessageKind,
     },
 }

@@ -10,55 +10,51 @@
 //! | 8 | 8 | stream |
 //! | 16 | 4 | length of this frame's body |
 //!
-//! Numbers are little-endian. The header is not the codec's business, so a frame can be judged before anything of
-//! its body is read, and the codec can change with the version alone.
+//! Numbers are little-endian. The header is encoded by hand, not by the codec of the bodies. A receiver can therefore
+//! reject a frame before it decodes the body, and a change of the codec only needs a new version.
 
 use std::fmt;
 use std::io::IoSlice;
 
-use crate::{DecodeError, MAX_FRAME, MessageKind};
-
-/// The version of the header and of all bodies; processes of one tree speak the same.
-pub const VERSION: u8 = 1;
-
-/// The bytes of a frame's header.
-pub const HEADER_LEN: usize = 20;
+use crate::error::DecodeError;
+use crate::kind::MessageKind;
+use crate::limits::{HEADER_LEN, MAX_FRAME, VERSION};
 
 const MORE: u8 = 1;
 const CONTINUATION: u8 = 2;
 
-/// What a message belongs to: a request and everything that answers it have the same stream.
+/// Identifier of a stream: a request and all its answers have the same one.
 ///
-/// An id holds the life of the process that gave it out and a number within that life, so an answer to a process
-/// that has died never looks like one to its successor.
+/// It consists of the incarnation of the router that assigned it and a sequence number within that incarnation. A
+/// restarted router therefore never takes an answer to its predecessor for its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u64);
 
 impl StreamId {
-    /// Of a message that neither is nor gets an answer.
+    /// The stream of messages that are no answers and get none.
     pub const NONE: StreamId = StreamId(0);
 
-    /// The `sequence`-th stream of the `generation`-th life of its giver; one of the two is not 0.
-    pub const fn new(generation: u32, sequence: u32) -> Self {
-        StreamId(((generation as u64) << 32) | sequence as u64)
+    /// Stream number `sequence` of a router's incarnation. Both 0 is [`StreamId::NONE`].
+    pub const fn new(incarnation: u32, sequence: u32) -> Self {
+        StreamId(((incarnation as u64) << 32) | sequence as u64)
     }
 
-    /// The stream of this number.
+    /// The stream with this number, as in the frame header.
     pub const fn from_number(number: u64) -> Self {
         StreamId(number)
     }
 
-    /// As one number.
+    /// The number in the frame header: incarnation in the upper 32 bits, sequence number in the lower.
     pub const fn number(self) -> u64 {
         self.0
     }
 
-    /// Which life of its giver it is from.
+    /// Incarnation of the router that assigned it.
     pub const fn incarnation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Its number within that life.
+    /// Sequence number within the incarnation.
     pub const fn sequence(self) -> u32 {
         self.0 as u32
     }
@@ -70,13 +66,13 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// One frame, its body borrowed from whoever encoded or received it.
+/// One frame. The body is borrowed from the [`Frames`](crate::Frames) or from the received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     pub(crate) kind: MessageKind,
-    /// The message goes on in another frame.
+    /// Another frame of the same message follows.
     pub(crate) more: bool,
-    /// The message began in an earlier frame.
+    /// An earlier frame of the same message precedes.
     pub(crate) continuation: bool,
     pub(crate) source: u32,
     pub(crate) stream: StreamId,
@@ -84,7 +80,11 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame that is exactly `datagram`. Looks at the header only.
+    /// Parses a datagram. Checks the header and the length; the body is not decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the length, the version, the kind or the flags are wrong.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         let length = datagram.len();
         if length > MAX_FRAME {
@@ -116,22 +116,22 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// What the frame's message is.
+    /// Kind of the message.
     pub const fn kind(&self) -> MessageKind {
         self.kind
     }
 
-    /// The process that says it has sent the frame. The kernel knows better.
+    /// The sender's pid according to the header. Not verified: compare it with the kernel's credentials.
     pub const fn source(&self) -> u32 {
         self.source
     }
 
-    /// The header as bytes.
+    /// The encoded header.
     pub fn header(&self) -> [u8; HEADER_LEN] {
         let flags = if self.more { MORE } else { 0 } | if self.continuation { CONTINUATION } else { 0 };
         let [s0, s1, s2, s3] = self.source.to_le_bytes();
         let [t0, t1, t2, t3, t4, t5, t6, t7] = self.stream.0.to_le_bytes();
-        // A frame's body is at most MAX_BODY bytes, by parse() and by the encoder.
+        // parse() and the encoder bound the body by MAX_BODY, so the cast loses nothing.
         let [l0, l1, l2, l3] = (self.body.len() as u32).to_le_bytes();
         let kind = self.kind.number();
         [VERSION, kind, flags, 0, s0, s1, s2, s3, t0, t1, t2, t3, t4, t5, t6, t7, l0, l1, l2, l3]
@@ -142,7 +142,7 @@ impl<'a> Frame<'a> {
         self.body
     }
 
-    /// The datagram in two parts, for a gathering write: `header` is [`Frame::header`].
+    /// The datagram as two slices for `sendmsg`. `header` is the result of [`Frame::header`].
     pub fn parts<'b>(&self, header: &'b [u8; HEADER_LEN]) -> [IoSlice<'b>; 2]
     where
         'a: 'b,
@@ -150,7 +150,7 @@ impl<'a> Frame<'a> {
         [IoSlice::new(header), IoSlice::new(self.body)]
     }
 
-    /// The datagram in one piece.
+    /// The datagram in one buffer.
     pub fn to_vec(&self) -> Vec<u8> {
         [&self.header()[..], self.body].concat()
     }

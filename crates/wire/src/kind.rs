@@ -1,11 +1,11 @@
-//! The numbers of messages, and how many descriptors each carries.
+//! Numbers of the message kinds, and the number of descriptors that each carries.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::DecodeError;
+use thiserror::Error;
 
-/// What a message is, as it stands in a frame's header. Numbers are never used again for something else.
+/// Kind of a message, as encoded in a frame's header. The number of a removed kind is never assigned again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum MessageKind {
@@ -30,7 +30,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    /// Every kind, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [MessageKind; 9] = [
         MessageKind::Ready,
         MessageKind::Failed,
@@ -48,12 +48,12 @@ impl MessageKind {
         self as u8
     }
 
-    /// How many descriptors a message of this kind carries, all of them with its first frame.
+    /// Number of descriptors that a message of this kind carries. All of them are sent with its first frame.
     ///
-    /// A receiver that gets fewer has lost some at its descriptor limit, and must not go on as if none were sent.
+    /// Fewer on arrival means that the receiver lost some at its descriptor limit. The message must be rejected then.
     pub const fn descriptors(self) -> RangeInclusive<usize> {
         match self {
-            // The worker's pidfd last, and before it, if there is a router, the router's end of the port.
+            // The worker's pidfd is the last one. If the app has a router, the router's end of the port precedes it.
             MessageKind::NewPort => 1..=2,
             MessageKind::Connection => 1..=1,
             MessageKind::Ready
@@ -81,11 +81,19 @@ impl MessageKind {
     }
 }
 
-impl TryFrom<u8> for MessageKind {
-    type Error = DecodeError;
+/// No message kind has this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("unknown message kind {found}")]
+pub struct UnknownKind {
+    /// The number.
+    pub found: u8,
+}
 
-    fn try_from(found: u8) -> Result<Self, DecodeError> {
-        MessageKind::ALL.into_iter().find(|kind| kind.number() == found).ok_or(DecodeError::Kind { found })
+impl TryFrom<u8> for MessageKind {
+    type Error = UnknownKind;
+
+    fn try_from(found: u8) -> Result<Self, UnknownKind> {
+        MessageKind::ALL.into_iter().find(|kind| kind.number() == found).ok_or(UnknownKind { found })
     }
 }
 

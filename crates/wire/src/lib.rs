@@ -1,7 +1,8 @@
-//! What processes say to each other, as bytes: a pure codec that only knows slices and times.
+//! The messages that processes of a tree send to each other, and their encoding. A pure codec: slices and times in,
+//! values out, no I/O.
 //!
-//! One [`Frame`] is one datagram: a fixed header and a body. A [`Message`] whose body is longer than a frame
-//! becomes several frames, which the other side joins, so that a handler sees every message once and whole.
+//! One [`Frame`] is one datagram: a fixed header and a body. A [`Message`] with a longer body is split into
+//! several frames. The [`Decoder`] joins them again, so the receiver gets each message once and complete.
 //!
 //! ```
 //! use std::time::Duration;
@@ -14,18 +15,19 @@
 //!     received = decoder.handle(Duration::ZERO, &frame.to_vec(), Vec::new())?;
 //!     frames.advance();
 //! }
-//! assert_eq!(received.map(|whole| whole.message), Some(Message::Ready));
+//! assert_eq!(received.map(|decoded| decoded.message), Some(Message::Ready));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Three types to know:
 //!
-//! * [`Message`]: everything one process can say to another.
-//! * [`Encoder`] and [`Decoder`]: messages to frames, and frames back to messages.
-//! * [`Link`]: who is at the two ends of a port, and therefore what may be said over it.
+//! * [`Message`]: the closed list of messages between two processes.
+//! * [`Encoder`] and [`Decoder`]: messages to frames, and frames to messages. [`OutgoingQueue`] holds what a full
+//!   socket does not take yet.
+//! * [`PortPolicy`]: the roles at the two ends of a port, and which message kinds may pass between them.
 //!
-//! This crate deliberately knows no socket, no descriptor, no clock, no actor and no process: descriptors are
-//! counted but their type is the caller's, and every input brings its own `now`.
+//! This crate deliberately has no socket, descriptor, clock, actor or process. It counts descriptors, and the caller
+//! chooses their type. Each input that depends on time takes a `now` argument.
 
 mod address;
 mod codec;
@@ -35,17 +37,22 @@ mod error;
 mod frame;
 mod kind;
 mod limits;
-mod link;
 mod message;
+mod outgoing;
+mod policy;
 mod role;
 
 pub use address::Address;
 pub use decoder::{DecodedMessage, Decoder, Expired};
 pub use encoder::{Encoder, Frames};
 pub use error::{CodecError, DecodeError, EncodeError, PortPolicyError};
-pub use frame::{Frame, HEADER_LEN, StreamId, VERSION};
-pub use kind::MessageKind;
-pub use limits::{MAX_BODY, MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, MAX_REASON, PARTIAL_TIMEOUT};
-pub use link::PortPolicy;
+pub use frame::{Frame, StreamId};
+pub use kind::{MessageKind, UnknownKind};
+pub use limits::{
+    HEADER_LEN, MAX_BODY, MAX_FRAME, MAX_MESSAGE, MAX_PARTIAL_MESSAGES, MAX_REASON, PARTIAL_TIMEOUT,
+    RETRY_DELAY, VERSION,
+};
 pub use message::Message;
+pub use outgoing::{Advance, OutgoingQueue, OutgoingSlot, QueueError, QueueLimits};
+pub use policy::PortPolicy;
 pub use role::{Role, may_hold_port, may_send};

@@ -1,79 +1,82 @@
-//! Everything one process can say to another, in one place, grouped by purpose.
+//! The messages between processes, grouped by purpose.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde_bytes::{ByteBuf, Bytes};
 
+use crate::address::Address;
 use crate::codec::{decode, encode};
-use crate::{Address, CodecError, MAX_REASON, MessageKind};
+use crate::error::CodecError;
+use crate::kind::MessageKind;
+use crate::limits::MAX_REASON;
 
-/// One message between two processes. What it refers to besides itself is named by its stream.
+/// One message between two processes. The [`StreamId`](crate::StreamId) of its frames relates it to other messages.
 ///
-/// The list is closed on purpose: a new message is a compile error wherever somebody must say what it means to him.
+/// The enum is exhaustive: a new variant is a compile error in each `match` of a receiver that must handle it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    // Life: between a process and its parent.
-    /// I am up and do my work.
+    // Lifecycle: between a process and its parent.
+    /// The sender has started and serves.
     Ready,
-    /// I could not start, or must not go on.
+    /// The sender could not start, or must not continue.
     Failed {
-        /// One readable line.
+        /// One line of text.
         reason: String,
     },
-    /// Drain and leave.
+    /// The receiver must drain and exit.
     Quit,
 
-    // Ports: how a router comes to know an app's workers.
-    /// A worker is ready. Carries the worker's pidfd last, and before it, if the app has a router, the router's end
-    /// of the port between the two.
+    // Ports: main and prototypes announce an app's workers to the router.
+    /// A worker is ready. The last descriptor is the worker's pidfd. If the app has a router, the router's end of the
+    /// port between the two precedes it.
     NewPort {
         /// The worker's process id.
         process: u32,
-        /// The app it works for.
+        /// Name of the worker's app.
         app: String,
-        /// Which of the app's workers it is, from 0; its replacement has the same.
+        /// Index of the worker among the app's workers, from 0. Its replacement has the same.
         slot: u32,
     },
-    /// A worker is gone.
+    /// A worker has exited.
     RemovePort {
         /// The worker's process id.
         process: u32,
     },
 
-    // Connections: a hand-over in two phases. The router keeps its descriptor until `Taken` on the same stream.
-    /// Here is a connection. Carries its descriptor.
+    // Connections: a two-phase hand-over. The router keeps its descriptor until `Taken` arrives on the same stream.
+    /// An accepted connection for the worker. Carries its descriptor.
     Connection {
-        /// Who connected.
+        /// Address of the client.
         peer: Address,
-        /// To which of our addresses.
+        /// Address that the client connected to.
         local: Address,
-        /// What was read from the connection before, to be read again first.
+        /// Bytes that the sender has read from the connection. The receiver reads them first.
         read_ahead: Vec<u8>,
     },
-    /// The connection is mine now.
+    /// The worker has claimed the connection.
     Taken,
-    /// The connection is not mine; give it to another.
+    /// The worker does not take the connection; the router offers it to another worker.
     Refused {
-        /// One readable line.
+        /// One line of text.
         reason: String,
     },
-    /// The connection that was taken has ended.
+    /// The claimed connection is closed.
     Released,
 }
 
 impl Message {
-    /// [`Message::Failed`] with any printable reason, cut to [`MAX_REASON`] bytes.
+    /// [`Message::Failed`] with a reason, truncated to [`MAX_REASON`] bytes.
     pub fn failed(reason: impl fmt::Display) -> Self {
-        Message::Failed { reason: cut(reason.to_string()) }
+        Message::Failed { reason: truncate_reason(reason.to_string()) }
     }
 
-    /// [`Message::Refused`] with any printable reason, cut to [`MAX_REASON`] bytes.
+    /// [`Message::Refused`] with a reason, truncated to [`MAX_REASON`] bytes.
     pub fn refused(reason: impl fmt::Display) -> Self {
-        Message::Refused { reason: cut(reason.to_string()) }
+        Message::Refused { reason: truncate_reason(reason.to_string()) }
     }
 
-    /// What this message is.
+    /// Kind of the message.
     pub const fn kind(&self) -> MessageKind {
         match self {
             Message::Ready => MessageKind::Ready,
@@ -88,12 +91,12 @@ impl Message {
         }
     }
 
-    /// How many descriptors go with this message.
+    /// Number of descriptors that the message carries.
     pub const fn descriptors(&self) -> RangeInclusive<usize> {
         self.kind().descriptors()
     }
 
-    /// The body: the fields in order. The kind is in the header.
+    /// Encodes the fields in order. The kind is in the header.
     pub(crate) fn encode_body(&self) -> Result<Vec<u8>, CodecError> {
         match self {
             Message::Ready | Message::Quit | Message::Taken | Message::Released => Ok(Vec::new()),
@@ -104,6 +107,7 @@ impl Message {
         }
     }
 
+    /// Decodes the body of a message of this kind.
     pub(crate) fn decode_body(kind: MessageKind, body: &[u8]) -> Result<Self, CodecError> {
         match kind {
             MessageKind::Ready => decode(body).map(|()| Message::Ready),
@@ -124,17 +128,19 @@ impl Message {
     }
 }
 
-/// A reason must get through whatever it says: one that is too long loses its end, not its sender's port.
-fn cut(mut reason: String) -> String {
+/// Truncates a reason to [`MAX_REASON`] bytes at a character boundary and marks the cut.
+///
+/// The encoder refuses a reason over `MAX_MESSAGE`, and then the failure would not be reported at all.
+fn truncate_reason(mut reason: String) -> String {
     if reason.len() > MAX_REASON {
-        let mut end = MAX_REASON - CUT_MARK.len();
+        let mut end = MAX_REASON - TRUNCATION_MARK.len();
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
         reason.truncate(end);
-        reason.push_str(CUT_MARK);
+        reason.push_str(TRUNCATION_MARK);
     }
     reason
 }
 
-const CUT_MARK: &str = " ...";
+const TRUNCATION_MARK: &str = " ...";

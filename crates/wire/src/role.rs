@@ -1,15 +1,15 @@
-//! Which kinds of process there are, who may hold a port to whom, and what may be said over it.
+//! Roles of processes, which roles hold ports to each other, and which message kinds they may send.
 
 use std::fmt;
 
-use crate::MessageKind;
+use crate::kind::MessageKind;
 
-/// The kinds of process of a tree.
+/// Role of a process in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The root: signals, listening sockets, restarts.
+    /// The root: reads signals, keeps the listening sockets, restarts routers and prototypes.
     Main,
-    /// Accepts connections and hands them to workers.
+    /// Accepts connections and passes them to workers.
     Router,
     /// Forks the workers of one app.
     Prototype,
@@ -18,10 +18,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Role; 4] = [Role::Main, Role::Router, Role::Prototype, Role::Worker];
 
-    /// The word for it, as in log lines.
+    /// The role's name in log lines.
     pub const fn name(self) -> &'static str {
         match self {
             Role::Main => "main",
@@ -38,11 +38,11 @@ impl fmt::Display for Role {
     }
 }
 
-/// Who may hold a port to whom: a row holds, a column is held a port to.
+/// Whether a process of the role `holder` (row) may hold a port to one of the role `peer` (column).
 ///
 /// | | main | router | prototype | worker |
 /// | --- | --- | --- | --- | --- |
-/// | main | | yes | yes | keeps it for the next router, says nothing |
+/// | main | | yes | yes | keeps it for the next router, sends nothing |
 /// | router | yes | | | yes |
 /// | prototype | yes | | | yes |
 /// | worker | | yes | yes | |
@@ -54,13 +54,13 @@ pub const fn may_hold_port(holder: Role, peer: Role) -> bool {
     }
 }
 
-/// Whether a process of the kind `from` may send a message of this kind to one of the kind `to`.
+/// Whether a process of the role `from` may send a message of this kind to one of the role `to`.
 pub fn may_send(from: Role, to: Role, kind: MessageKind) -> bool {
-    said_by(from, to).contains(&kind)
+    allowed_messages(from, to).contains(&kind)
 }
 
-/// All that `from` may say to `to`.
-const fn said_by(from: Role, to: Role) -> &'static [MessageKind] {
+/// The kinds that `from` may send to `to`; empty when the two exchange no messages.
+const fn allowed_messages(from: Role, to: Role) -> &'static [MessageKind] {
     match (from, to) {
         (Role::Main, Role::Router) => &[MessageKind::Quit, MessageKind::NewPort, MessageKind::RemovePort],
         (Role::Router, Role::Main) => &[MessageKind::Ready, MessageKind::Failed],

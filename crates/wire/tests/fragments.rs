@@ -1,4 +1,4 @@
-//! Messages of several frames: joined across streams, bounded in number, size and time.
+//! Messages of several frames: joined per stream, bounded in number, size and time.
 
 mod support;
 
@@ -14,7 +14,7 @@ const FAILED: u8 = MessageKind::Failed as u8;
 const REFUSED: u8 = MessageKind::Refused as u8;
 
 #[test]
-fn two_streams_interleave() {
+fn frames_of_two_streams_may_interleave() {
     let (one, two) = (connection(vec![1; 3 * MAX_BODY]), connection(vec![2; 3 * MAX_BODY]));
     let frames_of = |stream, message| datagrams(StreamId::from_number(stream), message);
     let mut decoder = decoder();
@@ -24,10 +24,10 @@ fn two_streams_interleave() {
             let descriptors = if index == 0 { vec![descriptor] } else { Vec::new() };
             whole.extend(decoder.handle(NOW, datagram, descriptors).unwrap());
         }
-        // Frames of a third stream pass in between.
+        // A message of a third stream in between completes at once.
         let third = raw(MessageKind::RemovePort as u8, WHOLE, 3, &[5]);
-        let passed = decoder.handle(NOW, &third, Vec::new()).unwrap().unwrap();
-        assert_eq!(passed.message, Message::RemovePort { process: 5 });
+        let complete = decoder.handle(NOW, &third, Vec::new()).unwrap().unwrap();
+        assert_eq!(complete.message, Message::RemovePort { process: 5 });
     }
     let [first, second] = &whole[..] else { panic!("{} messages", whole.len()) };
     assert_eq!((&first.message, &first.descriptors[..]), (&one, &[10][..]));
@@ -36,8 +36,8 @@ fn two_streams_interleave() {
 }
 
 #[test]
-fn two_senders_may_use_the_same_stream() {
-    // A router and its successor speak over the same port.
+fn two_senders_on_one_stream_are_joined_separately() {
+    // A router and its successor send over the same port.
     let mut old = raw(FAILED, FIRST, 1, b"\x03o");
     old[4] ^= 1;
     let mut decoder = decoder();
@@ -47,8 +47,8 @@ fn two_senders_may_use_the_same_stream() {
     assert_eq!((received.source, received.message), (SOURCE, Message::Failed { reason: "new".into() }));
 }
 
-/// What comes of a second datagram after the first fragment of a `failed` message on stream 1.
-fn second(datagram: &[u8], descriptors: Vec<u32>) -> DecodeError {
+/// The error of a second datagram, after the first fragment of a `failed` message on stream 1.
+fn error_after_first(datagram: &[u8], descriptors: Vec<u32>) -> DecodeError {
     let mut decoder = decoder();
     assert_eq!(decoder.handle(NOW, &raw(FAILED, FIRST, 1, b"\x02"), Vec::new()), Ok(None));
     decoder.handle(NOW, datagram, descriptors).unwrap_err()
@@ -60,16 +60,22 @@ fn fragments_out_of_order_are_errors() {
         decoder().handle(NOW, &raw(FAILED, LAST, 8, b"x"), Vec::new()),
         Err(DecodeError::NoStart { stream: 8 })
     );
-    assert_eq!(second(&raw(FAILED, MIDDLE, 2, b"x"), vec![]), DecodeError::NoStart { stream: 2 });
-    assert_eq!(second(&raw(FAILED, FIRST, 1, b"x"), vec![]), DecodeError::Overlap { stream: 1 });
-    assert_eq!(second(&raw(FAILED, WHOLE, 1, b"\x01x"), vec![]), DecodeError::Overlap { stream: 1 });
+    assert_eq!(error_after_first(&raw(FAILED, MIDDLE, 2, b"x"), vec![]), DecodeError::NoStart { stream: 2 });
+    assert_eq!(error_after_first(&raw(FAILED, FIRST, 1, b"x"), vec![]), DecodeError::Overlap { stream: 1 });
     assert_eq!(
-        second(&raw(REFUSED, LAST, 1, b"x"), vec![]),
+        error_after_first(&raw(FAILED, WHOLE, 1, b"\x01x"), vec![]),
+        DecodeError::Overlap { stream: 1 }
+    );
+    assert_eq!(
+        error_after_first(&raw(REFUSED, LAST, 1, b"x"), vec![]),
         DecodeError::KindChanged { stream: 1, kind: MessageKind::Failed, found: MessageKind::Refused }
     );
-    assert_eq!(second(&raw(FAILED, MIDDLE, 1, b""), vec![]), DecodeError::EmptyFragment { stream: 1 });
     assert_eq!(
-        second(&raw(FAILED, LAST, 1, b"ok"), vec![7]),
+        error_after_first(&raw(FAILED, MIDDLE, 1, b""), vec![]),
+        DecodeError::EmptyFragment { stream: 1 }
+    );
+    assert_eq!(
+        error_after_first(&raw(FAILED, LAST, 1, b"ok"), vec![7]),
         DecodeError::Descriptors { kind: MessageKind::Failed, found: 1, least: 0, most: 0 }
     );
 }
@@ -83,7 +89,7 @@ fn an_empty_first_fragment_is_an_error() {
 }
 
 #[test]
-fn a_message_cannot_grow_for_ever() {
+fn fragments_beyond_max_message_are_too_large() {
     let mut decoder = decoder();
     let body = vec![0; MAX_BODY];
     assert_eq!(decoder.handle(NOW, &raw(FAILED, FIRST, 1, &body), Vec::new()), Ok(None));
@@ -96,24 +102,24 @@ fn a_message_cannot_grow_for_ever() {
         decoder.handle(NOW, &raw(FAILED, MIDDLE, 1, &body), Vec::new()),
         Err(DecodeError::TooLarge { stream: 1, kind: MessageKind::Failed })
     );
-    assert_eq!(decoder.poll_timeout(), None, "the message is forgotten");
+    assert_eq!(decoder.poll_timeout(), None, "the message is discarded");
 }
 
 #[test]
-fn the_number_of_unfinished_messages_is_bounded() {
+fn a_17th_incomplete_message_is_too_many() {
     let mut decoder = decoder();
     let first = |stream| raw(FAILED, FIRST, stream, b"\x02o");
     for stream in 0..MAX_PARTIAL_MESSAGES as u64 {
         assert_eq!(decoder.handle(NOW, &first(stream), Vec::new()), Ok(None));
     }
     assert_eq!(decoder.handle(NOW, &first(99), Vec::new()), Err(DecodeError::TooManyPartial));
-    // One that ends makes room.
+    // A completed message frees capacity.
     assert!(decoder.handle(NOW, &raw(FAILED, LAST, 0, b"k"), Vec::new()).unwrap().is_some());
     assert_eq!(decoder.handle(NOW, &first(99), Vec::new()), Ok(None));
 }
 
 #[test]
-fn an_unfinished_message_expires_with_its_descriptors() {
+fn an_incomplete_message_expires_with_its_descriptors() {
     let second = Duration::from_secs(1);
     let descriptor = std::rc::Rc::new(());
     let mut decoder = Decoder::new(10 * second);
@@ -122,7 +128,7 @@ fn an_unfinished_message_expires_with_its_descriptors() {
     let with_descriptor = vec![std::rc::Rc::clone(&descriptor)];
     assert_eq!(decoder.handle(second, &first(1, MessageKind::Connection), with_descriptor), Ok(None));
     assert_eq!(decoder.handle(3 * second, &first(2, MessageKind::Failed), Vec::new()), Ok(None));
-    // More fragments do not prolong it.
+    // More fragments do not extend the deadline.
     assert_eq!(decoder.handle(4 * second, &raw(FAILED, MIDDLE, 2, b"o"), Vec::new()), Ok(None));
     assert_eq!(decoder.poll_timeout(), Some(11 * second));
     assert_eq!(decoder.expire(10 * second), None);
@@ -134,7 +140,7 @@ fn an_unfinished_message_expires_with_its_descriptors() {
     assert_eq!(std::rc::Rc::strong_count(&descriptor), 1);
     assert_eq!(decoder.expire(11 * second), None);
     assert_eq!(decoder.poll_timeout(), Some(13 * second));
-    // Whoever forgets to call expire() is not fooled either.
+    // The deadline holds without a call of expire() too.
     assert_eq!(
         decoder.handle(13 * second, &raw(FAILED, LAST, 2, b"k"), Vec::new()),
         Err(DecodeError::FragmentTimeout { stream: 2, kind: MessageKind::Failed })

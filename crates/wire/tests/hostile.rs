@@ -1,4 +1,4 @@
-//! Bytes that no honest peer sends: each is a typed error, none a panic or an allocation.
+//! Bytes that no correct peer sends: each is a typed error, without a panic or an allocation by a claimed length.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn body_error_of(kind: MessageKind, body: &[u8]) -> CodecError {
 }
 
 #[test]
-fn every_truncation_is_an_error() {
+fn a_truncated_datagram_is_an_error() {
     for message in samples() {
         let datagram = datagrams(StreamId::NONE, &message).remove(0);
         for length in 0..datagram.len() {
@@ -37,7 +37,7 @@ fn every_truncation_is_an_error() {
 }
 
 #[test]
-fn every_truncation_of_the_body_alone_is_an_error() {
+fn a_truncated_body_with_a_right_header_is_an_error() {
     for message in samples() {
         let datagram = datagrams(StreamId::NONE, &message).remove(0);
         for length in HEADER_LEN..datagram.len() {
@@ -57,8 +57,8 @@ fn bytes_after_the_value_are_an_error() {
 }
 
 #[test]
-fn a_claim_of_a_terabyte_allocates_nothing() {
-    // 253 announces a length of eight bytes.
+fn a_claimed_length_of_a_terabyte_hits_the_limit() {
+    // 253 is bincode's marker of a 64-bit integer.
     let terabyte = [&[253][..], &(1_u64 << 40).to_le_bytes()].concat();
     for kind in [MessageKind::Failed, MessageKind::Refused] {
         assert!(matches!(body_error_of(kind, &terabyte), CodecError::Limit { .. }));
@@ -75,13 +75,13 @@ fn a_claim_of_a_terabyte_allocates_nothing() {
 }
 
 #[test]
-fn a_claim_within_the_limit_but_beyond_the_body_is_an_error() {
+fn a_claimed_length_beyond_the_body_is_truncated() {
     let two_megabytes = [&[252][..], &(2_u32 << 20).to_le_bytes()].concat();
     assert_eq!(body_error_of(MessageKind::Failed, &two_megabytes), CodecError::Truncated);
 }
 
 #[test]
-fn a_body_of_another_type_is_an_error() {
+fn a_body_of_another_type_is_malformed() {
     assert!(
         matches!(body_error_of(MessageKind::Failed, &[2, 0xff, 0xfe]), CodecError::Malformed(_)),
         "not utf-8"
@@ -97,7 +97,7 @@ fn a_body_of_another_type_is_an_error() {
 }
 
 #[test]
-fn every_field_of_the_header_is_checked() {
+fn each_wrong_header_field_is_its_own_error() {
     let ready = raw(MessageKind::Ready.number(), WHOLE, 0, &[]);
     let with = |offset: usize, value| {
         let mut datagram = ready.clone();
@@ -119,12 +119,12 @@ fn every_field_of_the_header_is_checked() {
 }
 
 #[test]
-fn a_datagram_over_the_limit_is_not_looked_at() {
+fn a_datagram_over_max_frame_is_too_long() {
     assert_eq!(error_of(&vec![0xaa; MAX_FRAME + 1]), DecodeError::TooLong { length: MAX_FRAME + 1 });
 }
 
 #[test]
-fn descriptors_are_counted() {
+fn a_wrong_number_of_descriptors_is_an_error() {
     for message in samples() {
         let datagram = datagrams(StreamId::NONE, &message).remove(0);
         for found in 0..4 {
@@ -151,7 +151,7 @@ fn an_error_drops_the_descriptors() {
 }
 
 #[test]
-fn errors_say_what_was_found() {
+fn error_texts_name_the_value_found() {
     let text = |error: DecodeError| error.to_string();
     assert_eq!(
         text(DecodeError::Version { found: 9 }),

@@ -1,4 +1,4 @@
-//! Every message comes out as it went in, and its bytes are the ones we agreed on.
+//! Encoding and decoding: round trips, pinned bytes, lengths at the limits.
 
 mod support;
 
@@ -8,7 +8,7 @@ use impresario_wire::{
 use support::{SOURCE, connection, datagrams, decoder, descriptors, feed, samples};
 
 #[test]
-fn every_message_comes_back() {
+fn each_sample_survives_the_round_trip() {
     for message in samples() {
         let stream = StreamId::new(2, 7);
         let received = feed(&mut decoder(), &datagrams(stream, &message), descriptors(&message)).unwrap();
@@ -20,7 +20,7 @@ fn every_message_comes_back() {
 }
 
 #[test]
-fn the_samples_miss_no_kind() {
+fn samples_cover_all_kinds() {
     for kind in MessageKind::ALL {
         assert!(samples().iter().any(|message| message.kind() == kind), "{kind}");
         assert_eq!(MessageKind::try_from(kind.number()), Ok(kind));
@@ -28,8 +28,8 @@ fn the_samples_miss_no_kind() {
 }
 
 #[test]
-fn bytes_are_pinned() {
-    // A change here is a new VERSION: an old worker may be at the other end.
+fn encoded_bytes_are_pinned() {
+    // A change here needs a new VERSION: the peer may run an older build.
     let header =
         |kind, length| vec![1, kind, 0, 0, 0x67, 0x12, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0, length, 0, 0, 0];
     let cases = [
@@ -59,7 +59,7 @@ fn bytes_are_pinned() {
 }
 
 #[test]
-fn frames_are_as_long_as_allowed_and_no_longer() {
+fn frames_are_filled_up_to_max_frame() {
     let overhead = datagrams(StreamId::NONE, &connection(vec![0; 70_000]))[0].len() - 70_000;
     for (length, frames) in [
         (MAX_FRAME - overhead, 1),
@@ -78,7 +78,7 @@ fn frames_are_as_long_as_allowed_and_no_longer() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_with_its_length() {
+fn a_message_over_max_message_is_too_large() {
     let error = Encoder::new(SOURCE).encode(StreamId::NONE, &connection(vec![0; MAX_MESSAGE])).unwrap_err();
     assert!(
         matches!(error, EncodeError::TooLarge { kind: MessageKind::Connection, length } if length > MAX_MESSAGE)
@@ -87,18 +87,18 @@ fn a_message_over_the_limit_is_refused_with_its_length() {
 }
 
 #[test]
-fn a_reason_is_cut_between_characters() {
+fn a_long_reason_is_truncated_between_characters() {
     for message in [Message::failed("ü".repeat(MAX_REASON)), Message::refused("ü".repeat(MAX_REASON))] {
         let (Message::Failed { reason } | Message::Refused { reason }) = &message else { unreachable!() };
         assert!(reason.len() <= MAX_REASON && reason.ends_with("ü ..."));
         assert_eq!(datagrams(StreamId::NONE, &message).len(), 1);
     }
-    let whole = "x".repeat(MAX_REASON);
-    assert_eq!(Message::failed(&whole), Message::Failed { reason: whole });
+    let fits = "x".repeat(MAX_REASON);
+    assert_eq!(Message::failed(&fits), Message::Failed { reason: fits });
 }
 
 #[test]
-fn a_stream_id_is_a_life_and_a_number() {
+fn a_stream_id_is_an_incarnation_and_a_sequence() {
     let stream = StreamId::new(3, u32::MAX);
     assert_eq!((stream.incarnation(), stream.sequence()), (3, u32::MAX));
     assert_eq!(StreamId::from_number(stream.number()), stream);

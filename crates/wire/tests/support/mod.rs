@@ -1,6 +1,6 @@
-//! What the tests share: one sample of every message, and a message through encoder and decoder.
+//! Shared by the tests: samples of all messages, and helpers that encode, decode and forge frames.
 
-// Every test file is a program of its own and uses a part of this.
+// Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ pub(crate) fn tcp(address: &str) -> Address {
     address.parse::<SocketAddr>().unwrap().into()
 }
 
-/// At least one of every kind.
+/// At least one message of each kind.
 pub(crate) fn samples() -> Vec<Message> {
     vec![
         Message::Ready,
@@ -41,7 +41,7 @@ pub(crate) fn connection(read_ahead: Vec<u8>) -> Message {
     Message::Connection { peer: tcp("[fe80::1%3]:4000"), local: tcp("192.0.2.7:8080"), read_ahead }
 }
 
-/// All frames of a message as datagrams.
+/// The frames of a message as datagrams.
 pub(crate) fn datagrams(stream: StreamId, message: &Message) -> Vec<Vec<u8>> {
     let mut frames = Encoder::new(SOURCE).encode(stream, message).unwrap();
     let mut datagrams = Vec::new();
@@ -54,17 +54,17 @@ pub(crate) fn datagrams(stream: StreamId, message: &Message) -> Vec<Vec<u8>> {
     datagrams
 }
 
-/// As many descriptors as the message carries at least; numbers serve as well here.
+/// The minimum number of descriptors of the message. Plain numbers stand for descriptors.
 pub(crate) fn descriptors(message: &Message) -> Vec<u32> {
     (0..u32::try_from(*message.descriptors().start()).unwrap()).collect()
 }
 
-/// A decoder with the time limit of the real ones.
+/// A decoder with the default timeout.
 pub(crate) fn decoder() -> Decoder<u32> {
     Decoder::new(PARTIAL_TIMEOUT)
 }
 
-/// Feeds all frames of one message; only the last may give it.
+/// Decodes the frames of one message. Only the last one may return it.
 pub(crate) fn feed(
     decoder: &mut Decoder<u32>,
     datagrams: &[Vec<u8>],
@@ -77,7 +77,7 @@ pub(crate) fn feed(
     Ok(decoder.handle(NOW, last, descriptors)?.unwrap())
 }
 
-/// A frame with any header and body, right length included.
+/// A frame with this header and body, and the right length.
 pub(crate) fn raw(kind: u8, flags: u8, stream: u64, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![impresario_wire::VERSION, kind, flags, 0];
     bytes.extend(SOURCE.to_le_bytes());

@@ -1,62 +1,67 @@
-//! The two ends of one port, and the check that every message passes.
+//! The roles at the two ends of one port, and the check that each message passes.
 
-use crate::{MessageKind, PortPolicyError, Role, may_hold_port, may_send};
+use crate::error::PortPolicyError;
+use crate::kind::MessageKind;
+use crate::role::{Role, may_hold_port, may_send};
 
-/// Who holds this end of a port and who is at the other: the rule for what may come in.
+/// Roles of the two ends of a port, and optionally the peer's process id. Decides which messages may be received and
+/// sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortPolicy {
     own: Role,
     peer: Role,
-    process: Option<u32>,
+    peer_pid: Option<u32>,
 }
 
 impl PortPolicy {
-    /// A port of an `own` process to a `peer` process.
+    /// Policy of a port that an `own` process holds to a `peer` process.
     ///
     /// # Errors
     ///
-    /// [`LinkError::NoPort`] when these two may not hold a port to each other.
+    /// [`PortPolicyError::NoPort`] when [`may_hold_port`] denies it.
     pub const fn new(own: Role, peer: Role) -> Result<Self, PortPolicyError> {
         if !may_hold_port(own, peer) {
             return Err(PortPolicyError::NoPort { own, peer });
         }
-        Ok(PortPolicy { own, peer, process: None })
+        Ok(PortPolicy { own, peer, peer_pid: None })
     }
 
-    /// The same, but only the process with this id may speak. A worker cannot say it of its router, which may be
-    /// replaced at any time; a parent can of its child, and a child of its parent.
+    /// Accepts messages from the process with this id only.
+    ///
+    /// Parent and child set it for each other. A worker does not set it for its router, because a restarted router
+    /// uses the same port with another pid.
     #[must_use]
     pub const fn with_peer_pid(self, process: u32) -> Self {
-        PortPolicy { process: Some(process), ..self }
+        PortPolicy { peer_pid: Some(process), ..self }
     }
 
-    /// What we are.
+    /// Role of this end.
     pub const fn own(&self) -> Role {
         self.own
     }
 
-    /// What the other end is.
+    /// Role of the other end.
     pub const fn peer(&self) -> Role {
         self.peer
     }
 
-    /// Which process the other end must be, if that is known.
+    /// Required process id of the peer; `None` when any process of the peer's role may send.
     pub const fn process(&self) -> Option<u32> {
-        self.process
+        self.peer_pid
     }
 
-    /// Whether a message of this kind may come in, when its frame says it is from `source` and the kernel says
-    /// `sender`.
+    /// Checks a received message. `source` is the pid in the frame's header, `sender` the pid in the kernel's
+    /// `SCM_CREDENTIALS`.
     ///
     /// # Errors
     ///
-    /// [`LinkError`], after which the port is to be closed: the peer is not what we take it for.
+    /// [`PortPolicyError`]. Close the port then: the peer is not the expected process, or it violates the protocol.
     pub fn check(&self, sender: Option<u32>, source: u32, kind: MessageKind) -> Result<(), PortPolicyError> {
         let sender = sender.ok_or(PortPolicyError::MissingCredentials)?;
         if sender != source {
             return Err(PortPolicyError::SenderMismatch { sender, claimed: source });
         }
-        match self.process {
+        match self.peer_pid {
             Some(expected) if expected != sender => {
                 return Err(PortPolicyError::WrongPeer { sender, expected });
             }
@@ -68,11 +73,11 @@ impl PortPolicy {
         Ok(())
     }
 
-    /// Whether we may send a message of this kind.
+    /// Checks a message before it is sent, so that a bug in this process is reported here and not at the peer.
     ///
     /// # Errors
     ///
-    /// [`LinkError::Forbidden`]: a mistake in our own program, found before the peer finds it.
+    /// [`PortPolicyError::Forbidden`].
     pub fn check_outgoing(&self, kind: MessageKind) -> Result<(), PortPolicyError> {
         if !may_send(self.own, self.peer, kind) {
             return Err(PortPolicyError::Forbidden { from: self.own, to: self.peer, kind });
