@@ -1,21 +1,22 @@
-//! Closing what a newborn process must not hold.
+//! Closing the descriptors that a forked child has inherited and must not hold.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-/// The descriptors every process keeps: standard input, output and error.
+/// The descriptors that each process keeps: standard input, output and error.
 const STANDARD: [RawFd; 3] = [0, 1, 2];
 
 /// Closes every descriptor of this process except 0, 1, 2 and those in `keep`.
 ///
-/// Meant for one moment: right after a fork, in the child, which owns nothing but what it kept. A value that owns
-/// one of the closed descriptors must never be used or dropped afterwards; the child therefore never returns into
-/// its parent's frames and leaves by [`exit_now`](crate::exit_now). Costs one system call per gap, so 10 us for
-/// 100 descriptors where a loop of `close` over the limit takes milliseconds.
+/// Call it in a child, right after the fork. A value that owns one of the closed descriptors must not be used or dropped
+/// afterwards: its number may refer to another file by then. The child therefore never returns into the stack frames of
+/// its parent, and leaves by [`exit_now`](crate::exit_now).
+///
+/// Costs one `close_range` per gap between the kept descriptors.
 ///
 /// # Errors
 ///
-/// What `close_range` says; nothing is promised about which descriptors are open then.
+/// The error of `close_range`. It is not specified which descriptors are open then.
 #[doc(alias = "close_range")]
 pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).chain(STANDARD).collect();
@@ -33,9 +34,9 @@ pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
 
 /// Closes the descriptors `first..=last`.
 fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // The raw system call, because the C library has a function for it only since glibc 2.34 and not in musl.
-    // SAFETY: takes three integers and touches no memory. That no owner of these descriptors lives on is the
-    // contract of `close_all_except`.
+    // The raw system call: glibc has a wrapper only since 2.34, musl has none.
+    // SAFETY: takes three integers and touches no memory. By the contract of `close_all_except`, no owner of these
+    // descriptors is used or dropped afterwards.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

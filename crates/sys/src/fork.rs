@@ -1,53 +1,54 @@
-//! Being born and leaving.
+//! `fork` of a process with one thread, and the exit of the child.
 
 use std::io;
 
+use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 
-use crate::{PidFd, Signal};
+use crate::pidfd::PidFd;
 
-/// Which side of a [`fork`] this is.
+/// The side of a [`fork`] that the caller is on.
 #[derive(Debug)]
 pub enum Fork {
-    /// The process that forked.
+    /// The process that called `fork`.
     Parent(ForkedChild),
     /// The new process.
     Child,
 }
 
-/// A process that was just born, as its parent holds it.
+/// A child right after the fork, as its parent sees it.
 #[derive(Debug)]
 pub struct ForkedChild {
-    /// Its number; valid until it is waited for.
+    /// Its pid. Valid until the child is waited for.
     pub pid: Pid,
-    /// Its name that no other process will ever have.
+    /// Its pidfd. Never refers to another process.
     pub pidfd: PidFd,
 }
 
-/// Why a [`fork`] was refused or failed.
+/// Why [`fork`] failed. There is no child then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForkError {
-    /// The process runs more than one thread; in the child the others are gone, with the locks they held.
+    /// The process has more than one thread. The child would have only one, and locks of the others would stay locked.
     #[error(
         "cannot fork: this process has {count} threads; fork before any thread or async runtime is started"
     )]
     Threads {
-        /// How many there are.
+        /// Number of threads.
         count: usize,
     },
     /// The threads could not be counted.
     #[error("cannot fork: /proc/self/task cannot be read ({0}); {remedy}", remedy = remedy(.0))]
     Count(#[source] io::Error),
-    /// The kernel refused.
+    /// The system call failed.
     #[error("cannot fork: {0}; look at the limits on processes and memory")]
     Fork(#[source] io::Error),
-    /// The child was born but there was no descriptor left to name it; it was killed again.
+    /// `pidfd_open` of the new child failed. The child has been killed and reaped.
     #[error("cannot fork: no pidfd for the child ({0}); look at the limit on open files")]
     PidFd(#[source] io::Error),
 }
 
-/// What helps when a file of the kernel cannot be opened.
+/// Advice for the operator when `/proc/self/task` cannot be opened.
 fn remedy(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => "look at the limit on open files",
@@ -55,13 +56,13 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Splits this process in two; returns in both.
+/// Forks this process. Returns in both processes.
 ///
-/// The child runs on a copy of the parent's stack and must leave by [`exit_now`], never by returning.
+/// The child runs on a copy of the parent's stack. It must exit by [`exit_now`], never by returning.
 ///
 /// # Errors
 ///
-/// Refuses when the process has more than one thread, see [`ForkError::Threads`]. On an error there is no child.
+/// [`ForkError`]; in particular [`ForkError::Threads`] when the process has more than one thread.
 pub fn fork() -> Result<Fork, ForkError> {
     let count = std::fs::read_dir("/proc/self/task").map_err(ForkError::Count)?.count();
     if count != 1 {
@@ -72,29 +73,29 @@ pub fn fork() -> Result<Fork, ForkError> {
         ForkResult::Parent { child: pid } => match PidFd::open(pid) {
             Ok(pidfd) => Ok(Fork::Parent(ForkedChild { pid, pidfd })),
             Err(error) => {
-                discard(pid);
+                kill_and_reap(pid);
                 Err(ForkError::PidFd(error))
             }
         },
     }
 }
 
-/// The system call, once the caller has seen that there is one thread.
+/// The system call. The caller has checked that there is one thread.
 fn fork_single_threaded() -> nix::Result<ForkResult> {
-    // SAFETY: this is the only thread, so no lock is held by a thread that the child will not have, and the child
-    // may go on with any code. No thread can appear in between: there is nobody else to start one.
+    // SAFETY: this is the only thread, so no lock is held by a thread that is missing in the child, and the child may run
+    // any code. No thread can start between check and fork, because only this thread could start it.
     unsafe { nix::unistd::fork() }
 }
 
-/// Ends and reaps a child that its parent cannot hold. Its pid is safe to use: nobody has waited for it yet.
-fn discard(pid: Pid) {
+/// Kills and reaps a child without a pidfd. Its pid is still valid, because it has not been waited for.
+fn kill_and_reap(pid: Pid) {
     let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
     while nix::sys::wait::waitpid(pid, None) == Err(nix::errno::Errno::EINTR) {}
 }
 
-/// Ends this process at once: no destructors, no `atexit` handlers, no flushing of inherited buffers.
+/// Ends this process by `_exit`: without destructors, `atexit` handlers and flushing of buffers.
 ///
-/// The only way out of a forked child: anything else would run a second time what belongs to the parent.
+/// A forked child must exit this way. Any other way would repeat clean-up that belongs to the parent.
 #[doc(alias = "_exit")]
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: takes an integer and does not return.
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_do_depends_on_what_happened() {
+    fn advice_depends_on_the_errno() {
         let text = |code| ForkError::Count(io::Error::from_raw_os_error(code)).to_string();
         assert!(text(libc::EMFILE).ends_with("look at the limit on open files"));
         assert!(text(libc::ENFILE).ends_with("look at the limit on open files"));

@@ -1,14 +1,17 @@
-//! The kernel with owned descriptors: what processes need from Linux and std does not offer.
+//! Linux system calls that std does not offer, with owned descriptors.
 //!
 //! Three types to know:
 //!
-//! * [`SeqPacket`]: a socket that carries whole frames, descriptors, and the sender's pid as the kernel knows it.
-//! * [`PidFd`]: a process named by a descriptor, so that its pid is never mistaken for another's.
-//! * [`SignalFd`]: signals as something to read.
+//! * [`SeqPacket`]: a socket that carries datagrams, descriptors, and the sender's pid from the kernel. [`classify`]
+//!   tells a driver what a failed send or receive means.
+//! * [`PidFd`]: a descriptor of a process. Unlike a pid it never refers to another process later.
+//! * [`SignalFd`]: signals that are read from a descriptor.
 //!
-//! This is the only crate with `unsafe`: one system call a function, descriptors owned on the way in and out.
-//! It deliberately knows no frame, no child, no loop, no policy.
+//! This is the only crate with `unsafe`: each block makes one call. Functions return owned descriptors.
+//!
+//! This crate deliberately has no frames, child processes, event loop or policy.
 
+mod classify;
 mod close;
 mod fork;
 mod listen_fds;
@@ -16,6 +19,7 @@ mod pidfd;
 mod seqpacket;
 mod signal;
 
+pub use classify::{ErrorClass, classify};
 pub use close::close_all_except;
 pub use fork::{Fork, ForkError, ForkedChild, exit_now, fork};
 pub use listen_fds::{ListenFdsError, listen_fds};

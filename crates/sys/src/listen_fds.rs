@@ -1,52 +1,56 @@
-//! Descriptors that a process was started with.
+//! Descriptors that systemd, or another parent, passes to a program (`sd_listen_fds`).
 
 use std::env;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-/// The first descriptor that is passed; 0, 1 and 2 are the standard ones.
+/// The first passed descriptor; 0, 1 and 2 are the standard ones.
 const FIRST: RawFd = 3;
-/// The most that may be passed: as many as a sender can put into one message, and more than anybody uses.
+/// Maximum number of descriptors that are accepted: `SCM_MAX_FD`, the kernel's limit for one message.
 const MAX: usize = 253;
-/// The name of one that has none (systemd's word).
-const NAMELESS: &str = "unknown";
+/// Name of a descriptor without one in `LISTEN_FDNAMES`; the same as systemd's.
+const UNKNOWN_NAME: &str = "unknown";
 
-/// Why descriptors were not taken over.
+/// Why inherited descriptors were not taken over.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenFdsError {
-    /// A variable is not what it should be.
+    /// A variable has an invalid value.
     #[error("{variable}={value} is not a number from 0 to {MAX}; let systemd set it")]
     Variable {
-        /// Which.
+        /// Name of the variable.
         variable: &'static str,
-        /// What it is.
+        /// Its value.
         value: String,
     },
-    /// There is no such descriptor.
+    /// A descriptor is not open.
     #[error("LISTEN_FDS speaks of descriptor {descriptor}, which is not open; pass it, or unset LISTEN_FDS")]
     NotOpen {
-        /// Its number.
+        /// The descriptor.
         descriptor: RawFd,
     },
-    /// It belongs to somebody already.
+    /// A descriptor was taken before, by this function or by another library.
     #[error("descriptor {descriptor} was taken before; take inherited descriptors once, first of all")]
     Taken {
-        /// Its number.
+        /// The descriptor.
         descriptor: RawFd,
     },
 }
 
-/// Takes over the descriptors that this process was started with, with their names, by systemd's protocol: `LISTEN_FDS`
-/// is how many there are from 3 on, `LISTEN_PID` whom they are for, `LISTEN_FDNAMES` what they are called, with colons.
+/// Takes over the descriptors that this process inherited by systemd's protocol, with their names.
 ///
-/// None when the variables are not set or mean another process. From here on they are closed on exec, and so is known
-/// that they are taken: a second call is an error, since a descriptor has one owner.
+/// `LISTEN_FDS` is their number, counted from descriptor 3. `LISTEN_PID` is the process they are for. `LISTEN_FDNAMES` has
+/// their names, separated by colons; a missing name is `unknown`.
+///
+/// Returns an empty list when the variables are not set, or when `LISTEN_PID` is another process.
+///
+/// Sets `FD_CLOEXEC` on each descriptor. The flag also marks it as taken, so a second call is an error.
 ///
 /// # Errors
 ///
-/// When the variables speak of what is not there. None is taken then.
+/// [`ListenFdsError`] when a variable is invalid, or when a descriptor is not open or was taken before. No descriptor is
+/// taken then.
 #[doc(alias = "sd_listen_fds")]
 pub fn listen_fds() -> Result<Vec<(String, OwnedFd)>, ListenFdsError> {
     let variable = |name| env::var(name).ok();
@@ -61,25 +65,25 @@ pub fn listen_fds() -> Result<Vec<(String, OwnedFd)>, ListenFdsError> {
     Ok(numbered().map(|(descriptor, name)| (name.clone(), take(descriptor))).collect())
 }
 
-/// What the descriptors are called that this process was given, in order.
+/// Names of the descriptors that are passed to process `own_pid`, in order.
 fn names(
-    me: u32,
+    own_pid: u32,
     pid: Option<&str>,
     count: Option<&str>,
     names: Option<&str>,
 ) -> Result<Vec<String>, ListenFdsError> {
     let (Some(pid), Some(count)) = (pid, count) else { return Ok(Vec::new()) };
     let wrong = |variable, value: &str| ListenFdsError::Variable { variable, value: value.to_owned() };
-    if pid.parse::<u32>().map_err(|_| wrong("LISTEN_PID", pid))? != me {
+    if pid.parse::<u32>().map_err(|_| wrong("LISTEN_PID", pid))? != own_pid {
         return Ok(Vec::new());
     }
     let number = count.parse::<usize>().ok().filter(|count| *count <= MAX);
     let number = number.ok_or_else(|| wrong("LISTEN_FDS", count))?;
     let given = names.unwrap_or_default().split(':').filter(|name| !name.is_empty());
-    Ok(given.chain(std::iter::repeat(NAMELESS)).take(number).map(str::to_owned).collect())
+    Ok(given.chain(std::iter::repeat(UNKNOWN_NAME)).take(number).map(str::to_owned).collect())
 }
 
-/// Whether nobody has taken it.
+/// Checks that the descriptor is open and not taken. A taken one has `FD_CLOEXEC`.
 fn check(descriptor: RawFd) -> Result<(), ListenFdsError> {
     match fcntl(borrow(descriptor), FcntlArg::F_GETFD).map(FdFlag::from_bits_truncate) {
         Ok(flags) if flags.contains(FdFlag::FD_CLOEXEC) => Err(ListenFdsError::Taken { descriptor }),
@@ -88,18 +92,17 @@ fn check(descriptor: RawFd) -> Result<(), ListenFdsError> {
     }
 }
 
-/// Marks it as taken and owns it.
+/// Marks the descriptor as taken and returns it.
 fn take(descriptor: RawFd) -> OwnedFd {
-    // It was open a moment ago; if somebody has closed it since, whoever uses it is told.
+    // `check` found it open. If it is closed since, its first use fails with EBADF.
     let _ = fcntl(borrow(descriptor), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
-    // SAFETY: the process was started with this descriptor for its own use, as the environment says, and everything
-    // that std or we open is closed on exec, so the mark that was missing shows that nobody else owns it.
+    // SAFETY: by LISTEN_PID and LISTEN_FDS the descriptor was passed to this process. std and this crate set FD_CLOEXEC on
+    // all that they open; `check` found the flag missing, so no other value in this process owns it.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
 fn borrow(descriptor: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: used for one `fcntl` that only looks at or sets a flag, and says so itself when there is no such
-    // descriptor.
+    // SAFETY: used for one `fcntl` that reads or sets a flag. It fails with EBADF when the descriptor is not open.
     unsafe { BorrowedFd::borrow_raw(descriptor) }
 }
 
@@ -108,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_for_this_process_is_left_alone() {
+    fn no_descriptors_without_variables_for_this_process() {
         assert_eq!(names(7, None, Some("1"), None), Ok(vec![]));
         assert_eq!(names(7, Some("7"), None, None), Ok(vec![]));
         assert_eq!(names(7, Some("8"), Some("1"), None), Ok(vec![]));
@@ -116,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn each_has_a_name() {
+    fn missing_names_are_unknown_and_extra_names_ignored() {
         let three = names(7, Some("7"), Some("3"), Some("web:admin")).expect("good variables");
-        assert_eq!(three, ["web", "admin", NAMELESS]);
+        assert_eq!(three, ["web", "admin", UNKNOWN_NAME]);
         assert_eq!(names(7, Some("7"), Some("1"), Some("a:b")).expect("good variables"), ["a"]);
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn an_invalid_variable_is_an_error_with_its_value() {
         let line = |pid, count| names(7, Some(pid), Some(count), None).expect_err("nonsense").to_string();
         assert!(line("x", "1").starts_with("LISTEN_PID=x is not"));
         for count in ["-1", "254", "many", ""] {
@@ -134,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_open_or_closed_on_exec_cannot_be_taken() {
+    fn a_closed_or_cloexec_descriptor_is_not_available() {
         use std::os::fd::AsRawFd;
-        let ours = std::fs::File::open("/dev/null").expect("it exists").as_raw_fd();
-        // Not ours any more: it was closed with the file; or if another test has it now, it is closed on exec.
-        assert!(check(ours).is_err());
+        let closed = std::fs::File::open("/dev/null").expect("it exists").as_raw_fd();
+        // Closed with the file. If another test has reused the number, it has FD_CLOEXEC.
+        assert!(check(closed).is_err());
         assert_eq!(check(1_000_000), Err(ListenFdsError::NotOpen { descriptor: 1_000_000 }));
         let open = std::fs::File::open("/dev/null").expect("it exists");
         assert_eq!(check(open.as_raw_fd()), Err(ListenFdsError::Taken { descriptor: open.as_raw_fd() }));

@@ -1,27 +1,26 @@
-//! A process named by a descriptor.
+//! Descriptors of processes: signals and exit status.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
 
-use crate::Signal;
-
-/// A process named by a descriptor, which is readable (as `poll` sees it) once the process is over.
+/// Descriptor of a process. `poll` reports it as readable once the process has exited.
 ///
-/// Unlike a pid it never comes to mean another process, and it can be sent to others.
+/// Unlike a pid, it never refers to another process. It can be sent to another process.
 #[derive(Debug)]
 pub struct PidFd(OwnedFd);
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// It left with this code.
+    /// It called `exit` with this code.
     Code(i32),
-    /// A signal ended it.
+    /// A signal killed it.
     Signal {
-        /// The number of the signal.
+        /// Number of the signal.
         number: i32,
         /// Whether a core file was written.
         core_dumped: bool,
@@ -29,15 +28,16 @@ pub enum ExitStatus {
 }
 
 impl PidFd {
-    /// Names the process that has this pid now. Certain only for a child that was not waited for yet.
+    /// Opens the process that has this pid now. Only for a child that has not been waited for, the pid is certain to be
+    /// the intended process.
     ///
     /// # Errors
     ///
-    /// `ESRCH` when there is no such process, `EMFILE` when there is no descriptor left.
+    /// `ESRCH` when there is no such process, `EMFILE` when this process has no free descriptor.
     #[doc(alias = "pidfd_open")]
     pub fn open(pid: Pid) -> io::Result<Self> {
         let pid = rustix::process::Pid::from_raw(pid.as_raw())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "pid 0 names no process"))?;
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "pid 0 is no process"))?;
         Ok(Self(rustix::process::pidfd_open(pid, PidfdFlags::empty())?))
     }
 
@@ -45,7 +45,7 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// `ESRCH` when it has been waited for, `EPERM` when it belongs to somebody else.
+    /// `ESRCH` when the process has been waited for, `EPERM` when this process may not signal it.
     #[doc(alias = "pidfd_send_signal")]
     pub fn send_signal(&self, signal: Signal) -> io::Result<()> {
         let signal = rustix::process::Signal::from_named_raw(signal as i32)
@@ -53,11 +53,12 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.0, signal)?)
     }
 
-    /// How the process ended, or `None` while it runs. The answer comes once: it reaps the process.
+    /// Exit status of the process, or `None` while it runs. Does not block. Reaps the process, so the status is returned
+    /// once.
     ///
     /// # Errors
     ///
-    /// `ECHILD` when it is not a child of this process or has been waited for.
+    /// `ECHILD` when the process is no child of this one, or has been waited for.
     #[doc(alias = "waitid")]
     pub fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -72,7 +73,7 @@ impl PidFd {
             (Some(code), _) => Ok(Some(ExitStatus::Code(code))),
             (_, Some(number)) => Ok(Some(ExitStatus::Signal { number, core_dumped: status.dumped() })),
             (None, None) => {
-                Err(io::Error::other(format!("waitid gave an unknown code {}", status.raw_code())))
+                Err(io::Error::other(format!("waitid returned an unknown code {}", status.raw_code())))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whole frames between processes, with descriptors and the sender's pid.
+//! SEQPACKET sockets: datagrams between processes, with descriptors and the sender's pid.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -11,42 +11,41 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sockopt,
 };
 
-/// The most descriptors one message may carry. The kernel's own limit is 253; a message with more than ours is
-/// refused on both sides.
+/// Maximum number of descriptors in one message, checked by sender and receiver. The kernel's limit (`SCM_MAX_FD`) is 253.
 pub const MAX_FDS: usize = 16;
 
-/// One end of a connection that keeps the bounds of messages and never blocks.
+/// One end of a connected, non-blocking `SOCK_SEQPACKET` unix socket.
 ///
-/// Each message arrives whole or not at all, with its own descriptors, and with the pid of its sender as the
-/// kernel knows it. When the other end is closed everywhere, [`recv`](Self::recv) says end of file.
+/// A message arrives completely or not at all, with its own descriptors and with the pid of its sender from the kernel
+/// (`SCM_CREDENTIALS`). When all copies of the other end are closed, [`recv`](Self::recv) returns end of file.
 #[derive(Debug)]
 pub struct SeqPacket(OwnedFd);
 
-/// What [`SeqPacket::recv`] took from the socket.
+/// One message, or end of file, returned by [`SeqPacket::recv`].
 #[derive(Debug)]
 pub struct Received {
-    /// How many bytes of the buffer are the message.
+    /// Length of the message in the buffer, in bytes.
     pub len: usize,
-    /// The descriptors that came with it, in the order they were sent; all close on exec.
+    /// Its descriptors, in the order of the sender. `FD_CLOEXEC` is set on each.
     pub fds: Vec<OwnedFd>,
-    /// Who sent it.
+    /// Pid of the sender. `None` at end of file.
     pub sender: Option<Pid>,
-    /// Whether it came with descriptors that are lost, because this process has no free ones. `fds` is empty then:
-    /// what did arrive of them is closed.
+    /// Whether descriptors of the message were lost, because this process has reached its limit on open files. `fds` is
+    /// empty then; those that did arrive are closed.
     pub lost_descriptors: bool,
 }
 
 impl Received {
-    /// Whether the other end is closed. An empty message is none: the kernel names its sender.
+    /// Whether this is end of file. An empty message differs from it by its sender.
     pub fn is_eof(&self) -> bool {
         self.len == 0 && self.fds.is_empty() && self.sender.is_none()
     }
 
-    /// For who has no use for a message without its descriptors.
+    /// Turns lost descriptors into an error.
     ///
     /// # Errors
     ///
-    /// When some of them were lost.
+    /// When [`lost_descriptors`](Self::lost_descriptors) is set.
     pub fn complete(self) -> io::Result<Self> {
         if self.lost_descriptors {
             return Err(io::Error::other(
@@ -58,11 +57,11 @@ impl Received {
 }
 
 impl SeqPacket {
-    /// Two connected ends. Both are non-blocking, close on exec and tell who sent what.
+    /// A connected pair. Both ends have `O_NONBLOCK`, `FD_CLOEXEC` and `SO_PASSCRED`.
     ///
     /// # Errors
     ///
-    /// `EMFILE` when there are no descriptors left.
+    /// `EMFILE` when this process has no free descriptors.
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -72,14 +71,17 @@ impl SeqPacket {
         Ok((Self(one), Self(other)))
     }
 
-    /// Sends the concatenated `parts` as one message, with duplicates of `fds`.
+    /// Sends the concatenated `parts` as one message, with duplicates of `fds`. Does not block. Retries on `EINTR`.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the socket's queue is full (a few hundred small messages), `BrokenPipe` when the other
-    /// end is closed, `InvalidInput` for more than [`MAX_FDS`] descriptors, `EMSGSIZE` for a message larger than
-    /// the socket's buffer, `ETOOMANYREFS` when more descriptors are in flight than this user may have open.
-    /// In each case nothing was sent.
+    /// Nothing is sent then. [`classify`](crate::classify) tells which errors are passing.
+    ///
+    /// * `WouldBlock`: the socket's buffer is full. It holds about 280 small messages.
+    /// * `BrokenPipe`: the other end is closed.
+    /// * `InvalidInput`: more than [`MAX_FDS`] descriptors.
+    /// * `EMSGSIZE`: the message is larger than the socket's buffer.
+    /// * `ETOOMANYREFS`: more descriptors of this user are in flight than its limit on open files.
     #[doc(alias = "sendmsg")]
     pub fn send(&self, parts: &[IoSlice<'_>], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         if fds.len() > MAX_FDS {
@@ -89,27 +91,29 @@ impl SeqPacket {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-            return Err(io::Error::other("no room for the descriptors of a message"));
+            return Err(io::Error::other("the control buffer does not hold the descriptors of the message"));
         }
         loop {
             match rustix::net::sendmsg(&self.0, parts, &mut control, SendFlags::NOSIGNAL) {
                 Err(Errno::INTR) => {}
-                // A message is taken whole, so the length says nothing.
+                // The kernel takes a message completely, so the returned length carries no information.
                 result => return result.map(|_| ()).map_err(Into::into),
             }
         }
     }
 
-    /// Takes one message; see [`Received::is_eof`] for the end.
+    /// Receives one message into `buf`, or end of file ([`Received::is_eof`]). Does not block. Retries on `EINTR`.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when there is none. `InvalidData` when the message did not fit into `buf`, or came with more than
-    /// [`MAX_FDS`] descriptors: the message is gone then, and its descriptors are closed. That this process has no
-    /// free descriptors is no error here, see [`Received::lost_descriptors`].
+    /// * `WouldBlock`: there is no message.
+    /// * `InvalidData`: the message is longer than `buf`, or has more than [`MAX_FDS`] descriptors. It is lost, and its
+    ///   descriptors are closed.
+    ///
+    /// Descriptors lost at the limit on open files are no error here, see [`Received::lost_descriptors`].
     #[doc(alias = "recvmsg")]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
-        let room = buf.len();
+        let capacity = buf.len();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
@@ -117,15 +121,15 @@ impl SeqPacket {
         let message = loop {
             match rustix::net::recvmsg(&self.0, &mut [IoSliceMut::new(buf)], &mut control, flags) {
                 Err(Errno::INTR) => {}
-                // The other end was closed with unread messages of ours in it. The kernel says so once, and before
-                // it hands out what that end had still sent.
+                // The other end was closed before it had read all messages. The kernel reports this once, before the
+                // messages that the other end had sent. Reading on returns them.
                 Err(Errno::CONNRESET) if !reset => reset = true,
                 result => break result?,
             }
         };
-        if message.flags.contains(ReturnFlags::TRUNC) || message.bytes > room {
+        if message.flags.contains(ReturnFlags::TRUNC) || message.bytes > capacity {
             return Err(invalid(format!(
-                "a message of {} bytes; at most {room} may come in one",
+                "a message of {} bytes; at most {capacity} may come in one",
                 message.bytes
             )));
         }
@@ -141,7 +145,7 @@ impl SeqPacket {
             }
         }
         if message.flags.contains(ReturnFlags::CTRUNC) {
-            // The kernel hands out as many as there is room for, here and in the table of open files.
+            // The kernel passes as many descriptors as fit into the control buffer and into the table of open files.
             if received.fds.len() >= MAX_FDS {
                 return Err(invalid(format!(
                     "descriptors of a message were lost; at most {MAX_FDS} may come in one"
@@ -153,11 +157,11 @@ impl SeqPacket {
         Ok(received)
     }
 
-    /// Another descriptor for the same end.
+    /// Duplicates the descriptor of this end. The other end is at end of file only when all duplicates are closed.
     ///
     /// # Errors
     ///
-    /// `EMFILE` when there is no descriptor left.
+    /// `EMFILE` when this process has no free descriptor.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }

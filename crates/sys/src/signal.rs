@@ -1,31 +1,29 @@
-//! Signals: read them, reset them, and die with the parent.
+//! Signals: `signalfd`, default dispositions, and the parent-death signal.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd as NixSignalFd};
 use nix::unistd::Pid;
 
-use crate::Signal;
-
-/// The highest signal number of Linux.
+/// Highest signal number on Linux.
 const LAST_SIGNAL: i32 = 64;
 
-/// Signals as something to read; readable (as `poll` sees it) when one is pending.
+/// Descriptor that signals are read from. `poll` reports it as readable while one is pending.
 #[derive(Debug)]
 pub struct SignalFd(NixSignalFd);
 
 impl SignalFd {
-    /// Blocks **all** signals in this thread and reads the listed ones from now on. Does not block.
+    /// Masks **all** signals in this thread and opens a non-blocking `signalfd` for the listed ones.
     ///
-    /// Everything is blocked, so that no signal interrupts a system call or takes its default action; `KILL` and
-    /// `STOP` cannot be, and faults of the program itself still end it. Threads and programs started from here
-    /// inherit the mask: see [`reset_signals`].
+    /// With all signals masked, none interrupts a system call or takes its default action. `SIGKILL` and `SIGSTOP` cannot
+    /// be masked, and faults such as `SIGSEGV` still kill the process. Threads and programs that this thread starts inherit
+    /// the mask, see [`reset_signals`].
     ///
     /// # Errors
     ///
-    /// `EMFILE` when there is no descriptor left.
+    /// `EMFILE` when this process has no free descriptor.
     #[doc(alias = "signalfd")]
     pub fn new(signals: &[Signal]) -> io::Result<Self> {
         SigSet::all().thread_set_mask()?;
@@ -33,11 +31,11 @@ impl SignalFd {
         Ok(Self(NixSignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    /// The next pending signal, or `None`.
+    /// The next pending signal, or `None`. Does not block.
     ///
     /// # Errors
     ///
-    /// What the kernel says to the read.
+    /// The error of `read`, or a signal number that [`Signal`] does not have.
     pub fn read(&self) -> io::Result<Option<Signal>> {
         let Some(info) = self.0.read_signal()? else { return Ok(None) };
         let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
@@ -51,19 +49,19 @@ impl AsFd for SignalFd {
     }
 }
 
-/// Makes signals what a program expects at its birth: every disposition default, only `SIGPIPE` ignored (as std
-/// has it), then nothing blocked.
+/// Resets signals to what a program expects at its start: default dispositions, only `SIGPIPE` ignored (as std does), and
+/// an empty mask.
 ///
-/// In this order: a handler inherited from a parent can never run, because signals stay blocked until it is gone.
+/// The mask is cleared last, so that an inherited handler cannot run.
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The error of `signal` or `pthread_sigmask`.
 pub fn reset_signals() -> io::Result<()> {
     for number in 1..=LAST_SIGNAL {
         let disposition = if number == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
         match set_disposition(number, disposition) {
-            // KILL, STOP and the two that the C library keeps to itself.
+            // SIGKILL, SIGSTOP and the two that the C library reserves.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             result => result?,
         }
@@ -71,22 +69,23 @@ pub fn reset_signals() -> io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// Sets what happens on a signal to one of the two dispositions that run no code.
+/// Sets a signal's disposition to `SIG_DFL` or `SIG_IGN`.
 fn set_disposition(number: i32, disposition: libc::sighandler_t) -> io::Result<()> {
     debug_assert!(matches!(disposition, libc::SIG_DFL | libc::SIG_IGN));
-    // SAFETY: takes integers; SIG_DFL and SIG_IGN install no function that could be called.
+    // SAFETY: takes integers. SIG_DFL and SIG_IGN install no function.
     let result = unsafe { libc::signal(number, disposition) };
     if result == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Asks the kernel to send `signal` to this process when its parent dies, and makes sure that it has not yet.
+/// Requests `signal` for this process when its parent dies (`PR_SET_PDEATHSIG`), and checks that the parent is still
+/// `expected_parent`.
 ///
-/// To be called after every change of credentials, which clears it. "The parent" is the parent's thread that
-/// forked, one more reason to fork only from a process with a single thread.
+/// Call it again after a change of credentials, which clears the setting. The kernel sends the signal when the thread that
+/// forked exits, so fork only from a process with one thread.
 ///
 /// # Errors
 ///
-/// `NotFound` when the parent is not `expected_parent` (any more): it died before this was armed, leave at once.
+/// `NotFound` when the parent is not `expected_parent`: it has died before the call, and no signal will come. Exit then.
 #[doc(alias = "PR_SET_PDEATHSIG")]
 pub fn set_parent_death_signal(signal: Signal, expected_parent: Pid) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(signal)?;
@@ -94,6 +93,6 @@ pub fn set_parent_death_signal(signal: Signal, expected_parent: Pid) -> io::Resu
     if parent == expected_parent {
         return Ok(());
     }
-    let message = format!("parent {expected_parent} is gone, the parent is now {parent}");
+    let message = format!("parent {expected_parent} has exited, the parent is now {parent}");
     Err(io::Error::new(io::ErrorKind::NotFound, message))
 }

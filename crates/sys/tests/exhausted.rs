@@ -1,4 +1,4 @@
-//! No free descriptors. Alone in its file, because it lowers the limit of the process.
+//! Receiving without free descriptors. Alone in its file, because it lowers the limit of the process.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd};
@@ -7,12 +7,12 @@ use impresario_sys::SeqPacket;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
-fn a_message_survives_the_loss_of_its_descriptors() {
+fn a_message_arrives_although_its_descriptors_are_lost() {
     let (one, other) = SeqPacket::pair().unwrap();
     one.send(&[IoSlice::new(b"news")], &[one.as_fd(), one.as_fd()]).unwrap();
     one.send(&[IoSlice::new(b"more")], &[one.as_fd()]).unwrap();
     let limit = getrlimit(Resource::Nofile);
-    // A new descriptor is the lowest free one.
+    // The kernel assigns the lowest free number.
     let lowest = one.try_clone().unwrap();
     for free in [1, 0] {
         let current = u64::try_from(lowest.as_raw_fd()).unwrap() + 1 + free;

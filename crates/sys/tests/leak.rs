@@ -1,4 +1,4 @@
-//! What a refused message carried is closed. Alone in its file, because it counts the descriptors of the process.
+//! Descriptors of a refused message are closed. Alone in its file, because it counts the descriptors of the process.
 
 use std::io::{ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
@@ -11,9 +11,9 @@ fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// A peer that is no `SeqPacket` of ours may attach more descriptors than we take.
+/// A peer that does not use `SeqPacket` may attach more than `MAX_FDS` descriptors.
 #[test]
-fn too_many_descriptors_are_an_error_and_none_of_them_leaks() {
+fn more_than_max_fds_is_an_error_and_leaks_none() {
     let (one, other) = SeqPacket::pair().unwrap();
     let before = open_descriptors();
     let fds = [one.as_fd(); MAX_FDS + 5];

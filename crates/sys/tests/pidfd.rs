@@ -1,4 +1,4 @@
-//! Waiting for a process by its descriptor.
+//! Exit status and signals by pidfd.
 
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
@@ -14,12 +14,12 @@ fn spawn(script: &str) -> (Child, PidFd) {
 
 fn wait(pidfd: &PidFd) -> ExitStatus {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    assert_eq!(poll(&mut fds, PollTimeout::from(10_000u16)), Ok(1), "the process does not end");
+    assert_eq!(poll(&mut fds, PollTimeout::from(10_000u16)), Ok(1), "the process does not exit");
     pidfd.try_wait().unwrap().unwrap()
 }
 
 #[test]
-fn a_process_that_runs_has_no_status() {
+fn a_running_process_has_no_status() {
     let (mut child, pidfd) = spawn("read line; exit 7");
     assert_eq!(pidfd.try_wait().unwrap(), None);
     drop(child.stdin.take());
@@ -27,7 +27,7 @@ fn a_process_that_runs_has_no_status() {
 }
 
 #[test]
-fn a_status_comes_once() {
+fn a_status_is_returned_once() {
     let (_child, pidfd) = spawn("exit 0");
     assert_eq!(wait(&pidfd), ExitStatus::Code(0));
     assert_eq!(pidfd.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
@@ -35,15 +35,15 @@ fn a_status_comes_once() {
 }
 
 #[test]
-fn a_signal_is_sent_and_told() {
+fn a_killed_process_has_the_signal_as_status() {
     let (_child, pidfd) = spawn("read line");
     pidfd.send_signal(Signal::SIGKILL).unwrap();
     assert_eq!(wait(&pidfd), ExitStatus::Signal { number: 9, core_dumped: false });
 }
 
-/// As far as a test may go towards a fork: the second thread is there whatever the harness does.
+/// Starts a thread of its own, so that there are two whatever the test harness does.
 #[test]
-fn fork_refuses_when_there_are_threads() {
+fn fork_with_two_threads_is_refused() {
     let (keep, end) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || end.recv().is_ok());
     match impresario_sys::fork() {

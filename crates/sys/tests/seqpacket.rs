@@ -1,4 +1,4 @@
-//! Messages with descriptors and senders, and what happens when something is cut off.
+//! Messages with descriptors and senders, end of file, and limits.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -11,7 +11,7 @@ fn send(socket: &SeqPacket, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<
 }
 
 #[test]
-fn messages_keep_their_bounds_and_name_their_sender() {
+fn messages_keep_their_bounds_and_have_a_sender() {
     let (one, other) = SeqPacket::pair().unwrap();
     one.send(&[IoSlice::new(b"head"), IoSlice::new(b"body")], &[]).unwrap();
     send(&one, b"next", &[]).unwrap();
@@ -26,7 +26,7 @@ fn messages_keep_their_bounds_and_name_their_sender() {
 }
 
 #[test]
-fn descriptors_come_with_their_own_message() {
+fn descriptors_arrive_with_their_own_message() {
     let (one, other) = SeqPacket::pair().unwrap();
     let (mut reader, mut writer) = io::pipe().unwrap();
     send(&one, b"plain", &[]).unwrap();
@@ -44,7 +44,7 @@ fn descriptors_come_with_their_own_message() {
 }
 
 #[test]
-fn an_empty_message_is_not_the_end() {
+fn an_empty_message_is_not_end_of_file() {
     let (one, other) = SeqPacket::pair().unwrap();
     send(&one, b"", &[]).unwrap();
     drop(one);
@@ -56,19 +56,19 @@ fn an_empty_message_is_not_the_end() {
 }
 
 #[test]
-fn the_last_words_survive_a_reset() {
+fn messages_sent_before_a_reset_are_received() {
     let (one, other) = SeqPacket::pair().unwrap();
     send(&one, b"never read", &[]).unwrap();
-    send(&other, b"last words", &[]).unwrap();
+    send(&other, b"last message", &[]).unwrap();
     drop(other);
     let mut buf = [0; 64];
     let last = one.recv(&mut buf).unwrap();
-    assert_eq!(&buf[..last.len], b"last words");
+    assert_eq!(&buf[..last.len], b"last message");
     assert!(one.recv(&mut buf).unwrap().is_eof());
 }
 
 #[test]
-fn a_message_that_does_not_fit_is_an_error() {
+fn a_message_longer_than_the_buffer_is_an_error() {
     let (one, other) = SeqPacket::pair().unwrap();
     send(&one, &[7; 9], &[]).unwrap();
     send(&one, &[7; 8], &[]).unwrap();
@@ -80,7 +80,7 @@ fn a_message_that_does_not_fit_is_an_error() {
 }
 
 #[test]
-fn as_many_descriptors_as_allowed_and_not_one_more() {
+fn max_fds_descriptors_pass_and_one_more_is_refused() {
     let (one, other) = SeqPacket::pair().unwrap();
     let fds = [one.as_fd(); MAX_FDS + 1];
     assert_eq!(send(&one, b"x", &fds).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -90,7 +90,7 @@ fn as_many_descriptors_as_allowed_and_not_one_more() {
 }
 
 #[test]
-fn a_full_queue_refuses_without_losing_anything() {
+fn a_full_socket_blocks_and_loses_no_message() {
     let (one, other) = SeqPacket::pair().unwrap();
     let mut sent = 0u32;
     let error = loop {
