@@ -2,39 +2,50 @@
 
 use std::io;
 
-use impresario_wire::{EncodeError, MessageKind, PortPolicyError};
+use impresario_wire::{EncodeError, MessageKind, PortPolicyError, QueueError};
 use thiserror::Error;
 
-/// Why [`PortHandle::send`](crate::PortHandle::send) did not take a message. The other end will never have it whole,
-/// and the caller's descriptors are still the caller's.
+/// Why [`PortHandle::send`](crate::PortHandle::send) did not take a message. The peer never receives it completely. The
+/// caller keeps its descriptors.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Too much waits to be written. Wait for [`PortHandle::ready`](crate::PortHandle::ready), or ask somebody else.
+    /// The queue has reached [`HIGH_MESSAGES`](crate::HIGH_MESSAGES) or [`HIGH_BYTES`](crate::HIGH_BYTES). Wait for
+    /// [`PortHandle::ready`](crate::PortHandle::ready), or use another port.
     #[error("the port's queue is full; wait until it is ready")]
     Full,
-    /// The port is closed, here or by the other end.
+    /// The port is closed, by this process or by the peer.
     #[error("the port is closed")]
     Closed,
-    /// This kind of process may not say this to that one.
+    /// The role of this process may not send this kind to the peer's role.
     #[error(transparent)]
     Forbidden(#[from] PortPolicyError),
-    /// The message cannot be made into frames.
+    /// The message cannot be encoded into frames.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The message goes with more or fewer descriptors.
-    #[error("a {kind} message was to go with {found} descriptors, expected {least} to {most}")]
+    /// The number of descriptors is outside of the message kind's range.
+    #[error("a {kind} message was to be sent with {found} descriptors, expected {least} to {most}")]
     Descriptors {
-        /// What was to be sent.
+        /// Kind of the message.
         kind: MessageKind,
-        /// How many descriptors there were.
+        /// Number of descriptors that the caller passed.
         found: usize,
-        /// How many must go with it.
+        /// Minimum number.
         least: usize,
-        /// How many may go with it.
+        /// Maximum number.
         most: usize,
     },
-    /// The message had to wait, and its descriptors could not be kept for it.
-    #[error("cannot duplicate the descriptors of a message that has to wait: {0}")]
+    /// The socket is full, and the descriptors could not be duplicated for the queue.
+    #[error("cannot duplicate the descriptors of a queued message: {0}; look at the limit on open files")]
     Duplicate(io::Error),
+}
+
+impl From<QueueError> for SendError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Full => SendError::Full,
+            // `QueueError` is non-exhaustive. Of any other refusal the caller can do what it does at a closed port.
+            _ => SendError::Closed,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What a port tells its handler.
+//! The events that a port passes to its handler.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,25 +6,25 @@ use std::os::fd::OwnedFd;
 use impresario_wire::{DecodeError, Message, PortPolicyError, StreamId};
 use thiserror::Error;
 
-/// One message from the other end, whole, whatever number of frames it came in.
+/// One complete message from the peer.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What it belongs to.
+    /// The stream that the message belongs to.
     pub stream: StreamId,
-    /// What it says.
+    /// The message.
     pub message: Message,
-    /// The descriptors that came with it, as many as [`Message::descriptors`] says.
+    /// Its descriptors. The number is in the range of [`Message::descriptors`].
     pub fds: Vec<OwnedFd>,
-    /// The process that sent it, by the kernel's word.
+    /// Pid of the sender, verified against the kernel's credentials.
     pub sender: u32,
 }
 
-/// What a [`Port`](crate::Port) calls its handler with.
+/// Argument of a [`Port`](crate::Port)'s handler.
 #[derive(Debug)]
 pub enum PortEvent {
-    /// A message has come.
+    /// A message has arrived.
     Message(Incoming),
-    /// Nothing comes any more. The last event, and delivered once.
+    /// The port is closed. The last event, delivered once per handle.
     Closed(CloseReason),
 }
 
@@ -32,25 +32,25 @@ pub enum PortEvent {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The other end was closed everywhere: usually its process is gone.
+    /// All copies of the peer's end are closed; usually its process has exited.
     #[error("the other end was closed")]
     Eof,
     /// [`PortHandle::close`](crate::PortHandle::close) was called.
     #[error("closed by this process")]
     Local,
-    /// The peer sent what is not a message.
+    /// The peer sent bytes that are no message.
     #[error("malformed input: {0}")]
     Malformed(#[from] DecodeError),
-    /// The peer is not who it should be, or said what it may not say.
+    /// The sender is not the expected process, or may not send this message.
     #[error("refused input: {0}")]
     Refused(#[from] PortPolicyError),
-    /// The socket failed, or a message was lost on the way in with some of its descriptors.
+    /// The socket failed, or descriptors of a received message were lost.
     #[error("the port's socket failed: {0}")]
     Io(#[from] io::Error),
 }
 
 impl CloseReason {
-    /// Whether a port can end so without anything being wrong.
+    /// Whether the reason is no error: [`Eof`](Self::Eof) or [`Local`](Self::Local).
     pub const fn is_orderly(&self) -> bool {
         matches!(self, CloseReason::Eof | CloseReason::Local)
     }

@@ -3,56 +3,46 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use impresario_actor::{ChildId, ChildSpec, Restart};
 use impresario_sys::SeqPacket;
 use impresario_wire::{Message, PortPolicy, StreamId};
 
-use crate::shared::Shared;
-use crate::{Port, PortEvent, SendError};
+use crate::error::SendError;
+use crate::state::PortState;
 
-/// Sends over a port from any actor on any thread of the process.
+/// Sends over a port, from any thread of the process. `Clone` is a reference-count increment.
 ///
-/// The handle is the port's identity: it is made first, and a [`Port`](crate::Port) actor serves it. When that actor
-/// dies and another one is started for the same handle, what waits to be written goes on waiting. The descriptor is
-/// closed when the port is, or with the last handle and the actor.
+/// Create the handle first; a [`Port`](crate::Port) actor then serves it. The queue belongs to the handle: after a restart
+/// of the actor, queued messages are still sent.
+///
+/// The descriptor is closed when the port is closed, or when the last handle and the actor are dropped.
 #[derive(Clone, Debug)]
-pub struct PortHandle(Arc<Shared>);
+pub struct PortHandle(Arc<PortState>);
 
 impl PortHandle {
-    /// A port over one end of a socket pair. Make it in the process that uses it: it bears that process's id.
+    /// A port on one end of a socket pair. Call it in the process that uses the port: frames carry the pid of the caller.
     pub fn new(socket: SeqPacket, link: PortPolicy) -> Self {
-        PortHandle(Arc::new(Shared::new(socket, link)))
+        PortHandle(Arc::new(PortState::new(socket, link)))
     }
 
-    /// The actor that serves this port, as a child of a supervisor.
-    ///
-    /// Each of its lives calls a clone of `handler` (see [`Port::new`]) and logs by the supervisor's logger. It is
-    /// transient: a life that the handler panicked away has a successor, the end of the port has none.
-    pub fn child_spec<H>(&self, id: impl Into<ChildId>, handler: H) -> ChildSpec
-    where
-        H: FnMut(PortEvent) + Clone + Send + Sync + 'static,
-    {
-        let handle = self.clone();
-        ChildSpec::actor(id, move |env| Ok(Port::new(handle.clone(), env.log().clone(), handler.clone())))
-            .restart(Restart::Transient)
-    }
-
-    /// Who is at the two ends.
+    /// Roles and peer pid of the port.
     pub fn link(&self) -> PortPolicy {
-        self.0.link
+        self.0.policy
     }
 
-    /// Sends a message: now, if nothing waits before it and the socket takes it, else as soon as the port's actor can.
+    /// Sends a message. It is written immediately if the queue is empty and the socket takes it; otherwise it is queued
+    /// and the actor writes it.
     ///
-    /// The descriptors are borrowed: the caller keeps its own, and only a message that has to wait holds copies. All
-    /// messages of all handles are heard in the order of these calls.
+    /// The descriptors are borrowed. Only a queued message holds duplicates of them.
+    ///
+    /// Messages of all handles are received in the order of the calls of `send`. Does not block.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] when as much waits as may; [`SendError::Closed`]; the others tell of mistakes in the call.
+    /// [`SendError::Full`] when the queue is full, [`SendError::Closed`] when the port is closed. The other errors are bugs
+    /// of the caller, except [`SendError::Duplicate`].
     pub fn send(&self, stream: StreamId, message: &Message, fds: &[BorrowedFd<'_>]) -> Result<(), SendError> {
         let kind = message.kind();
-        self.0.link.check_outgoing(kind)?;
+        self.0.policy.check_outgoing(kind)?;
         let (least, most) = message.descriptors().into_inner();
         if fds.len() < least || fds.len() > most {
             return Err(SendError::Descriptors { kind, found: fds.len(), least, most });
@@ -61,7 +51,8 @@ impl PortHandle {
         self.0.send(frames, fds)
     }
 
-    /// The same, but waits while the port is full. Dropping the future before it ends sends nothing.
+    /// As [`send`](Self::send), but waits while the queue is full. Cancel safe: dropping the future before it completes
+    /// sends nothing.
     ///
     /// # Errors
     ///
@@ -80,46 +71,48 @@ impl PortHandle {
         }
     }
 
-    /// Waits until a port that was full is below its low marks; returns at once if it was not full.
+    /// Waits until a full port has drained to its low marks. Returns immediately if no `send` has failed with
+    /// [`SendError::Full`] since.
     ///
-    /// Others may wait for the same, so a [`send`](Self::send) after it can still find the port full.
+    /// All waiting callers are notified together, so a [`send`](Self::send) afterwards can find the port full again.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`].
     pub async fn ready(&self) -> Result<(), SendError> {
         loop {
-            // Asked for before looking, so that nothing that happens in between is missed.
-            let room = self.0.room.notified();
+            // Created before the check: a notification between check and await would be lost otherwise.
+            let writable = self.0.writable.notified();
             if !self.0.is_congested()? {
                 return Ok(());
             }
-            room.await;
+            writable.await;
         }
     }
 
-    /// Closes the port: what waits is dropped, and its actor delivers the end and stops. Does nothing the second time.
+    /// Closes the port and discards queued messages. The actor delivers [`PortEvent::Closed`](crate::PortEvent::Closed) and
+    /// stops. Later calls do nothing.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Closes the port as [`close`](Self::close) does, and all copies of its end that other processes hold with it: the
-    /// process at the other end hears that it is over.
+    /// Closes the port as [`close`](Self::close) does, after `shutdown(SHUT_RDWR)`. The peer is at end of file even if
+    /// other processes hold copies of this end.
     pub fn abort(&self) {
         self.0.abort();
     }
 
-    /// Whether sending is over. What the other end sent before it went may still be on its way in.
+    /// Whether nothing can be sent any more. Messages that the peer sent before may still be delivered.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// How many messages wait to be written.
+    /// Number of messages in the queue.
     pub fn queued(&self) -> usize {
         self.0.queued()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn state(&self) -> &PortState {
         &self.0
     }
 }

@@ -1,4 +1,4 @@
-//! The actor of a port: reads messages, writes what waits.
+//! The actor of a port: receives messages, and writes queued ones.
 
 use std::fmt;
 use std::future::Future;
@@ -6,54 +6,50 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
-use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
+use impresario_actor::{ChildId, ChildSpec, Restart};
 use impresario_sys::SeqPacket;
 use impresario_wire::PARTIAL_TIMEOUT;
 use slog::{Logger, debug, error};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Sleep, sleep};
 
+use crate::event::{CloseReason, PortEvent};
+use crate::handle::PortHandle;
+use crate::limits::{READ_BUDGET, RETRY_DELAY, WRITE_BUDGET};
 use crate::reader::{Read, Reader};
-use crate::shared::Stop;
-use crate::{CloseReason, PortEvent, PortHandle};
+use crate::state::DrainStop;
 
-/// How many messages a port reads before others on its thread have their turn.
-pub const READ_BUDGET: usize = 64;
-
-/// How many messages a port writes before others on its thread have their turn.
-pub const WRITE_BUDGET: usize = 64;
-
-/// How long a port waits when the kernel has no room for more descriptors in flight, of which there is no event.
-pub const RETRY_DELAY: Duration = Duration::from_millis(5);
-
-/// An actor that serves one [`PortHandle`]: one call of its handler for each message that comes in, one for the end.
+/// Actor that serves one [`PortHandle`]. It calls its handler once per received message, and once when the port is closed.
 ///
-/// It stops after the end; as a supervised child it is transient. If the handler panics, that is the actor's panic,
-/// and the message is lost; the next one is for its successor. A handle has one actor at a time.
+/// It stops when the port is closed. If the handler panics, the actor panics and that message is lost; the next actor of the
+/// handle receives the following messages.
+///
+/// A handle has at most one actor at a time: a second one fails to register the socket, and closes the port.
 pub struct Port {
     handle: PortHandle,
     reader: Reader,
-    /// The socket in this thread's reactor, from start to end.
+    /// The socket, registered with this thread's reactor. `None` before the start and after the end.
     socket: Option<AsyncFd<Arc<SeqPacket>>>,
+    /// Set while writing waits for [`RETRY_DELAY`].
     retry: Option<Pin<Box<Sleep>>>,
-    /// Given up at the end, with all it holds.
-    deliver: Option<Box<dyn FnMut(PortEvent)>>,
+    /// Dropped after [`PortEvent::Closed`], with all that it captures.
+    handler: Option<Box<dyn FnMut(PortEvent)>>,
     log: Logger,
 }
 
 impl Port {
-    /// An actor for `handle` that calls `deliver` in its own turn, on its own thread. `deliver` may use the handle.
-    pub fn new(handle: PortHandle, log: Logger, deliver: impl FnMut(PortEvent) + 'static) -> Self {
+    /// An actor for `handle`. It calls `handler` on its own thread, without a lock held, so `handler` may use the handle.
+    pub fn new(handle: PortHandle, log: Logger, handler: impl FnMut(PortEvent) + 'static) -> Self {
         let reader = Reader::new(handle.link(), PARTIAL_TIMEOUT, log.clone());
-        Port { handle, reader, socket: None, retry: None, deliver: Some(Box::new(deliver)), log }
+        Port { handle, reader, socket: None, retry: None, handler: Some(Box::new(handler)), log }
     }
 
-    /// Reads and writes what is possible now; ready at the end of the port.
-    fn turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        // Registered first, so that nothing a sender does from now on is missed.
-        self.handle.shared().actor.register(cx.waker());
+    /// Reads and writes what the socket allows now. Ready when the port must be closed.
+    fn poll_io(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        // Registered first: a wake-up between the checks below and the registration would be lost otherwise.
+        self.handle.state().actor.register(cx.waker());
         if let Poll::Ready(reason) = self.poll_read(cx) {
             return Poll::Ready(reason);
         }
@@ -61,7 +57,7 @@ impl Port {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             return Poll::Ready(error.into());
         }
-        match self.handle.shared().take_failure() {
+        match self.handle.state().take_failure() {
             Some(error) => Poll::Ready(error.into()),
             None => Poll::Pending,
         }
@@ -69,8 +65,8 @@ impl Port {
 
     fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         for _ in 0..READ_BUDGET {
-            // Looked at before every message, because the handler may close the port.
-            if !self.handle.shared().is_open() {
+            // Checked before each message, because the handler may close the port.
+            if !self.handle.state().is_open() {
                 return Poll::Ready(CloseReason::Local);
             }
             let Some(socket) = &self.socket else { return Poll::Ready(CloseReason::Local) };
@@ -80,10 +76,10 @@ impl Port {
             };
             match self.reader.read(socket.get_ref()) {
                 Ok(Read::Blocked) => guard.clear_ready(),
-                Ok(Read::Part) => {}
-                Ok(Read::Whole(incoming)) => {
-                    if let Some(deliver) = &mut self.deliver {
-                        deliver(PortEvent::Message(incoming));
+                Ok(Read::Fragment) => {}
+                Ok(Read::Message(incoming)) => {
+                    if let Some(handler) = &mut self.handler {
+                        handler(PortEvent::Message(incoming));
                     }
                 }
                 Err(reason) => return Poll::Ready(reason),
@@ -93,7 +89,7 @@ impl Port {
         Poll::Pending
     }
 
-    /// Pending with a wake-up in sight if something still waits, else ready.
+    /// Writes queued messages. Ready when the queue is empty; pending with a registered wake-up otherwise.
     fn poll_write(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if let Some(retry) = &mut self.retry {
@@ -105,11 +101,11 @@ impl Port {
                 return Poll::Ready(Ok(()));
             }
             let mut guard = ready!(socket.poll_write_ready(cx))?;
-            match self.handle.shared().drain(WRITE_BUDGET) {
-                Stop::Empty => return Poll::Ready(Ok(())),
-                Stop::Blocked => guard.clear_ready(),
-                Stop::Scarce => self.retry = Some(Box::pin(sleep(RETRY_DELAY))),
-                Stop::Budget => {
+            match self.handle.state().drain(WRITE_BUDGET) {
+                DrainStop::Empty => return Poll::Ready(Ok(())),
+                DrainStop::Blocked => guard.clear_ready(),
+                DrainStop::NoBuffers => self.retry = Some(Box::pin(sleep(RETRY_DELAY))),
+                DrainStop::Budget => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -117,16 +113,17 @@ impl Port {
         }
     }
 
-    fn end(&mut self, reason: CloseReason) {
-        // Out of the reactor first: a descriptor must not be closed while it is in it.
+    /// Closes the port, logs the reason, and delivers the event if no earlier actor has.
+    fn close(&mut self, reason: CloseReason) {
+        // Deregistered first: a descriptor must not be closed while the reactor polls it.
         self.socket = None;
         if reason.is_orderly() {
             self.handle.close();
         } else {
-            // A copy elsewhere would keep the peer from hearing that nothing comes of this port any more.
+            // Copies of this end in other processes would keep the peer from seeing end of file.
             self.handle.abort();
         }
-        if !self.handle.shared().tell_once() {
+        if !self.handle.state().take_close_event() {
             return;
         }
         let peer = self.handle.link().peer();
@@ -135,8 +132,8 @@ impl Port {
         } else {
             error!(self.log, "port closed"; "peer" => %peer, "reason" => %reason);
         }
-        if let Some(mut deliver) = self.deliver.take() {
-            deliver(PortEvent::Closed(reason));
+        if let Some(mut handler) = self.handler.take() {
+            handler(PortEvent::Closed(reason));
         }
     }
 }
@@ -145,31 +142,48 @@ impl Actor for Port {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(socket) = self.handle.shared().socket() else {
-            self.end(CloseReason::Local);
+        let Some(socket) = self.handle.state().socket() else {
+            self.close(CloseReason::Local);
             return ctx.stop();
         };
         match register(socket) {
             Ok(socket) => {
                 self.socket = Some(socket);
-                ctx.spawn(Pump);
+                ctx.spawn(IoLoop);
             }
             Err(error) => {
-                self.end(error.into());
+                self.close(error.into());
                 ctx.stop();
             }
         }
     }
 }
 
-/// The socket in this thread's reactor. Fails when there is no memory for it, or when it is there already.
+/// Registers the socket with this thread's reactor. Fails when the kernel has no memory, or when it is registered already.
 #[expect(
     deprecated,
-    reason = "its successor is unsafe, for types that change or close their descriptor while they are registered; \
+    reason = "the replacement is unsafe, for types that change or close their descriptor while they are registered; \
               an Arc of an owned descriptor cannot"
 )]
 fn register(socket: Arc<SeqPacket>) -> io::Result<AsyncFd<Arc<SeqPacket>>> {
     AsyncFd::new(socket)
+}
+
+impl PortHandle {
+    /// The actor that serves this port, as a child of a supervisor.
+    ///
+    /// Each incarnation calls its own clone of `handler` (see [`Port::new`]) and logs to the supervisor's logger. The restart
+    /// type is transient: a panic of the handler restarts the actor, a closed port does not.
+    pub fn child_spec<H>(&self, id: impl Into<ChildId>, handler: H) -> ChildSpec
+    where
+        H: FnMut(PortEvent) + Clone + Send + Sync + 'static,
+    {
+        let handle = self.clone();
+        ChildSpec::actor(id, move |context| {
+            Ok(Port::new(handle.clone(), context.log().clone(), handler.clone()))
+        })
+        .restart(Restart::Transient)
+    }
 }
 
 impl fmt::Debug for Port {
@@ -178,10 +192,10 @@ impl fmt::Debug for Port {
     }
 }
 
-/// The actor's one future: a panic in it is the actor's panic.
-struct Pump;
+/// The actor's only future. It runs within the actor's task, so a panic of the handler is a panic of the actor.
+struct IoLoop;
 
-impl ActorFuture<Port> for Pump {
+impl ActorFuture<Port> for IoLoop {
     type Output = ();
 
     fn poll(
@@ -190,8 +204,8 @@ impl ActorFuture<Port> for Pump {
         ctx: &mut Context<Port>,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
-        let reason = ready!(port.turn(cx));
-        port.end(reason);
+        let reason = ready!(port.poll_io(cx));
+        port.close(reason);
         ctx.stop();
         Poll::Ready(())
     }

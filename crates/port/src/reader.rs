@@ -1,45 +1,44 @@
-//! Datagrams to messages: every one is checked before anything of it is kept.
+//! Receives datagrams and joins them into messages. Each datagram's sender and kind are checked before it is decoded.
 
 use std::future::Future;
-use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task;
 use std::time::Duration;
 
-use impresario_sys::{Received, SeqPacket};
+use impresario_sys::{ErrorClass, Received, SeqPacket, classify};
 use impresario_wire::{Decoder, Frame, MAX_FRAME, PortPolicy};
 use slog::{Logger, warn};
-use std::os::fd::OwnedFd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{CloseReason, Incoming};
+use crate::event::{CloseReason, Incoming};
 
 pub(crate) struct Reader {
-    link: PortPolicy,
+    policy: PortPolicy,
     decoder: Decoder<OwnedFd>,
     buffer: Box<[u8]>,
-    /// The decoder's zero.
+    /// Origin of the decoder's `now`.
     start: Instant,
-    /// Set while a message is unfinished.
+    /// Set while a message is incomplete.
     timer: Option<Pin<Box<Sleep>>>,
     log: Logger,
 }
 
-/// What one look at the socket gave.
+/// Result of one receive.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// Nothing is there.
+    /// The socket has no datagram.
     Blocked,
-    /// A part of a message, of which the rest is to come.
-    Part,
-    /// A message.
-    Whole(Incoming),
+    /// A fragment; the message is not complete.
+    Fragment,
+    /// A complete message.
+    Message(Incoming),
 }
 
 impl Reader {
-    pub(crate) fn new(link: PortPolicy, partial_timeout: Duration, log: Logger) -> Self {
+    pub(crate) fn new(policy: PortPolicy, partial_timeout: Duration, log: Logger) -> Self {
         Reader {
-            link,
+            policy,
             decoder: Decoder::new(partial_timeout),
             buffer: vec![0; MAX_FRAME].into_boxed_slice(),
             start: Instant::now(),
@@ -48,14 +47,17 @@ impl Reader {
         }
     }
 
-    /// Takes one datagram from the socket.
+    /// Receives one datagram. An error closes the port.
     pub(crate) fn read(&mut self, socket: &SeqPacket) -> Result<Read, CloseReason> {
         let received = match socket.recv(&mut self.buffer).and_then(Received::complete) {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Blocked),
-            // Said once more than sys passes over: there is nothing left to read behind it.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(CloseReason::Eof),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                return match classify(&error) {
+                    ErrorClass::WouldBlock => Ok(Read::Blocked),
+                    ErrorClass::Closed => Err(CloseReason::Eof),
+                    _ => Err(error.into()),
+                };
+            }
         };
         if received.is_eof() {
             return Err(CloseReason::Eof);
@@ -63,21 +65,21 @@ impl Reader {
         let datagram = self.buffer.get(..received.len).unwrap_or_default();
         let sender = received.sender.and_then(|pid| u32::try_from(pid.as_raw()).ok());
         let frame = Frame::parse(datagram)?;
-        self.link.check(sender, frame.source(), frame.kind())?;
-        let whole = self.decoder.handle(self.start.elapsed(), datagram, received.fds)?;
-        Ok(whole.map_or(Read::Part, |whole| {
-            // The source is the sender, by the link's check.
-            let (stream, message, fds) = (whole.stream, whole.message, whole.descriptors);
-            Read::Whole(Incoming { stream, message, fds, sender: whole.source })
+        self.policy.check(sender, frame.source(), frame.kind())?;
+        let decoded = self.decoder.handle(self.start.elapsed(), datagram, received.fds)?;
+        Ok(decoded.map_or(Read::Fragment, |decoded| {
+            // The policy's check has verified that the source is the sender.
+            let (stream, message, fds) = (decoded.stream, decoded.message, decoded.descriptors);
+            Read::Message(Incoming { stream, message, fds, sender: decoded.source })
         }))
     }
 
-    /// Forgets messages that did not end in time, and sees to it that the task is woken for the next.
+    /// Discards incomplete messages past their deadline, and registers the task for the next deadline.
     ///
-    /// The port stays open: the sender may have died halfway and have a successor at the same end.
+    /// The port stays open: the sender may have died, and its successor uses the same port.
     pub(crate) fn poll_expire(&mut self, cx: &mut task::Context<'_>) {
         while let Some(expired) = self.decoder.expire(self.start.elapsed()) {
-            warn!(self.log, "message did not end in time, forgotten";
+            warn!(self.log, "incomplete message discarded after its timeout";
                 "kind" => %expired.kind, "stream" => %expired.stream, "sender" => expired.source);
         }
         let Some(deadline) = self.decoder.poll_timeout().map(|timeout| self.start + timeout) else {
@@ -104,18 +106,18 @@ mod tests {
     use slog::{Discard, Logger, o};
 
     use super::{Read, Reader};
-    use crate::CloseReason;
+    use crate::event::CloseReason;
 
-    fn link() -> PortPolicy {
+    fn policy() -> PortPolicy {
         PortPolicy::new(Role::Main, Role::Prototype).unwrap()
     }
 
     fn reader(partial_timeout: Duration) -> Reader {
-        Reader::new(link(), partial_timeout, Logger::root(Discard, o!()))
+        Reader::new(policy(), partial_timeout, Logger::root(Discard, o!()))
     }
 
-    /// Sends all frames of one `failed` message that has three.
-    fn frames(peer: &SeqPacket, mut after_each: impl FnMut()) {
+    /// Sends a `failed` message of three frames, and calls `after_each` after each.
+    fn send_three_frames(peer: &SeqPacket, mut after_each: impl FnMut()) {
         let message = Message::Failed { reason: "x".repeat(2 * MAX_BODY) };
         let mut frames = Encoder::new(std::process::id()).encode(StreamId::new(0, 1), &message).unwrap();
         while let Some(frame) = frames.current() {
@@ -126,27 +128,27 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_one_message() {
+    fn three_fragments_are_one_message() {
         let (peer, own) = SeqPacket::pair().unwrap();
         let mut reader = reader(PARTIAL_TIMEOUT);
         let mut read = Vec::new();
         assert!(matches!(reader.read(&own), Ok(Read::Blocked)));
-        frames(&peer, || read.push(reader.read(&own).unwrap()));
-        assert!(matches!(&read[..], [Read::Part, Read::Part, Read::Whole(_)]), "{read:?}");
+        send_three_frames(&peer, || read.push(reader.read(&own).unwrap()));
+        assert!(matches!(&read[..], [Read::Fragment, Read::Fragment, Read::Message(_)]), "{read:?}");
     }
 
     #[test]
-    fn an_unfinished_message_is_forgotten_and_its_rest_is_an_error() {
+    fn a_fragment_of_an_expired_message_is_malformed() {
         let (peer, own) = SeqPacket::pair().unwrap();
         let system = actix_rt::System::new();
         system.block_on(async {
             let mut reader = reader(Duration::ZERO);
             let mut read = Vec::new();
-            frames(&peer, || {
+            send_three_frames(&peer, || {
                 read.push(reader.read(&own));
                 reader.poll_expire(&mut Context::from_waker(Waker::noop()));
             });
-            assert!(matches!(&read[..], [Ok(Read::Part), Err(CloseReason::Malformed(_)), _]), "{read:?}");
+            assert!(matches!(&read[..], [Ok(Read::Fragment), Err(CloseReason::Malformed(_)), _]), "{read:?}");
         });
     }
 }

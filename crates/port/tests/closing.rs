@@ -1,4 +1,4 @@
-//! How a port ends: once, with the reason, whatever the other end does.
+//! Closing of a port: the event comes once, with its reason.
 
 mod support;
 
@@ -9,9 +9,9 @@ use impresario_sys::SeqPacket;
 use impresario_wire::{
     DecodeError, Encoder, Message, MessageKind, PortPolicy, PortPolicyError, Role, StreamId,
 };
-use support::{closed, link, message, pair, raw_pair, run, serve, serve_with, soon};
+use support::{closed, message, pair, policy, raw_pair, run, serve, serve_with, soon};
 
-/// One message as one datagram from the process with the id `source`.
+/// A message as a datagram with `source` as the pid in its header.
 fn datagram(source: u32, message: &Message) -> Vec<u8> {
     let frames = Encoder::new(source).encode(StreamId::NONE, message).unwrap();
     frames.current().unwrap().to_vec()
@@ -25,9 +25,9 @@ fn at_end(socket: &SeqPacket) -> bool {
     socket.recv(&mut [0; 64]).is_ok_and(|received| received.is_eof())
 }
 
-/// What a port of a prototype to one of its workers makes of `bytes`, sent after one honest message.
-async fn reason_for(link: PortPolicy, bytes: &[u8]) -> CloseReason {
-    let (handle, peer) = raw_pair(link);
+/// The close reason of a prototype's port to a worker, when `bytes` arrive after a valid message.
+async fn reason_for(policy: PortPolicy, bytes: &[u8]) -> CloseReason {
+    let (handle, peer) = raw_pair(policy);
     let mut events = serve(&handle);
     send(&peer, &datagram(std::process::id(), &Message::Ready));
     send(&peer, bytes);
@@ -37,16 +37,16 @@ async fn reason_for(link: PortPolicy, bytes: &[u8]) -> CloseReason {
     assert!(!reason.is_orderly());
     assert!(handle.is_closed());
     assert!(matches!(handle.send(StreamId::NONE, &Message::Quit, &[]), Err(SendError::Closed)));
-    assert!(at_end(&peer), "the descriptor is closed although a handle is left");
+    assert!(at_end(&peer), "the descriptor is closed although a handle exists");
     reason
 }
 
 fn own_worker() -> PortPolicy {
-    link(Role::Prototype, Role::Worker).with_peer_pid(std::process::id())
+    policy(Role::Prototype, Role::Worker).with_peer_pid(std::process::id())
 }
 
 #[test]
-fn malformed_input_closes() {
+fn malformed_input_closes_the_port() {
     run(async {
         let malformed = async |bytes: &[u8]| match reason_for(own_worker(), bytes).await {
             CloseReason::Malformed(error) => error,
@@ -67,7 +67,7 @@ fn malformed_input_closes() {
 }
 
 #[test]
-fn a_datagram_over_the_limit_closes() {
+fn a_datagram_over_max_frame_closes_the_port() {
     run(async {
         let reason = reason_for(own_worker(), &vec![1; impresario_wire::MAX_FRAME + 1]).await;
         assert!(matches!(&reason, CloseReason::Io(error) if error.kind() == std::io::ErrorKind::InvalidData));
@@ -75,9 +75,9 @@ fn a_datagram_over_the_limit_closes() {
 }
 
 #[test]
-fn the_wrong_sender_or_the_wrong_word_closes() {
+fn a_wrong_sender_or_kind_closes_the_port() {
     run(async {
-        let refused = async |link, bytes: &[u8]| match reason_for(link, bytes).await {
+        let refused = async |policy, bytes: &[u8]| match reason_for(policy, bytes).await {
             CloseReason::Refused(error) => error,
             other => panic!("{other}"),
         };
@@ -90,8 +90,8 @@ fn the_wrong_sender_or_the_wrong_word_closes() {
             refused(own_worker(), &datagram(own + 1, &Message::Ready)).await,
             PortPolicyError::SenderMismatch { sender: own, claimed: own + 1 }
         );
-        // Not the process that this port belongs to, so not even the honest message gets through.
-        let (handle, peer) = raw_pair(link(Role::Prototype, Role::Worker).with_peer_pid(own + 1));
+        // With another peer pid in the policy even the valid message is refused.
+        let (handle, peer) = raw_pair(policy(Role::Prototype, Role::Worker).with_peer_pid(own + 1));
         let mut events = serve(&handle);
         send(&peer, &datagram(own, &Message::Ready));
         let reason = closed(&mut events).await;
@@ -103,16 +103,16 @@ fn the_wrong_sender_or_the_wrong_word_closes() {
 }
 
 #[test]
-fn what_was_sent_before_the_end_comes_before_the_end() {
+fn messages_sent_before_close_arrive_before_eof() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         for process in 0..100 {
             prototype.send(StreamId::NONE, &Message::RemovePort { process }, &[]).unwrap();
         }
-        // Unread by the other end when it goes: the kernel tells us of that as an error, too.
+        // Unread by the other end when it closes, so the kernel also reports ECONNRESET.
         main.send(StreamId::NONE, &Message::Quit, &[]).unwrap();
         drop(prototype);
-        // Nothing goes out any more, but what came in is there.
+        // Nothing can be sent, but the received messages are delivered.
         assert!(matches!(main.send(StreamId::NONE, &Message::Quit, &[]), Err(SendError::Closed)));
         assert!(main.is_closed());
         let mut events = serve(&main);
@@ -124,7 +124,7 @@ fn what_was_sent_before_the_end_comes_before_the_end() {
 }
 
 #[test]
-fn the_end_is_told_to_one_life_of_the_actor() {
+fn a_second_actor_gets_no_closed_event() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         drop(prototype);
@@ -137,7 +137,7 @@ fn the_end_is_told_to_one_life_of_the_actor() {
 }
 
 #[test]
-fn closing_here_is_told_and_seen_by_the_peer() {
+fn close_delivers_local_here_and_eof_to_the_peer() {
     run(async {
         let (handle, peer) = raw_pair(own_worker());
         let mut events = serve(&handle);
@@ -162,7 +162,7 @@ fn a_handler_may_close_its_port() {
 }
 
 #[test]
-fn a_port_closed_before_its_actor_started_tells_it() {
+fn an_actor_of_a_closed_port_delivers_local() {
     run(async {
         let (handle, _peer) = raw_pair(own_worker());
         handle.close();
@@ -171,7 +171,7 @@ fn a_port_closed_before_its_actor_started_tells_it() {
 }
 
 #[test]
-fn a_handle_is_for_every_thread() {
+fn a_handle_is_send_sync_and_clone() {
     fn check<T: Send + Sync + Clone + 'static>() {}
     check::<impresario_port::PortHandle>();
 }

@@ -11,7 +11,7 @@ use impresario_wire::{MAX_BODY, Message, MessageKind, Role, StreamId};
 use support::{closed, connection, log, message, pair, run, serve, serve_with, soon};
 
 #[test]
-fn a_hand_over_and_its_answers() {
+fn a_connection_is_answered_by_taken_and_released() {
     run(async {
         let (router, worker) = pair(Role::Router, Role::Worker);
         let mut at_router = serve(&router);
@@ -38,7 +38,7 @@ fn a_hand_over_and_its_answers() {
 }
 
 #[test]
-fn a_descriptor_works_on_the_other_side() {
+fn a_received_descriptor_is_the_only_one_left() {
     run(async {
         let (router, worker) = pair(Role::Router, Role::Worker);
         let mut at_worker = serve(&worker);
@@ -51,23 +51,23 @@ fn a_descriptor_works_on_the_other_side() {
         std::fs::File::from(fd).write_all(b"over there").unwrap();
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "over there", "and then the end, because nobody else holds the descriptor");
+        assert_eq!(text, "over there", "then end of file, because no other copy of the writer is open");
     });
 }
 
 #[test]
-fn a_long_message_is_one_call() {
+fn a_message_of_five_frames_is_one_call() {
     run(async {
         let (router, worker) = pair(Role::Router, Role::Worker);
         let mut at_worker = serve(&worker);
         let long = connection((0..5 * MAX_BODY).map(|byte| byte as u8).collect());
         let (_reader, writer) = std::io::pipe().unwrap();
-        // More than a socket holds: the frames after the first ones wait for the reader.
+        // More than the socket holds, so some frames are queued.
         for sequence in 1..4 {
             router.send(StreamId::new(1, sequence), &long, &[writer.as_fd()]).unwrap();
         }
         assert!(router.queued() > 0);
-        // No actor serves the router's end yet, so nothing of that moves.
+        // Until here no actor has served the router's end, so the queue has not moved.
         let _at_router = serve(&router);
         for sequence in 1..4 {
             let incoming = message(&mut at_worker).await;
@@ -79,7 +79,7 @@ fn a_long_message_is_one_call() {
 }
 
 #[test]
-fn a_handle_sends_from_any_thread() {
+fn four_threads_send_in_order_each() {
     const EACH: u32 = 2_000;
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
@@ -116,13 +116,13 @@ fn a_handle_sends_from_any_thread() {
 }
 
 #[test]
-fn what_may_not_be_sent_is_refused_here() {
+fn invalid_messages_are_refused_by_send() {
     let (worker, router) = pair(Role::Worker, Role::Router);
     let send = |message, fds: &[_]| worker.send(StreamId::NONE, &message, fds);
     assert!(matches!(send(Message::Quit, &[]), Err(SendError::Forbidden(_))));
     let (reader, writer) = std::io::pipe().unwrap();
     let error = send(Message::Taken, &[writer.as_fd()]).unwrap_err();
-    assert_eq!(error.to_string(), "a taken message was to go with 1 descriptors, expected 0 to 0");
+    assert_eq!(error.to_string(), "a taken message was to be sent with 1 descriptors, expected 0 to 0");
     let error =
         router.send(StreamId::NONE, &connection(Vec::new()), &[writer.as_fd(), reader.as_fd()]).unwrap_err();
     assert!(matches!(
@@ -135,7 +135,7 @@ fn what_may_not_be_sent_is_refused_here() {
 }
 
 #[test]
-fn a_new_actor_goes_on_where_the_last_one_died() {
+fn a_new_actor_continues_after_a_panic_of_the_last() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         for process in 0..3 {
@@ -148,7 +148,7 @@ fn a_new_actor_goes_on_where_the_last_one_died() {
             }
         });
         assert_eq!(message(&mut events).await.message, Message::RemovePort { process: 0 });
-        assert!(soon(events.recv()).await.is_none(), "dead, with its handler");
+        assert!(soon(events.recv()).await.is_none(), "the actor has exited and dropped its handler");
         assert!(!first.connected());
         let mut events = serve(&main);
         assert_eq!(message(&mut events).await.message, Message::RemovePort { process: 2 });
@@ -161,7 +161,7 @@ fn a_new_actor_goes_on_where_the_last_one_died() {
 }
 
 #[test]
-fn a_supervisor_keeps_a_port_served() {
+fn a_supervisor_restarts_the_actor_after_a_panic() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -184,6 +184,6 @@ fn a_supervisor_keeps_a_port_served() {
         tree.stop();
         assert_eq!(soon(tree.stopped()).await, ExitReason::Shutdown);
         drop(tree);
-        assert!(soon(events.recv()).await.is_none(), "the end was told once");
+        assert!(soon(events.recv()).await.is_none(), "closed is delivered once");
     });
 }

@@ -1,4 +1,4 @@
-//! A port that is not read: bounded, and felt by the senders.
+//! A port that the peer does not read: the queue is bounded, and senders wait.
 
 mod support;
 
@@ -10,7 +10,7 @@ use impresario_port::{HIGH_MESSAGES, LOW_MESSAGES, PortHandle, SendError};
 use impresario_wire::{Message, Role, StreamId};
 use support::{connection, message, pair, run, serve, soon};
 
-/// Sends numbered messages until there is no room; returns how many were taken.
+/// Sends numbered messages until the port is full. Returns the number of messages taken.
 fn fill(prototype: &PortHandle) -> u32 {
     for process in 0.. {
         match prototype.send(StreamId::NONE, &Message::RemovePort { process }, &[]) {
@@ -23,17 +23,17 @@ fn fill(prototype: &PortHandle) -> u32 {
 }
 
 #[test]
-fn a_full_port_says_so_and_is_ready_below_the_low_mark() {
+fn a_full_port_is_ready_at_the_low_marks() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         prototype.ready().await.unwrap();
         let taken = fill(&prototype);
         assert_eq!(prototype.queued(), HIGH_MESSAGES);
-        assert!(taken > HIGH_MESSAGES as u32, "the socket holds some, too");
+        assert!(taken > HIGH_MESSAGES as u32, "the socket holds some too");
         let mut ready = Box::pin(prototype.ready());
         assert!((&mut ready).now_or_never().is_none());
 
-        // Only the writing side moves, and only as far as the socket holds.
+        // Only the sending side is served, and the socket is full.
         let _at_prototype = serve(&prototype);
         assert!((&mut ready).now_or_never().is_none());
 
@@ -49,14 +49,14 @@ fn a_full_port_says_so_and_is_ready_below_the_low_mark() {
 }
 
 #[test]
-fn a_message_that_waits_keeps_its_descriptors() {
+fn a_queued_message_holds_duplicates_of_descriptors() {
     run(async {
         let (router, worker) = pair(Role::Router, Role::Worker);
         let mut pipes = Vec::new();
         loop {
             let (reader, writer) = std::io::pipe().unwrap();
             match router.send(StreamId::NONE, &connection(Vec::new()), &[writer.as_fd()]) {
-                // The writer is dropped here; what waits has a copy.
+                // The writer is dropped here. A queued message has a duplicate.
                 Ok(()) => pipes.push(reader),
                 Err(SendError::Full) => break,
                 Err(error) => panic!("{error}"),
@@ -77,7 +77,7 @@ fn a_message_that_waits_keeps_its_descriptors() {
 }
 
 #[test]
-fn closing_ends_all_waiting_and_drops_what_waits() {
+fn close_ends_ready_and_drops_queued_descriptors() {
     run(async {
         let (router, worker) = pair(Role::Router, Role::Worker);
         let (mut reader, writer) = std::io::pipe().unwrap();
@@ -88,14 +88,14 @@ fn closing_ends_all_waiting_and_drops_what_waits() {
         router.close();
         assert!(matches!(soon(ready).await, Err(SendError::Closed)));
         assert_eq!((router.queued(), router.is_closed()), (0, true));
-        // The copies in the queue and in the socket are gone, so the pipe has no writer left.
+        // The duplicates in the queue and in the socket are closed, so the pipe has no writer.
         drop(worker);
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     });
 }
 
 #[test]
-fn the_peers_end_ends_all_waiting() {
+fn a_close_by_the_peer_ends_ready() {
     run(async {
         let (prototype, main) = pair(Role::Prototype, Role::Main);
         fill(&prototype);

@@ -1,6 +1,6 @@
-//! What the tests share: two processes' ports in one process, and events to wait for.
+//! Shared by the tests: both ends of a port in one process, and their events.
 
-// Every test file is a program of its own and uses a part of this.
+// Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
 use std::future::Future;
@@ -13,8 +13,8 @@ use impresario_wire::{Address, Message, PortPolicy, Role};
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// How long a test waits for what must come at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of each wait. Events that a test waits for come immediately.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) type Events = UnboundedReceiver<PortEvent>;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     actix_rt::System::new().block_on(test);
 }
 
-pub(crate) fn link(own: Role, peer: Role) -> PortPolicy {
+pub(crate) fn policy(own: Role, peer: Role) -> PortPolicy {
     PortPolicy::new(own, peer).unwrap()
 }
 
@@ -31,24 +31,24 @@ pub(crate) fn log() -> Logger {
     Logger::root(Discard, o!())
 }
 
-/// Handles of both ends; no actor serves them yet.
+/// Handles of both ends, without actors.
 pub(crate) fn pair(one: Role, other: Role) -> (PortHandle, PortHandle) {
     let (left, right) = SeqPacket::pair().unwrap();
-    (PortHandle::new(left, link(one, other)), PortHandle::new(right, link(other, one)))
+    (PortHandle::new(left, policy(one, other)), PortHandle::new(right, policy(other, one)))
 }
 
-/// One end as a handle, the other as a bare socket for saying anything.
+/// One end as a handle, the other as a plain socket that sends arbitrary bytes.
 pub(crate) fn raw_pair(own: PortPolicy) -> (PortHandle, SeqPacket) {
     let (left, right) = SeqPacket::pair().unwrap();
     (PortHandle::new(left, own), right)
 }
 
-/// Starts an actor that passes on what it is told.
+/// Starts an actor that forwards its events.
 pub(crate) fn serve(handle: &PortHandle) -> Events {
     serve_with(handle, |_| {}).1
 }
 
-/// The same; `first` sees the event before.
+/// As [`serve`]; `first` is called with each event before it is forwarded.
 pub(crate) fn serve_with(
     handle: &PortHandle,
     mut first: impl FnMut(&PortEvent) + 'static,
@@ -56,17 +56,18 @@ pub(crate) fn serve_with(
     let (sender, events) = unbounded_channel();
     let port = Port::new(handle.clone(), log(), move |event| {
         first(&event);
-        // The test may have heard enough.
+        // An error means that the test has dropped its receiver.
         let _ = sender.send(event);
     });
     (port.start(), events)
 }
 
-/// What must come, within the test's patience.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what).await.unwrap()
+/// Awaits `event` for at most [`TIMEOUT`].
+pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TIMEOUT, event).await.unwrap()
 }
 
+/// The next event, which must be a message.
 pub(crate) async fn message(events: &mut Events) -> Incoming {
     match soon(events.recv()).await {
         Some(PortEvent::Message(incoming)) => incoming,
@@ -74,13 +75,13 @@ pub(crate) async fn message(events: &mut Events) -> Incoming {
     }
 }
 
-/// The end; asserts that nothing comes after it.
+/// The reason of the closed event. Asserts that no event follows.
 pub(crate) async fn closed(events: &mut Events) -> CloseReason {
     let reason = match soon(events.recv()).await {
         Some(PortEvent::Closed(reason)) => reason,
-        other => panic!("expected the end, got {other:?}"),
+        other => panic!("expected the closed event, got {other:?}"),
     };
-    assert!(soon(events.recv()).await.is_none(), "the end is told once, and the handler is dropped");
+    assert!(soon(events.recv()).await.is_none(), "closed is delivered once, and the handler is dropped");
     reason
 }
 
