@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! Three types to know:
+//! The main types:
 //!
 //! * [`Port`]: the actor. Its restart loses no message in the socket or in the queue.
 //! * [`PortHandle`]: sends, with a bounded queue, and closes the port.
@@ -29,7 +29,7 @@
 //! The classification of socket errors (`impresario_sys::classify`) and the queue (`impresario_wire::OutgoingQueue`) are
 //! shared with the blocking port of main, see `docs/adr/0008`. This crate is the driver on actix and tokio.
 //!
-//! It deliberately has no fork, no HTTP, and no logic of a role. The encoding is `impresario-wire`'s.
+//! It has no fork, no HTTP, and no logic of a role. The encoding is `impresario-wire`'s.
 
 mod error;
 mod event;

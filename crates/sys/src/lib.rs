@@ -1,6 +1,6 @@
 //! Linux system calls that std does not offer, with owned descriptors.
 //!
-//! Three types to know:
+//! The main types:
 //!
 //! * [`SeqPacket`]: a socket that carries datagrams, descriptors, and the sender's pid from the kernel. [`classify`]
 //!   tells a driver what a failed send or receive means.
@@ -9,7 +9,7 @@
 //!
 //! This is the only crate with `unsafe`: each block makes one call. Functions return owned descriptors.
 //!
-//! This crate deliberately has no frames, child processes, event loop or policy.
+//! It has no frames, supervision, event loop or policy.
 
 mod classify;
 mod close;

@@ -19,14 +19,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Three types to know:
+//! The main types:
 //!
 //! * [`Message`]: the closed list of messages between two processes.
 //! * [`Encoder`] and [`Decoder`]: messages to frames, and frames to messages. [`OutgoingQueue`] holds what a full
 //!   socket does not take yet.
 //! * [`PortPolicy`]: the roles at the two ends of a port, and which message kinds may pass between them.
 //!
-//! This crate deliberately has no socket, descriptor, clock, actor or process. It counts descriptors, and the caller
+//! This crate has no socket, descriptor, clock, actor or process. It counts descriptors, and the caller
 //! chooses their type. Each input that depends on time takes a `now` argument.
 
 mod address;
