@@ -61,7 +61,7 @@ impl fmt::Debug for ProcessLogger {
 }
 
 /// Makes the logger of a process once it knows who it is.
-pub(crate) type MakeLogging = Arc<dyn Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync>;
+pub(crate) type LoggerFactory = Arc<dyn Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync>;
 
 #[cfg(test)]
 mod tests {

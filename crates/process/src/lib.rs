@@ -11,30 +11,20 @@
 //! child, and a time-out where the rules name one. This crate deliberately knows no async runtime, no actor, no
 //! connection and no HTTP, and it never starts a thread in a process that forks.
 
-mod birth;
-mod child;
+mod child_init;
 mod exit;
-mod house;
 mod identity;
-mod keeper;
-mod leaf;
-mod limits;
-mod listeners;
-mod orphans;
-mod phase;
-mod plan;
-mod poller;
-mod pool;
-mod port;
-mod prototype;
-mod root;
-mod routes;
+mod listen_fds;
+mod open_files;
+mod parent;
+mod process_init;
+mod roles;
 mod rules;
 
 pub use exit::ProcessExit;
 pub use identity::{ProcessIdentity, ProcessLogger};
 pub use impresario_wire::Role;
-pub use leaf::{BoxError, Prefork, ProcessContext, ProcessInit, ProcessStart};
-pub use listeners::ListenFd;
-pub use pool::PoolSpec;
-pub use root::{Main, RunError, SHUTDOWN_TIMEOUT};
+pub use listen_fds::ListenFd;
+pub use process_init::{BoxError, Prefork, ProcessContext, ProcessInit, ProcessStart};
+pub use roles::main::{Main, RunError, SHUTDOWN_TIMEOUT};
+pub use rules::pool::PoolSpec;

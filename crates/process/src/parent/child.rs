@@ -7,11 +7,11 @@ use std::rc::Rc;
 use impresario_supervision::{ExitReason, Incarnation, Time};
 use impresario_sys::{ExitStatus, Pid, PidFd, Signal};
 
-use crate::port::Port;
+use crate::parent::port::Port;
 use crate::{ProcessExit, ProcessIdentity};
 
 /// How many dead processes are remembered, so that a report that comes later can still say which pid it was.
-const GRAVES: usize = 64;
+const EXITED_HISTORY: usize = 64;
 
 /// One live process below this one.
 #[derive(Debug)]
@@ -29,12 +29,12 @@ pub(crate) struct Child {
     pub(crate) ready: bool,
     /// The last words it sent.
     pub(crate) failed: Option<String>,
-    told: Told,
+    told: StopState,
 }
 
 /// What was done to a child to make it leave.
 #[derive(Debug, Default)]
-struct Told {
+struct StopState {
     quit: bool,
     terminated: bool,
     killed: bool,
@@ -59,7 +59,7 @@ impl Child {
             router_port: None,
             ready: false,
             failed: None,
-            told: Told::default(),
+            told: StopState::default(),
         }
     }
 
@@ -69,12 +69,12 @@ impl Child {
     }
 
     /// Notes that it is about to be told to quit; false when it was before.
-    pub(crate) fn tell(&mut self) -> bool {
+    pub(crate) fn mark_quit_sent(&mut self) -> bool {
         !std::mem::replace(&mut self.told.quit, true)
     }
 
     /// Whether it does its work and is to go on doing it.
-    pub(crate) fn is_at_work(&self) -> bool {
+    pub(crate) fn is_serving(&self) -> bool {
         self.ready && !self.told.quit
     }
 
@@ -89,7 +89,7 @@ impl Child {
     }
 
     /// Kills it because it is of no use any more, and remembers why.
-    pub(crate) fn condemn(&mut self, why: String) {
+    pub(crate) fn kill_broken(&mut self, why: String) {
         self.told.broken.get_or_insert(why);
         self.kill();
     }
@@ -105,7 +105,7 @@ impl Child {
     }
 }
 
-impl Told {
+impl StopState {
     fn reason(&self, status: ExitStatus, ready: bool, last_words: Option<&str>) -> ExitReason {
         match status {
             ExitStatus::Signal { number, .. } if self.killed && number == Signal::SIGKILL as i32 => {
@@ -134,7 +134,7 @@ pub(crate) fn is_fatal(status: ExitStatus) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Children {
     live: BTreeMap<u64, Child>,
-    graves: VecDeque<(u64, String, Pid)>,
+    exited: VecDeque<(u64, String, Pid)>,
 }
 
 impl Children {
@@ -147,12 +147,12 @@ impl Children {
     }
 
     /// Takes out a child that has ended.
-    pub(crate) fn bury(&mut self, life: u64) -> Option<Child> {
+    pub(crate) fn remove_exited(&mut self, life: u64) -> Option<Child> {
         let child = self.live.remove(&life)?;
-        if self.graves.len() == GRAVES {
-            self.graves.pop_front();
+        if self.exited.len() == EXITED_HISTORY {
+            self.exited.pop_front();
         }
-        self.graves.push_back((life, child.identity.to_string(), child.pid));
+        self.exited.push_back((life, child.identity.to_string(), child.pid));
         Some(child)
     }
 
@@ -164,7 +164,7 @@ impl Children {
         self.live.values_mut()
     }
 
-    pub(crate) fn lives(&self) -> Vec<u64> {
+    pub(crate) fn ids(&self) -> Vec<u64> {
         self.live.keys().copied().collect()
     }
 
@@ -174,7 +174,7 @@ impl Children {
         if let Some(child) = self.live.get(&number) {
             return Some((child.identity.to_string(), child.pid));
         }
-        let grave = self.graves.iter().find(|(dead, ..)| *dead == number);
+        let grave = self.exited.iter().find(|(dead, ..)| *dead == number);
         grave.map(|(_, name, pid)| (name.clone(), *pid))
     }
 }
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn who_was_not_told_says_it_all_by_itself() {
-        let told = Told::default();
+        let told = StopState::default();
         assert_eq!(told.reason(ExitStatus::Code(0), true, None), ExitReason::Normal);
         assert_eq!(told.reason(ExitStatus::Code(0), false, None), error("it left before it was ready"));
         assert_eq!(told.reason(ExitStatus::Code(3), false, Some("no database")), error("no database"));
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_was_told_is_forgiven_what_was_asked_for_and_nothing_else() {
-        let told = Told { quit: true, terminated: true, ..Told::default() };
+        let told = StopState { quit: true, terminated: true, ..StopState::default() };
         assert_eq!(told.reason(ExitStatus::Code(0), true, None), ExitReason::Shutdown);
         assert_eq!(told.reason(TERM, false, None), ExitReason::Shutdown);
         assert_eq!(told.reason(ABORT, true, None), ExitReason::Signal { number: 6, core_dumped: true });
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn who_was_killed_was_killed_for_a_reason() {
-        let mut told = Told { killed: true, ..Told::default() };
+        let mut told = StopState { killed: true, ..StopState::default() };
         assert_eq!(told.reason(KILL, true, None), ExitReason::Killed);
         told.broken = Some("it sent a bad frame".to_owned());
         assert_eq!(told.reason(KILL, true, None), error("it sent a bad frame"));

@@ -1,10 +1,12 @@
 //! The rulebook that a process with children plays: a list in main, a pool in a prototype.
 
+pub(crate) mod pool;
+
 use std::hash::{BuildHasher, RandomState};
 
 use impresario_supervision::{Action, ChildKey, Event, Report, ReportKind, Supervisor, Time};
 
-use crate::pool::PoolRules;
+use crate::rules::pool::PoolRules;
 
 /// Another number for each process, so that the jitter of their restarts differs.
 pub(crate) fn seed() -> u64 {

@@ -98,7 +98,7 @@ impl fmt::Debug for ProcessContext {
 }
 
 /// The whole story of an error in one line.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -11,15 +11,15 @@ use impresario_sys::{Fork, ForkError, Pid, SeqPacket, Signal, SignalFd, fork, re
 use impresario_wire::{MAX_FRAME, Message, PortPolicy, PortPolicyError, Role};
 use slog::Logger;
 
-use crate::birth::Cradle;
-use crate::child::{Child, Children};
-use crate::listeners::Listeners;
-use crate::orphans;
-use crate::phase::{KILL_WAIT, Phase, Phases};
-use crate::plan::Nursery;
-use crate::poller::{Poller, Source};
-use crate::port::{Port, PortError};
-use crate::routes::wait_for;
+use crate::child_init::ChildInit;
+use crate::child_init::process_kind::ChildFactory;
+use crate::listen_fds::ListenFds;
+use crate::parent::child::{Child, Children};
+use crate::parent::orphans;
+use crate::parent::phase::{KILL_WAIT, Phase, PhaseMachine};
+use crate::parent::poller::{Poller, Source};
+use crate::parent::port::{Port, PortError};
+use crate::roles::worker_table::wait_for;
 use crate::rules::Rules;
 use crate::{Prefork, ProcessIdentity};
 
@@ -29,15 +29,15 @@ const SIGNALS: [Signal; 6] =
 
 /// How long a child may live after it has closed its port. A process closes its port when it ends, and a large one
 /// takes a while from there to its very end.
-const END_WAIT: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(crate) struct House {
+pub(crate) struct ParentState {
     pub(crate) me: ProcessIdentity,
     pub(crate) rules: Rules,
-    pub(crate) phases: Phases,
+    pub(crate) phases: PhaseMachine,
     pub(crate) children: Children,
-    pub(crate) nursery: Nursery,
-    pub(crate) listeners: Listeners,
+    pub(crate) factory: ChildFactory,
+    pub(crate) listeners: ListenFds,
     /// The port to the parent; none in main.
     pub(crate) parent: Option<Port>,
     pub(crate) log: Logger,
@@ -48,7 +48,7 @@ pub(crate) struct House {
     /// Room for one frame.
     pub(crate) buffer: Vec<u8>,
     /// Whether the kernel gives it the children of the dead.
-    adopts: bool,
+    is_subreaper: bool,
     begin: Instant,
 }
 
@@ -67,21 +67,21 @@ enum StartError {
     Watch(#[source] io::Error),
 }
 
-impl House {
+impl ParentState {
     /// Takes over this process's signals.
     pub(crate) fn new(
         me: ProcessIdentity,
         rules: Rules,
-        phases: Phases,
-        nursery: Nursery,
-        listeners: Listeners,
+        phases: PhaseMachine,
+        factory: ChildFactory,
+        listeners: ListenFds,
         log: Logger,
     ) -> io::Result<Self> {
         // A parent may have left SIGCHLD ignored, and then no child's end could be waited for.
         reset_signals()?;
-        let adopts = orphans::adopts();
+        let is_subreaper = orphans::is_subreaper();
         // The ends of own children are read from their pidfds.
-        let adoption = adopts.then_some(Signal::SIGCHLD);
+        let adoption = is_subreaper.then_some(Signal::SIGCHLD);
         let signals: Vec<Signal> = SIGNALS.into_iter().chain(adoption).collect();
         let signals = SignalFd::new(&signals)?;
         let poller = Poller::new()?;
@@ -91,7 +91,7 @@ impl House {
             rules,
             phases,
             children: Children::default(),
-            nursery,
+            factory,
             listeners,
             parent: None,
             log,
@@ -99,7 +99,7 @@ impl House {
             signals,
             events: VecDeque::new(),
             buffer: vec![0; MAX_FRAME],
-            adopts,
+            is_subreaper,
             begin: Instant::now(),
         })
     }
@@ -132,7 +132,7 @@ impl House {
     fn fork(&mut self, key: ChildKey, life: Incarnation) -> Result<(), StartError> {
         let place = self.rules.place(key);
         let (identity, Prefork { inherit, router_port }) =
-            self.nursery.prefork(key, place).map_err(StartError::Prefork)?;
+            self.factory.prefork(key, place).map_err(StartError::Prefork)?;
         let link = PortPolicy::new(self.me.role, identity.role)?;
         let childs_link = PortPolicy::new(identity.role, self.me.role)?;
         let (ours, theirs) = SeqPacket::pair().map_err(StartError::Port)?;
@@ -141,9 +141,9 @@ impl House {
         let parent = Pid::this();
         match fork()? {
             Fork::Child => {
-                let plan = self.nursery.take(place);
+                let plan = self.factory.take(place);
                 let listeners = self.listeners.take(&plan.listeners());
-                Cradle {
+                ChildInit {
                     identity,
                     plan,
                     port: theirs,
@@ -151,8 +151,8 @@ impl House {
                     parent,
                     inherited: inherit,
                     listeners,
-                    logging: self.nursery.logging.clone(),
-                    leads_group: self.me.role == Role::Main,
+                    logging: self.factory.logging.clone(),
+                    new_process_group: self.me.role == Role::Main,
                 }
                 .live()
             }
@@ -161,7 +161,7 @@ impl House {
                 let mut child = Child::new(life, identity, born, port);
                 child.router_port = router_port;
                 self.watch(&child).map_err(|error| {
-                    discard(&mut child);
+                    kill_and_reap(&mut child);
                     StartError::Watch(error)
                 })?;
                 slog::debug!(self.log, "child started"; "child" => %child.identity, "child_pid" => child.pid.as_raw());
@@ -184,13 +184,13 @@ impl House {
         let Some(child) = self.children.get_mut(life) else { return };
         if killing {
             child.kill();
-        } else if child.tell() {
+        } else if child.mark_quit_sent() {
             let hears = child.ready || child.identity.role == Role::Prototype;
             let sent = child.port.as_mut().is_some_and(|port| port.send(&Message::Quit, Vec::new()).is_ok());
             if !sent || !hears {
                 child.terminate();
             }
-            self.settle_port(life);
+            self.update_child_interest(life);
         }
     }
 
@@ -204,49 +204,50 @@ impl House {
     pub(crate) fn say(&mut self, life: u64, message: &Message, fds: Vec<Rc<dyn AsFd>>) {
         let Some(port) = self.children.get_mut(life).and_then(|child| child.port.as_mut()) else { return };
         match port.send(message, fds) {
-            Ok(()) => self.settle_port(life),
+            Ok(()) => self.update_child_interest(life),
             Err(error) => self.port_failed(life, &error),
         }
     }
 
     /// Says something to the parent. False when it cannot be talked to.
-    pub(crate) fn say_up(&mut self, message: &Message, fds: Vec<Rc<dyn AsFd>>) -> bool {
+    pub(crate) fn send_to_parent(&mut self, message: &Message, fds: Vec<Rc<dyn AsFd>>) -> bool {
         let Some(port) = &mut self.parent else { return false };
         if let Err(error) = port.send(message, fds) {
             slog::error!(self.log, "the parent cannot be talked to"; "reason" => %error);
             return false;
         }
-        self.settle_parent()
+        self.update_parent_interest()
     }
 
     /// Asks to come back when the parent's port has room, if something waits for that. False when it cannot be.
-    pub(crate) fn settle_parent(&mut self) -> bool {
+    pub(crate) fn update_parent_interest(&mut self) -> bool {
         let Some(port) = &mut self.parent else { return false };
-        let asked = port.wants_room().map(|want| self.poller.want_room(&*port, Source::Parent, want));
+        let asked =
+            port.write_interest().map(|want| self.poller.set_write_interest(&*port, Source::Parent, want));
         asked.is_none_or(|asked| asked.is_ok())
     }
 
     /// Asks to come back when a child's port has room, if something waits for that.
-    pub(crate) fn settle_port(&mut self, life: u64) {
+    pub(crate) fn update_child_interest(&mut self, life: u64) {
         let Some(port) = self.children.get_mut(life).and_then(|child| child.port.as_mut()) else { return };
-        if let Some(want) = port.wants_room()
-            && let Err(error) = self.poller.want_room(&*port, Source::Port(life), want)
+        if let Some(want) = port.write_interest()
+            && let Err(error) = self.poller.set_write_interest(&*port, Source::Port(life), want)
         {
-            self.condemn(life, format!("its port cannot be watched: {error}"));
+            self.kill_broken(life, format!("its port cannot be watched: {error}"));
         }
     }
 
     /// A child whose port ended first is probably ending; its pidfd will say how.
     pub(crate) fn port_failed(&mut self, life: u64, error: &PortError) {
         match error {
-            PortError::Io(error) if is_end(error) => self.port_ended(life),
-            error => self.condemn(life, error.to_string()),
+            PortError::Io(error) if is_disconnected(error) => self.port_ended(life),
+            error => self.kill_broken(life, error.to_string()),
         }
     }
 
     pub(crate) fn port_ended(&mut self, life: u64) {
         self.close_port(life);
-        let end_by = self.now() + END_WAIT;
+        let end_by = self.now() + EXIT_TIMEOUT;
         if let Some(child) = self.children.get_mut(life) {
             child.end_by = Some(end_by);
         }
@@ -259,19 +260,19 @@ impl House {
     }
 
     /// Kills a child that is broken: it does not do what a child of ours does.
-    pub(crate) fn condemn(&mut self, life: u64, why: String) {
+    pub(crate) fn kill_broken(&mut self, life: u64, why: String) {
         self.close_port(life);
         if let Some(child) = self.children.get_mut(life) {
             child.end_by = None;
             let name = child.identity.to_string();
             slog::error!(self.log, "killed a broken child"; "child" => name, "child_pid" => child.pid.as_raw(), "reason" => &why);
-            child.condemn(why);
+            child.kill_broken(why);
         }
     }
 
     /// Takes a child that has ended out of everything.
-    pub(crate) fn bury(&mut self, life: u64) -> Option<Child> {
-        let child = self.children.bury(life)?;
+    pub(crate) fn remove_exited(&mut self, life: u64) -> Option<Child> {
+        let child = self.children.remove_exited(life)?;
         self.poller.remove(&*child.pidfd);
         if let Some(port) = &child.port {
             self.poller.remove(port);
@@ -280,16 +281,16 @@ impl House {
     }
 
     /// Waits for ended processes that were given to this one, if any are.
-    pub(crate) fn sweep_orphans(&self) {
-        if self.adopts {
-            orphans::sweep(|pid| self.children.iter().any(|child| child.pid == pid));
+    pub(crate) fn reap_orphans(&self) {
+        if self.is_subreaper {
+            orphans::reap(|pid| self.children.iter().any(|child| child.pid == pid));
         }
     }
 
     /// Children that have had their time: those that did not finish a message, and those that did not end.
-    pub(crate) fn overdue(&mut self) -> Vec<(u64, String)> {
+    pub(crate) fn expired_children(&mut self) -> Vec<(u64, String)> {
         let now = self.now();
-        let overdue = |child: &mut Child| {
+        let expired_children = |child: &mut Child| {
             if child.end_by.is_some_and(|end_by| end_by <= now) {
                 return Some("it closed its port and lives on".to_owned());
             }
@@ -297,7 +298,7 @@ impl House {
         };
         self.children
             .iter_mut()
-            .filter_map(|child| overdue(child).map(|why| (child.life.number(), why)))
+            .filter_map(|child| expired_children(child).map(|why| (child.life.number(), why)))
             .collect()
     }
 
@@ -326,12 +327,12 @@ impl House {
 }
 
 /// Whether the other end is closed, as who writes hears it; reset if it had not read everything.
-fn is_end(error: &io::Error) -> bool {
+fn is_disconnected(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Ends a child that nobody would hear of again.
-fn discard(child: &mut Child) {
+fn kill_and_reap(child: &mut Child) {
     child.kill();
     wait_for(&child.pidfd, KILL_WAIT);
     let _ = child.pidfd.try_wait();

@@ -6,11 +6,11 @@ use std::io;
 use impresario_supervision::ChildKey;
 use impresario_wire::Role;
 
-use crate::identity::MakeLogging;
+use crate::identity::LoggerFactory;
 use crate::{PoolSpec, Prefork, ProcessIdentity, ProcessInit};
 
 /// What a child is.
-pub(crate) enum Plan {
+pub(crate) enum ProcessKind {
     Leaf(Box<dyn ProcessInit>),
     /// A process that runs our loop again, over a pool of leaves.
     Prototype {
@@ -19,7 +19,7 @@ pub(crate) enum Plan {
     },
 }
 
-impl Plan {
+impl ProcessKind {
     pub(crate) fn role(&self) -> Role {
         match self {
             Self::Leaf(leaf) => leaf.role(),
@@ -43,15 +43,15 @@ impl Plan {
 }
 
 /// The plans of one process's children, and which life each of them is in.
-pub(crate) struct Nursery {
+pub(crate) struct ChildFactory {
     /// Each with the name of those it starts.
-    plans: Vec<(String, Plan)>,
+    plans: Vec<(String, ProcessKind)>,
     generations: BTreeMap<ChildKey, u32>,
-    pub(crate) logging: MakeLogging,
+    pub(crate) logging: LoggerFactory,
 }
 
-impl Nursery {
-    pub(crate) fn new(plans: Vec<(String, Plan)>, logging: MakeLogging) -> Self {
+impl ChildFactory {
+    pub(crate) fn new(plans: Vec<(String, ProcessKind)>, logging: LoggerFactory) -> Self {
         Self { plans, generations: BTreeMap::new(), logging }
     }
 
@@ -74,7 +74,7 @@ impl Nursery {
     }
 
     /// Takes a plan out: in the child, whose copy of the others is of no use.
-    pub(crate) fn take(&mut self, place: (usize, u32)) -> Plan {
+    pub(crate) fn take(&mut self, place: (usize, u32)) -> ProcessKind {
         self.plans.swap_remove(place.0).1
     }
 

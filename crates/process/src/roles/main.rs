@@ -10,15 +10,15 @@ use impresario_supervision::{ChildRules, Flags, SpecError, Supervisor};
 use impresario_wire::{Message, MessageKind, Role, may_send};
 use slog::Logger;
 
-use crate::child::Child;
-use crate::house::House;
-use crate::identity::MakeLogging;
-use crate::keeper::{Duty, Keeper};
-use crate::limits::raise_open_files;
-use crate::listeners::Listeners;
-use crate::phase::{KILL_WAIT, Phases};
-use crate::plan::{Nursery, Plan};
-use crate::routes::{MAX_ROUTES, Route, Routes};
+use crate::child_init::process_kind::{ChildFactory, ProcessKind};
+use crate::identity::LoggerFactory;
+use crate::listen_fds::ListenFds;
+use crate::open_files::raise_open_files;
+use crate::parent::child::Child;
+use crate::parent::event_loop::{EventLoop, ParentRole};
+use crate::parent::phase::{KILL_WAIT, PhaseMachine};
+use crate::parent::state::ParentState;
+use crate::roles::worker_table::{MAX_WORKERS, WorkerEntry, WorkerTable};
 use crate::rules::{Rules, seed};
 use crate::{PoolSpec, ProcessExit, ProcessIdentity, ProcessInit, ProcessLogger};
 
@@ -32,10 +32,10 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// reverse. `TERM` and `INT` drain until the shutdown time-out and kill what is left then; a second one kills at
 /// once; `QUIT` drains without a deadline; `HUP`, `USR1` and `USR2` do nothing yet.
 pub struct Main {
-    logging: MakeLogging,
+    logging: LoggerFactory,
     own_logging: Option<ProcessLogger>,
-    children: Vec<(ChildRules, Plan)>,
-    listeners: Listeners,
+    children: Vec<(ChildRules, ProcessKind)>,
+    listeners: ListenFds,
     flags: Flags,
     shutdown_timeout: Duration,
     on_ready: Option<OnReady>,
@@ -82,7 +82,7 @@ impl Main {
             logging: Arc::new(logging),
             own_logging: None,
             children: Vec::new(),
-            listeners: Listeners::default(),
+            listeners: ListenFds::default(),
             flags: Flags::default(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             on_ready: None,
@@ -121,7 +121,7 @@ impl Main {
     /// Adds a leaf, named by its spec's id.
     #[must_use]
     pub fn process(mut self, spec: ChildRules, leaf: impl ProcessInit + 'static) -> Self {
-        self.children.push((spec, Plan::Leaf(Box::new(leaf))));
+        self.children.push((spec, ProcessKind::Leaf(Box::new(leaf))));
         self
     }
 
@@ -129,7 +129,7 @@ impl Main {
     /// of them are. Give it a supervisor's spec: it stops when its workers have, and main's deadline is for all.
     #[must_use]
     pub fn prototype(mut self, spec: ChildRules, pool: PoolSpec, leaf: impl ProcessInit + 'static) -> Self {
-        self.children.push((spec, Plan::Prototype { pool, leaf: Box::new(leaf) }));
+        self.children.push((spec, ProcessKind::Prototype { pool, leaf: Box::new(leaf) }));
         self
     }
 
@@ -155,7 +155,7 @@ impl Main {
         }
         let me = ProcessIdentity::main();
         let ProcessLogger { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
-        let (specs, plans): (Vec<ChildRules>, Vec<(String, Plan)>) = self
+        let (specs, plans): (Vec<ChildRules>, Vec<(String, ProcessKind)>) = self
             .children
             .into_iter()
             .map(|(spec, plan)| {
@@ -165,11 +165,12 @@ impl Main {
             .unzip();
         let rules = Rules::List(Supervisor::new(self.flags, specs)?.seed(seed()));
         raise_open_files(&log);
-        let phases = Phases::new(Some(self.shutdown_timeout));
-        let nursery = Nursery::new(plans, self.logging);
-        let house = House::new(me, rules, phases, nursery, self.listeners, log).map_err(RunError::Signals)?;
-        let root = Root { routes: Routes::default(), on_ready: self.on_ready };
-        let exit = Keeper::new(house, root).run();
+        let phases = PhaseMachine::new(Some(self.shutdown_timeout));
+        let factory = ChildFactory::new(plans, self.logging);
+        let state =
+            ParentState::new(me, rules, phases, factory, self.listeners, log).map_err(RunError::Signals)?;
+        let root = MainRole { routes: WorkerTable::default(), on_ready: self.on_ready };
+        let exit = EventLoop::new(state, root).run();
         drop(guard);
         Ok(exit)
     }
@@ -183,16 +184,16 @@ impl fmt::Debug for Main {
 }
 
 /// Finds before the first fork what would fail at each.
-fn check(spec: &ChildRules, plan: &Plan, listeners: &Listeners) -> Result<(), RunError> {
+fn check(spec: &ChildRules, plan: &ProcessKind, listeners: &ListenFds) -> Result<(), RunError> {
     let child = || spec.id.to_string();
     let place = |parent: Role, role: Role| {
         let fits = may_send(parent, role, MessageKind::Quit) && may_send(role, parent, MessageKind::Ready);
         if fits { Ok(()) } else { Err(RunError::Role { child: child(), role, parent }) }
     };
     place(Role::Main, plan.role())?;
-    if let Plan::Prototype { pool, leaf } = plan {
+    if let ProcessKind::Prototype { pool, leaf } = plan {
         place(Role::Prototype, leaf.role())?;
-        crate::pool::PoolRules::new(pool)?;
+        crate::rules::pool::PoolRules::new(pool)?;
     }
     match plan.listeners().into_iter().find(|name| !listeners.has(name)) {
         Some(listener) => Err(RunError::Listener { child: child(), listener }),
@@ -201,54 +202,56 @@ fn check(spec: &ChildRules, plan: &Plan, listeners: &Listeners) -> Result<(), Ru
 }
 
 /// What only main does: it knows all workers, and tells routers of them.
-struct Root {
-    routes: Routes,
+struct MainRole {
+    routes: WorkerTable,
     on_ready: Option<OnReady>,
 }
 
-impl Duty for Root {
-    fn ready(&mut self, house: &mut House) -> bool {
+impl ParentRole for MainRole {
+    fn ready(&mut self, state: &mut ParentState) -> bool {
         if let Some(ready) = self.on_ready.take() {
-            ready(&house.log);
+            ready(&state.log);
         }
         true
     }
 
     /// A new router is told of every worker there is; an old one's knowledge has died with it.
-    fn child_ready(&mut self, house: &mut House, life: u64) -> bool {
-        if house.children.get_mut(life).is_some_and(|child| child.identity.role == Role::Router) {
-            for (message, fds) in self.routes.live().filter_map(Route::news) {
-                house.say(life, &message, fds);
+    fn child_ready(&mut self, state: &mut ParentState, life: u64) -> bool {
+        if state.children.get_mut(life).is_some_and(|child| child.identity.role == Role::Router) {
+            for (message, fds) in self.routes.live().filter_map(WorkerEntry::news) {
+                state.say(life, &message, fds);
             }
         }
         true
     }
 
-    fn child_ended(&mut self, house: &mut House, child: &Child) -> bool {
+    fn child_ended(&mut self, state: &mut ParentState, child: &Child) -> bool {
         for process in self.routes.remove_owner(child.life) {
-            tell_routers(house, &Message::RemovePort { process }, &[]);
+            tell_routers(state, &Message::RemovePort { process }, &[]);
         }
         true
     }
 
-    fn news(&mut self, house: &mut House, life: u64, message: Message, fds: Vec<OwnedFd>) {
-        let Some(owner) = house.children.get_mut(life).map(|child| child.life) else { return };
+    fn news(&mut self, state: &mut ParentState, life: u64, message: Message, fds: Vec<OwnedFd>) {
+        let Some(owner) = state.children.get_mut(life).map(|child| child.life) else { return };
         match message {
             Message::NewPort { process, app, slot } => {
                 // The decoder has counted the descriptors.
-                let Some(route) = Route::new(owner, process, app, slot, fds) else { return };
+                let Some(route) = WorkerEntry::new(owner, process, app, slot, fds) else { return };
                 let Some(route) = self.routes.add(route) else {
-                    return house
-                        .condemn(life, format!("it has more workers than the {MAX_ROUTES} there may be"));
+                    return state.kill_broken(
+                        life,
+                        format!("it has more workers than the {MAX_WORKERS} there may be"),
+                    );
                 };
                 if let Some((message, fds)) = route.news() {
-                    tell_routers(house, &message, &fds);
+                    tell_routers(state, &message, &fds);
                 }
             }
             Message::RemovePort { process } => {
                 let known = self.routes.remove(owner, process);
                 if known {
-                    tell_routers(house, &Message::RemovePort { process }, &[]);
+                    tell_routers(state, &Message::RemovePort { process }, &[]);
                 }
             }
             // The table of who may say what has let nothing else through.
@@ -257,8 +260,9 @@ impl Duty for Root {
     }
 
     fn descendants(&self) -> Vec<String> {
-        let name =
-            |route: &Route| format!("{} {} {} ({})", route.app, Role::Worker, route.slot, route.process);
+        let name = |route: &WorkerEntry| {
+            format!("{} {} {} ({})", route.app, Role::Worker, route.slot, route.process)
+        };
         self.routes.live().map(name).collect()
     }
 
@@ -266,26 +270,26 @@ impl Duty for Root {
         self.routes.kill();
     }
 
-    fn finish(&mut self, house: &mut House, exit: ProcessExit, reason: &str) {
+    fn finish(&mut self, state: &mut ParentState, exit: ProcessExit, reason: &str) {
         for route in self.routes.wait(KILL_WAIT) {
-            slog::error!(house.log, "a killed process does not end";
+            slog::error!(state.log, "a killed process does not end";
                 "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "child_pid" => route.process);
         }
         if exit == ProcessExit::Done {
-            slog::info!(house.log, "done");
+            slog::info!(state.log, "done");
         } else {
-            slog::crit!(house.log, "ended"; "reason" => reason, "code" => exit.code());
+            slog::crit!(state.log, "ended"; "reason" => reason, "code" => exit.code());
         }
     }
 }
 
 /// A router that is on its way out hears of workers too: the connections that it still holds may need the replacement
 /// of one that died.
-fn tell_routers(house: &mut House, message: &Message, fds: &[Rc<dyn AsFd>]) {
+fn tell_routers(state: &mut ParentState, message: &Message, fds: &[Rc<dyn AsFd>]) {
     let hears = |child: &&Child| child.identity.role == Role::Router && child.ready;
-    let routers: Vec<u64> = house.children.iter().filter(hears).map(|child| child.life.number()).collect();
+    let routers: Vec<u64> = state.children.iter().filter(hears).map(|child| child.life.number()).collect();
     for life in routers {
-        house.say(life, message, fds.to_vec());
+        state.say(life, message, fds.to_vec());
     }
 }
 

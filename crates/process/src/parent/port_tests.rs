@@ -46,14 +46,14 @@ fn what_does_not_fit_waits_and_keeps_its_order() {
         main.send(&Message::RemovePort { process: sent }, Vec::new()).unwrap();
         sent += 1;
     }
-    assert_eq!(main.wants_room(), Some(true));
-    assert_eq!(main.wants_room(), None, "asked once");
+    assert_eq!(main.write_interest(), Some(true));
+    assert_eq!(main.write_interest(), None, "asked once");
     for expected in 0..sent {
         let Ok(Incoming::Message(Message::RemovePort { process }, _)) = recv(&mut router) else { panic!() };
         assert_eq!(process, expected);
         main.flush().unwrap();
     }
-    assert_eq!(main.wants_room(), Some(false));
+    assert_eq!(main.write_interest(), Some(false));
 }
 
 #[test]

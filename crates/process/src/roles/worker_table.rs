@@ -11,11 +11,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The most workers main keeps ports for.
-pub(crate) const MAX_ROUTES: usize = 1024;
+pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// One worker that is ready.
 #[derive(Debug)]
-pub(crate) struct Route {
+pub(crate) struct WorkerEntry {
     pub(crate) process: u32,
     pub(crate) app: String,
     pub(crate) slot: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Route {
     owner: Incarnation,
 }
 
-impl Route {
+impl WorkerEntry {
     pub(crate) fn new(
         owner: Incarnation,
         process: u32,
@@ -48,17 +48,17 @@ impl Route {
 
 /// All workers that are ready, and those whose prototype is gone and who have not ended yet.
 #[derive(Debug, Default)]
-pub(crate) struct Routes {
-    live: Vec<Route>,
-    orphans: Vec<Route>,
+pub(crate) struct WorkerTable {
+    live: Vec<WorkerEntry>,
+    orphans: Vec<WorkerEntry>,
 }
 
-impl Routes {
+impl WorkerTable {
     /// Adds a worker. `None` when there are [`MAX_ROUTES`] already.
-    pub(crate) fn add(&mut self, route: Route) -> Option<&Route> {
-        self.orphans.retain(|orphan| !is_over(&orphan.pidfd));
+    pub(crate) fn add(&mut self, route: WorkerEntry) -> Option<&WorkerEntry> {
+        self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
         self.remove(route.owner, route.process);
-        if self.live.len() + self.orphans.len() >= MAX_ROUTES {
+        if self.live.len() + self.orphans.len() >= MAX_WORKERS {
             return None;
         }
         self.live.push(route);
@@ -74,14 +74,14 @@ impl Routes {
 
     /// A prototype is gone: its workers are killed (they should be dying already) and, from now on, only waited for.
     pub(crate) fn remove_owner(&mut self, owner: Incarnation) -> Vec<u32> {
-        let gone: Vec<Route> = self.live.extract_if(.., |route| route.owner == owner).collect();
+        let gone: Vec<WorkerEntry> = self.live.extract_if(.., |route| route.owner == owner).collect();
         let processes = gone.iter().map(|route| route.process).collect();
         self.orphans.extend(gone);
         self.kill_orphans();
         processes
     }
 
-    pub(crate) fn live(&self) -> impl Iterator<Item = &Route> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = &WorkerEntry> {
         self.live.iter()
     }
 
@@ -92,7 +92,7 @@ impl Routes {
     }
 
     fn kill_orphans(&mut self) {
-        self.orphans.retain(|orphan| !is_over(&orphan.pidfd));
+        self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
         for orphan in &self.orphans {
             // It fails only for a process that has just ended.
             let _ = orphan.pidfd.send_signal(Signal::SIGKILL);
@@ -100,11 +100,11 @@ impl Routes {
     }
 
     /// Waits until everybody has ended; who has not after `limit`.
-    pub(crate) fn wait(&mut self, limit: Duration) -> &[Route] {
+    pub(crate) fn wait(&mut self, limit: Duration) -> &[WorkerEntry] {
         self.orphans.append(&mut self.live);
         let begin = Instant::now();
         loop {
-            self.orphans.retain(|orphan| !is_over(&orphan.pidfd));
+            self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
             let Some(left) = limit.checked_sub(begin.elapsed()) else { return &self.orphans };
             let Some(first) = self.orphans.first() else { return &self.orphans };
             wait_for(&first.pidfd, left);
@@ -113,7 +113,7 @@ impl Routes {
 }
 
 /// Whether the process has ended. If its prototype died and left it to this process, it is buried here.
-fn is_over(pidfd: &PidFd) -> bool {
+fn has_exited(pidfd: &PidFd) -> bool {
     let over = wait_for(pidfd, Duration::ZERO);
     if over {
         // It fails for whom somebody else buries.
@@ -133,5 +133,5 @@ pub(crate) fn wait_for(pidfd: &PidFd, limit: Duration) -> bool {
 }
 
 #[cfg(test)]
-#[path = "routes_tests.rs"]
+#[path = "worker_table_tests.rs"]
 mod tests;

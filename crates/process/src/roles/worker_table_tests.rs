@@ -27,8 +27,8 @@ fn process() -> (Child, OwnedFd) {
     (child, pidfd.into())
 }
 
-fn route(owner: Incarnation, process: u32, fds: Vec<OwnedFd>) -> Route {
-    Route::new(owner, process, "shop".into(), 0, fds).unwrap()
+fn route(owner: Incarnation, process: u32, fds: Vec<OwnedFd>) -> WorkerEntry {
+    WorkerEntry::new(owner, process, "shop".into(), 0, fds).unwrap()
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn a_router_hears_only_of_workers_with_a_port() {
     assert_eq!(message, Message::NewPort { process: 7, app: "shop".into(), slot: 0 });
     assert_eq!(fds.len(), 2);
     assert!(route(owner, 7, vec![pidfd]).news().is_none());
-    assert!(Route::new(owner, 7, "shop".into(), 0, Vec::new()).is_none());
+    assert!(WorkerEntry::new(owner, 7, "shop".into(), 0, Vec::new()).is_none());
 }
 
 #[test]
 fn only_its_own_prototype_removes_a_worker() {
     let [owner, other] = owners();
     let (_child, pidfd) = process();
-    let mut routes = Routes::default();
+    let mut routes = WorkerTable::default();
     assert!(routes.add(route(owner, 7, vec![pidfd])).is_some());
     assert!(!routes.remove(other, 7));
     assert!(routes.remove(owner, 7));
@@ -60,7 +60,7 @@ fn workers_of_a_dead_prototype_are_killed_and_waited_for() {
     let [owner, other] = owners();
     let (mut orphan, orphan_fd) = process();
     let (mut stays, stays_fd) = process();
-    let mut routes = Routes::default();
+    let mut routes = WorkerTable::default();
     routes.add(route(owner, orphan.id(), vec![orphan_fd]));
     routes.add(route(other, stays.id(), vec![stays_fd]));
     assert_eq!(routes.remove_owner(owner), [orphan.id()]);
@@ -78,7 +78,7 @@ fn workers_of_a_dead_prototype_are_killed_and_waited_for() {
 fn waiting_is_bounded() {
     let [owner, _] = owners();
     let (_child, pidfd) = process();
-    let mut routes = Routes::default();
+    let mut routes = WorkerTable::default();
     routes.add(route(owner, 7, vec![pidfd]));
     let left = routes.wait(Duration::from_millis(1));
     assert_eq!(left.iter().map(|route| route.process).collect::<Vec<_>>(), [7]);
@@ -88,12 +88,19 @@ fn waiting_is_bounded() {
 fn the_table_has_an_end() {
     let [owner, _] = owners();
     let (_child, pidfd) = process();
-    let mut routes = Routes::default();
-    for process in 0..MAX_ROUTES as u32 {
+    let mut routes = WorkerTable::default();
+    for process in 0..MAX_WORKERS as u32 {
         // Descriptors are scarce in a test; the table does not look at them here.
         let same = Rc::new(PidFd::from(pidfd.try_clone().unwrap()));
         let first = routes.live.first().map_or(same, |route| Rc::clone(&route.pidfd));
-        routes.live.push(Route { process, app: String::new(), slot: 0, port: None, pidfd: first, owner });
+        routes.live.push(WorkerEntry {
+            process,
+            app: String::new(),
+            slot: 0,
+            port: None,
+            pidfd: first,
+            owner,
+        });
     }
     assert!(routes.add(route(owner, u32::MAX, vec![pidfd])).is_none());
 }

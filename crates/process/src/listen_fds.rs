@@ -13,9 +13,9 @@ pub struct ListenFd {
 
 /// The listening sockets of one process. Dropping them is how it stops taking connections.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(Vec<ListenFd>);
+pub(crate) struct ListenFds(Vec<ListenFd>);
 
-impl Listeners {
+impl ListenFds {
     pub(crate) fn insert(&mut self, name: String, fd: OwnedFd) {
         self.0.push(ListenFd { name, fd });
     }
@@ -25,8 +25,8 @@ impl Listeners {
     }
 
     /// Those of these names, out of the table: for a child, whose table this is a copy of.
-    pub(crate) fn take(&mut self, names: &[String]) -> Listeners {
-        Listeners(self.0.extract_if(.., |listener| names.contains(&listener.name)).collect())
+    pub(crate) fn take(&mut self, names: &[String]) -> ListenFds {
+        ListenFds(self.0.extract_if(.., |listener| names.contains(&listener.name)).collect())
     }
 
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_child_takes_what_is_listed() {
-        let mut listeners = Listeners::default();
+        let mut listeners = ListenFds::default();
         for name in ["a", "b", "c"] {
             listeners.insert(name.to_owned(), socket());
         }

@@ -23,7 +23,7 @@ pub(crate) enum Phase {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum ShutdownRequest {
     /// Drain, as long as it takes.
     Quit,
     /// Drain, but not for ever; asked twice, at once.
@@ -34,22 +34,22 @@ pub(crate) enum Stop {
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PhaseChange {
     /// Nothing.
-    Stay,
+    Unchanged,
     /// Tell the children to leave.
     Drain,
     /// Go on draining, but with a deadline now.
-    Hurry,
+    StartDeadline,
     /// Kill everything that is left.
-    Kill(Cause),
+    Kill(KillCause),
     /// Killed processes are not gone after [`KILL_WAIT`]; do not wait for them any longer.
-    Abandon,
+    StopWaiting,
 }
 
 /// Why everything that is left is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum KillCause {
     /// The shutdown time-out is over.
     Deadline,
     /// It was asked for twice.
@@ -58,7 +58,7 @@ pub(crate) enum Cause {
     Orphaned,
 }
 
-impl Cause {
+impl KillCause {
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Deadline => "the shutdown time-out is over",
@@ -70,15 +70,15 @@ impl Cause {
 
 /// The phase and what moves it.
 #[derive(Clone, Debug)]
-pub(crate) struct Phases {
+pub(crate) struct PhaseMachine {
     phase: Phase,
     timeout: Option<Duration>,
     deadline: Option<Time>,
     terminating: bool,
-    killed: Option<Cause>,
+    killed: Option<KillCause>,
 }
 
-impl Phases {
+impl PhaseMachine {
     /// `timeout` is how long a drain may take if it has a deadline; `None` means that somebody above has one.
     pub(crate) const fn new(timeout: Option<Duration>) -> Self {
         Self { phase: Phase::Starting, timeout, deadline: None, terminating: false, killed: None }
@@ -94,7 +94,7 @@ impl Phases {
     }
 
     /// Why everything was killed, if it was.
-    pub(crate) const fn killed(&self) -> Option<Cause> {
+    pub(crate) const fn killed(&self) -> Option<KillCause> {
         self.killed
     }
 
@@ -105,51 +105,55 @@ impl Phases {
         }
     }
 
-    pub(crate) fn stop(&mut self, now: Time, stop: Stop) -> Step {
-        let terminating = stop == Stop::Terminate;
+    pub(crate) fn stop(&mut self, now: Time, stop: ShutdownRequest) -> PhaseChange {
+        let terminating = stop == ShutdownRequest::Terminate;
         match self.phase {
             Phase::Starting | Phase::Running => {
                 self.phase = Phase::Draining;
                 self.terminating = terminating;
-                if stop != Stop::Quit {
+                if stop != ShutdownRequest::Quit {
                     self.deadline = self.timeout.map(|timeout| now + timeout);
                 }
-                Step::Drain
+                PhaseChange::Drain
             }
-            Phase::Draining if terminating && self.terminating => self.kill(now, Cause::SecondSignal),
+            Phase::Draining if terminating && self.terminating => self.kill(now, KillCause::SecondSignal),
             Phase::Draining if terminating => {
                 self.terminating = true;
                 self.deadline = self.deadline.or(self.timeout.map(|timeout| now + timeout));
-                Step::Hurry
+                PhaseChange::StartDeadline
             }
-            Phase::Draining | Phase::Killing => Step::Stay,
+            Phase::Draining | Phase::Killing => PhaseChange::Unchanged,
         }
     }
 
-    pub(crate) fn orphaned(&mut self, now: Time) -> Step {
-        if self.phase == Phase::Killing { Step::Stay } else { self.kill(now, Cause::Orphaned) }
+    pub(crate) fn orphaned(&mut self, now: Time) -> PhaseChange {
+        if self.phase == Phase::Killing {
+            PhaseChange::Unchanged
+        } else {
+            self.kill(now, KillCause::Orphaned)
+        }
     }
 
-    fn kill(&mut self, now: Time, cause: Cause) -> Step {
+    fn kill(&mut self, now: Time, cause: KillCause) -> PhaseChange {
         self.phase = Phase::Killing;
         self.killed = Some(cause);
         self.deadline = Some(now + KILL_WAIT);
-        Step::Kill(cause)
+        PhaseChange::Kill(cause)
     }
 
     pub(crate) const fn poll_timeout(&self) -> Option<Time> {
         self.deadline
     }
 
-    pub(crate) fn timeout(&mut self, now: Time) -> Step {
+    pub(crate) fn timeout(&mut self, now: Time) -> PhaseChange {
         if self.deadline.is_none_or(|deadline| deadline > now) {
-            return Step::Stay;
+            return PhaseChange::Unchanged;
         }
         if self.phase == Phase::Killing {
             self.deadline = None;
-            return Step::Abandon;
+            return PhaseChange::StopWaiting;
         }
-        self.kill(now, Cause::Deadline)
+        self.kill(now, KillCause::Deadline)
     }
 }
 
@@ -163,16 +167,16 @@ mod tests {
         Time::from_start(Duration::from_secs(seconds))
     }
 
-    fn running() -> Phases {
-        let mut phases = Phases::new(Some(TIMEOUT));
+    fn running() -> PhaseMachine {
+        let mut phases = PhaseMachine::new(Some(TIMEOUT));
         phases.ready();
         phases
     }
 
     #[test]
     fn a_stop_while_starting_is_a_stop() {
-        let mut phases = Phases::new(Some(TIMEOUT));
-        assert_eq!(phases.stop(at(0), Stop::Terminate), Step::Drain);
+        let mut phases = PhaseMachine::new(Some(TIMEOUT));
+        assert_eq!(phases.stop(at(0), ShutdownRequest::Terminate), PhaseChange::Drain);
         phases.ready();
         assert_eq!(phases.phase(), Phase::Draining);
         assert!(!phases.may_start());
@@ -182,41 +186,47 @@ mod tests {
     fn terminate_drains_then_kills() {
         let mut phases = running();
         assert!(phases.may_start());
-        assert_eq!(phases.stop(at(1), Stop::Terminate), Step::Drain);
+        assert_eq!(phases.stop(at(1), ShutdownRequest::Terminate), PhaseChange::Drain);
         assert_eq!(phases.poll_timeout(), Some(at(11)));
-        assert_eq!(phases.timeout(at(10)), Step::Stay);
-        assert_eq!(phases.timeout(at(11)), Step::Kill(Cause::Deadline));
-        assert_eq!(phases.stop(at(11), Stop::Terminate), Step::Stay);
-        assert_eq!(phases.timeout(at(12)), Step::Abandon);
-        assert_eq!(phases.timeout(at(13)), Step::Stay);
-        assert_eq!(phases.killed(), Some(Cause::Deadline));
+        assert_eq!(phases.timeout(at(10)), PhaseChange::Unchanged);
+        assert_eq!(phases.timeout(at(11)), PhaseChange::Kill(KillCause::Deadline));
+        assert_eq!(phases.stop(at(11), ShutdownRequest::Terminate), PhaseChange::Unchanged);
+        assert_eq!(phases.timeout(at(12)), PhaseChange::StopWaiting);
+        assert_eq!(phases.timeout(at(13)), PhaseChange::Unchanged);
+        assert_eq!(phases.killed(), Some(KillCause::Deadline));
     }
 
     #[test]
     fn a_second_signal_kills_at_once() {
         let mut phases = running();
-        phases.stop(at(1), Stop::Terminate);
-        assert_eq!(phases.stop(at(2), Stop::Quit), Step::Stay);
-        assert_eq!(phases.stop(at(2), Stop::Terminate), Step::Kill(Cause::SecondSignal));
+        phases.stop(at(1), ShutdownRequest::Terminate);
+        assert_eq!(phases.stop(at(2), ShutdownRequest::Quit), PhaseChange::Unchanged);
+        assert_eq!(
+            phases.stop(at(2), ShutdownRequest::Terminate),
+            PhaseChange::Kill(KillCause::SecondSignal)
+        );
     }
 
     #[test]
     fn quit_has_no_deadline_until_somebody_is_in_a_hurry() {
         let mut phases = running();
-        assert_eq!(phases.stop(at(1), Stop::Quit), Step::Drain);
+        assert_eq!(phases.stop(at(1), ShutdownRequest::Quit), PhaseChange::Drain);
         assert_eq!(phases.poll_timeout(), None);
-        assert_eq!(phases.stop(at(100), Stop::Terminate), Step::Hurry);
+        assert_eq!(phases.stop(at(100), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
         assert_eq!(phases.poll_timeout(), Some(at(110)));
-        assert_eq!(phases.stop(at(101), Stop::Terminate), Step::Kill(Cause::SecondSignal));
+        assert_eq!(
+            phases.stop(at(101), ShutdownRequest::Terminate),
+            PhaseChange::Kill(KillCause::SecondSignal)
+        );
     }
 
     #[test]
     fn giving_up_has_a_deadline_and_one_signal_does_not_shorten_it() {
         let mut phases = running();
-        assert_eq!(phases.stop(at(1), Stop::GiveUp), Step::Drain);
-        assert_eq!(phases.stop(at(2), Stop::Terminate), Step::Hurry);
+        assert_eq!(phases.stop(at(1), ShutdownRequest::GiveUp), PhaseChange::Drain);
+        assert_eq!(phases.stop(at(2), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
         assert_eq!(phases.poll_timeout(), Some(at(11)));
-        assert_eq!(phases.orphaned(at(3)), Step::Kill(Cause::Orphaned));
-        assert_eq!(phases.orphaned(at(3)), Step::Stay);
+        assert_eq!(phases.orphaned(at(3)), PhaseChange::Kill(KillCause::Orphaned));
+        assert_eq!(phases.orphaned(at(3)), PhaseChange::Unchanged);
     }
 }

@@ -12,11 +12,11 @@ use impresario_wire::{
     PortPolicyError, StreamId,
 };
 
-use crate::routes::MAX_ROUTES;
+use crate::roles::worker_table::MAX_WORKERS;
 
 /// The most messages that wait to be sent on one port. A new router is told of all workers at once, and while it
 /// reads, all of them may be replaced.
-pub(crate) const MAX_OUTBOUND: usize = 2 * MAX_ROUTES;
+pub(crate) const MAX_OUTBOUND: usize = 2 * MAX_WORKERS;
 
 /// Why a port is of no use any more.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub(crate) enum PortError {
 pub(crate) enum Incoming {
     Message(Message, Vec<OwnedFd>),
     /// A part of a message.
-    Part,
+    Fragment,
     /// Nothing more for now.
     Empty,
     /// The other end is closed.
@@ -112,7 +112,7 @@ impl Port {
     }
 
     /// Whether the loop is to come back when there is room; `None` when it knows already.
-    pub(crate) fn wants_room(&mut self) -> Option<bool> {
+    pub(crate) fn write_interest(&mut self) -> Option<bool> {
         let wants = !self.queue.is_empty();
         let before = std::mem::replace(&mut self.waits_for_room, wants);
         (before != wants).then_some(wants)
@@ -132,7 +132,7 @@ impl Port {
         let sender = received.sender.and_then(|pid| u32::try_from(pid.as_raw()).ok());
         self.link.check(sender, frame.source(), frame.kind())?;
         let whole = self.decoder.handle(now.since_start(), datagram, received.fds)?;
-        Ok(whole.map_or(Incoming::Part, |whole| Incoming::Message(whole.message, whole.descriptors)))
+        Ok(whole.map_or(Incoming::Fragment, |whole| Incoming::Message(whole.message, whole.descriptors)))
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {

@@ -61,7 +61,7 @@ impl Poller {
     }
 
     /// Whether to come back when there is room to write.
-    pub(crate) fn want_room(&self, fd: impl AsFd, source: Source, want: bool) -> io::Result<()> {
+    pub(crate) fn set_write_interest(&self, fd: impl AsFd, source: Source, want: bool) -> io::Result<()> {
         let room = if want { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
         Ok(self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLIN | room, source.data()))?)
     }

@@ -10,12 +10,12 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 const MAX_PER_SWEEP: usize = 4096;
 
 /// Whether the kernel gives orphans to this process.
-pub(crate) fn adopts() -> bool {
+pub(crate) fn is_subreaper() -> bool {
     Pid::this().as_raw() == 1 || get_child_subreaper().unwrap_or(false)
 }
 
 /// Waits for ended processes up to the first one that is `ours`: how that one ended is read from its pidfd.
-pub(crate) fn sweep(ours: impl Fn(Pid) -> bool) {
+pub(crate) fn reap(ours: impl Fn(Pid) -> bool) {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
     for _ in 0..MAX_PER_SWEEP {
         let look = waitid(Id::All, ended | WaitPidFlag::WNOWAIT);

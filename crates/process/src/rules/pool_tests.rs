@@ -28,23 +28,23 @@ fn starts(rules: &mut PoolRules) -> Vec<(u32, Incarnation)> {
 #[test]
 fn ready_when_all_slots_are() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    assert_eq!(lives.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [0, 1]);
-    rules.handle(NOW, Event::Started(lives[1].1));
+    let ids = starts(&mut rules);
+    assert_eq!(ids.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [0, 1]);
+    rules.handle(NOW, Event::Started(ids[1].1));
     assert_eq!(actions(&mut rules), []);
-    rules.handle(NOW, Event::Started(lives[0].1));
+    rules.handle(NOW, Event::Started(ids[0].1));
     assert_eq!(actions(&mut rules), [Action::Ready]);
 }
 
 #[test]
 fn a_replacement_has_the_same_slot_and_ready_comes_once() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    for (_, life) in &lives {
+    let ids = starts(&mut rules);
+    for (_, life) in &ids {
         rules.handle(NOW, Event::Started(*life));
     }
     actions(&mut rules);
-    rules.handle(NOW, Event::Exited(lives[1].1, ExitReason::Killed));
+    rules.handle(NOW, Event::Exited(ids[1].1, ExitReason::Killed));
     let again = starts(&mut rules);
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].0, 1);
@@ -55,11 +55,11 @@ fn a_replacement_has_the_same_slot_and_ready_comes_once() {
 #[test]
 fn a_first_start_that_fails_ends_it_with_nothing_left() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    rules.handle(NOW, Event::StartFailed(lives[0].1, ExitReason::Error("no database".into())));
+    let ids = starts(&mut rules);
+    rules.handle(NOW, Event::StartFailed(ids[0].1, ExitReason::Error("no database".into())));
     let told = actions(&mut rules);
-    assert!(told.contains(&Action::Stop(lives[1].1)), "{told:?}");
-    rules.handle(NOW, Event::Exited(lives[1].1, ExitReason::Shutdown));
+    assert!(told.contains(&Action::Stop(ids[1].1)), "{told:?}");
+    rules.handle(NOW, Event::Exited(ids[1].1, ExitReason::Shutdown));
     let last = actions(&mut rules).pop();
     let Some(Action::Exit(reason)) = last else { panic!("{last:?}") };
     assert_eq!(reason.to_string(), "child shop worker 0 failed to start: no database");
@@ -68,11 +68,11 @@ fn a_first_start_that_fails_ends_it_with_nothing_left() {
 #[test]
 fn a_shutdown_before_ready_is_a_shutdown() {
     let mut rules = rules(1);
-    let lives = starts(&mut rules);
+    let ids = starts(&mut rules);
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
-    rules.handle(NOW, Event::Started(lives[0].1));
-    assert_eq!(actions(&mut rules), [Action::Stop(lives[0].1)]);
-    rules.handle(NOW, Event::Exited(lives[0].1, ExitReason::Shutdown));
+    rules.handle(NOW, Event::Started(ids[0].1));
+    assert_eq!(actions(&mut rules), [Action::Stop(ids[0].1)]);
+    rules.handle(NOW, Event::Exited(ids[0].1, ExitReason::Shutdown));
     assert_eq!(actions(&mut rules).pop(), Some(Action::Exit(ExitReason::Shutdown)));
 }
 
