@@ -1,17 +1,17 @@
-//! Listening sockets: bound once by main, kept there, handed down.
+//! Listening sockets that main binds and its children inherit.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A listening socket with the name under which it is handed down.
+/// A listening socket and the name under which children inherit it.
 #[derive(Debug)]
 pub struct ListenFd {
-    /// What main calls it.
+    /// The name given to `Main::listener`.
     pub name: String,
     /// The socket, non-blocking.
     pub fd: OwnedFd,
 }
 
-/// The listening sockets of one process. Dropping them is how it stops taking connections.
+/// The listening sockets of one process. Drop closes them in this process only.
 #[derive(Debug, Default)]
 pub(crate) struct ListenFds(Vec<ListenFd>);
 
@@ -24,9 +24,9 @@ impl ListenFds {
         self.0.iter().any(|listener| listener.name == name)
     }
 
-    /// Those of these names, out of the table: for a child, whose table this is a copy of.
-    pub(crate) fn take(&mut self, names: &[String]) -> ListenFds {
-        ListenFds(self.0.extract_if(.., |listener| names.contains(&listener.name)).collect())
+    /// Keeps the sockets with these names and closes the others.
+    pub(crate) fn retain(&mut self, names: &[String]) {
+        self.0.retain(|listener| names.contains(&listener.name));
     }
 
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -37,7 +37,7 @@ impl ListenFds {
         self.0
     }
 
-    /// Closes all of them in this process.
+    /// Closes all sockets in this process.
     pub(crate) fn close(&mut self) {
         self.0.clear();
     }
@@ -54,14 +54,13 @@ mod tests {
     }
 
     #[test]
-    fn a_child_takes_what_is_listed() {
-        let mut listeners = ListenFds::default();
+    fn retain_keeps_the_named_sockets() {
+        let mut listen_fds = ListenFds::default();
         for name in ["a", "b", "c"] {
-            listeners.insert(name.to_owned(), socket());
+            listen_fds.insert(name.to_owned(), socket());
         }
-        let taken = listeners.take(&["c".to_owned(), "a".to_owned()]);
-        assert!(taken.has("a") && taken.has("c") && !taken.has("b"));
-        assert!(listeners.has("b") && !listeners.has("a"));
-        assert_eq!(taken.fds().count(), 2);
+        listen_fds.retain(&["c".to_owned(), "a".to_owned()]);
+        assert!(listen_fds.has("a") && listen_fds.has("c") && !listen_fds.has("b"));
+        assert_eq!(listen_fds.fds().count(), 2);
     }
 }

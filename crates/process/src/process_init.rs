@@ -1,4 +1,4 @@
-//! What a leaf of the process tree is, and what it is born with.
+//! What the user implements for a process that forks no children.
 
 use std::error::Error;
 use std::fmt;
@@ -9,106 +9,98 @@ use impresario_sys::{Pid, SeqPacket};
 use impresario_wire::{PortPolicy, Role};
 use slog::Logger;
 
-use crate::{ListenFd, ProcessExit, ProcessIdentity};
+use crate::exit::ProcessExit;
+use crate::identity::ProcessIdentity;
+use crate::listen_fds::ListenFd;
 
-/// A kind of process that does work and has no children of ours: a router, a worker.
+/// A kind of process that forks no children: a router, a worker. In NGINX Unit: `nxt_process_init_t`.
 ///
-/// Its life has three steps: [`prefork`](Self::prefork) in the parent, [`setup`](Self::setup) in the child, and
-/// then the [`Body`] that `setup` returned, until it returns in its turn. Each life of the child begins with a
-/// fork of the parent, so it gets this value as it is in the parent then; what a child does to its own is never
-/// seen by another.
+/// Three steps run for each start: [`prefork`](Self::prefork) in the parent, [`setup`](Self::setup) in the
+/// child, then the [`ProcessStart`] that `setup` returned.
 ///
-/// It must not own descriptors: everything that is not named by `prefork` or `listeners` is closed in the child,
-/// under the hands of whatever value holds it.
+/// The parent keeps this value and each child gets a copy by `fork`. `prefork` changes the parent's value, so
+/// the next child sees the change; what a child changes is seen by no other process.
+///
+/// The value must not own descriptors. The child closes every descriptor that `prefork` or `listeners` does
+/// not name, also one that this value still holds.
 pub trait ProcessInit: Send {
-    /// What kind of process it is; the table of [`Role`]s says who may say what to it.
+    /// The role of the process. [`Role`] decides which messages it may send and receive.
     fn role(&self) -> Role;
 
-    /// The names of the listeners it inherits.
+    /// The names of the listeners that the process inherits. The default is none.
+    ///
+    /// Called in main before the first fork, and in the child after each.
     fn listeners(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// In the parent, just before each fork: makes the descriptors of this life.
+    /// Creates the descriptors of one child, in the parent, immediately before each fork.
     ///
     /// # Errors
     ///
-    /// The start has failed then; the parent's rules say what follows.
+    /// The start has failed; the rules of the parent decide what follows.
     fn prefork(&mut self, child: &ProcessIdentity) -> io::Result<Prefork> {
         let _ = child;
         Ok(Prefork::default())
     }
 
-    /// In the child, on a thread that was just born: does everything that may fail. Returning `Ok` means ready,
-    /// and the parent is told so before the body runs.
+    /// Prepares the process, in the child, on a new thread. All that may fail belongs here.
+    ///
+    /// `Ok` means ready: the child sends READY to its parent and then calls the [`ProcessStart`].
     ///
     /// # Errors
     ///
-    /// The child tells its parent the reason and leaves with [`Exit::NotStarted`].
-    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError>;
+    /// The child sends the reason to its parent and exits with [`ProcessExit::NotStarted`].
+    fn setup(self: Box<Self>, context: ProcessContext) -> Result<ProcessStart, BoxError>;
 }
 
-/// What a leaf does once it is ready, until it leaves. It runs on the thread of [`Leaf::setup`].
+/// The work of a ready process; the process exits when it returns. It runs on the thread of
+/// [`ProcessInit::setup`].
 pub type ProcessStart = Box<dyn FnOnce() -> ProcessExit>;
 
-/// Any error, printed with what caused it.
+/// Any error. Logs and reports print it with its sources.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The descriptors made for one life of a leaf before it is born.
+/// The descriptors that the parent creates for one child before the fork.
 #[derive(Debug, Default)]
 pub struct Prefork {
-    /// What the child gets, in this order, as [`Newborn::inherited`].
+    /// Descriptors for the child, in the order of [`ProcessContext::inherited`]. The parent closes its
+    /// copies.
     pub inherit: Vec<OwnedFd>,
-    /// What goes up to main with the news that the child is ready: the router's end of a port to it.
+    /// The router's end of a port to the child. It is sent to main, and from there to routers, when the child
+    /// is ready.
     pub router_port: Option<OwnedFd>,
 }
 
-/// What a leaf is born with.
+/// What a child process starts with.
 ///
-/// All descriptors but these and 0, 1, 2 are closed, every signal has its default (`SIGPIPE` is ignored), none is
-/// blocked, and the kernel kills this process when its parent dies.
+/// Only these descriptors and 0, 1, 2 are open. Every signal has its default action, except `SIGPIPE`, which
+/// is ignored; no signal is blocked. `PR_SET_PDEATHSIG` is `SIGKILL`: the kernel kills the process when its
+/// parent dies.
 pub struct ProcessContext {
-    /// Who it is.
+    /// The identity of the process.
     pub identity: ProcessIdentity,
-    /// The port to the parent, non-blocking. It says quit; its end of file means that the parent is gone.
-    ///
-    /// Keep it open as long as the process lives: its end tells the parent that the process is over or broken.
+    /// The port to the parent, non-blocking. QUIT arrives here. End of file means that the parent has exited.
     pub parent: SeqPacket,
-    /// Who is at the other end of `parent` and what may come in there.
+    /// The role and pid of the parent, and the messages that either side may send on `parent`.
     pub link: PortPolicy,
     /// The parent's pid.
     pub parent_pid: Pid,
-    /// What [`Prefork::keep`] listed.
+    /// The descriptors of [`Prefork::inherit`].
     pub inherited: Vec<OwnedFd>,
-    /// What [`Leaf::listeners`] named.
+    /// The listeners that [`ProcessInit::listeners`] named.
     pub listeners: Vec<ListenFd>,
-    /// Its own logger.
+    /// The logger of the process.
     pub log: Logger,
 }
 
 impl fmt::Debug for ProcessContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Newborn")
+        f.debug_struct("ProcessContext")
             .field("identity", &self.identity)
             .field("parent_pid", &self.parent_pid)
             .field("inherited", &self.inherited)
             .field("listeners", &self.listeners)
             .finish_non_exhaustive()
     }
-}
-
-/// The whole story of an error in one line.
-pub(crate) fn error_chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Many errors print their cause themselves.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

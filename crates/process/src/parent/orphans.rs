@@ -1,27 +1,31 @@
-//! What the first process of a container owes to the dead: their children become its own, and each that ends stays
-//! in the table of processes until it is waited for.
+//! Reaping of orphans in a child subreaper, such as the first process of a container.
+//!
+//! When a process exits, the kernel gives its children to the nearest subreaper above it. An exited orphan
+//! stays in the process table until it is reaped.
 
 use impresario_sys::Pid;
 use nix::errno::Errno;
 use nix::sys::prctl::get_child_subreaper;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-/// How many are waited for at once. The next end of any process brings the rest.
-const MAX_PER_SWEEP: usize = 4096;
+/// The most processes that one call reaps, so that it returns to the loop. The next SIGCHLD reaps the others.
+const MAX_REAPED: usize = 4096;
 
-/// Whether the kernel gives orphans to this process.
-pub(crate) fn is_subreaper() -> bool {
+/// Whether the kernel makes this process the parent of orphans: it is pid 1, or `PR_SET_CHILD_SUBREAPER` is
+/// set.
+pub(super) fn is_subreaper() -> bool {
     Pid::this().as_raw() == 1 || get_child_subreaper().unwrap_or(false)
 }
 
-/// Waits for ended processes up to the first one that is `ours`: how that one ended is read from its pidfd.
-pub(crate) fn reap(ours: impl Fn(Pid) -> bool) {
-    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-    for _ in 0..MAX_PER_SWEEP {
-        let look = waitid(Id::All, ended | WaitPidFlag::WNOWAIT);
-        match look.as_ref().map(WaitStatus::pid) {
-            Ok(Some(pid)) if !ours(pid) => {
-                let _ = waitid(Id::Pid(pid), ended);
+/// Reaps exited processes until one is a child by `is_child`: its exit status is read from its pidfd. Does
+/// not block.
+pub(super) fn reap(is_child: impl Fn(Pid) -> bool) {
+    let exited = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    for _ in 0..MAX_REAPED {
+        let next = waitid(Id::All, exited | WaitPidFlag::WNOWAIT);
+        match next.as_ref().map(WaitStatus::pid) {
+            Ok(Some(pid)) if !is_child(pid) => {
+                let _ = waitid(Id::Pid(pid), exited);
             }
             Err(Errno::EINTR) => {}
             Ok(_) | Err(_) => return,

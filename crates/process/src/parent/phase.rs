@@ -1,85 +1,88 @@
-//! Where a process with children is in its life; every path that starts something asks here first.
+//! The phases of a parent process. Every path that starts a child asks [`PhaseMachine::may_start`] first.
 
 use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How long killed processes are waited for. The kernel ends them in milliseconds; one that cannot be ended (it
-/// hangs in a driver) must not hold up everything else.
+/// How long killed processes are waited for. The kernel ends a process within milliseconds of SIGKILL, unless
+/// it is in an uninterruptible system call; such a process must not block the shutdown.
 pub(crate) const KILL_WAIT: Duration = Duration::from_secs(1);
 
-/// The four phases, in order; none comes back.
+/// The phases, in order. No phase is entered twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// The first children are on their way.
+    /// The first starts are in progress.
     Starting,
-    /// All of them were ready once.
+    /// All children have been ready.
     Running,
-    /// Nothing new; what there is may finish.
+    /// No child is started; running children may complete their work.
     Draining,
-    /// Nothing new; what there is was killed.
+    /// No child is started; all children have been sent SIGKILL.
     Killing,
 }
 
-/// What is asked for.
+/// Why a shutdown is requested, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownRequest {
-    /// Drain, as long as it takes.
+    /// Drain without a deadline: SIGQUIT, or QUIT from the parent.
     Quit,
-    /// Drain, but not for ever; asked twice, at once.
+    /// Drain with a deadline: SIGTERM or SIGINT. The second one kills immediately.
     Terminate,
-    /// It failed: what is left drains, but not for ever.
+    /// The process gives up: drain with a deadline.
     GiveUp,
 }
 
-/// What follows.
+/// What a request, a lost parent or an expired deadline leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PhaseChange {
-    /// Nothing.
+    /// No action.
     Unchanged,
-    /// Tell the children to leave.
+    /// Ask the children to stop.
     Drain,
-    /// Go on draining, but with a deadline now.
+    /// Continue to drain, with a deadline from now on.
     StartDeadline,
-    /// Kill everything that is left.
+    /// Kill all remaining processes.
     Kill(KillCause),
-    /// Killed processes are not gone after [`KILL_WAIT`]; do not wait for them any longer.
+    /// Killed processes have not exited within [`KILL_WAIT`]: stop waiting for them.
     StopWaiting,
 }
 
-/// Why everything that is left is killed.
+/// Why all remaining processes are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KillCause {
-    /// The shutdown time-out is over.
+    /// The shutdown timeout has expired.
     Deadline,
-    /// It was asked for twice.
+    /// A second SIGTERM or SIGINT.
     SecondSignal,
-    /// The parent is gone, or its port is broken.
+    /// The parent has exited, or its port failed.
     Orphaned,
 }
 
 impl KillCause {
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::Deadline => "the shutdown time-out is over",
+            Self::Deadline => "shutdown timeout expired",
             Self::SecondSignal => "second signal",
-            Self::Orphaned => "the parent is gone",
+            Self::Orphaned => "the parent has exited",
         }
     }
 }
 
-/// The phase and what moves it.
+/// The phase of a parent process and its deadline. Pure: the caller passes the time and carries out the
+/// changes.
 #[derive(Clone, Debug)]
 pub(crate) struct PhaseMachine {
     phase: Phase,
     timeout: Option<Duration>,
+    /// End of the drain, or of the wait for killed processes.
     deadline: Option<Time>,
+    /// A [`ShutdownRequest::Terminate`] came; the next one kills.
     terminating: bool,
     killed: Option<KillCause>,
 }
 
 impl PhaseMachine {
-    /// `timeout` is how long a drain may take if it has a deadline; `None` means that somebody above has one.
+    /// `timeout` bounds a drain with a deadline. `None` in a prototype: main's deadline bounds it.
     pub(crate) const fn new(timeout: Option<Duration>) -> Self {
         Self { phase: Phase::Starting, timeout, deadline: None, terminating: false, killed: None }
     }
@@ -88,30 +91,30 @@ impl PhaseMachine {
         self.phase
     }
 
-    /// Whether anything may be started.
+    /// Whether a child may be started.
     pub(crate) fn may_start(&self) -> bool {
         self.phase < Phase::Draining
     }
 
-    /// Why everything was killed, if it was.
+    /// Why all processes were killed; `None` if they were not.
     pub(crate) const fn killed(&self) -> Option<KillCause> {
         self.killed
     }
 
-    /// All first children are ready.
+    /// All children have been ready.
     pub(crate) fn ready(&mut self) {
         if self.phase == Phase::Starting {
             self.phase = Phase::Running;
         }
     }
 
-    pub(crate) fn stop(&mut self, now: Time, stop: ShutdownRequest) -> PhaseChange {
-        let terminating = stop == ShutdownRequest::Terminate;
+    pub(crate) fn shut_down(&mut self, now: Time, request: ShutdownRequest) -> PhaseChange {
+        let terminating = request == ShutdownRequest::Terminate;
         match self.phase {
             Phase::Starting | Phase::Running => {
                 self.phase = Phase::Draining;
                 self.terminating = terminating;
-                if stop != ShutdownRequest::Quit {
+                if request != ShutdownRequest::Quit {
                     self.deadline = self.timeout.map(|timeout| now + timeout);
                 }
                 PhaseChange::Drain
@@ -126,6 +129,7 @@ impl PhaseMachine {
         }
     }
 
+    /// The parent has exited or cannot be reached.
     pub(crate) fn orphaned(&mut self, now: Time) -> PhaseChange {
         if self.phase == Phase::Killing {
             PhaseChange::Unchanged
@@ -145,6 +149,7 @@ impl PhaseMachine {
         self.deadline
     }
 
+    /// Handles an expired deadline, if there is one.
     pub(crate) fn timeout(&mut self, now: Time) -> PhaseChange {
         if self.deadline.is_none_or(|deadline| deadline > now) {
             return PhaseChange::Unchanged;
@@ -174,57 +179,57 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_while_starting_is_a_stop() {
+    fn a_shutdown_request_while_starting_drains() {
         let mut phases = PhaseMachine::new(Some(TIMEOUT));
-        assert_eq!(phases.stop(at(0), ShutdownRequest::Terminate), PhaseChange::Drain);
+        assert_eq!(phases.shut_down(at(0), ShutdownRequest::Terminate), PhaseChange::Drain);
         phases.ready();
         assert_eq!(phases.phase(), Phase::Draining);
         assert!(!phases.may_start());
     }
 
     #[test]
-    fn terminate_drains_then_kills() {
+    fn terminate_drains_then_kills_at_the_deadline() {
         let mut phases = running();
         assert!(phases.may_start());
-        assert_eq!(phases.stop(at(1), ShutdownRequest::Terminate), PhaseChange::Drain);
+        assert_eq!(phases.shut_down(at(1), ShutdownRequest::Terminate), PhaseChange::Drain);
         assert_eq!(phases.poll_timeout(), Some(at(11)));
         assert_eq!(phases.timeout(at(10)), PhaseChange::Unchanged);
         assert_eq!(phases.timeout(at(11)), PhaseChange::Kill(KillCause::Deadline));
-        assert_eq!(phases.stop(at(11), ShutdownRequest::Terminate), PhaseChange::Unchanged);
+        assert_eq!(phases.shut_down(at(11), ShutdownRequest::Terminate), PhaseChange::Unchanged);
         assert_eq!(phases.timeout(at(12)), PhaseChange::StopWaiting);
         assert_eq!(phases.timeout(at(13)), PhaseChange::Unchanged);
         assert_eq!(phases.killed(), Some(KillCause::Deadline));
     }
 
     #[test]
-    fn a_second_signal_kills_at_once() {
+    fn a_second_terminate_kills_immediately() {
         let mut phases = running();
-        phases.stop(at(1), ShutdownRequest::Terminate);
-        assert_eq!(phases.stop(at(2), ShutdownRequest::Quit), PhaseChange::Unchanged);
+        phases.shut_down(at(1), ShutdownRequest::Terminate);
+        assert_eq!(phases.shut_down(at(2), ShutdownRequest::Quit), PhaseChange::Unchanged);
         assert_eq!(
-            phases.stop(at(2), ShutdownRequest::Terminate),
+            phases.shut_down(at(2), ShutdownRequest::Terminate),
             PhaseChange::Kill(KillCause::SecondSignal)
         );
     }
 
     #[test]
-    fn quit_has_no_deadline_until_somebody_is_in_a_hurry() {
+    fn quit_has_no_deadline_until_terminate_sets_one() {
         let mut phases = running();
-        assert_eq!(phases.stop(at(1), ShutdownRequest::Quit), PhaseChange::Drain);
+        assert_eq!(phases.shut_down(at(1), ShutdownRequest::Quit), PhaseChange::Drain);
         assert_eq!(phases.poll_timeout(), None);
-        assert_eq!(phases.stop(at(100), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
+        assert_eq!(phases.shut_down(at(100), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
         assert_eq!(phases.poll_timeout(), Some(at(110)));
         assert_eq!(
-            phases.stop(at(101), ShutdownRequest::Terminate),
+            phases.shut_down(at(101), ShutdownRequest::Terminate),
             PhaseChange::Kill(KillCause::SecondSignal)
         );
     }
 
     #[test]
-    fn giving_up_has_a_deadline_and_one_signal_does_not_shorten_it() {
+    fn give_up_has_a_deadline_that_one_signal_does_not_move() {
         let mut phases = running();
-        assert_eq!(phases.stop(at(1), ShutdownRequest::GiveUp), PhaseChange::Drain);
-        assert_eq!(phases.stop(at(2), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
+        assert_eq!(phases.shut_down(at(1), ShutdownRequest::GiveUp), PhaseChange::Drain);
+        assert_eq!(phases.shut_down(at(2), ShutdownRequest::Terminate), PhaseChange::StartDeadline);
         assert_eq!(phases.poll_timeout(), Some(at(11)));
         assert_eq!(phases.orphaned(at(3)), PhaseChange::Kill(KillCause::Orphaned));
         assert_eq!(phases.orphaned(at(3)), PhaseChange::Unchanged);

@@ -1,36 +1,48 @@
-//! Main: the process that owns the listeners and everything below, and does nothing that could fail.
+//! Main: the root of a tree of processes.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
 use impresario_supervision::{ChildRules, Flags, SpecError, Supervisor};
-use impresario_wire::{Message, MessageKind, Role, may_send};
+use impresario_wire::{MessageKind, Role, may_send};
 use slog::Logger;
 
-use crate::child_init::process_kind::{ChildFactory, ProcessKind};
-use crate::identity::LoggerFactory;
+use super::main_role::{MainRole, OnReady};
+use super::prototype;
+use crate::child_init::ChildInit;
+use crate::child_init::child_factory::ChildFactory;
+use crate::child_init::process_kind::ProcessKind;
+use crate::exit::ProcessExit;
+use crate::identity::ProcessIdentity;
 use crate::listen_fds::ListenFds;
+use crate::logging::{LoggerFactory, ProcessLogger};
 use crate::open_files::raise_open_files;
-use crate::parent::child::Child;
-use crate::parent::event_loop::{EventLoop, ParentRole};
-use crate::parent::phase::{KILL_WAIT, PhaseMachine};
+use crate::parent::phase::PhaseMachine;
 use crate::parent::state::ParentState;
-use crate::roles::worker_table::{MAX_WORKERS, WorkerEntry, WorkerTable};
-use crate::rules::{Rules, seed};
-use crate::{PoolSpec, ProcessExit, ProcessIdentity, ProcessInit, ProcessLogger};
+use crate::process_init::ProcessInit;
+use crate::rules::Rules;
+use crate::rules::pool::{PoolRules, PoolSpec};
+use crate::rules::seed::seed;
 
-/// How long a shutdown may take before everything that is left is killed, if nobody says otherwise.
+/// Default of [`Main::shutdown_timeout`].
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The root of a tree of processes: binds nothing, parses nothing, runs no thread and no async runtime; it forks
-/// its children, watches them, and starts them again by the rules of supervision.
+/// The root of a tree of processes. It forks its children, watches them, and restarts them by the rules of
+/// supervision.
 ///
-/// Children start in the order in which they are added, each when the one before it is ready, and stop in
-/// reverse. `TERM` and `INT` drain until the shutdown time-out and kill what is left then; a second one kills at
-/// once; `QUIT` drains without a deadline; `HUP`, `USR1` and `USR2` do nothing yet.
+/// It parses no input and runs no second thread and no async runtime, so that little in it can fail.
+///
+/// Children start in the order in which they are added, each when the one before it is ready. They stop in
+/// reverse order.
+///
+/// Signals:
+///
+/// * `SIGTERM`, `SIGINT`: drain, and kill the remaining processes at the shutdown timeout. A second one kills
+///   them immediately.
+/// * `SIGQUIT`: drain without a deadline.
+/// * `SIGHUP`, `SIGUSR1`, `SIGUSR2`: logged and ignored.
 pub struct Main {
     logging: LoggerFactory,
     own_logging: Option<ProcessLogger>,
@@ -41,16 +53,14 @@ pub struct Main {
     on_ready: Option<OnReady>,
 }
 
-type OnReady = Box<dyn FnOnce(&Logger)>;
-
-/// Why a tree of processes cannot even begin; nothing was started.
+/// Why a tree of processes cannot start. No process was forked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The children or their pools are not what a supervisor can follow.
+    /// The supervision rules of the children or of a pool are invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A child wants a listener that there is none of.
+    /// A child inherits a listener that main does not have.
     #[error("child {child} inherits the listener {listener:?}, which main does not have; add it to main")]
     Listener {
         /// The child's id.
@@ -58,25 +68,29 @@ pub enum RunError {
         /// The listener's name.
         listener: String,
     },
-    /// A process of this kind has no place there.
+    /// A process of this role cannot be a child of that parent.
     #[error("child {child}: a {role} process cannot be a child of a {parent} process")]
     Role {
         /// The child's id.
         child: String,
-        /// What it is to be.
+        /// The role of the child.
         role: Role,
-        /// Below what.
+        /// The role of its parent.
         parent: Role,
     },
-    /// The kernel refused what the loop needs.
-    #[error("signals cannot be taken over: {0}; look at the limit on open files")]
+    /// The kernel refused the signalfd or the epoll instance.
+    #[error("cannot set up signal handling: {0}; look at the limit on open files")]
     Signals(#[source] io::Error),
 }
 
 impl Main {
-    /// A tree with no children yet. `logging` makes the logger of each process after its birth; main's and a
-    /// prototype's must log synchronously, without a thread. It must not own descriptors: a newborn has none but
-    /// 0, 1, 2 and those it is given, so a log file is opened by each process itself.
+    /// A tree with no children. `logging` makes the logger of each process, in that process, after the fork.
+    ///
+    /// Loggers of main and of prototypes must write synchronously: a process with a second thread cannot
+    /// fork.
+    ///
+    /// `logging` must not own descriptors, because a child closes all of them except 0, 1, 2 and those it
+    /// inherits. Each process opens its log file itself.
     pub fn new(logging: impl Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync + 'static) -> Self {
         Self {
             logging: Arc::new(logging),
@@ -89,88 +103,101 @@ impl Main {
         }
     }
 
-    /// Gives main the logger that was made for it already, instead of making another. The same rules hold for it.
+    /// Sets main's own logger. Without it, `logging` makes one. It must write synchronously.
     #[must_use]
     pub fn log(mut self, own: ProcessLogger) -> Self {
         self.own_logging = Some(own);
         self
     }
 
-    /// What main does about all its children.
+    /// Restart strategy and intensity for the children of main.
     #[must_use]
     pub fn flags(mut self, flags: Flags) -> Self {
         self.flags = flags;
         self
     }
 
-    /// How long a shutdown may take before everything that is left is killed. [`SHUTDOWN_TIMEOUT`] by default.
+    /// How long a drain may take; then the remaining processes are killed. Default: [`SHUTDOWN_TIMEOUT`], 10
+    /// s.
+    ///
+    /// It bounds the drain after SIGTERM and SIGINT, and the one after main has given up.
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// Keeps a listening socket, which should be non-blocking, under this name for children that inherit it,
-    /// in all their lives, until a shutdown begins.
+    /// Adds a listening socket that children inherit by this name. It must be non-blocking if the children
+    /// poll it.
+    ///
+    /// Main keeps it open over all restarts and closes it when a drain begins.
     #[must_use]
     pub fn listener(mut self, name: impl Into<String>, socket: impl Into<OwnedFd>) -> Self {
         self.listeners.insert(name.into(), socket.into());
         self
     }
 
-    /// Adds a leaf, named by its spec's id.
+    /// Adds a process that forks no children. The id of `spec` is its name.
     #[must_use]
-    pub fn process(mut self, spec: ChildRules, leaf: impl ProcessInit + 'static) -> Self {
-        self.children.push((spec, ProcessKind::Leaf(Box::new(leaf))));
+    pub fn process(mut self, spec: ChildRules, init: impl ProcessInit + 'static) -> Self {
+        self.children.push((spec, ProcessKind::Leaf(Box::new(init))));
         self
     }
 
-    /// Adds an app, named by its spec's id: a prototype process that forks a pool of leaves and is ready when all
-    /// of them are. Give it a supervisor's spec: it stops when its workers have, and main's deadline is for all.
+    /// Adds an app: a prototype process that forks a pool of workers. The id of `spec` is its name.
+    ///
+    /// The prototype is ready when all workers are. `spec` should be that of a supervisor, without a shutdown
+    /// timeout: a prototype stops after its workers, and main's shutdown timeout bounds all of them.
     #[must_use]
-    pub fn prototype(mut self, spec: ChildRules, pool: PoolSpec, leaf: impl ProcessInit + 'static) -> Self {
-        self.children.push((spec, ProcessKind::Prototype { pool, leaf: Box::new(leaf) }));
+    pub fn prototype(mut self, spec: ChildRules, pool: PoolSpec, worker: impl ProcessInit + 'static) -> Self {
+        self.children.push((spec, ProcessKind::Prototype { pool, worker: Box::new(worker) }));
         self
     }
 
-    /// Called once, when all children have been ready.
+    /// Calls `ready` once, in main, when all children have been ready.
     #[must_use]
     pub fn on_ready(mut self, ready: impl FnOnce(&Logger) + 'static) -> Self {
         self.on_ready = Some(Box::new(ready));
         self
     }
 
-    /// Runs the tree until it ends. Call it while this process has one thread, or every fork is refused.
+    /// Runs the tree until it has shut down. Blocks. Every fork fails if this process has a second thread.
     ///
-    /// The exit is `Done` after a shutdown in time, `NotStarted` when a first start failed, `Fatal` when a child
-    /// must not be started again, and `Failed` after the restart limit was reached or something had to be killed;
-    /// the reason was logged. When it returns, no process of the tree is left.
+    /// Returns, with the reason in the log:
+    ///
+    /// * [`ProcessExit::Done`]: the tree was shut down and all processes exited in time.
+    /// * [`ProcessExit::NotStarted`]: a first start failed.
+    /// * [`ProcessExit::Fatal`]: a child exited with `Fatal`.
+    /// * [`ProcessExit::Failed`]: the restart limit was reached, or processes were killed at the shutdown
+    ///   timeout.
+    ///
+    /// Then all processes of the tree have exited. Not covered: a killed process that the kernel has not
+    /// ended within 1 s, which is logged, and subprocesses of user code.
     ///
     /// # Errors
     ///
-    /// [`RunError`], before anything is started.
+    /// [`RunError`], before the first fork.
     pub fn run(self) -> Result<ProcessExit, RunError> {
-        for (spec, plan) in &self.children {
-            check(spec, plan, &self.listeners)?;
+        for (spec, kind) in &self.children {
+            check(spec, kind, &self.listeners)?;
         }
         let me = ProcessIdentity::main();
         let ProcessLogger { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
-        let (specs, plans): (Vec<ChildRules>, Vec<(String, ProcessKind)>) = self
+        let (specs, kinds): (Vec<ChildRules>, Vec<(String, ProcessKind)>) = self
             .children
             .into_iter()
-            .map(|(spec, plan)| {
+            .map(|(spec, kind)| {
                 let name = spec.id.to_string();
-                (spec, (name, plan))
+                (spec, (name, kind))
             })
             .unzip();
         let rules = Rules::List(Supervisor::new(self.flags, specs)?.seed(seed()));
         raise_open_files(&log);
         let phases = PhaseMachine::new(Some(self.shutdown_timeout));
-        let factory = ChildFactory::new(plans, self.logging);
-        let state =
-            ParentState::new(me, rules, phases, factory, self.listeners, log).map_err(RunError::Signals)?;
-        let root = MainRole { routes: WorkerTable::default(), on_ready: self.on_ready };
-        let exit = EventLoop::new(state, root).run();
+        let factory = ChildFactory::new(kinds, self.logging, child_main);
+        let role = Box::new(MainRole::new(self.on_ready));
+        let state = ParentState::new(me, role, rules, phases, factory, self.listeners, log);
+        let exit = state.map_err(RunError::Signals)?.run();
         drop(guard);
         Ok(exit)
     }
@@ -183,113 +210,29 @@ impl fmt::Debug for Main {
     }
 }
 
-/// Finds before the first fork what would fail at each.
-fn check(spec: &ChildRules, plan: &ProcessKind, listeners: &ListenFds) -> Result<(), RunError> {
+/// What a child of main runs after it has detached from main.
+fn child_main(init: ChildInit) -> ProcessExit {
+    match init.kind {
+        ProcessKind::Leaf(_) => init.run_leaf(),
+        ProcessKind::Prototype { .. } => prototype::run(init),
+    }
+}
+
+/// Checks before the first fork what would otherwise fail in each fork.
+fn check(spec: &ChildRules, kind: &ProcessKind, listeners: &ListenFds) -> Result<(), RunError> {
     let child = || spec.id.to_string();
-    let place = |parent: Role, role: Role| {
+    let check_role = |parent: Role, role: Role| {
         let fits = may_send(parent, role, MessageKind::Quit) && may_send(role, parent, MessageKind::Ready);
         if fits { Ok(()) } else { Err(RunError::Role { child: child(), role, parent }) }
     };
-    place(Role::Main, plan.role())?;
-    if let ProcessKind::Prototype { pool, leaf } = plan {
-        place(Role::Prototype, leaf.role())?;
-        crate::rules::pool::PoolRules::new(pool)?;
+    check_role(Role::Main, kind.role())?;
+    if let ProcessKind::Prototype { pool, worker } = kind {
+        check_role(Role::Prototype, worker.role())?;
+        PoolRules::new(pool)?;
     }
-    match plan.listeners().into_iter().find(|name| !listeners.has(name)) {
+    match kind.listeners().into_iter().find(|name| !listeners.has(name)) {
         Some(listener) => Err(RunError::Listener { child: child(), listener }),
         None => Ok(()),
-    }
-}
-
-/// What only main does: it knows all workers, and tells routers of them.
-struct MainRole {
-    routes: WorkerTable,
-    on_ready: Option<OnReady>,
-}
-
-impl ParentRole for MainRole {
-    fn ready(&mut self, state: &mut ParentState) -> bool {
-        if let Some(ready) = self.on_ready.take() {
-            ready(&state.log);
-        }
-        true
-    }
-
-    /// A new router is told of every worker there is; an old one's knowledge has died with it.
-    fn child_ready(&mut self, state: &mut ParentState, life: u64) -> bool {
-        if state.children.get_mut(life).is_some_and(|child| child.identity.role == Role::Router) {
-            for (message, fds) in self.routes.live().filter_map(WorkerEntry::news) {
-                state.say(life, &message, fds);
-            }
-        }
-        true
-    }
-
-    fn child_ended(&mut self, state: &mut ParentState, child: &Child) -> bool {
-        for process in self.routes.remove_owner(child.life) {
-            tell_routers(state, &Message::RemovePort { process }, &[]);
-        }
-        true
-    }
-
-    fn news(&mut self, state: &mut ParentState, life: u64, message: Message, fds: Vec<OwnedFd>) {
-        let Some(owner) = state.children.get_mut(life).map(|child| child.life) else { return };
-        match message {
-            Message::NewPort { process, app, slot } => {
-                // The decoder has counted the descriptors.
-                let Some(route) = WorkerEntry::new(owner, process, app, slot, fds) else { return };
-                let Some(route) = self.routes.add(route) else {
-                    return state.kill_broken(
-                        life,
-                        format!("it has more workers than the {MAX_WORKERS} there may be"),
-                    );
-                };
-                if let Some((message, fds)) = route.news() {
-                    tell_routers(state, &message, &fds);
-                }
-            }
-            Message::RemovePort { process } => {
-                let known = self.routes.remove(owner, process);
-                if known {
-                    tell_routers(state, &Message::RemovePort { process }, &[]);
-                }
-            }
-            // The table of who may say what has let nothing else through.
-            _ => {}
-        }
-    }
-
-    fn descendants(&self) -> Vec<String> {
-        let name = |route: &WorkerEntry| {
-            format!("{} {} {} ({})", route.app, Role::Worker, route.slot, route.process)
-        };
-        self.routes.live().map(name).collect()
-    }
-
-    fn kill(&mut self) {
-        self.routes.kill();
-    }
-
-    fn finish(&mut self, state: &mut ParentState, exit: ProcessExit, reason: &str) {
-        for route in self.routes.wait(KILL_WAIT) {
-            slog::error!(state.log, "a killed process does not end";
-                "child" => format!("{} {} {}", route.app, Role::Worker, route.slot), "child_pid" => route.process);
-        }
-        if exit == ProcessExit::Done {
-            slog::info!(state.log, "done");
-        } else {
-            slog::crit!(state.log, "ended"; "reason" => reason, "code" => exit.code());
-        }
-    }
-}
-
-/// A router that is on its way out hears of workers too: the connections that it still holds may need the replacement
-/// of one that died.
-fn tell_routers(state: &mut ParentState, message: &Message, fds: &[Rc<dyn AsFd>]) {
-    let hears = |child: &&Child| child.identity.role == Role::Router && child.ready;
-    let routers: Vec<u64> = state.children.iter().filter(hears).map(|child| child.life.number()).collect();
-    for life in routers {
-        state.say(life, message, fds.to_vec());
     }
 }
 
@@ -298,7 +241,7 @@ mod tests {
     use slog::{Discard, o};
 
     use super::*;
-    use crate::{BoxError, ProcessContext, ProcessStart};
+    use crate::process_init::{BoxError, ProcessContext, ProcessStart};
 
     struct Idle;
 
@@ -307,16 +250,17 @@ mod tests {
             Role::Router
         }
 
-        fn setup(self: Box<Self>, _newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
+        fn setup(self: Box<Self>, _context: ProcessContext) -> Result<ProcessStart, BoxError> {
             Ok(Box::new(|| ProcessExit::Done))
         }
     }
 
     #[test]
-    fn main_makes_no_logger_if_it_is_given_one() {
-        // Two of the same name, so that nothing is started.
+    fn main_with_its_own_logger_makes_no_other() {
+        // Two children of the same id, so that no process is started.
         let main = Main::new(|_| panic!("made another")).log(Logger::root(Discard, o!()).into());
-        let main = main.process(ChildRules::worker("a"), Idle).process(ChildRules::worker("a"), Idle);
+        let child = || (ChildRules::worker("a"), Idle);
+        let main = main.process(child().0, child().1).process(child().0, child().1);
         assert!(matches!(main.run(), Err(RunError::Spec(_))));
     }
 }

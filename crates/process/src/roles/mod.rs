@@ -1,5 +1,9 @@
-//! The two kinds of parent process.
+//! The two kinds of parent process: main and prototypes.
+//!
+//! Each provides a `ParentRole` for the loop of `parent/`, and the continuation of its children. This folder
+//! knows all others of the crate.
 
 pub(crate) mod main;
-pub(crate) mod prototype;
-pub(crate) mod worker_table;
+mod main_role;
+mod prototype;
+mod worker_table;

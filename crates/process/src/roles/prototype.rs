@@ -1,37 +1,44 @@
-//! A prototype: main's loop again, one process per app, over a pool of workers.
+//! A prototype: the parent process of the workers of one app. In NGINX Unit: the app prototype.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use impresario_wire::Message;
+use slog::Logger;
 
-use crate::child_init::process_kind::{ChildFactory, ProcessKind};
-use crate::child_init::{ChildInit, say};
+use crate::child_init::ChildInit;
+use crate::child_init::child_factory::ChildFactory;
+use crate::child_init::process_kind::ProcessKind;
+use crate::child_init::status_port::send_blocking;
+use crate::error_chain::error_chain;
+use crate::exit::ProcessExit;
+use crate::identity::ProcessIdentity;
+use crate::listen_fds::ListenFds;
+use crate::logging::{LoggerFactory, ProcessLogger};
 use crate::parent::child::Child;
-use crate::parent::event_loop::{EventLoop, ParentRole};
 use crate::parent::phase::PhaseMachine;
-use crate::parent::poller::Source;
-use crate::parent::port::Port;
+use crate::parent::role::{Command, ParentRole};
 use crate::parent::state::ParentState;
-use crate::process_init::{BoxError, error_chain};
+use crate::process_init::BoxError;
 use crate::rules::Rules;
 use crate::rules::pool::PoolRules;
-use crate::{ProcessExit, ProcessLogger};
 
-/// The whole life of a prototype. It stays on the first thread and starts no other, since it forks.
-pub(crate) fn run(init: ChildInit) -> ProcessExit {
-    let status_port = init.port.try_clone();
-    let ProcessLogger { log, guard } = (init.logging)(&init.identity);
-    let exit = match build(init, log) {
-        Ok((state, role)) => {
-            // The house has the port now; a second descriptor would only be one more.
-            drop(status_port);
-            EventLoop::new(state, role).run()
-        }
-        Err(error) => {
-            if let Ok(status_port) = status_port {
-                say(&status_port, &Message::failed(error_chain(&*error)));
-            }
+/// Runs a prototype until it exits. It stays on the first thread and starts no other: `fork` needs a process
+/// with one thread.
+pub(super) fn run(init: ChildInit) -> ProcessExit {
+    let ChildInit { identity, kind, port, link, listen_fds, logging, .. } = init;
+    let ProcessLogger { log, guard } = logging(&identity);
+    let built = match build(identity, kind, listen_fds, logging, log) {
+        Ok(mut state) => match state.set_parent(port, link) {
+            Ok(()) => Ok(state),
+            Err((port, error)) => Err((port, error.into())),
+        },
+        Err(error) => Err((port, error)),
+    };
+    let exit = match built {
+        Ok(state) => state.run(),
+        Err((port, error)) => {
+            send_blocking(&port, &Message::failed(error_chain(&*error)));
             ProcessExit::NotStarted
         }
     };
@@ -39,59 +46,65 @@ pub(crate) fn run(init: ChildInit) -> ProcessExit {
     exit
 }
 
-fn build(init: ChildInit, log: slog::Logger) -> Result<(ParentState, Prototype), BoxError> {
-    let ProcessKind::Prototype { pool, leaf } = init.plan else {
-        return Err("not the plan of a prototype".into());
+fn build(
+    identity: ProcessIdentity,
+    kind: ProcessKind,
+    listen_fds: ListenFds,
+    logging: LoggerFactory,
+    log: Logger,
+) -> Result<ParentState, BoxError> {
+    let ProcessKind::Prototype { pool, worker } = kind else {
+        return Err("the process kind is not a prototype".into());
     };
-    let app = init.identity.name.clone();
+    let app = identity.name.clone();
     let rules = Rules::Pool(PoolRules::new(&pool)?);
-    // No deadline of its own: main has one for everything.
+    // No deadline: main's deadline bounds the shutdown of the whole tree.
     let phases = PhaseMachine::new(None);
-    let factory = ChildFactory::new(vec![(app.clone(), ProcessKind::Leaf(leaf))], init.logging);
-    let mut state = ParentState::new(init.identity, rules, phases, factory, init.listeners, log)?;
-    let parent = Port::new(init.port, init.link);
-    state.poller.add(&parent, Source::Parent)?;
-    state.parent = Some(parent);
-    Ok((state, Prototype { app }))
+    let kinds = vec![(app.clone(), ProcessKind::Leaf(worker))];
+    let factory = ChildFactory::new(kinds, logging, ChildInit::run_leaf);
+    let role = Box::new(PrototypeRole { app });
+    Ok(ParentState::new(identity, role, rules, phases, factory, listen_fds, log)?)
 }
 
-/// What only a prototype does: it tells its parent who of its children is ready and who is gone.
-struct Prototype {
+/// The role of a prototype: it reports to main which workers are ready and which have exited.
+struct PrototypeRole {
     app: String,
 }
 
-impl ParentRole for Prototype {
-    fn ready(&mut self, state: &mut ParentState) -> bool {
-        state.send_to_parent(&Message::Ready, Vec::new())
+impl ParentRole for PrototypeRole {
+    fn ready(&mut self, _log: &Logger) -> Vec<Command> {
+        vec![Command::SendToParent(Message::Ready, Vec::new())]
     }
 
-    fn child_ready(&mut self, state: &mut ParentState, life: u64) -> bool {
-        let Some(child) = state.children.get_mut(life) else { return true };
-        let announce = child.router_port.take().map(|fd| Rc::new(fd) as Rc<dyn AsFd>);
-        let pidfd: Rc<dyn AsFd> = Rc::clone(&child.pidfd) as Rc<dyn AsFd>;
-        let process = child.process();
-        let message = Message::NewPort { process, app: self.app.clone(), slot: child.identity.slot };
-        state.send_to_parent(&message, announce.into_iter().chain([pidfd]).collect())
+    fn child_ready(&mut self, child: &mut Child) -> Vec<Command> {
+        let router_port = child.router_port.take().map(|fd| Rc::new(fd) as Rc<dyn AsFd>);
+        let pidfd = Rc::clone(&child.pidfd) as Rc<dyn AsFd>;
+        let message =
+            Message::NewPort { process: child.process(), app: self.app.clone(), slot: child.identity.slot };
+        vec![Command::SendToParent(message, router_port.into_iter().chain([pidfd]).collect())]
     }
 
-    fn child_ended(&mut self, state: &mut ParentState, child: &Child) -> bool {
-        // Of one that was never ready nobody has heard.
-        !child.ready || state.send_to_parent(&Message::RemovePort { process: child.process() }, Vec::new())
+    fn child_exited(&mut self, child: &Child) -> Vec<Command> {
+        // Main was not notified of a worker that never became ready.
+        if !child.ready {
+            return Vec::new();
+        }
+        vec![Command::SendToParent(Message::RemovePort { process: child.process() }, Vec::new())]
     }
 
-    /// Workers say nothing that is not about their own life; the table of who may say what sees to it.
-    fn news(&mut self, _house: &mut ParentState, _life: u64, _message: Message, _fds: Vec<OwnedFd>) {}
+    /// A worker may send nothing but READY and FAILED to a prototype; the port policy rejects all other
+    /// messages.
+    fn on_child_message(&mut self, _child: &Child, _message: Message, _fds: Vec<OwnedFd>) -> Vec<Command> {
+        Vec::new()
+    }
 
     fn descendants(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn kill(&mut self) {}
+    fn kill_descendants(&mut self) {}
 
-    fn finish(&mut self, state: &mut ParentState, exit: ProcessExit, reason: &str) {
-        if exit != ProcessExit::Done {
-            // If it cannot be said, the exit code says that much.
-            state.send_to_parent(&Message::failed(reason), Vec::new());
-        }
+    fn finish(&mut self, _log: &Logger, exit: ProcessExit, reason: &str) -> Option<Message> {
+        (exit != ProcessExit::Done).then(|| Message::failed(reason))
     }
 }

@@ -1,4 +1,4 @@
-//! What main knows of the workers below its prototypes: who they are, and the router's ends of their ports.
+//! The workers below the prototypes, as main knows them: their pidfds, and the router's ends of their ports.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 
 use impresario_supervision::Incarnation;
 use impresario_sys::{PidFd, Signal};
-use impresario_wire::Message;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use impresario_wire::{Message, Role};
 
-/// The most workers main keeps ports for.
-pub(crate) const MAX_WORKERS: usize = 1024;
+use crate::parent::child::wait_exit;
+use crate::parent::port::MAX_WORKERS;
 
 /// One worker that is ready.
 #[derive(Debug)]
-pub(crate) struct WorkerEntry {
-    pub(crate) process: u32,
-    pub(crate) app: String,
-    pub(crate) slot: u32,
-    /// The router's end of the port to it, kept for every router to come; none if the app has no router.
+pub(super) struct WorkerEntry {
+    pub(super) process: u32,
+    app: String,
+    slot: u32,
+    /// The router's end of the port to the worker, kept for each router that starts later; `None` if the app
+    /// has no router.
     port: Option<Rc<OwnedFd>>,
     pidfd: Rc<PidFd>,
-    /// The life of the prototype that told us.
+    /// The incarnation of the prototype that reported the worker.
     owner: Incarnation,
 }
 
 impl WorkerEntry {
-    pub(crate) fn new(
+    /// The last descriptor is the pidfd, the one before it the port. `None` without descriptors.
+    pub(super) fn new(
         owner: Incarnation,
         process: u32,
         app: String,
@@ -38,98 +38,97 @@ impl WorkerEntry {
         Some(Self { process, app, slot, port: fds.pop().map(Rc::new), pidfd, owner })
     }
 
-    /// What a router is told of this worker; nothing if there is no port to it.
-    pub(crate) fn news(&self) -> Option<(Message, Vec<Rc<dyn AsFd>>)> {
+    /// The message that announces the worker to a router; `None` if there is no port to the worker.
+    pub(super) fn new_port(&self) -> Option<(Message, Vec<Rc<dyn AsFd>>)> {
         let port = Rc::clone(self.port.as_ref()?);
         let message = Message::NewPort { process: self.process, app: self.app.clone(), slot: self.slot };
         Some((message, vec![port, Rc::clone(&self.pidfd) as Rc<dyn AsFd>]))
     }
+
+    /// The name of the worker in log lines: that of its `ProcessIdentity`.
+    pub(super) fn name(&self) -> String {
+        format!("{} {} {}", self.app, Role::Worker, self.slot)
+    }
 }
 
-/// All workers that are ready, and those whose prototype is gone and who have not ended yet.
+/// All workers that are ready, and the workers of dead prototypes that have not exited yet.
 #[derive(Debug, Default)]
-pub(crate) struct WorkerTable {
-    live: Vec<WorkerEntry>,
+pub(super) struct WorkerTable {
+    workers: Vec<WorkerEntry>,
     orphans: Vec<WorkerEntry>,
 }
 
 impl WorkerTable {
-    /// Adds a worker. `None` when there are [`MAX_ROUTES`] already.
-    pub(crate) fn add(&mut self, route: WorkerEntry) -> Option<&WorkerEntry> {
+    /// Adds a worker. `None` if there are [`MAX_WORKERS`] already, with the orphans.
+    pub(super) fn add(&mut self, worker: WorkerEntry) -> Option<&WorkerEntry> {
         self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
-        self.remove(route.owner, route.process);
-        if self.live.len() + self.orphans.len() >= MAX_WORKERS {
+        self.remove(worker.owner, worker.process);
+        if self.workers.len() + self.orphans.len() >= MAX_WORKERS {
             return None;
         }
-        self.live.push(route);
-        self.live.last()
+        self.workers.push(worker);
+        self.workers.last()
     }
 
-    /// Forgets a worker that its prototype says is gone; whether it was known.
-    pub(crate) fn remove(&mut self, owner: Incarnation, process: u32) -> bool {
-        let before = self.live.len();
-        self.live.retain(|route| route.owner != owner || route.process != process);
-        self.live.len() < before
+    /// Removes a worker that its prototype reported as exited. False if it is unknown.
+    pub(super) fn remove(&mut self, owner: Incarnation, process: u32) -> bool {
+        let before = self.workers.len();
+        self.workers.retain(|worker| worker.owner != owner || worker.process != process);
+        self.workers.len() < before
     }
 
-    /// A prototype is gone: its workers are killed (they should be dying already) and, from now on, only waited for.
-    pub(crate) fn remove_owner(&mut self, owner: Incarnation) -> Vec<u32> {
-        let gone: Vec<WorkerEntry> = self.live.extract_if(.., |route| route.owner == owner).collect();
-        let processes = gone.iter().map(|route| route.process).collect();
-        self.orphans.extend(gone);
+    /// A prototype has exited: makes its workers orphans, sends them SIGKILL and returns their pids.
+    ///
+    /// The kernel kills them too, by `PR_SET_PDEATHSIG`.
+    pub(super) fn remove_owner(&mut self, owner: Incarnation) -> Vec<u32> {
+        let removed: Vec<WorkerEntry> = self.workers.extract_if(.., |worker| worker.owner == owner).collect();
+        let processes = removed.iter().map(|worker| worker.process).collect();
+        self.orphans.extend(removed);
         self.kill_orphans();
         processes
     }
 
-    pub(crate) fn live(&self) -> impl Iterator<Item = &WorkerEntry> {
-        self.live.iter()
+    /// The workers, without orphans.
+    pub(super) fn workers(&self) -> impl Iterator<Item = &WorkerEntry> {
+        self.workers.iter()
     }
 
-    /// Ends everybody.
-    pub(crate) fn kill(&mut self) {
-        self.orphans.append(&mut self.live);
+    /// Sends SIGKILL to all workers. They are orphans from then on.
+    pub(super) fn kill(&mut self) {
+        self.orphans.append(&mut self.workers);
         self.kill_orphans();
     }
 
     fn kill_orphans(&mut self) {
         self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
         for orphan in &self.orphans {
-            // It fails only for a process that has just ended.
+            // It fails only for a process that has exited in the meantime.
             let _ = orphan.pidfd.send_signal(Signal::SIGKILL);
         }
     }
 
-    /// Waits until everybody has ended; who has not after `limit`.
-    pub(crate) fn wait(&mut self, limit: Duration) -> &[WorkerEntry] {
-        self.orphans.append(&mut self.live);
+    /// Waits until all workers and orphans have exited. Blocks for at most `timeout`; returns those that have
+    /// not exited.
+    pub(super) fn wait(&mut self, timeout: Duration) -> &[WorkerEntry] {
+        self.orphans.append(&mut self.workers);
         let begin = Instant::now();
         loop {
             self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
-            let Some(left) = limit.checked_sub(begin.elapsed()) else { return &self.orphans };
+            let Some(remaining) = timeout.checked_sub(begin.elapsed()) else { return &self.orphans };
             let Some(first) = self.orphans.first() else { return &self.orphans };
-            wait_for(&first.pidfd, left);
+            wait_exit(&first.pidfd, remaining);
         }
     }
 }
 
-/// Whether the process has ended. If its prototype died and left it to this process, it is buried here.
+/// Whether a process has exited. Reaps it if the kernel has made it a child of this process.
 fn has_exited(pidfd: &PidFd) -> bool {
-    let over = wait_for(pidfd, Duration::ZERO);
-    if over {
-        // It fails for whom somebody else buries.
+    let exited = wait_exit(pidfd, Duration::ZERO);
+    if exited {
+        // ECHILD if the process is a child of another one.
         let _ = pidfd.try_wait();
     }
-    over
-}
-
-/// Whether the process is over within this time. What cannot be asked counts as over: there is nothing to wait for.
-pub(crate) fn wait_for(pidfd: &PidFd, limit: Duration) -> bool {
-    // Rounded up, so that the last millisecond is not spun away.
-    let timeout = PollTimeout::try_from(limit.as_micros().div_ceil(1_000)).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout) {
-        Ok(0) | Err(Errno::EINTR) => false,
-        Ok(_) | Err(_) => true,
-    }
+    exited
 }
 
 #[cfg(test)]

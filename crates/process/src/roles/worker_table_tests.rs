@@ -2,45 +2,46 @@ use std::process::{Child, Command, Stdio};
 
 use impresario_supervision::{Action, ChildRules, Event, Flags, Supervisor, Time};
 use impresario_sys::Pid;
+use nix::errno::Errno;
 
 use super::*;
 
-/// Two lives of two prototypes, as the rules give them out.
+/// The incarnations of two prototypes.
 fn owners() -> [Incarnation; 2] {
     let specs = vec![ChildRules::supervisor("a"), ChildRules::supervisor("b")];
     let mut rules = Supervisor::new(Flags::default(), specs).unwrap();
     rules.handle(Time::START, Event::Start);
     let mut start = || match rules.poll_action() {
-        Some(Action::Start(_, life)) => {
-            rules.handle(Time::START, Event::Started(life));
-            life
+        Some(Action::Start(_, incarnation)) => {
+            rules.handle(Time::START, Event::Started(incarnation));
+            incarnation
         }
         other => panic!("{other:?}"),
     };
     [start(), start()]
 }
 
-/// A process that lives until it is killed or its input ends.
+/// A process that exits when it is killed or when its input ends.
 fn process() -> (Child, OwnedFd) {
     let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let pidfd = PidFd::open(Pid::from_raw(child.id() as i32)).unwrap();
     (child, pidfd.into())
 }
 
-fn route(owner: Incarnation, process: u32, fds: Vec<OwnedFd>) -> WorkerEntry {
+fn worker(owner: Incarnation, process: u32, fds: Vec<OwnedFd>) -> WorkerEntry {
     WorkerEntry::new(owner, process, "shop".into(), 0, fds).unwrap()
 }
 
 #[test]
-fn a_router_hears_only_of_workers_with_a_port() {
+fn only_a_worker_with_a_port_is_announced_to_routers() {
     let [owner, _] = owners();
     let (_child, pidfd) = process();
     let port = pidfd.try_clone().unwrap();
-    let with = route(owner, 7, vec![port, pidfd.try_clone().unwrap()]);
-    let (message, fds) = with.news().unwrap();
+    let with = worker(owner, 7, vec![port, pidfd.try_clone().unwrap()]);
+    let (message, fds) = with.new_port().unwrap();
     assert_eq!(message, Message::NewPort { process: 7, app: "shop".into(), slot: 0 });
     assert_eq!(fds.len(), 2);
-    assert!(route(owner, 7, vec![pidfd]).news().is_none());
+    assert!(worker(owner, 7, vec![pidfd]).new_port().is_none());
     assert!(WorkerEntry::new(owner, 7, "shop".into(), 0, Vec::new()).is_none());
 }
 
@@ -48,59 +49,61 @@ fn a_router_hears_only_of_workers_with_a_port() {
 fn only_its_own_prototype_removes_a_worker() {
     let [owner, other] = owners();
     let (_child, pidfd) = process();
-    let mut routes = WorkerTable::default();
-    assert!(routes.add(route(owner, 7, vec![pidfd])).is_some());
-    assert!(!routes.remove(other, 7));
-    assert!(routes.remove(owner, 7));
-    assert!(!routes.remove(owner, 7));
+    let mut table = WorkerTable::default();
+    assert!(table.add(worker(owner, 7, vec![pidfd])).is_some());
+    assert!(!table.remove(other, 7));
+    assert!(table.remove(owner, 7));
+    assert!(!table.remove(owner, 7));
 }
 
 #[test]
-fn workers_of_a_dead_prototype_are_killed_and_waited_for() {
+fn workers_of_a_dead_prototype_are_killed_and_reaped() {
     let [owner, other] = owners();
     let (mut orphan, orphan_fd) = process();
     let (mut stays, stays_fd) = process();
-    let mut routes = WorkerTable::default();
-    routes.add(route(owner, orphan.id(), vec![orphan_fd]));
-    routes.add(route(other, stays.id(), vec![stays_fd]));
-    assert_eq!(routes.remove_owner(owner), [orphan.id()]);
-    assert_eq!(routes.live().count(), 1);
+    let mut table = WorkerTable::default();
+    table.add(worker(owner, orphan.id(), vec![orphan_fd]));
+    table.add(worker(other, stays.id(), vec![stays_fd]));
+    assert_eq!(table.remove_owner(owner), [orphan.id()]);
+    assert_eq!(table.workers().count(), 1);
     assert_eq!(stays.try_wait().unwrap(), None);
-    routes.kill();
-    assert!(routes.wait(Duration::from_secs(10)).is_empty());
-    // They are children of this process, as the orphans of a container are of main: buried, too.
+    table.kill();
+    assert!(table.wait(Duration::from_secs(10)).is_empty());
+    // They are children of this process, as orphans are of a main that is pid 1, so they were reaped too.
     for child in [&mut orphan, &mut stays] {
         assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(Errno::ECHILD as i32));
     }
 }
 
 #[test]
-fn waiting_is_bounded() {
+fn wait_returns_at_its_timeout() {
     let [owner, _] = owners();
     let (_child, pidfd) = process();
-    let mut routes = WorkerTable::default();
-    routes.add(route(owner, 7, vec![pidfd]));
-    let left = routes.wait(Duration::from_millis(1));
-    assert_eq!(left.iter().map(|route| route.process).collect::<Vec<_>>(), [7]);
+    let mut table = WorkerTable::default();
+    table.add(worker(owner, 7, vec![pidfd]));
+    let remaining = table.wait(Duration::from_millis(1));
+    assert_eq!(remaining.iter().map(|worker| worker.process).collect::<Vec<_>>(), [7]);
+}
+
+/// `count` entries that share one pidfd, because a test process has few descriptors.
+fn entries(owner: Incarnation, count: usize, pidfd: OwnedFd) -> Vec<WorkerEntry> {
+    let pidfd = Rc::new(PidFd::from(pidfd));
+    let entry = |process| WorkerEntry {
+        process,
+        app: String::new(),
+        slot: 0,
+        port: None,
+        pidfd: Rc::clone(&pidfd),
+        owner,
+    };
+    (0..count as u32).map(entry).collect()
 }
 
 #[test]
-fn the_table_has_an_end() {
+fn a_full_table_refuses_a_worker() {
     let [owner, _] = owners();
     let (_child, pidfd) = process();
-    let mut routes = WorkerTable::default();
-    for process in 0..MAX_WORKERS as u32 {
-        // Descriptors are scarce in a test; the table does not look at them here.
-        let same = Rc::new(PidFd::from(pidfd.try_clone().unwrap()));
-        let first = routes.live.first().map_or(same, |route| Rc::clone(&route.pidfd));
-        routes.live.push(WorkerEntry {
-            process,
-            app: String::new(),
-            slot: 0,
-            port: None,
-            pidfd: first,
-            owner,
-        });
-    }
-    assert!(routes.add(route(owner, u32::MAX, vec![pidfd])).is_none());
+    let workers = entries(owner, MAX_WORKERS, pidfd.try_clone().unwrap());
+    let mut table = WorkerTable { workers, ..WorkerTable::default() };
+    assert!(table.add(worker(owner, u32::MAX, vec![pidfd])).is_none());
 }

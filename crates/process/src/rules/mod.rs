@@ -1,22 +1,31 @@
-//! The rulebook that a process with children plays: a list in main, a pool in a prototype.
+//! The supervision rules of a parent process: a list of children in main, a pool of workers in a prototype.
+//!
+//! Pure: events and the time go in, actions come out. This folder may not know processes, descriptors or the
+//! loop.
 
 pub(crate) mod pool;
-
-use std::hash::{BuildHasher, RandomState};
+pub(crate) mod seed;
 
 use impresario_supervision::{Action, ChildKey, Event, Report, ReportKind, Supervisor, Time};
 
-use crate::rules::pool::PoolRules;
+use self::pool::PoolRules;
 
-/// Another number for each process, so that the jitter of their restarts differs.
-pub(crate) fn seed() -> u64 {
-    RandomState::new().hash_one(std::process::id())
-}
-
+/// The rules that a parent process runs.
 #[derive(Debug)]
 pub(crate) enum Rules {
+    /// Children in a fixed order, in main.
     List(Supervisor),
+    /// Workers of one kind, in a prototype.
     Pool(PoolRules),
+}
+
+/// Which kind of child an entry of the rules is, and its slot in the pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChildSlot {
+    /// Index of the kind in the order in which the kinds were added.
+    pub(crate) kind: usize,
+    /// Slot in the pool; 0 in a list.
+    pub(crate) slot: u32,
 }
 
 impl Rules {
@@ -41,17 +50,17 @@ impl Rules {
         }
     }
 
-    /// Which plan starts this entry, and as which of its instances. A list has one plan per child, in order.
-    pub(crate) fn place(&self, key: ChildKey) -> (usize, u32) {
+    /// The kind and slot of an entry. A list has one kind per child, in order; a pool has one kind.
+    pub(crate) fn slot_of(&self, key: ChildKey) -> ChildSlot {
         match self {
-            Self::List(_) => (usize::try_from(key.number()).unwrap_or(usize::MAX), 0),
-            Self::Pool(rules) => (0, rules.slot(key)),
+            Self::List(_) => ChildSlot { kind: usize::try_from(key.number()).unwrap_or(usize::MAX), slot: 0 },
+            Self::Pool(rules) => ChildSlot { kind: 0, slot: rules.slot(key) },
         }
     }
 
-    /// Whether this report means that the rules have decided to leave. A list's first start fails as a whole; a
-    /// pool's says so by its exit, and its workers leave at once.
-    pub(crate) fn is_leaving(&self, report: &Report, starting: bool) -> bool {
+    /// Whether the rules shut down after this report. A list does after a failed first start; a pool reports
+    /// a failed first start by its exit reason and stops its workers itself.
+    pub(crate) fn is_shutting_down(&self, report: &Report, starting: bool) -> bool {
         match report.kind {
             ReportKind::GaveUp => true,
             ReportKind::StartError => starting && matches!(self, Self::List(_)),
