@@ -20,6 +20,7 @@ use crate::listen_fds::ListenFds;
 use crate::logging::{LoggerFactory, ProcessLogger};
 use crate::open_files::raise_open_files;
 use crate::parent::phase::PhaseMachine;
+use crate::parent::port::MAX_WORKERS;
 use crate::parent::state::ParentState;
 use crate::process_init::ProcessInit;
 use crate::rules::Rules;
@@ -77,6 +78,18 @@ pub enum RunError {
         role: Role,
         /// The role of its parent.
         parent: Role,
+    },
+    /// The pools have more workers together than main keeps.
+    #[error(
+        "{workers} workers are configured ({pools}), but main keeps at most {max}; reduce the sizes of the pools"
+    )]
+    TooManyWorkers {
+        /// Sum of the sizes of all pools.
+        workers: u64,
+        /// Each pool with its size.
+        pools: String,
+        /// The most workers that one main keeps.
+        max: usize,
     },
     /// The kernel refused the signalfd or the epoll instance.
     #[error("cannot set up signal handling: {0}; look at the limit on open files")]
@@ -181,6 +194,7 @@ impl Main {
         for (spec, kind) in &self.children {
             check(spec, kind, &self.listeners)?;
         }
+        check_workers(&self.children)?;
         let me = ProcessIdentity::main();
         let ProcessLogger { log, guard } = self.own_logging.unwrap_or_else(|| (self.logging)(&me));
         let (specs, kinds): (Vec<ChildRules>, Vec<(String, ProcessKind)>) = self
@@ -236,6 +250,21 @@ fn check(spec: &ChildRules, kind: &ProcessKind, listeners: &ListenFds) -> Result
     }
 }
 
+/// Checks the sum of all pools. Main would kill the prototype that reports worker number [`MAX_WORKERS`] + 1,
+/// in each of its incarnations.
+fn check_workers(children: &[(ChildRules, ProcessKind)]) -> Result<(), RunError> {
+    let pools = children.iter().filter_map(|(spec, kind)| match kind {
+        ProcessKind::Prototype { pool, .. } => Some((&spec.id, pool.size)),
+        ProcessKind::Leaf(_) => None,
+    });
+    let workers: u64 = pools.clone().map(|(_, size)| u64::from(size)).sum();
+    if workers <= MAX_WORKERS as u64 {
+        return Ok(());
+    }
+    let pools: Vec<String> = pools.map(|(app, size)| format!("{app}: {size}")).collect();
+    Err(RunError::TooManyWorkers { workers, pools: pools.join(", "), max: MAX_WORKERS })
+}
+
 #[cfg(test)]
 mod tests {
     use slog::{Discard, o};
@@ -243,11 +272,11 @@ mod tests {
     use super::*;
     use crate::process_init::{BoxError, ProcessContext, ProcessStart};
 
-    struct Idle;
+    struct Idle(Role);
 
     impl ProcessInit for Idle {
         fn role(&self) -> Role {
-            Role::Router
+            self.0
         }
 
         fn setup(self: Box<Self>, _context: ProcessContext) -> Result<ProcessStart, BoxError> {
@@ -259,8 +288,27 @@ mod tests {
     fn main_with_its_own_logger_makes_no_other() {
         // Two children of the same id, so that no process is started.
         let main = Main::new(|_| panic!("made another")).log(Logger::root(Discard, o!()).into());
-        let child = || (ChildRules::worker("a"), Idle);
+        let child = || (ChildRules::worker("a"), Idle(Role::Router));
         let main = main.process(child().0, child().1).process(child().0, child().1);
         assert!(matches!(main.run(), Err(RunError::Spec(_))));
+    }
+
+    #[test]
+    fn the_workers_of_all_pools_together_have_a_limit() {
+        let check = |sizes: &[u32]| {
+            let kind = |size| ProcessKind::Prototype {
+                pool: PoolSpec { size, worker: ChildRules::worker("worker"), flags: Flags::default() },
+                worker: Box::new(Idle(Role::Worker)),
+            };
+            let apps = ["shop", "api"].iter().zip(sizes);
+            let children: Vec<_> =
+                apps.map(|(app, size)| (ChildRules::supervisor(*app), kind(*size))).collect();
+            check_workers(&children).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&[1000, 24]), Ok(()));
+        let error = "1025 workers are configured (shop: 1000, api: 25), but main keeps at most 1024; \
+                     reduce the sizes of the pools";
+        assert_eq!(check(&[1000, 25]), Err(error.to_owned()));
+        assert!(check(&[u32::MAX, u32::MAX]).is_err(), "the sum does not overflow");
     }
 }

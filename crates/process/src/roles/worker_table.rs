@@ -11,6 +11,12 @@ use impresario_wire::{Message, Role};
 use crate::parent::child::wait_exit;
 use crate::parent::port::MAX_WORKERS;
 
+/// The most workers of dead prototypes that have not exited yet: the workers of a whole tree.
+///
+/// They are killed already, and exit within milliseconds. They do not count as workers: a restarted prototype
+/// would be refused its workers while the old ones exit.
+const MAX_ORPHANS: usize = MAX_WORKERS;
+
 /// One worker that is ready.
 #[derive(Debug)]
 pub(super) struct WorkerEntry {
@@ -59,11 +65,11 @@ pub(super) struct WorkerTable {
 }
 
 impl WorkerTable {
-    /// Adds a worker. `None` if there are [`MAX_WORKERS`] already, with the orphans.
+    /// Adds a worker. `None` if there are [`MAX_WORKERS`] already, or more than [`MAX_ORPHANS`] orphans.
     pub(super) fn add(&mut self, worker: WorkerEntry) -> Option<&WorkerEntry> {
         self.orphans.retain(|orphan| !has_exited(&orphan.pidfd));
         self.remove(worker.owner, worker.process);
-        if self.workers.len() + self.orphans.len() >= MAX_WORKERS {
+        if self.workers.len() >= MAX_WORKERS || self.orphans.len() > MAX_ORPHANS {
             return None;
         }
         self.workers.push(worker);

@@ -107,3 +107,14 @@ fn a_full_table_refuses_a_worker() {
     let mut table = WorkerTable { workers, ..WorkerTable::default() };
     assert!(table.add(worker(owner, u32::MAX, vec![pidfd])).is_none());
 }
+
+#[test]
+fn orphans_do_not_count_as_workers_and_have_their_own_limit() {
+    let [old, new] = owners();
+    let (_child, pidfd) = process();
+    let orphans = entries(old, MAX_ORPHANS, pidfd.try_clone().unwrap());
+    let mut table = WorkerTable { orphans, ..WorkerTable::default() };
+    assert!(table.add(worker(new, 7, vec![pidfd.try_clone().unwrap()])).is_some());
+    table.orphans.extend(entries(old, 1, pidfd.try_clone().unwrap()));
+    assert!(table.add(worker(new, 8, vec![pidfd])).is_none());
+}

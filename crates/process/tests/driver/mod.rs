@@ -92,6 +92,11 @@ impl Tree {
         }
     }
 
+    /// Whether a line so far contains this text.
+    pub(crate) fn has_seen(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
     /// Waits until a process with this name and incarnation is up, and returns its pid.
     pub(crate) fn expect_up(&mut self, name: &str, incarnation: u32) -> i32 {
         loop {
