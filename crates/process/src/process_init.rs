@@ -29,7 +29,8 @@ pub trait ProcessInit: Send {
 
     /// The names of the listeners that the process inherits. The default is none.
     ///
-    /// Called in main before the first fork, and in the child after each.
+    /// Called in main before the first fork, and in the child after each. A panic in the child is a
+    /// failed start.
     fn listeners(&self) -> Vec<String> {
         Vec::new()
     }

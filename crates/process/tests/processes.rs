@@ -156,6 +156,15 @@ fn a_panic_in_setup_is_a_failed_start() {
 }
 
 #[test]
+fn a_panic_in_listeners_is_a_failed_start() {
+    let mut tree = Tree::start(&["panic-in-listeners"]);
+    let line = tree.expect("exiting, reason: ");
+    assert!(line.contains("failed to start: listeners() panicked at "), "{line}");
+    assert!(line.contains("processes.rs:") && line.contains(": no list"), "{line}");
+    tree.expect_exit(3);
+}
+
+#[test]
 fn more_workers_than_the_limit_are_refused_before_the_first_fork() {
     let mut tree = Tree::start(&["workers=1025"]);
     tree.expect("1025 workers are configured (shop: 1025), but main keeps at most 1024");

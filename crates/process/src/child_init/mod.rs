@@ -13,6 +13,7 @@ pub(crate) mod status_port;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use impresario_supervision::ExitReason;
 use impresario_sys::{
     Pid, SeqPacket, Signal, close_all_except, exit_now, reset_signals, set_parent_death_signal,
 };
@@ -38,6 +39,7 @@ pub(crate) struct ChildInit {
     pub(crate) link: PortPolicy,
     pub(crate) parent_pid: Pid,
     pub(crate) inherited: Vec<OwnedFd>,
+    /// All listening sockets of the parent; after detaching, those that `kind` names.
     pub(crate) listen_fds: ListenFds,
     pub(crate) logging: LoggerFactory,
     /// Whether the child becomes the leader of a process group. Children of main do, for two reasons: Ctrl-C
@@ -53,7 +55,7 @@ impl ChildInit {
         exit_now(exit.code());
     }
 
-    fn run(self, child_main: ChildMain) -> ProcessExit {
+    fn run(mut self, child_main: ChildMain) -> ProcessExit {
         match self.detach_from_parent() {
             Ok(()) => child_main(self),
             Err(error) => {
@@ -64,7 +66,9 @@ impl ChildInit {
     }
 
     /// Gives up the parent's descriptors, signal mask and process group, and sets the parent death signal.
-    fn detach_from_parent(&self) -> Result<(), ChildInitError> {
+    fn detach_from_parent(&mut self) -> Result<(), ChildInitError> {
+        let names = catch_panic(|| self.kind.listeners()).map_err(ChildInitError::Listeners)?;
+        self.listen_fds.retain(&names);
         // First of the system calls: a copy of another child's port would hide the end of file from its peer.
         let inherited = self.inherited.iter().map(AsFd::as_fd);
         let keep: Vec<BorrowedFd<'_>> =
@@ -83,6 +87,8 @@ impl ChildInit {
 /// Why a child process failed before it reached the user's `setup`.
 #[derive(Debug, thiserror::Error)]
 enum ChildInitError {
+    #[error("listeners() {0}")]
+    Listeners(ExitReason),
     #[error("cannot close inherited descriptors: {0}")]
     Close(#[source] io::Error),
     #[error("cannot reset signals: {0}")]

@@ -42,22 +42,18 @@ impl ParentState {
         let _ = io::stdout().flush();
         let parent_pid = Pid::this();
         match fork()? {
-            Fork::Child => {
-                let kind = self.factory.take_kind(slot);
-                self.listen_fds.retain(&kind.listeners());
-                ChildInit {
-                    identity,
-                    kind,
-                    port: child_end,
-                    link: child_link.with_peer_pid(parent_pid.as_raw().unsigned_abs()),
-                    parent_pid,
-                    inherited: inherit,
-                    listen_fds: std::mem::take(&mut self.listen_fds),
-                    logging: self.factory.logging.clone(),
-                    new_process_group: self.me.role == Role::Main,
-                }
-                .run_and_exit(self.factory.child_main)
+            Fork::Child => ChildInit {
+                identity,
+                kind: self.factory.take_kind(slot),
+                port: child_end,
+                link: child_link.with_peer_pid(parent_pid.as_raw().unsigned_abs()),
+                parent_pid,
+                inherited: inherit,
+                listen_fds: std::mem::take(&mut self.listen_fds),
+                logging: self.factory.logging.clone(),
+                new_process_group: self.me.role == Role::Main,
             }
+            .run_and_exit(self.factory.child_main),
             Fork::Parent(forked) => {
                 let link = parent_link.with_peer_pid(forked.pid.as_raw().unsigned_abs());
                 let mut child = Child::new(incarnation, identity, forked, Port::new(parent_end, link));
