@@ -165,7 +165,7 @@ fn a_panic_in_listeners_is_a_failed_start() {
 }
 
 #[test]
-fn more_workers_than_the_limit_are_refused_before_the_first_fork() {
+fn workers_beyond_the_limit_are_refused_before_the_first_fork() {
     let mut tree = Tree::start(&["workers=1025"]);
     tree.expect("1025 workers are configured (shop: 1025), but main keeps at most 1024");
     assert!(!tree.has_seen("up "), "a process was started");
