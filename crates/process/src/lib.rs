@@ -12,7 +12,7 @@
 //! * Every child sets `PR_SET_PDEATHSIG` to `SIGKILL`. The death of main kills prototypes and routers, and
 //!   the death of a prototype kills its workers.
 //! * The port to the parent reports end of file; a prototype then kills what is left below it.
-//! * Not covered: subprocesses that user code starts. They outlive main unless the user code ends them.
+//! * Not covered: subprocesses that user code starts. They outlive main if user code does not end them.
 //!
 //! This crate does not know async runtimes, actors, connections or HTTP.
 
