@@ -1,6 +1,7 @@
-//! A tree of processes that says on stdout what happens in it: a router, and an app of two workers.
+//! A tree of processes that prints its events on stdout: a router, and an app of two workers.
 //!
-//! `tests/tree.rs` drives it. Everybody's stdout is the same pipe, so its end of file means that nobody is left.
+//! `tests/processes.rs` drives it. All processes share one stdout, so its end of file means that all have
+//! exited.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -21,20 +22,30 @@ use impresario_wire::{Decoder, Encoder, Message, PARTIAL_TIMEOUT, StreamId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use slog::{Drain, Logger, o};
 
-/// What the workers do; see [`Worker::setup`] and [`work`].
+/// The command line.
 #[derive(Clone, Default)]
 struct Options {
+    /// What the workers do: see [`Worker::setup`] and [`work`].
     mode: String,
+    /// `timeout=MS`: the shutdown timeout of main.
     timeout: Duration,
+    /// `listen=ADDRESS`: a listener that the workers inherit.
     listen: Option<SocketAddr>,
+    /// `threads`: main starts a second thread, so that every fork is refused.
     threads: bool,
+    /// `workers=N`: the size of the pool, 2 by default.
+    workers: u32,
+    /// The pid of main.
+    main: u32,
 }
 
 fn options() -> Options {
-    let mut options = Options { timeout: Duration::from_secs(10), ..Options::default() };
+    let main = std::process::id();
+    let mut options = Options { timeout: Duration::from_secs(10), workers: 2, main, ..Options::default() };
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
             Some(("timeout", ms)) => options.timeout = Duration::from_millis(ms.parse().unwrap_or(0)),
+            Some(("workers", count)) => options.workers = count.parse().unwrap_or(0),
             Some(("listen", address)) => options.listen = address.parse().ok(),
             _ if argument == "threads" => options.threads = true,
             _ => options.mode = argument,
@@ -48,46 +59,50 @@ fn main() -> ExitCode {
     if options.threads {
         std::thread::spawn(std::thread::park);
     }
-    let pool =
-        PoolSpec { size: 2, worker: ChildRules::worker("shop worker").patient(), flags: Flags::default() };
-    let mut main = Main::new(logging).shutdown_timeout(options.timeout).on_ready(|_| say("tree is ready"));
+    let pool = PoolSpec {
+        size: options.workers,
+        worker: ChildRules::worker("shop worker").without_deadline(),
+        flags: Flags::default(),
+    };
+    let mut main = Main::new(logging).shutdown_timeout(options.timeout).on_ready(|_| print("tree is ready"));
     if let Some(address) = options.listen {
         match TcpListener::bind(address) {
             Ok(listener) => main = main.listener("web", listener),
             Err(error) => {
-                say(&error.to_string());
+                print(&error.to_string());
                 return ExitCode::FAILURE;
             }
         }
     }
     let shop = main.prototype(ChildRules::supervisor("shop"), pool, Worker(options));
-    match shop.process(ChildRules::worker("router").patient(), Router).run() {
+    match shop.process(ChildRules::worker("router").without_deadline(), Router).run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            say(&error.to_string());
+            print(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-trait Patient {
-    /// Has no deadline of its own when it stops: main's counts.
-    fn patient(self) -> Self;
+trait WithoutDeadline {
+    /// Removes the shutdown timeout of the child; that of main bounds it.
+    fn without_deadline(self) -> Self;
 }
 
-impl Patient for ChildRules {
-    fn patient(self) -> Self {
+impl WithoutDeadline for ChildRules {
+    fn without_deadline(self) -> Self {
         Self { shutdown: impresario_supervision::Shutdown::Infinity, ..self }
     }
 }
 
-fn logging(_who: &ProcessIdentity) -> ProcessLogger {
+fn logging(_identity: &ProcessIdentity) -> ProcessLogger {
     let decorator = slog_term::PlainSyncDecorator::new(io::stdout());
     let drain = slog_term::FullFormat::new(decorator).use_original_order().build().fuse();
     Logger::root(drain, o!()).into()
 }
 
-fn say(line: &str) {
+fn print(line: &str) {
+    // A panic here would end a process because the reader of the pipe has exited.
     let _ = writeln!(io::stdout(), "{line}");
 }
 
@@ -99,6 +114,9 @@ impl ProcessInit for Worker {
     }
 
     fn listeners(&self) -> Vec<String> {
+        if self.0.mode == "panic-in-listeners" && std::process::id() != self.0.main {
+            panic!("no list");
+        }
         self.0.listen.iter().map(|_| "web".to_owned()).collect()
     }
 
@@ -107,47 +125,47 @@ impl ProcessInit for Worker {
         Ok(Prefork { inherit: vec![worker.into()], router_port: Some(router.into()) })
     }
 
-    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
-        let who = newborn.identity.clone();
+    fn setup(self: Box<Self>, context: ProcessContext) -> Result<ProcessStart, BoxError> {
+        let identity = context.identity.clone();
         match self.0.mode.as_str() {
             "fail" => return Err("no database".into()),
-            "panic-in-setup" => panic!("no parachute"),
-            "hang-in-setup" => {
-                say(&format!("hangs {who} {}", std::process::id()));
-                wait(&newborn.parent);
+            "panic-in-setup" => panic!("no database driver"),
+            "block-in-setup" => {
+                print(&format!("blocked in setup {identity} {}", std::process::id()));
+                wait(&context.parent);
                 std::thread::park();
             }
             _ => {}
         }
         let mode = self.0.mode;
         Ok(Box::new(move || {
-            say(&format!("up {who} {} life {}", std::process::id(), who.incarnation));
-            work(&mode, newborn)
+            print(&format!("up {identity} {} incarnation {}", std::process::id(), identity.incarnation));
+            work(&mode, context)
         }))
     }
 }
 
-fn work(mode: &str, newborn: ProcessContext) -> ProcessExit {
-    let first = newborn.identity.incarnation == 1 && newborn.identity.slot == 0;
+fn work(mode: &str, context: ProcessContext) -> ProcessExit {
+    let first = context.identity.incarnation == 1 && context.identity.slot == 0;
     match mode {
         "crash" => return ProcessExit::Failed,
         "fatal" => return ProcessExit::Fatal,
-        "panic" if first => panic!("fell off"),
-        "garbage" if first => send(&newborn.parent, b"what is this"),
+        "panic" if first => panic!("division by zero"),
+        "garbage" if first => send(&context.parent, b"not a frame"),
         "forbidden" if first => {
             let process = std::process::id();
-            send_message(&newborn.parent, process, &Message::RemovePort { process });
+            send_message(&context.parent, process, &Message::RemovePort { process });
         }
-        "forged" if first => send_message(&newborn.parent, 1, &Message::Ready),
-        "inspect" => say(&inspect(&newborn)),
+        "forged" if first => send_message(&context.parent, 1, &Message::Ready),
+        "inspect" => print(&inspect(&context)),
         _ => {}
     }
-    let ProcessContext { parent, listeners, identity, .. } = newborn;
+    let ProcessContext { parent, listeners, identity, .. } = context;
     let mut decoder = Decoder::new(PARTIAL_TIMEOUT);
     while let Some(message) = receive(&parent, &mut decoder) {
         if message == Message::Quit {
             drop(listeners);
-            say(&format!("told {identity} {}", std::process::id()));
+            print(&format!("quit {identity} {}", std::process::id()));
             if mode == "stuck" {
                 std::thread::park();
             }
@@ -157,14 +175,14 @@ fn work(mode: &str, newborn: ProcessContext) -> ProcessExit {
     ProcessExit::Failed
 }
 
-/// What a process is born with, as the kernel has it.
-fn inspect(newborn: &ProcessContext) -> String {
-    let mut line = format!("inspected {}", newborn.identity);
+/// The descriptors and signals of this process, as the kernel reports them.
+fn inspect(context: &ProcessContext) -> String {
+    let mut line = format!("inspected {}", context.identity);
     let open = |entry: io::Result<std::fs::DirEntry>| {
         let target = std::fs::read_link(entry.ok()?.path()).ok()?;
         Some(target.to_string_lossy().into_owned())
     };
-    // The directory that is read here is open, too.
+    // The descriptor of the directory itself is left out.
     let fds = std::fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(open);
     let mut kinds: Vec<String> = fds.filter(|target| !target.starts_with("/proc/")).collect();
     kinds.sort();
@@ -187,18 +205,18 @@ impl ProcessInit for Router {
         Role::Router
     }
 
-    fn setup(self: Box<Self>, newborn: ProcessContext) -> Result<ProcessStart, BoxError> {
+    fn setup(self: Box<Self>, context: ProcessContext) -> Result<ProcessStart, BoxError> {
         Ok(Box::new(move || {
-            say(&format!("up router {} life {}", std::process::id(), newborn.identity.incarnation));
+            print(&format!("up router {} incarnation {}", std::process::id(), context.identity.incarnation));
             let mut decoder = Decoder::new(PARTIAL_TIMEOUT);
-            while let Some(message) = receive(&newborn.parent, &mut decoder) {
+            while let Some(message) = receive(&context.parent, &mut decoder) {
                 match message {
                     Message::NewPort { process, app, slot } => {
-                        say(&format!("router hears of {app} worker {slot} {process}"));
+                        print(&format!("router adds {app} worker {slot} {process}"));
                     }
-                    Message::RemovePort { process } => say(&format!("router forgets {process}")),
+                    Message::RemovePort { process } => print(&format!("router removes {process}")),
                     Message::Quit => {
-                        say("told router");
+                        print("quit router");
                         return ProcessExit::Done;
                     }
                     _ => {}
@@ -209,7 +227,7 @@ impl ProcessInit for Router {
     }
 }
 
-/// The next message, or none when the other end is closed.
+/// The next message. `None` at end of file, or if a frame is malformed.
 fn receive(port: &SeqPacket, decoder: &mut Decoder<OwnedFd>) -> Option<Message> {
     let mut buffer = [0; 1024];
     loop {
@@ -222,6 +240,7 @@ fn receive(port: &SeqPacket, decoder: &mut Decoder<OwnedFd>) -> Option<Message> 
     }
 }
 
+/// Blocks until the port is readable.
 fn wait(port: &SeqPacket) {
     let _ = poll(&mut [PollFd::new(port.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
 }

@@ -1,22 +1,24 @@
-//! How a process leaves, as its parent reads it.
+//! Exit codes of the processes of a tree.
 
 use std::process::ExitCode;
 
-/// Why a process of the tree leaves, as an exit code that its parent understands.
+/// Why a process of the tree exits, as an exit code that its parent understands.
 ///
-/// Everything else (another code, a signal) is a crash to the parent, which starts it again by its rules.
+/// Any other code, and any signal that the parent did not send, is a crash: the parent restarts the process
+/// by its rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProcessExit {
-    /// It was told to leave, or had nothing more to do. Code 0.
+    /// The process was asked to stop, or its work was complete. Code 0.
     Done,
-    /// It failed. Code 1. Of main: it gave up, or had to kill what did not leave in time.
+    /// The process failed. Code 1. Of main: it gave up, or it killed processes that did not exit in time.
     Failed,
-    /// It failed and must not be started again: the parent says so and gives up itself (as nginx has it). Code 2.
+    /// The process failed and a restart would fail again. Code 2. Its parent does not restart it and gives up
+    /// too, as nginx does.
     Fatal,
-    /// It could not start. Code 3 (as gunicorn has it).
+    /// The process could not start. Code 3, as in gunicorn.
     NotStarted,
-    /// It panicked. Code 101, as any Rust program.
+    /// The process panicked. Code 101, as in any Rust program.
     Panicked,
 }
 
@@ -35,7 +37,7 @@ impl ProcessExit {
 
 impl From<ProcessExit> for ExitCode {
     fn from(exit: ProcessExit) -> Self {
-        // All codes are within u8, as exit codes are.
+        // Every code above fits into u8.
         ExitCode::from(exit.code() as u8)
     }
 }

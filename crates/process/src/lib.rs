@@ -1,40 +1,38 @@
-//! The supervision tree, one level further: processes. It plays the rules of `impresario-supervision` on fork and
-//! wait.
+//! Supervision of processes: the rules of `impresario-supervision`, run with `fork` and `waitid`.
 //!
-//! Three types to know:
+//! * [`Main`]: the root process. It holds the listening sockets, forks its children, and restarts them.
+//! * [`ProcessInit`]: a kind of process that does work: `prefork`, `setup`, [`ProcessStart`].
+//! * [`PoolSpec`]: how many workers the prototype of an app forks, and by which rules it restarts them.
 //!
-//! * [`Main`]: the root process. It keeps the listeners, forks its children, and starts them again.
-//! * [`Leaf`]: a kind of process that does work; its life is `prefork`, `setup`, and a body.
-//! * [`Pool`]: how many workers an app's prototype forks, and what is done about them.
+//! Main and prototypes run the same loop on one thread: epoll, a signalfd, a pidfd and a port for each child,
+//! and the timeouts of the rules. A process that forks never starts a second thread.
 //!
-//! Main and prototypes run the same loop: one thread, epoll, signals as a descriptor, a pidfd and a port for each
-//! child, and a time-out where the rules name one. This crate deliberately knows no async runtime, no actor, no
-//! connection and no HTTP, and it never starts a thread in a process that forks.
+//! # When main dies
+//!
+//! * Every child sets `PR_SET_PDEATHSIG` to `SIGKILL`. The death of main kills prototypes and routers, and
+//!   the death of a prototype kills its workers.
+//! * The port to the parent reports end of file; a prototype then kills what is left below it.
+//! * Not covered: subprocesses that user code starts. They outlive main if user code does not end them.
+//!
+//! This crate does not know async runtimes, actors, connections or HTTP.
 
-mod birth;
-mod child;
+mod child_init;
+mod error_chain;
 mod exit;
-mod house;
 mod identity;
-mod keeper;
-mod leaf;
-mod limits;
-mod listeners;
-mod orphans;
-mod phase;
-mod plan;
-mod poller;
-mod pool;
-mod port;
-mod prototype;
-mod root;
-mod routes;
+mod listen_fds;
+mod logging;
+mod open_files;
+mod parent;
+mod process_init;
+mod roles;
 mod rules;
 
 pub use exit::ProcessExit;
-pub use identity::{ProcessIdentity, ProcessLogger};
+pub use identity::ProcessIdentity;
 pub use impresario_wire::Role;
-pub use leaf::{BoxError, Prefork, ProcessContext, ProcessInit, ProcessStart};
-pub use listeners::ListenFd;
-pub use pool::PoolSpec;
-pub use root::{Main, RunError, SHUTDOWN_TIMEOUT};
+pub use listen_fds::ListenFd;
+pub use logging::ProcessLogger;
+pub use process_init::{BoxError, Prefork, ProcessContext, ProcessInit, ProcessStart};
+pub use roles::main::{Main, RunError, SHUTDOWN_TIMEOUT};
+pub use rules::pool::PoolSpec;

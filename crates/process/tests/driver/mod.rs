@@ -1,4 +1,4 @@
-//! Runs the example and waits for what it says.
+//! Runs the example and waits for the lines it prints.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -11,16 +11,16 @@ use std::time::Duration;
 use impresario_sys::{Pid, PidFd, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// No event of these tests takes longer, however busy the machine is.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Upper bound of every wait. On a busy machine an event may take seconds.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running tree. Dropping it ends it.
+/// A running tree. Drop kills main, and the kernel its descendants.
 pub(crate) struct Tree {
     child: Child,
     lines: Receiver<String>,
-    /// What was said, for the message of a test that fails.
-    said: Vec<String>,
-    /// The pid that each name had last.
+    /// All lines so far; a failing test prints them.
+    seen: Vec<String>,
+    /// The last pid of each process name.
     pids: BTreeMap<String, i32>,
 }
 
@@ -30,10 +30,10 @@ impl Tree {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        Self { child, lines, said: Vec::new(), pids: BTreeMap::new() }
+        Self { child, lines, seen: Vec::new(), pids: BTreeMap::new() }
     }
 
-    /// Starts it and waits until all of it is up.
+    /// Starts the example and waits until all its processes are up.
     pub(crate) fn ready(arguments: &[&str]) -> Self {
         let mut tree = Self::start(arguments);
         tree.expect("tree is ready");
@@ -49,42 +49,42 @@ impl Tree {
         self.child.id() as i32
     }
 
-    /// The pid that this process said last.
+    /// The last pid that was printed for this name.
     pub(crate) fn pid(&self, name: &str) -> i32 {
-        *self.pids.get(name).unwrap_or_else(|| panic!("{name} said nothing yet: {:#?}", self.said))
+        *self.pids.get(name).unwrap_or_else(|| panic!("no pid of {name} yet: {:#?}", self.seen))
     }
 
-    /// The next line that contains this text.
+    /// Waits for the next line that contains this text.
     pub(crate) fn expect(&mut self, text: &str) -> String {
         loop {
-            match self.lines.recv_timeout(LIMIT) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => {
                     self.note(&line);
                     if line.contains(text) {
                         return line;
                     }
                 }
-                Err(_) => panic!("nobody said {text:?}: {:#?}", self.said),
+                Err(_) => panic!("no line contains {text:?}: {:#?}", self.seen),
             }
         }
     }
 
-    /// Waits until each of these texts was said, in whatever order.
+    /// Waits until each of these texts was printed, in any order.
     pub(crate) fn expect_all(&mut self, texts: &[String]) {
         let mut missing: Vec<&String> = texts.iter().collect();
         while !missing.is_empty() {
-            let Ok(line) = self.lines.recv_timeout(LIMIT) else {
-                panic!("nobody said {missing:?}: {:#?}", self.said);
+            let Ok(line) = self.lines.recv_timeout(TIMEOUT) else {
+                panic!("no lines contain {missing:?}: {:#?}", self.seen);
             };
             self.note(&line);
             missing.retain(|text| !line.contains(text.as_str()));
         }
     }
 
-    /// All lines so far that contain this text, once there are so many.
+    /// Waits until `count` lines contain this text and returns them.
     pub(crate) fn expect_so_far(&mut self, text: &str, count: usize) -> Vec<String> {
         loop {
-            let found: Vec<String> = self.said.iter().filter(|line| line.contains(text)).cloned().collect();
+            let found: Vec<String> = self.seen.iter().filter(|line| line.contains(text)).cloned().collect();
             if found.len() >= count {
                 return found;
             }
@@ -92,17 +92,22 @@ impl Tree {
         }
     }
 
-    /// Waits until a process with this name is up in this life; its pid.
-    pub(crate) fn expect_up(&mut self, name: &str, life: u32) -> i32 {
+    /// Whether a line so far contains this text.
+    pub(crate) fn has_seen(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
+    /// Waits until a process with this name and incarnation is up, and returns its pid.
+    pub(crate) fn expect_up(&mut self, name: &str, incarnation: u32) -> i32 {
         loop {
             let line = self.expect(&format!("up {name}"));
-            if line.ends_with(&format!(" life {life}")) {
+            if line.ends_with(&format!(" incarnation {incarnation}")) {
                 return pid_after(&line, "up ").unwrap().1;
             }
         }
     }
 
-    /// Waits until the parent of a process says that it is ready.
+    /// Waits until the parent of a process logs that it is ready.
     pub(crate) fn expect_ready(&mut self, name: &str) {
         self.expect(&format!("ready, child: {name}, child_pid: "));
     }
@@ -117,7 +122,7 @@ impl Tree {
             let digits: String = pid.chars().take_while(char::is_ascii_digit).collect();
             self.pids.insert(name.to_owned(), digits.parse().unwrap());
         }
-        self.said.push(line.to_owned());
+        self.seen.push(line.to_owned());
     }
 
     pub(crate) fn signal_main(&self, signal: Signal) {
@@ -129,33 +134,33 @@ impl Tree {
     }
 
     pub(crate) fn expect_dead(&self, pid: i32) {
-        // If it cannot be opened, it is gone already.
+        // ESRCH: the process has been reaped already.
         let Ok(pidfd) = PidFd::open(Pid::from_raw(pid)) else { return };
-        let limit = PollTimeout::try_from(LIMIT).unwrap();
-        let ready = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], limit);
-        assert_eq!(ready, Ok(1), "process {pid} lives");
+        let timeout = PollTimeout::try_from(TIMEOUT).unwrap();
+        let ready = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout);
+        assert_eq!(ready, Ok(1), "process {pid} has not exited");
     }
 
-    /// Waits until the last process that holds the common stdout has ended.
-    pub(crate) fn expect_nobody(&mut self) {
+    /// Waits until all processes that share the stdout have exited.
+    pub(crate) fn expect_all_exited(&mut self) {
         loop {
-            match self.lines.recv_timeout(LIMIT) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => self.note(&line),
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => panic!("somebody is left: {:#?}", self.said),
+                Err(RecvTimeoutError::Timeout) => panic!("a process has not exited: {:#?}", self.seen),
             }
         }
     }
 
-    /// Waits until main has ended with this code, and everybody with it.
+    /// Waits until all processes have exited, main with this code.
     pub(crate) fn expect_exit(&mut self, code: i32) {
         let found = self.exit_code();
-        assert_eq!(found, Some(code), "{:#?}", self.said);
+        assert_eq!(found, Some(code), "{:#?}", self.seen);
     }
 
-    /// Waits until main has ended, and everybody with it.
+    /// Waits until all processes have exited, and returns the code of main.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        self.expect_nobody();
+        self.expect_all_exited();
         self.child.wait().unwrap().code()
     }
 }
@@ -170,14 +175,14 @@ impl Drop for Tree {
 /// The name and pid in `up shop worker 0 123 ...`.
 fn pid_after(line: &str, word: &str) -> Option<(String, i32)> {
     let mut words: Vec<&str> = line.strip_prefix(word)?.split(' ').collect();
-    if let Some(life) = words.iter().position(|word| *word == "life") {
-        words.truncate(life);
+    if let Some(index) = words.iter().position(|word| *word == "incarnation") {
+        words.truncate(index);
     }
     let pid = words.pop()?.parse().ok()?;
     Some((words.join(" "), pid))
 }
 
-/// Cargo builds a package's examples before it runs its tests, next to them.
+/// The path of the example. Cargo builds it before it runs the tests of the package.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join("processes")

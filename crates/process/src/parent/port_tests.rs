@@ -18,7 +18,7 @@ fn recv(port: &mut Port) -> Result<Incoming, PortError> {
     port.recv(NOW, &mut vec![0; MAX_FRAME])
 }
 
-fn news(process: u32) -> Message {
+fn new_port(process: u32) -> Message {
     Message::NewPort { process, app: "shop".into(), slot: 0 }
 }
 
@@ -27,10 +27,10 @@ fn a_message_arrives_with_its_descriptors() {
     let (mut main, mut router) = main_and_router();
     let (mut reader, writer) = pipe().unwrap();
     let writer: Rc<dyn AsFd> = Rc::new(writer);
-    main.send(&news(7), vec![Rc::clone(&writer), writer]).unwrap();
+    main.send(&new_port(7), vec![Rc::clone(&writer), writer]).unwrap();
     let Ok(Incoming::Message(message, fds)) = recv(&mut router) else { panic!() };
-    assert_eq!((message, fds.len()), (news(7), 2));
-    // The last descriptors of the pipe's end are those that arrived.
+    assert_eq!((message, fds.len()), (new_port(7), 2));
+    // The sender has closed its copies, so the pipe ends when the received ones are closed.
     drop(fds);
     assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     assert!(matches!(recv(&mut router), Ok(Incoming::Empty)));
@@ -39,25 +39,25 @@ fn a_message_arrives_with_its_descriptors() {
 }
 
 #[test]
-fn what_does_not_fit_waits_and_keeps_its_order() {
+fn messages_that_would_block_are_queued_in_order() {
     let (mut main, mut router) = main_and_router();
     let mut sent = 0;
     while main.queue.is_empty() {
         main.send(&Message::RemovePort { process: sent }, Vec::new()).unwrap();
         sent += 1;
     }
-    assert_eq!(main.wants_room(), Some(true));
-    assert_eq!(main.wants_room(), None, "asked once");
+    assert_eq!(main.write_interest(), Some(true));
+    assert_eq!(main.write_interest(), None, "reported once");
     for expected in 0..sent {
         let Ok(Incoming::Message(Message::RemovePort { process }, _)) = recv(&mut router) else { panic!() };
         assert_eq!(process, expected);
         main.flush().unwrap();
     }
-    assert_eq!(main.wants_room(), Some(false));
+    assert_eq!(main.write_interest(), Some(false));
 }
 
 #[test]
-fn a_peer_that_does_not_read_has_an_end() {
+fn a_peer_that_does_not_read_overflows_the_queue() {
     let (mut main, _router) = main_and_router();
     let error = loop {
         if let Err(error) = main.send(&Message::RemovePort { process: 7 }, Vec::new()) {
@@ -69,9 +69,12 @@ fn a_peer_that_does_not_read_has_an_end() {
 }
 
 #[test]
-fn nothing_is_believed_that_the_kernel_or_the_table_does_not_confirm() {
+fn a_forbidden_or_forged_or_malformed_frame_is_an_error() {
     let (mut main, mut router) = main_and_router();
-    assert!(matches!(router.send(&Message::Quit, Vec::new()), Err(PortError::Link(_))), "a router says quit");
+    assert!(
+        matches!(router.send(&Message::Quit, Vec::new()), Err(PortError::Link(_))),
+        "a router may not send quit"
+    );
     let forged = Encoder::new(1).encode(StreamId::NONE, &Message::Ready).unwrap();
     let forged = forged.current().unwrap().to_vec();
     for (bytes, is_expected) in [

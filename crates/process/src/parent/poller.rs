@@ -1,4 +1,4 @@
-//! Everything the loop waits for, under one name each.
+//! The epoll instance of a parent process, and the names of its event sources.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// How many events one turn of the loop takes; the rest comes with the next.
-const EVENTS_PER_TURN: usize = 64;
+/// The most events that one `epoll_wait` returns. The next one returns the others.
+const MAX_EVENTS: usize = 64;
 
-/// Who has something for us. The order is the order in which a turn serves them: orders before news, and what a
-/// child still said before its end.
+/// An event source. The order of the variants is the order in which the loop serves the events of one wait:
+/// requests to stop come first, and the last messages of a child come before its exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     Signals,
     /// The port to the parent.
     Parent,
-    /// The port to the child with this life.
+    /// The port to the child with this id.
     Port(u64),
-    /// The end of the process with this life.
+    /// The pidfd of the child with this id.
     Process(u64),
 }
 
-/// The low bits that tell the sources apart.
+/// Width of the tag in the low bits of `epoll_data`; the id of the child fills the other bits.
 const TAG_BITS: u32 = 2;
 
 impl Source {
@@ -31,8 +31,8 @@ impl Source {
         match self {
             Self::Signals => 0,
             Self::Parent => 1,
-            Self::Port(life) => (life << TAG_BITS) | 2,
-            Self::Process(life) => (life << TAG_BITS) | 3,
+            Self::Port(id) => (id << TAG_BITS) | 2,
+            Self::Process(id) => (id << TAG_BITS) | 3,
         }
     }
 
@@ -46,6 +46,7 @@ impl Source {
     }
 }
 
+/// An epoll instance, level-triggered.
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: Epoll,
@@ -60,22 +61,23 @@ impl Poller {
         Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, source.data()))?)
     }
 
-    /// Whether to come back when there is room to write.
-    pub(crate) fn want_room(&self, fd: impl AsFd, source: Source, want: bool) -> io::Result<()> {
-        let room = if want { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
-        Ok(self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLIN | room, source.data()))?)
+    /// Adds EPOLLOUT to the events of a descriptor, or removes it. EPOLLIN stays.
+    pub(crate) fn set_write_interest(&self, fd: impl AsFd, source: Source, on: bool) -> io::Result<()> {
+        let writable = if on { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
+        Ok(self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLIN | writable, source.data()))?)
     }
 
-    /// To be called before the descriptor is closed: if anybody else holds the same file, epoll would go on
-    /// telling of it.
+    /// Call it before the descriptor is closed. If another process holds a copy of the descriptor, a close
+    /// alone does not remove it from epoll, which would report events under an id that no longer exists.
     pub(crate) fn remove(&self, fd: impl AsFd) {
-        // It fails only for what is not there.
+        // The only possible error is that the descriptor was not added.
         let _ = self.epoll.delete(fd);
     }
 
-    /// Waits until there is something, but no longer than this; in the order in which it is to be served.
+    /// Waits for events, at most `limit`, in milliseconds rounded up; `None` waits without a limit. Returns
+    /// the sources in the order in which they are to be served.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> io::Result<Vec<Source>> {
-        let mut events = [EpollEvent::empty(); EVENTS_PER_TURN];
+        let mut events = [EpollEvent::empty(); MAX_EVENTS];
         let count = match self.epoll.wait(&mut events, timeout(limit)) {
             Err(Errno::EINTR) => 0,
             result => result?,
@@ -87,7 +89,8 @@ impl Poller {
     }
 }
 
-/// In milliseconds, rounded up: one too early would come back at once and for nothing.
+/// `limit` in milliseconds, rounded up: a wait that ends before the deadline would find nothing to do and
+/// spin.
 fn timeout(limit: Option<Duration>) -> EpollTimeout {
     let Some(limit) = limit else { return EpollTimeout::NONE };
     EpollTimeout::try_from(limit.as_micros().div_ceil(1_000)).unwrap_or(EpollTimeout::MAX)
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_survive_the_kernel() {
+    fn a_source_survives_conversion_to_epoll_data() {
         for source in
             [Source::Signals, Source::Parent, Source::Port(1), Source::Process(u64::MAX >> TAG_BITS)]
         {
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_come_before_news_and_last_words_before_the_end() {
+    fn signals_sort_first_and_exits_last() {
         let mut sources =
             [Source::Process(1), Source::Port(9), Source::Parent, Source::Port(1), Source::Signals];
         sources.sort_unstable();
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_rounded_up_and_never_too_long() {
+    fn timeouts_are_rounded_up_and_capped() {
         assert_eq!(timeout(None), EpollTimeout::NONE);
         assert_eq!(timeout(Some(Duration::ZERO)), EpollTimeout::ZERO);
         assert_eq!(timeout(Some(Duration::from_micros(1))), EpollTimeout::from(1u8));

@@ -1,16 +1,18 @@
-//! The limit on open files: every connection is one.
+//! The limit on open files.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use slog::Logger;
 
-/// Raises the limit on open files as far as this process may, for itself and all it will fork. The low limit that
-/// most systems begin with is for programs that use `select`, which this is not.
+/// Raises the soft limit `RLIMIT_NOFILE` to the hard limit. Children inherit it.
+///
+/// Each connection is one descriptor. The low soft limit of most systems exists for programs that call
+/// `select`, which is limited to descriptors below 1,024. No process of the tree calls it.
 pub(crate) fn raise_open_files(log: &Logger) {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) }
     });
     if let Err(error) = raised {
-        slog::warn!(log, "the limit on open files cannot be raised"; "reason" => %error);
+        slog::warn!(log, "cannot raise the limit on open files"; "reason" => %error);
     }
 }
 
@@ -21,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_allowed_is_used() {
+    fn the_soft_limit_becomes_the_hard_limit() {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, hard - 1, hard).unwrap();
         raise_open_files(&Logger::root(Discard, o!()));

@@ -1,4 +1,4 @@
-//! The workers of one app as a list of slots: the rules of `DynamicSupervisor`, started and ready as one.
+//! The workers of one app: a `DynamicSupervisor` with a fixed number of slots that are started together.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,32 @@ use impresario_supervision::{
     RequestId, SpecError, Time,
 };
 
-use crate::rules::seed;
+use super::seed::seed;
 
-/// How many workers an app has, and what is done about them.
+/// Number and rules of the workers of an app.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolSpec {
-    /// How many.
+    /// Number of workers. All pools of a main together have at most 1,024.
     pub size: u32,
-    /// What is to be done about each; its id names them in reports.
+    /// Restart and shutdown rules of each worker. Its id names the workers in reports.
     pub worker: ChildRules,
-    /// How many restarts of all of them together are too many.
+    /// Restart intensity of all workers together.
     pub flags: Flags,
 }
 
-/// The pool's rules in the grammar of a supervisor: `Ready` comes when all slots are, and a first start that fails
-/// makes it leave.
+/// The rules of a pool, with the events and actions of a supervisor.
+///
+/// `Action::Ready` comes once, when every slot has started. A first start that fails shuts the pool down.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolRules {
     rules: DynamicSupervisor,
     name: ChildId,
     size: u32,
+    /// The slot of each entry. An entry keeps its slot over all restarts.
     slots: BTreeMap<ChildKey, u32>,
+    /// Number of slots that have completed their first start.
     started: u32,
+    /// Time of the last event.
     now: Time,
 }
 
@@ -39,17 +43,16 @@ impl PoolRules {
         Ok(Self { rules, name, size, slots: BTreeMap::new(), started: 0, now: Time::START })
     }
 
-    /// Which of the pool's workers has this entry.
+    /// The slot of an entry; 0 if the entry is unknown.
     pub(crate) fn slot(&self, key: ChildKey) -> u32 {
         self.slots.get(&key).copied().unwrap_or_default()
     }
 
     pub(crate) fn handle(&mut self, now: Time, event: Event) {
         self.now = now;
-        let begins = event == Event::Start;
+        let is_start = event == Event::Start;
         self.rules.handle(now, event);
-        if begins {
-            // Each keeps its slot through all its lives.
+        if is_start {
             for slot in 0..self.size {
                 if let Ok(key) = self.rules.start_child(now, RequestId(slot.into())) {
                     self.slots.insert(key, slot);
@@ -61,7 +64,7 @@ impl PoolRules {
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
         loop {
             match self.rules.poll_action()? {
-                // Of a supervisor that has no children yet. Ours waits for them.
+                // The dynamic supervisor is ready with no children; the pool is ready when all have started.
                 Action::Ready if self.size > 0 => {}
                 Action::Reply(_, Reply::Started(..)) => {
                     self.started += 1;
@@ -72,7 +75,7 @@ impl PoolRules {
                 Action::Reply(id, Reply::Error(RequestError::StartFailed(reason))) => {
                     let child = ChildId::from(format!("{} {}", self.name, id.0));
                     let reason = ExitReason::FailedToStart { child, reason: Box::new(reason) };
-                    // Has no effect when it is leaving already.
+                    // Without effect during a shutdown: the first reason stays.
                     self.rules.handle(self.now, Event::Shutdown(reason));
                 }
                 Action::Reply(..) => {}

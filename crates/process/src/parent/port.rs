@@ -1,4 +1,5 @@
-//! One end of a port in the loop: never blocks, never grows without bound, believes only the kernel.
+//! One end of a port in the loop of a parent process: non-blocking, with a bounded queue of outgoing
+//! messages.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -12,52 +13,56 @@ use impresario_wire::{
     PortPolicyError, StreamId,
 };
 
-use crate::routes::MAX_ROUTES;
+/// The most workers of all pools of a main together. Main holds one port for each, for routers to come.
+pub(crate) const MAX_WORKERS: usize = 1024;
 
-/// The most messages that wait to be sent on one port. A new router is told of all workers at once, and while it
-/// reads, all of them may be replaced.
-pub(crate) const MAX_OUTBOUND: usize = 2 * MAX_ROUTES;
+/// The most messages that are queued on one port: twice [`MAX_WORKERS`]. A new router is sent one message per
+/// worker, and the replacement of a worker is two messages.
+pub(crate) const MAX_OUTBOUND: usize = 2 * MAX_WORKERS;
 
-/// Why a port is of no use any more.
+/// Why a port is closed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PortError {
-    #[error("its port fails: {0}")]
+    #[error("its port failed: {0}")]
     Io(#[from] io::Error),
-    #[error("it sent a bad frame: {0}")]
+    #[error("it sent a malformed frame: {0}")]
     Decode(#[from] DecodeError),
-    #[error("it broke the rules of its port: {0}")]
+    #[error("it violated the protocol of its port: {0}")]
     Link(#[from] PortPolicyError),
-    #[error("a message to it cannot be sent: {0}")]
+    #[error("cannot encode a message to it: {0}")]
     Encode(#[from] EncodeError),
-    #[error("it does not read its port: {MAX_OUTBOUND} messages wait")]
+    #[error("it does not read its port: {MAX_OUTBOUND} messages are queued")]
     Overflow,
-    #[error("it began a message and did not end it within {PARTIAL_TIMEOUT:?}")]
+    #[error("it began a message and did not complete it within {PARTIAL_TIMEOUT:?}")]
     Expired,
 }
 
-/// What came in.
+/// The result of one receive.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Message(Message, Vec<OwnedFd>),
-    /// A part of a message.
-    Part,
-    /// Nothing more for now.
+    /// A frame of a message that is not complete yet.
+    Fragment,
+    /// No frame is available now.
     Empty,
-    /// The other end is closed.
+    /// End of file: the peer has closed its end.
     End,
 }
 
+/// One end of a port.
 #[derive(Debug)]
 pub(crate) struct Port {
     socket: SeqPacket,
     link: PortPolicy,
     encoder: Encoder,
     decoder: Decoder<OwnedFd>,
+    /// Messages that are not sent completely; at most [`MAX_OUTBOUND`].
     queue: VecDeque<Outgoing>,
-    /// Whether the loop was asked to come back when there is room.
-    waits_for_room: bool,
+    /// Whether epoll was asked for EPOLLOUT.
+    write_interest: bool,
 }
 
+/// A queued message: the frames that are left to send, and the descriptors until the first frame is sent.
 struct Outgoing {
     frames: Frames,
     fds: Vec<Rc<dyn AsFd>>,
@@ -77,11 +82,13 @@ impl Port {
             encoder: Encoder::new(std::process::id()),
             decoder: Decoder::new(PARTIAL_TIMEOUT),
             queue: VecDeque::new(),
-            waits_for_room: false,
+            write_interest: false,
         }
     }
 
-    /// Sends, or queues what the socket does not take now.
+    /// Queues a message and sends as much of the queue as the socket accepts. Never blocks.
+    ///
+    /// `fds` go with the first frame.
     pub(crate) fn send(&mut self, message: &Message, fds: Vec<Rc<dyn AsFd>>) -> Result<(), PortError> {
         self.link.check_outgoing(message.kind())?;
         if self.queue.len() >= MAX_OUTBOUND {
@@ -92,7 +99,7 @@ impl Port {
         self.flush()
     }
 
-    /// Sends what is queued, as far as the socket takes it.
+    /// Sends queued frames until the socket would block.
     pub(crate) fn flush(&mut self) -> Result<(), PortError> {
         while let Some(Outgoing { frames, fds }) = self.queue.front_mut() {
             while let Some(frame) = frames.current() {
@@ -102,7 +109,7 @@ impl Port {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                     Err(error) => return Err(error.into()),
                 }
-                // They go with the first frame only.
+                // With the second frame the peer would receive them again.
                 fds.clear();
                 frames.advance();
             }
@@ -111,14 +118,17 @@ impl Port {
         Ok(())
     }
 
-    /// Whether the loop is to come back when there is room; `None` when it knows already.
-    pub(crate) fn wants_room(&mut self) -> Option<bool> {
-        let wants = !self.queue.is_empty();
-        let before = std::mem::replace(&mut self.waits_for_room, wants);
-        (before != wants).then_some(wants)
+    /// Whether epoll must report the port as writable, if that has changed since the last call; else `None`.
+    pub(crate) fn write_interest(&mut self) -> Option<bool> {
+        let interest = !self.queue.is_empty();
+        let before = std::mem::replace(&mut self.write_interest, interest);
+        (before != interest).then_some(interest)
     }
 
-    /// Takes one frame. Who sent it and whether they may is checked frame by frame, before anything is decoded.
+    /// Receives one frame. Never blocks.
+    ///
+    /// Each frame is checked before its payload is decoded: its sender, as the kernel reports it, and its
+    /// kind.
     pub(crate) fn recv(&mut self, now: Time, buffer: &mut [u8]) -> Result<Incoming, PortError> {
         let received = match self.socket.recv(buffer).and_then(Received::complete) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Incoming::Empty),
@@ -132,14 +142,15 @@ impl Port {
         let sender = received.sender.and_then(|pid| u32::try_from(pid.as_raw()).ok());
         self.link.check(sender, frame.source(), frame.kind())?;
         let whole = self.decoder.handle(now.since_start(), datagram, received.fds)?;
-        Ok(whole.map_or(Incoming::Part, |whole| Incoming::Message(whole.message, whole.descriptors)))
+        Ok(whole.map_or(Incoming::Fragment, |whole| Incoming::Message(whole.message, whole.descriptors)))
     }
 
+    /// The deadline of a partial message.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.decoder.poll_timeout().map(Time::from_start)
     }
 
-    /// A process that is alive and does not go on with a message is broken.
+    /// Fails if a message was begun and not completed within [`PARTIAL_TIMEOUT`].
     pub(crate) fn timeout(&mut self, now: Time) -> Result<(), PortError> {
         match self.decoder.expire(now.since_start()) {
             Some(_) => Err(PortError::Expired),

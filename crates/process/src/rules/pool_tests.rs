@@ -15,10 +15,10 @@ fn actions(rules: &mut PoolRules) -> Vec<Action> {
     std::iter::from_fn(|| rules.poll_action()).collect()
 }
 
-/// The lives that are to be started, with their slots.
+/// The slots and incarnations that the rules start.
 fn starts(rules: &mut PoolRules) -> Vec<(u32, Incarnation)> {
     let start = |(action, rules): (Action, &PoolRules)| match action {
-        Action::Start(key, life) => Some((rules.slot(key), life)),
+        Action::Start(key, incarnation) => Some((rules.slot(key), incarnation)),
         _ => None,
     };
     let actions = actions(rules);
@@ -26,25 +26,25 @@ fn starts(rules: &mut PoolRules) -> Vec<(u32, Incarnation)> {
 }
 
 #[test]
-fn ready_when_all_slots_are() {
+fn ready_comes_when_every_slot_has_started() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    assert_eq!(lives.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [0, 1]);
-    rules.handle(NOW, Event::Started(lives[1].1));
+    let workers = starts(&mut rules);
+    assert_eq!(workers.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [0, 1]);
+    rules.handle(NOW, Event::Started(workers[1].1));
     assert_eq!(actions(&mut rules), []);
-    rules.handle(NOW, Event::Started(lives[0].1));
+    rules.handle(NOW, Event::Started(workers[0].1));
     assert_eq!(actions(&mut rules), [Action::Ready]);
 }
 
 #[test]
-fn a_replacement_has_the_same_slot_and_ready_comes_once() {
+fn a_replacement_keeps_its_slot_and_ready_comes_once() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    for (_, life) in &lives {
-        rules.handle(NOW, Event::Started(*life));
+    let workers = starts(&mut rules);
+    for (_, incarnation) in &workers {
+        rules.handle(NOW, Event::Started(*incarnation));
     }
     actions(&mut rules);
-    rules.handle(NOW, Event::Exited(lives[1].1, ExitReason::Killed));
+    rules.handle(NOW, Event::Exited(workers[1].1, ExitReason::Killed));
     let again = starts(&mut rules);
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].0, 1);
@@ -53,30 +53,30 @@ fn a_replacement_has_the_same_slot_and_ready_comes_once() {
 }
 
 #[test]
-fn a_first_start_that_fails_ends_it_with_nothing_left() {
+fn a_failed_first_start_stops_the_other_workers() {
     let mut rules = rules(2);
-    let lives = starts(&mut rules);
-    rules.handle(NOW, Event::StartFailed(lives[0].1, ExitReason::Error("no database".into())));
-    let told = actions(&mut rules);
-    assert!(told.contains(&Action::Stop(lives[1].1)), "{told:?}");
-    rules.handle(NOW, Event::Exited(lives[1].1, ExitReason::Shutdown));
+    let workers = starts(&mut rules);
+    rules.handle(NOW, Event::StartFailed(workers[0].1, ExitReason::Error("no database".into())));
+    let sent = actions(&mut rules);
+    assert!(sent.contains(&Action::Stop(workers[1].1)), "{sent:?}");
+    rules.handle(NOW, Event::Exited(workers[1].1, ExitReason::Shutdown));
     let last = actions(&mut rules).pop();
     let Some(Action::Exit(reason)) = last else { panic!("{last:?}") };
     assert_eq!(reason.to_string(), "child shop worker 0 failed to start: no database");
 }
 
 #[test]
-fn a_shutdown_before_ready_is_a_shutdown() {
+fn a_shutdown_before_ready_stops_a_starting_worker() {
     let mut rules = rules(1);
-    let lives = starts(&mut rules);
+    let workers = starts(&mut rules);
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
-    rules.handle(NOW, Event::Started(lives[0].1));
-    assert_eq!(actions(&mut rules), [Action::Stop(lives[0].1)]);
-    rules.handle(NOW, Event::Exited(lives[0].1, ExitReason::Shutdown));
+    rules.handle(NOW, Event::Started(workers[0].1));
+    assert_eq!(actions(&mut rules), [Action::Stop(workers[0].1)]);
+    rules.handle(NOW, Event::Exited(workers[0].1, ExitReason::Shutdown));
     assert_eq!(actions(&mut rules).pop(), Some(Action::Exit(ExitReason::Shutdown)));
 }
 
 #[test]
-fn no_workers_is_ready_at_once() {
+fn a_pool_of_size_zero_is_ready_immediately() {
     assert_eq!(actions(&mut rules(0)), [Action::Ready]);
 }
