@@ -150,7 +150,7 @@ impl hyper::body::Body for Body {
         let polled = Pin::new(incoming).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => {
-                guard.client_error.set(ClientError::TOO_LONG)
+                guard.client_error.set(ClientError::TOO_LONG);
             }
             Poll::Ready(_) => guard.idle_timeout.reset(),
             Poll::Pending => return guard.wait(cx).map(|timeout| Some(Err(timeout.into()))),

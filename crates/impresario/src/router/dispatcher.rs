@@ -241,7 +241,7 @@ impl Handler<PortMessage> for Dispatcher {
                 }
             }
             PortMessage::Main(Incoming { message: Frame::RemovePort { process }, .. }) => {
-                self.worker_down(process)
+                self.worker_down(process);
             }
             PortMessage::Main(_) => {}
             PortMessage::Worker(id) => self.on_worker_message(id),

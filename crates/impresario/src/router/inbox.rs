@@ -79,7 +79,7 @@ impl Inbox {
         let mut queue = self.lock();
         match (event, queue.events.back_mut()) {
             (WorkerEvent::Released(_), Some(WorkerEvent::Released(count))) => {
-                *count = count.saturating_add(1)
+                *count = count.saturating_add(1);
             }
             (event @ (WorkerEvent::Taken(_) | WorkerEvent::Refused(..)), _) => {
                 if queue.answers >= MAX_WAITING_ANSWERS {
