@@ -28,7 +28,7 @@ pub(crate) struct ConnectionState {
     /// Requests in flight that have body data which the client does not read. Counted for HTTP/2 only: each stream has a
     /// flow-control window, so a full window does not show at the socket.
     blocked_on_client: Cell<usize>,
-    /// How many times a response stopped to be blocked on the client. The counter wraps.
+    /// Body frames of such responses that left the window of their stream. The counter wraps.
     body_frames_sent: Cell<usize>,
     request_bodies: OpenRequestBodies,
     /// The next response of an HTTP/1 connection is its last one.
