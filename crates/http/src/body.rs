@@ -1,6 +1,5 @@
-//! The body of a request, within its limits.
+//! The body of a request, with its limits.
 
-use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,120 +13,123 @@ use http_body_util::{LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use impresario_server::IdleTimeout;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+use crate::error::{BodyTimeout, BoxError};
 
-/// The body of a request: a stream of pieces that is read as fast as it is polled, and no faster.
+/// The body of a request: a stream of frames. Bytes are read from the socket only when it is polled.
 ///
-/// It ends with an error when it is longer than
-/// [`max_body_bytes`](crate::Http::max_body_bytes) allows (a [`LengthLimitError`], which axum's extractors answer by
-/// 413), when the client is silent for longer than [`body_read_timeout`](crate::Http::body_read_timeout)
-/// (a [`BodyTimeout`]), or when the client is gone.
+/// # Errors
+///
+/// After an error the stream ends.
+///
+/// * [`LengthLimitError`]: longer than [`max_body_bytes`](crate::Http::max_body_bytes). axum's extractors answer it by
+///   413.
+/// * [`BodyTimeout`]: no bytes for [`body_read_timeout`](crate::Http::body_read_timeout).
+/// * [`hyper::Error`]: the client closed the connection or reset the stream.
 pub struct Body {
     incoming: Limited<Incoming>,
-    /// `None` for a body that has no bytes or no limits.
+    /// `None` for a body without bytes.
     guard: Option<Box<Guard>>,
 }
 
-/// The client sent nothing of the body for too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the client sent nothing of the body for {0:?}; see `Http::body_read_timeout`")]
-#[non_exhaustive]
-pub struct BodyTimeout(pub Duration);
-
-/// The limits of bodies.
+/// The limits of a request body. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BodyLimits {
-    pub(crate) bytes: Option<usize>,
-    pub(crate) silence: Option<Duration>,
+    pub(crate) max_bytes: Option<usize>,
+    pub(crate) read_timeout: Option<Duration>,
 }
 
-/// What the client did wrong with a request, as the answer to its request must know it.
+/// The error of the client in one request, if there is one. The body sets it, the response future reads it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fault(Arc<AtomicU8>);
+pub(crate) struct ClientError(Arc<AtomicU8>);
 
-/// How many bodies of a connection are still being read.
+/// How many request bodies of one connection are not dropped yet.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Uploads(Arc<AtomicUsize>);
+pub(crate) struct OpenRequestBodies(Arc<AtomicUsize>);
 
+/// Applies the read timeout, records errors of the client, and counts the body as open until it is dropped.
 struct Guard {
-    patience: IdleTimeout,
-    fault: Fault,
-    uploads: Uploads,
+    idle_timeout: IdleTimeout,
+    client_error: ClientError,
+    open_bodies: OpenRequestBodies,
 }
 
-impl Fault {
-    const LENGTH: u8 = 1;
-    const SILENCE: u8 = 2;
-    const HOST: u8 = 3;
+impl ClientError {
+    const TOO_LONG: u8 = 1;
+    const TIMED_OUT: u8 = 2;
+    const NO_HOST: u8 = 3;
 
     pub(crate) fn too_long() -> Self {
-        Self(Arc::new(AtomicU8::new(Self::LENGTH)))
+        Self(Arc::new(AtomicU8::new(Self::TOO_LONG)))
     }
 
     pub(crate) fn no_host() -> Self {
-        Self(Arc::new(AtomicU8::new(Self::HOST)))
+        Self(Arc::new(AtomicU8::new(Self::NO_HOST)))
     }
 
-    fn set(&self, fault: u8) {
-        self.0.store(fault, Ordering::Relaxed);
+    fn set(&self, client_error: u8) {
+        self.0.store(client_error, Ordering::Relaxed);
     }
 
-    /// The status that says what is wrong, if anything is.
+    /// The status of the error response. `None`: no error.
     pub(crate) fn status(&self) -> Option<StatusCode> {
         match self.0.load(Ordering::Relaxed) {
-            Self::LENGTH => Some(StatusCode::PAYLOAD_TOO_LARGE),
-            Self::SILENCE => Some(StatusCode::REQUEST_TIMEOUT),
-            Self::HOST => Some(StatusCode::BAD_REQUEST),
+            Self::TOO_LONG => Some(StatusCode::PAYLOAD_TOO_LARGE),
+            Self::TIMED_OUT => Some(StatusCode::REQUEST_TIMEOUT),
+            Self::NO_HOST => Some(StatusCode::BAD_REQUEST),
             _ => None,
         }
     }
 }
 
-impl Uploads {
-    pub(crate) fn are_there(&self) -> bool {
+impl OpenRequestBodies {
+    pub(crate) fn any(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
     }
 }
 
 impl BodyLimits {
-    /// Whether a body that announces its length can be refused unread.
+    /// Whether the announced length, in bytes, is above the limit.
     pub(crate) fn refuse(&self, announced: u64) -> bool {
-        self.bytes.is_some_and(|limit| announced > limit as u64)
+        self.max_bytes.is_some_and(|limit| announced > limit as u64)
     }
 }
 
 impl Body {
-    /// A body that has bytes, and what will be known of it.
-    pub(crate) fn guarded(incoming: Incoming, limits: BodyLimits, uploads: &Uploads) -> (Self, Fault) {
-        let fault = Fault::default();
-        uploads.0.fetch_add(1, Ordering::Relaxed);
+    /// A body with limits, and the place where its error will be recorded.
+    pub(crate) fn limited(
+        incoming: Incoming,
+        limits: BodyLimits,
+        open_bodies: &OpenRequestBodies,
+    ) -> (Self, ClientError) {
+        let client_error = ClientError::default();
+        open_bodies.0.fetch_add(1, Ordering::Relaxed);
         let guard = Guard {
-            patience: IdleTimeout::new(limits.silence),
-            fault: fault.clone(),
-            uploads: uploads.clone(),
+            idle_timeout: IdleTimeout::new(limits.read_timeout),
+            client_error: client_error.clone(),
+            open_bodies: open_bodies.clone(),
         };
-        let incoming = Limited::new(incoming, limits.bytes.unwrap_or(usize::MAX));
-        (Self { incoming, guard: Some(Box::new(guard)) }, fault)
+        let incoming = Limited::new(incoming, limits.max_bytes.unwrap_or(usize::MAX));
+        (Self { incoming, guard: Some(Box::new(guard)) }, client_error)
     }
 
-    /// A body without bytes.
-    pub(crate) fn plain(incoming: Incoming) -> Self {
+    /// A body without bytes. It needs no limits.
+    pub(crate) fn empty(incoming: Incoming) -> Self {
         Self { incoming: Limited::new(incoming, usize::MAX), guard: None }
     }
 }
 
 impl Guard {
-    /// Waits until the silence has lasted too long.
+    /// Waits for the read timeout.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<BodyTimeout> {
-        ready!(self.patience.poll(cx));
-        self.fault.set(Fault::SILENCE);
-        Poll::Ready(BodyTimeout(self.patience.limit().unwrap_or_default()))
+        ready!(self.idle_timeout.poll(cx));
+        self.client_error.set(ClientError::TIMED_OUT);
+        Poll::Ready(BodyTimeout(self.idle_timeout.limit().unwrap_or_default()))
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.uploads.0.fetch_sub(1, Ordering::Relaxed);
+        self.open_bodies.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -141,15 +143,17 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self { incoming, guard } = &mut *self;
         let Some(guard) = guard else { return Pin::new(incoming).poll_frame(cx) };
-        // Nothing comes after an error.
-        if guard.fault.status().is_some() {
+        // The stream ends after an error.
+        if guard.client_error.status().is_some() {
             return Poll::Ready(None);
         }
         let polled = Pin::new(incoming).poll_frame(cx);
         match &polled {
-            Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => guard.fault.set(Fault::LENGTH),
-            Poll::Ready(_) => guard.patience.reset(),
-            Poll::Pending => return guard.wait(cx).map(|late| Some(Err(late.into()))),
+            Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                guard.client_error.set(ClientError::TOO_LONG);
+            }
+            Poll::Ready(_) => guard.idle_timeout.reset(),
+            Poll::Pending => return guard.wait(cx).map(|timeout| Some(Err(timeout.into()))),
         }
         polled
     }

@@ -1,50 +1,58 @@
-//! Whose fault it was that an HTTP connection ended.
+//! Errors of a connection, and whether the peer or the service caused them.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
+use std::time::Duration;
 
 use http_body_util::LengthLimitError;
 
-use crate::body::BodyTimeout;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The error of a connection as the server wants it: the kind says whether the peer is to blame.
-pub(crate) fn blame(error: hyper::Error) -> io::Error {
-    let kind = if error.is_user() { users(&error) } else { peers(&error) };
+/// The client sent no bytes of a request body for this long, see
+/// [`body_read_timeout`](crate::Http::body_read_timeout).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client sent no bytes of the request body for {0:?}; see `Http::body_read_timeout`")]
+#[non_exhaustive]
+pub struct BodyTimeout(pub Duration);
+
+/// The error of hyper as the server expects it: kind `Other` is a failure of the service, the other kinds are the peer's.
+pub(crate) fn classify_error(error: hyper::Error) -> io::Error {
+    let kind = if error.is_user() { user_error_kind(&error) } else { hyper_error_kind(&error) };
     io::Error::new(kind, error)
 }
 
-/// An error of our service or its body. It may only pass on what the peer did to the body of the request.
-fn users(error: &hyper::Error) -> ErrorKind {
-    causes(error).find_map(of_peer).unwrap_or(ErrorKind::Other)
+/// The kind of an error of the service or its response body. The service may only pass on an error of the request body.
+fn user_error_kind(error: &hyper::Error) -> ErrorKind {
+    causes(error).find_map(peer_error_kind).unwrap_or(ErrorKind::Other)
 }
 
-/// Whether an error of our service only passes on what the peer did.
-pub(crate) fn is_of_peer(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+/// Whether an error of the service only passes on an error that the peer caused.
+pub(crate) fn is_peer_error(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     let error: &(dyn Error + 'static) = error;
-    successors(Some(error), |&cause| cause.source()).any(|cause| of_peer(cause).is_some())
+    successors(Some(error), |&cause| cause.source()).any(|cause| peer_error_kind(cause).is_some())
 }
 
-fn of_peer(cause: &(dyn Error + 'static)) -> Option<ErrorKind> {
+fn peer_error_kind(cause: &(dyn Error + 'static)) -> Option<ErrorKind> {
     if cause.is::<BodyTimeout>() {
         return Some(ErrorKind::TimedOut);
     }
     if cause.is::<LengthLimitError>() {
         return Some(ErrorKind::InvalidData);
     }
-    cause.downcast_ref::<hyper::Error>().filter(|cause| !cause.is_user()).map(peers)
+    cause.downcast_ref::<hyper::Error>().filter(|cause| !cause.is_user()).map(hyper_error_kind)
 }
 
-fn peers(error: &hyper::Error) -> ErrorKind {
+fn hyper_error_kind(error: &hyper::Error) -> ErrorKind {
     if error.is_timeout() {
         ErrorKind::TimedOut
     } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         ErrorKind::UnexpectedEof
     } else if let Some(cause) = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()) {
         match cause.kind() {
-            // So hyper calls chunks that are none. To others it would be a mistake of ours.
+            // hyper's kind for malformed chunks. The server takes `InvalidInput` for a failure of the service.
             ErrorKind::InvalidInput => ErrorKind::InvalidData,
-            // So HTTP/2 calls an end in the middle of a frame. The kernel's errors have kinds of their own.
+            // h2's kind for an end of the stream in the middle of a frame. Errors of the kernel have other kinds.
             ErrorKind::Other => ErrorKind::UnexpectedEof,
             kind => kind,
         }

@@ -1,20 +1,20 @@
-//! What can be served.
+//! The trait bound of services that can be served.
 
 use http::{Request, Response};
 use hyper::body::Body as HttpBody;
 use tower_service::Service;
 
-use crate::Body;
-use crate::talk::BoxError;
+use crate::body::Body;
+use crate::error::BoxError;
 
-/// A tower service of HTTP requests, by another name: whatever takes `Request<`[`Body`]`>` and answers by a `Response`
-/// with any body, where errors can be boxed.
+/// A tower service that takes `Request<`[`Body`]`>` and returns a `Response` with any body. Errors must convert to a boxed
+/// error.
 ///
-/// It is implemented for all of them, axum's `Router` included, and cannot be implemented otherwise.
+/// Implemented for every such service, for example axum's `Router`. No other implementation is possible.
 pub trait HttpService:
     Service<Request<Body>, Response = Response<<Self as HttpService>::ResBody>, Error: Into<BoxError>> + Clone
 {
-    /// The body of its answers.
+    /// The body of its responses.
     type ResBody: HttpBody<Error: Into<BoxError>> + 'static;
 }
 

@@ -1,4 +1,4 @@
-//! The limits of HTTP, and hyper set up for them.
+//! The limits of HTTP with their defaults, and hyper's builders with these limits.
 
 use std::time::Duration;
 
@@ -6,8 +6,6 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 
 use crate::body::BodyLimits;
-use crate::pace::{LastLimits, Limits};
-use crate::streams::Spawner;
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -16,29 +14,47 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_CONCURRENT_STREAMS: u32 = 200;
 
-/// How long a connection that is to end waits for a request that may be under way, and for the rest of a head.
-pub(crate) const LAST: LastLimits =
-    LastLimits { head: Duration::from_secs(1), idle: Duration::from_millis(100) };
-/// The same with HTTP/2. There the client knows, and is only waited for while it takes what it was sent.
-pub(crate) const LAST_SHARED: LastLimits =
-    LastLimits { head: Duration::from_secs(5), idle: Duration::from_secs(5) };
+/// How long each phase of a connection may last. `None`: no limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PhaseLimits {
+    pub(crate) head: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) write: Option<Duration>,
+}
 
-/// The smallest limit of a buffer that hyper takes.
+/// How long a phase of a draining connection may last at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DrainLimits {
+    /// The rest of a head that has begun.
+    pub(crate) head: Duration,
+    /// Without a byte: the client may have sent a request that has not arrived yet.
+    pub(crate) idle: Duration,
+}
+
+/// Drain limits of HTTP/1. The client does not know of the drain until the next response.
+pub(crate) const DRAIN_LIMITS_H1: DrainLimits =
+    DrainLimits { head: Duration::from_secs(1), idle: Duration::from_millis(100) };
+/// Drain limits of HTTP/2. GOAWAY notifies the client, so the limits only apply while the client reads no response.
+pub(crate) const DRAIN_LIMITS_H2: DrainLimits =
+    DrainLimits { head: Duration::from_secs(5), idle: Duration::from_secs(5) };
+
+/// The smallest `max_buf_size` that hyper accepts; it panics below.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
-/// How often a client of HTTP/2 is asked whether it is still there, and how long it may take to say so.
+/// Interval of HTTP/2 pings, and the timeout of their acknowledgement.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many streams that the client reset may wait to be noticed before the connection is ended (rapid reset).
+/// How many streams that the client has reset may be pending before hyper ends the connection (rapid reset,
+/// CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
-/// How many streams may be reset because of the client's mistakes before the connection is ended.
+/// How many streams may be reset for protocol errors of the client before hyper ends the connection.
 const MAX_ERROR_RESETS: usize = 1024;
-/// How much of an answer is kept for a client of HTTP/2 that does not take it, for each stream.
+/// Bytes of a response that hyper buffers per HTTP/2 stream while the client does not read.
 const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// All that can be set.
+/// All options of [`Http`](crate::Http).
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) limits: Limits,
+    pub(crate) limits: PhaseLimits,
     pub(crate) bodies: BodyLimits,
     pub(crate) max_header_bytes: usize,
     pub(crate) http2: bool,
@@ -49,12 +65,12 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            limits: Limits {
+            limits: PhaseLimits {
                 head: Some(HEADER_READ_TIMEOUT),
                 idle: Some(IDLE_TIMEOUT),
                 write: Some(WRITE_TIMEOUT),
             },
-            bodies: BodyLimits { bytes: None, silence: Some(BODY_READ_TIMEOUT) },
+            bodies: BodyLimits { max_bytes: None, read_timeout: Some(BODY_READ_TIMEOUT) },
             max_header_bytes: MAX_HEADER_BYTES,
             http2: true,
             max_concurrent_streams: MAX_CONCURRENT_STREAMS,
@@ -64,7 +80,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Without hyper's timers: [`Watch`](crate::watch::Watch) stands for them.
+    /// hyper's builder for HTTP/1, without hyper's timers: `conn::timeouts::DeadlineWatch` replaces them.
     pub(crate) fn http1(&self) -> http1::Builder {
         let mut hyper = http1::Builder::new();
         hyper
@@ -74,8 +90,9 @@ impl Settings {
         hyper
     }
 
-    pub(crate) fn http2(&self, spawner: Spawner) -> http2::Builder<Spawner> {
-        let mut hyper = http2::Builder::new(spawner);
+    /// hyper's builder for HTTP/2, with pings and with extended CONNECT (RFC 8441).
+    pub(crate) fn http2<E: Clone>(&self, executor: E) -> http2::Builder<E> {
+        let mut hyper = http2::Builder::new(executor);
         hyper
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)

@@ -1,4 +1,4 @@
-//! What a client may do at most, and what it is told then.
+//! The limits of HTTP, and the responses when they are exceeded.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
 
-/// `/all` collects the body, `/lenient` says what it got of it, `/raw` fails with whatever the body fails with.
+/// `/all` collects the body. `/lenient` returns the length of the body or its error.
 fn uploads(seen: &Arc<AtomicUsize>) -> Router {
     let seen = Arc::clone(seen);
     let all = async move |body: Bytes| {
@@ -43,14 +43,14 @@ fn uploads(seen: &Arc<AtomicUsize>) -> Router {
 }
 
 #[test]
-fn a_body_that_announces_too_much_is_answered_by_413_unseen() {
+fn an_announced_body_above_the_limit_is_answered_by_413() {
     run(async {
         let seen = Arc::default();
         let server = Server::start(service(uploads(&seen)).max_body_bytes(10)).await;
         let mut client = server.client().await;
         client.post("/all", "content-length: 10\r\n", "0123456789").await;
         assert_eq!(client.answer().await.body, b"10");
-        // Not even asked to go on.
+        // Without a `100 Continue`.
         client.post("/all", "content-length: 11\r\nexpect: 100-continue\r\n", "").await;
         let answer = client.answer().await;
         assert_eq!((answer.status(), answer.closes()), ("413", true));
@@ -63,7 +63,7 @@ fn a_body_that_announces_too_much_is_answered_by_413_unseen() {
 }
 
 #[test]
-fn a_body_that_grows_too_long_is_answered_by_413() {
+fn a_chunked_body_above_the_limit_is_answered_by_413() {
     run(async {
         let seen = Arc::default();
         let server = Server::start(service(uploads(&seen)).max_body_bytes(10)).await;
@@ -74,7 +74,7 @@ fn a_body_that_grows_too_long_is_answered_by_413() {
         client.post("/all", chunked, "6\r\n012345\r\n5\r\n6789x\r\n0\r\n\r\n").await;
         let answer = client.answer().await;
         assert_eq!((answer.status(), answer.closes()), ("413", true));
-        // Who makes good of it has the last word.
+        // A service that handles the error determines the status.
         let mut client = server.client().await;
         client.post("/lenient", chunked, "b\r\n0123456789x\r\n0\r\n\r\n").await;
         let answer = client.answer().await;
@@ -87,7 +87,7 @@ fn a_body_that_grows_too_long_is_answered_by_413() {
 }
 
 #[test]
-fn a_body_that_stops_coming_is_answered_by_408() {
+fn a_stalled_request_body_is_answered_by_408() {
     run_paused(async {
         let server = Server::start(service(uploads(&Arc::default()))).await;
         for (path, status, body) in [("/all", "408", ""), ("/lenient", "200", "too slow")] {
@@ -106,7 +106,7 @@ fn a_body_that_stops_coming_is_answered_by_408() {
 }
 
 #[test]
-fn a_body_that_comes_slowly_is_waited_for() {
+fn a_slow_request_body_restarts_the_read_timeout() {
     run_paused(async {
         let pieces = Arc::new(Notify::new());
         let seen = Arc::clone(&pieces);
@@ -135,7 +135,7 @@ fn a_body_that_comes_slowly_is_waited_for() {
 }
 
 #[test]
-fn a_byte_at_a_time_buys_no_time() {
+fn single_bytes_do_not_restart_the_head_timeout() {
     run_paused(async {
         let server = Server::of_routes().await;
         for first in [false, true] {
@@ -146,7 +146,7 @@ fn a_byte_at_a_time_buys_no_time() {
             let began = Instant::now();
             let mut answer = vec![0; 10_000];
             for byte in "GET / HTTP/1.1\r\nlong: ".bytes().chain(std::iter::repeat(b'x')) {
-                // The server may be gone already.
+                // An error means that the server has closed already.
                 let _ = client.0.try_write(&[byte]);
                 tokio::time::advance(seconds(1)).await;
                 tokio::task::yield_now().await;
@@ -165,7 +165,7 @@ fn a_byte_at_a_time_buys_no_time() {
 }
 
 #[test]
-fn silence_is_ended_by_its_own_limit() {
+fn an_idle_connection_has_the_idle_timeout() {
     run_paused(async {
         let server = Server::of_routes().await;
         let mut client = server.client().await;
@@ -176,9 +176,9 @@ fn silence_is_ended_by_its_own_limit() {
             assert_eq!(client.get("/").await.status(), "200");
             tokio::time::advance(seconds(59)).await;
         }
-        // What was read of a body is not half a head.
+        // Unread bytes of a request body do not count as the next head.
         client.post("/echo", "content-length: 4\r\n", "").await;
-        client.0.readable().await.expect("an answer begins");
+        client.0.readable().await.expect("a response begins");
         client.send("body").await;
         assert_eq!(client.answer().await.body, b"body");
         let ((), time) = passing(client.closed()).await;
@@ -189,20 +189,20 @@ fn silence_is_ended_by_its_own_limit() {
 }
 
 #[test]
-fn who_does_not_read_the_answer_is_cut_off_and_who_reads_slowly_is_not() {
+fn the_write_timeout_closes_a_client_that_reads_nothing() {
     run_paused(async {
         let flood =
             || async { Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 65_536]))) };
         let server = Server::start(service(Router::new().route("/", get(flood)))).await;
         let mut client = server.client().await;
         client.ask("/").await;
-        // More than the kernel's buffers hold, so the server has written since the clock moved.
+        // More than the kernel's buffers hold, so the server has written after the clock was advanced.
         let mut some = vec![0; 16 << 20];
         for _ in 0..3 {
-            client.0.read_exact(&mut some).await.expect("it is still there");
+            client.0.read_exact(&mut some).await.expect("the connection is open");
             tokio::time::advance(seconds(59)).await;
         }
-        client.0.read_exact(&mut some).await.expect("it is still there");
+        client.0.read_exact(&mut some).await.expect("the connection is open");
         let ((), time) = passing(until(|| server.active() == 0)).await;
         assert!(time >= seconds(60), "{time:?}");
         assert_eq!(server.errors.count(), 0);
@@ -211,7 +211,7 @@ fn who_does_not_read_the_answer_is_cut_off_and_who_reads_slowly_is_not() {
 }
 
 #[test]
-fn a_slow_service_has_all_the_time_it_wants() {
+fn no_timeout_limits_the_service() {
     run_paused(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
@@ -228,7 +228,7 @@ fn a_slow_service_has_all_the_time_it_wants() {
 }
 
 #[test]
-fn limits_that_are_off_are_off() {
+fn a_limit_of_none_never_expires() {
     run_paused(async {
         let never = get(async || pending::<&'static str>().await);
         let protocol = service(Router::new().route("/", never))
@@ -253,14 +253,14 @@ fn limits_that_are_off_are_off() {
 }
 
 #[test]
-fn a_path_that_is_too_long_is_answered_by_414() {
+fn a_path_above_the_limit_is_answered_by_414() {
     run(async {
         let protocol = service(routes(Arc::default(), Arc::default())).max_header_bytes(200_000);
         let server = Server::start(protocol).await;
         let mut client = server.client().await;
         client.ask(&format!("/{}", "x".repeat(70_000))).await;
         assert_eq!(client.answer().await.status(), "414");
-        // More fields than anybody has.
+        // A limit that no request reaches.
         let mut client = server.client().await;
         client.send(format!("GET / HTTP/1.1\r\nhost: test\r\n{}\r\n", "a: b\r\n".repeat(101))).await;
         assert_eq!(client.answer().await.status(), "431");

@@ -1,4 +1,4 @@
-//! Good requests, and what is none.
+//! Valid and invalid requests of HTTP/1.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn a_connection_is_kept_alive() {
 }
 
 #[test]
-fn two_requests_may_come_at_once() {
+fn pipelined_requests_are_answered() {
     run(async {
         let server = Server::of_routes().await;
         let mut client = server.client().await;
@@ -60,8 +60,8 @@ fn a_large_body_is_streamed_in_both_directions() {
         };
         let mut received = Vec::new();
         let (read, ()) = tokio::join!(reading.read_to_end(&mut received), write);
-        read.expect("an orderly end");
-        let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+        read.expect("the connection ends without an error");
+        let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a complete head") + 4;
         assert!(received.starts_with(b"HTTP/1.1 200 "));
         let body = &received[end..];
         assert!(body == sent, "{} of {} bytes came back, or others", body.len(), sent.len());
@@ -70,7 +70,7 @@ fn a_large_body_is_streamed_in_both_directions() {
 }
 
 #[test]
-fn chunks_that_are_none_are_no_failure_of_the_server() {
+fn malformed_chunks_are_no_failure_of_the_server() {
     run(async {
         let server = Server::of_routes().await;
         let overflow = "F".repeat(17);
@@ -80,7 +80,7 @@ fn chunks_that_are_none_are_no_failure_of_the_server() {
             let mut client = server.client().await;
             let head = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
             client.send(format!("{head}{chunks}")).await;
-            // However much of an answer it was.
+            // The length of the response does not matter.
             let _ = client.0.read_to_end(&mut Vec::new()).await;
             until(|| server.active() == 0).await;
             assert_eq!(server.errors.count(), 0, "{chunks:?}");
@@ -90,7 +90,7 @@ fn chunks_that_are_none_are_no_failure_of_the_server() {
 }
 
 #[test]
-fn what_is_no_http_is_answered_by_400_and_closed() {
+fn bytes_that_are_not_http_are_answered_by_400() {
     run(async {
         let server = Server::of_routes().await;
         for garbage in ["this is no HTTP\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", "GET\r\n\r\n"]
@@ -107,16 +107,16 @@ fn what_is_no_http_is_answered_by_400_and_closed() {
 }
 
 #[test]
-fn a_head_that_is_too_long_is_answered_by_431_though_more_is_coming() {
+fn a_long_head_is_answered_by_431_while_it_is_sent() {
     run(async {
         let server = Server::of_routes().await;
         let (mut reading, mut writing) = server.client().await.0.into_split();
         let head = format!("GET / HTTP/1.1\r\nhost: test\r\nlong: {}\r\n\r\n", "x".repeat(1024 * 1024));
         let mut answer = String::new();
-        // The answer comes before the head is over; both must go well.
+        // The response arrives while the head is sent. Neither side may get an error.
         let (read, written) =
             tokio::join!(reading.read_to_string(&mut answer), writing.write_all(head.as_bytes()));
-        read.expect("an orderly end");
+        read.expect("the connection ends without an error");
         written.expect("the server reads");
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         drop((reading, writing));
@@ -127,7 +127,7 @@ fn a_head_that_is_too_long_is_answered_by_431_though_more_is_coming() {
 }
 
 #[test]
-fn many_headers_are_answered_by_431() {
+fn more_than_100_fields_are_answered_by_431() {
     run(async {
         let server = Server::start(
             service(support::routes(Default::default(), Default::default())).max_header_bytes(500),
@@ -142,7 +142,7 @@ fn many_headers_are_answered_by_431() {
     });
 }
 
-/// Counts on one thread, and is ready only at the second time of asking.
+/// Counts in an `Rc`, and is ready at the second `poll_ready`.
 #[derive(Clone, Default)]
 struct Local {
     ready: bool,
@@ -162,7 +162,7 @@ impl tower_service::Service<Request<Body>> for Local {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(std::mem::take(&mut self.ready), "called before it was ready");
+        assert!(std::mem::take(&mut self.ready), "called before the service was ready");
         let count = Rc::new(Cell::new(0));
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -173,7 +173,7 @@ impl tower_service::Service<Request<Body>> for Local {
 }
 
 #[test]
-fn a_service_may_be_local_and_not_ready_at_once() {
+fn a_service_may_be_local_and_not_ready_at_first() {
     run(async {
         let server = Server::start(service(Local::default())).await;
         let mut client = server.client().await;
@@ -184,7 +184,7 @@ fn a_service_may_be_local_and_not_ready_at_once() {
 }
 
 #[test]
-fn a_request_names_one_host() {
+fn a_request_without_exactly_one_host_is_answered_by_400() {
     run(async {
         let server = Server::of_routes().await;
         for head in ["", "host: a\r\nhost: b\r\n"] {

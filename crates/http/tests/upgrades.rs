@@ -1,4 +1,4 @@
-//! Connections that go on in another protocol.
+//! Upgraded connections: WebSocket and a raw protocol.
 
 mod support;
 
@@ -23,7 +23,7 @@ async fn web_socket(upgrade: WebSocketUpgrade, Extension(info): Extension<Connec
     upgrade.on_upgrade(move |socket| chat(socket, info.draining()))
 }
 
-/// Echoes, and says good-bye when the server goes down.
+/// Echoes text, and sends a close frame when the listener drains.
 async fn chat(mut socket: WebSocket, mut draining: Draining) {
     loop {
         tokio::select! {
@@ -45,22 +45,22 @@ async fn chat(mut socket: WebSocket, mut draining: Draining) {
 async fn broken_web_socket(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |mut socket| {
         let message = socket.recv().await;
-        panic!("asked to, by {message:?}")
+        panic!("panic on request, by {message:?}")
     })
 }
 
-/// Echoes bytes until they end, deaf to everything else. The second says when it is over.
+/// Echoes bytes until the end of the stream, and ignores the drain. Notifies `over` then.
 async fn raw(mut request: Request<Body>, over: Arc<Notify>) -> Response {
     let upgrade = hyper::upgrade::on(&mut request);
     actix_rt::spawn(async move {
-        let upgraded: Upgraded = upgrade.await.expect("the client goes on");
+        let upgraded: Upgraded = upgrade.await.expect("the upgrade succeeds");
         let (mut reading, mut writing) = tokio::io::split(TokioIo::new(upgraded));
         let _ = tokio::io::copy(&mut reading, &mut writing).await;
         over.notify_one();
     });
     let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
     let switch = switch.header("connection", "upgrade").header("upgrade", "echo");
-    switch.body(Body::empty()).expect("a good response")
+    switch.body(Body::empty()).expect("a valid response")
 }
 
 fn routes(over: &Arc<Notify>) -> Router {
@@ -84,13 +84,13 @@ async fn web_socket_client<P: impresario_server::Protocol>(server: &Server<P>, p
     client
 }
 
-/// A text frame under a mask of zeros.
+/// A text frame with a mask of zeros.
 fn text(text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).expect("short") | 0x80;
+    let length = u8::try_from(text.len()).expect("the length fits") | 0x80;
     [&[0x81, length, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
-/// Reads exactly this.
+/// Reads exactly these bytes.
 async fn frame(client: &mut Client, frame: &[u8]) {
     let mut bytes = vec![0; frame.len()];
     client.0.read_exact(&mut bytes).await.expect("the server answers");
@@ -99,7 +99,7 @@ async fn frame(client: &mut Client, frame: &[u8]) {
 
 async fn raw_client<P: impresario_server::Protocol>(server: &Server<P>) -> Client {
     let mut client = server.client().await;
-    // What comes right behind belongs to the new protocol.
+    // Bytes after the head belong to the new protocol.
     client.send("GET /raw HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nearly").await;
     let answer = client.answer().await;
     assert_eq!(answer.status(), "101");
@@ -109,7 +109,7 @@ async fn raw_client<P: impresario_server::Protocol>(server: &Server<P>) -> Clien
 }
 
 #[test]
-fn a_web_socket_echoes_counts_and_is_told_to_leave() {
+fn a_web_socket_echoes_counts_and_drains() {
     run(async {
         let server = Server::start(service(routes(&Arc::default()))).await;
         let mut client = web_socket_client(&server, "/ws").await;
@@ -137,42 +137,43 @@ fn a_panic_after_the_upgrade_closes_the_connection() {
 }
 
 #[test]
-fn a_web_socket_over_http_2_lives_as_long_as_others() {
+fn a_web_socket_over_http_2_is_not_closed_as_idle() {
     run_paused(async {
         let server = Server::start(service(routes(&Arc::default()))).await;
         let stream = server.client().await.0;
-        let (mut send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let (mut send, connection) = h2::client::handshake(stream).await.expect("the server accepts HTTP/2");
         let connection = actix_rt::spawn(connection);
         while !send.is_extended_connect_protocol_enabled() {
             tokio::task::yield_now().await;
         }
         let connect = Request::connect("http://test/ws").header("sec-websocket-version", "13");
-        let mut connect = connect.body(()).expect("a good request");
+        let mut connect = connect.body(()).expect("a valid request");
         connect.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        let (response, mut sending) = send.send_request(connect, false).expect("room for a stream");
-        let mut body = response.await.expect("an answer").into_body();
-        // Longer than an idle connection would live, in steps that leave it the time to answer pings.
+        let (response, mut sending) =
+            send.send_request(connect, false).expect("the stream limit is not reached");
+        let mut body = response.await.expect("the server answers").into_body();
+        // Longer than the idle timeout, in steps, so that the client can acknowledge pings.
         for _ in 0..10 {
             tokio::time::advance(Duration::from_secs(10)).await;
             for _ in 0..1_000 {
                 tokio::task::yield_now().await;
             }
         }
-        sending.send_data(text("hello").into(), false).expect("an open stream");
+        sending.send_data(text("hello").into(), false).expect("the stream is open");
         let echo = body.data().await.expect("a frame").expect("no reset");
         assert_eq!(echo, b"\x81\x05hello".as_slice());
         server.tree.stop();
         let bye = body.data().await.expect("a frame").expect("no reset");
         assert_eq!(bye, b"\x88\x0c\x03\xe9going away".as_slice());
         drop((send, sending, body));
-        connection.await.expect("no panic").expect("an orderly end");
+        connection.await.expect("no panic").expect("the connection ends without an error");
         server.tree.stopped().await;
         assert_eq!(server.errors.count(), 0);
     });
 }
 
 #[test]
-fn bytes_go_there_and_back_and_the_end_is_the_connections() {
+fn an_upgraded_connection_echoes_and_closes() {
     run(async {
         let over = Arc::new(Notify::new());
         let server = Server::start(service(routes(&over))).await;
@@ -180,7 +181,7 @@ fn bytes_go_there_and_back_and_the_end_is_the_connections() {
         client.send("hello").await;
         client.expect("hello").await;
         assert_eq!(server.active(), 1);
-        client.0.shutdown().await.expect("an open socket");
+        client.0.shutdown().await.expect("the socket is open");
         over.notified().await;
         assert_eq!(client.rest().await, "");
         until(|| server.active() == 0).await;
@@ -190,7 +191,7 @@ fn bytes_go_there_and_back_and_the_end_is_the_connections() {
 }
 
 #[test]
-fn who_does_not_leave_is_cut_off_at_the_deadline() {
+fn an_upgraded_connection_is_closed_at_the_drain_deadline() {
     run(async {
         let over = Arc::new(Notify::new());
         let listener = Listener::tcp("127.0.0.1:0", service(routes(&over)));
@@ -198,15 +199,15 @@ fn who_does_not_leave_is_cut_off_at_the_deadline() {
         let mut client = raw_client(&server).await;
         server.tree.stop();
         server.tree.stopped().await;
-        // The one that waits to read is woken, and finds it gone.
+        // The pending read is woken and fails.
         over.notified().await;
         client.closed().await;
         assert_eq!(server.active(), 0);
     });
 }
 
-/// A raw connection is over, and by itself: nobody asked it to leave.
-async fn ends<P: impresario_server::Protocol>(server: &Server<P>, over: &Notify) -> Duration {
+/// Waits until a raw connection is closed without a drain. Returns the time on the paused clock.
+async fn time_until_closed<P: impresario_server::Protocol>(server: &Server<P>, over: &Notify) -> Duration {
     let ((), time) = passing(over.notified()).await;
     passing(until(|| server.active() == 0)).await;
     assert_eq!(server.errors.count(), 0);
@@ -214,27 +215,27 @@ async fn ends<P: impresario_server::Protocol>(server: &Server<P>, over: &Notify)
 }
 
 #[test]
-fn who_takes_nothing_after_an_upgrade_is_not_waited_for_long() {
+fn the_write_timeout_applies_after_an_upgrade() {
     run_paused(async {
         let over = Arc::new(Notify::new());
         let server = Server::start(service(routes(&over)).write_timeout(Duration::from_secs(7))).await;
         let mut client = raw_client(&server).await;
-        // It writes and never reads, so the echo fills what the kernel holds for both.
+        // The client writes and never reads, so the echo fills the kernel's buffers of both directions.
         let flood = async { while client.0.write_all(&[b'x'; 65_536]).await.is_ok() {} };
-        let (time, ()) = tokio::join!(ends(&server, &over), flood);
+        let (time, ()) = tokio::join!(time_until_closed(&server, &over), flood);
         assert!(time >= Duration::from_secs(7), "{time:?}");
         server.stop().await;
     });
 }
 
 #[test]
-fn silence_after_an_upgrade_is_limited_by_the_transport_alone() {
+fn only_the_transport_limits_reads_after_an_upgrade() {
     run_paused(async {
         let over = Arc::new(Notify::new());
         let transport = Transport::new().read_timeout(Duration::from_secs(200));
         let server = Server::start(transport.wrap(service(routes(&over)))).await;
         let client = raw_client(&server).await;
-        assert!(ends(&server, &over).await >= Duration::from_secs(200));
+        assert!(time_until_closed(&server, &over).await >= Duration::from_secs(200));
         drop(client);
         server.stop().await;
 
@@ -250,7 +251,7 @@ fn silence_after_an_upgrade_is_limited_by_the_transport_alone() {
 }
 
 #[test]
-fn a_reset_ends_it() {
+fn a_reset_closes_an_upgraded_connection() {
     run(async {
         let over = Arc::new(Notify::new());
         let server = Server::start(service(routes(&over))).await;
@@ -263,11 +264,15 @@ fn a_reset_ends_it() {
 }
 
 #[test]
-fn an_upgrade_that_nobody_takes_is_the_end() {
+fn an_upgrade_without_a_task_closes_the_connection() {
     run(async {
         let switch = get(async || {
             let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-            switch.header("connection", "upgrade").header("upgrade", "x").body(Body::empty()).expect("good")
+            switch
+                .header("connection", "upgrade")
+                .header("upgrade", "x")
+                .body(Body::empty())
+                .expect("a valid response")
         });
         let server = Server::start(service(Router::new().route("/", switch))).await;
         let mut client = server.client().await;
@@ -280,7 +285,7 @@ fn an_upgrade_that_nobody_takes_is_the_end() {
 }
 
 #[test]
-fn usual_requests_know_their_connection_if_wanted() {
+fn connection_info_is_inserted_if_configured() {
     run(async {
         for (wanted, status) in [(true, "200"), (false, "500")] {
             let server = Server::start(service(routes(&Arc::default())).connection_info(wanted)).await;
@@ -288,7 +293,7 @@ fn usual_requests_know_their_connection_if_wanted() {
             let answer = client.get("/peer").await;
             assert_eq!(answer.status(), status);
             if wanted {
-                let own = client.0.local_addr().expect("connected").to_string();
+                let own = client.0.local_addr().expect("the client is connected").to_string();
                 assert_eq!(String::from_utf8_lossy(&answer.body), own);
             }
             server.stop().await;

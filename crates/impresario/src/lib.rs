@@ -1,12 +1,12 @@
-//! Servers that do not go down: the supervision tree of Erlang/OTP on actix, carried on to operating system processes.
+//! Supervision trees of Erlang/OTP on actix, extended to operating system processes.
 //!
-//! A server is a tree, written in code. Climb only as far as you need:
+//! A server is a tree that is written in code. There are three kinds:
 //!
-//! 1. A tree in one process: [`Supervisor`] and [`Listener`].
-//! 2. Workers that accept: [`Main`] and [`App::listen`].
-//! 3. A router in front of the workers of apps: [`Router`].
+//! 1. One process: [`Supervisor`] and [`Listener`].
+//! 2. Worker processes that accept: [`Main`] and [`App::listen`].
+//! 3. Worker processes behind a router process: [`Main`] and [`Router`].
 //!
-//! A [`Handler`] written for the first runs unchanged on the others.
+//! A [`Handler`] runs unchanged in all of them.
 //!
 //! ```no_run
 //! use impresario::prelude::*;
@@ -29,20 +29,20 @@
 //! }
 //! ```
 //!
-//! Three types to know: [`Supervisor`], [`Listener`], [`Main`]. This crate puts the others together, and deliberately
-//! knows nothing that they do not: no rule of supervision, no byte of a frame.
+//! This crate connects the other crates. It has no rules of supervision, and no encoding of frames.
 
+mod actor_tree;
 mod address;
 mod app;
-mod body;
 mod limits;
 pub mod log;
 mod main_process;
+mod pool;
 pub mod prelude;
 mod router;
 mod worker;
 
-pub use app::{App, Pool, RESTART_PERIOD, RESTARTS_PER_WORKER, START_TIMEOUT, Worker};
+pub use app::App;
 pub use impresario_actor as actor;
 pub use impresario_actor::{ChildSpec, Supervisor};
 pub use impresario_http as http;
@@ -50,4 +50,6 @@ pub use impresario_process::{BoxError, ProcessIdentity, ProcessLogger, Role};
 pub use impresario_server as server;
 pub use impresario_server::{Handler, Listener};
 pub use main_process::{MAX_RESTARTS, Main, MainError};
+pub use pool::{Pool, RESTART_PERIOD, RESTARTS_PER_WORKER, START_TIMEOUT};
 pub use router::Router;
+pub use worker::Worker;

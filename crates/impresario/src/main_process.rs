@@ -1,4 +1,4 @@
-//! The program: apps and routers under one small main process.
+//! The main process: apps and a router below it.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,20 +9,22 @@ use impresario_server::{ListenError, ListenSocket};
 use impresario_supervision::{Backoff, ChildRules, Flags, Intensity};
 use impresario_wire::Role;
 
-use crate::app::{App, RESTART_PERIOD, START_TIMEOUT};
+use crate::app::App;
 use crate::log;
-use crate::router::{Router, RouterLeaf};
-use crate::worker::WorkerLeaf;
+use crate::pool::{RESTART_PERIOD, START_TIMEOUT};
+use crate::router::{Router, RouterProcess};
+use crate::worker::WorkerProcess;
 
-/// How many restarts of its children main allows within [`RESTART_PERIOD`].
+/// Restarts of its children that main allows within [`RESTART_PERIOD`], by default.
 pub const MAX_RESTARTS: u32 = 20;
 
-/// A tree of processes: main, which cannot be taken down by what it runs, and below it a prototype with workers for
-/// each app, and perhaps a router.
+/// A tree of processes: main, below it a prototype with workers for each app, and optionally a router.
 ///
-/// Main binds every address before it starts anything, and keeps the listening sockets: whatever else dies, nobody is
-/// refused. `TERM` and `INT` drain until the shutdown time-out and kill what is left; a second one kills at once;
-/// `QUIT` drains without a deadline.
+/// Main binds every address before it forks, and keeps the listening sockets. So no connect is refused while a router or
+/// worker restarts.
+///
+/// Signals, as nginx has them: `TERM` and `INT` drain until the shutdown timeout, then kill what is left; a second one kills
+/// immediately. `QUIT` drains without a deadline.
 #[must_use = "main does nothing until it is run"]
 pub struct Main {
     apps: Vec<App>,
@@ -34,29 +36,37 @@ pub struct Main {
 
 type MakeLogging = dyn Fn(&ProcessIdentity) -> ProcessLogger + Send + Sync;
 
-/// Why a tree cannot even begin.
+/// An error before the first fork.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MainError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A router leads to an app that there is not.
-    #[error("the router of {address} leads to the app {app:?}, which there is not; add it to main")]
+    /// An app has neither an address nor a router, so it would serve nothing.
+    #[error(
+        "the app {app:?} has no address and no router; add App::listen, or a router with Router::to({app:?})"
+    )]
+    NotReachable {
+        /// The name of the app.
+        app: String,
+    },
+    /// A router names an app that was not added.
+    #[error("the router on {address} names the app {app:?}, which does not exist; add it with Main::app")]
     NoApp {
         /// Where the router listens.
         address: String,
         /// The app it names.
         app: String,
     },
-    /// A router leads nowhere.
-    #[error("the router of {address} leads to no app; say which with Router::to")]
+    /// A router names no app.
+    #[error("the router on {address} names no app; name one with Router::to")]
     NoRoute {
         /// Where the router listens.
         address: String,
     },
     /// There is more than one router.
-    #[error("there are {routers} routers; one main has one router")]
+    #[error("there are {routers} routers; add at most one to main")]
     Routers {
         /// How many there are.
         routers: usize,
@@ -67,7 +77,7 @@ pub enum MainError {
 }
 
 impl Main {
-    /// Main without anything below it.
+    /// Main without apps and router.
     pub fn new() -> Self {
         Self {
             apps: Vec::new(),
@@ -78,21 +88,22 @@ impl Main {
         }
     }
 
-    /// Adds an app. Apps are started in this order, before the router.
+    /// Adds an app. Apps are started in the order of these calls, before the router.
     pub fn app(mut self, app: App) -> Self {
         self.apps.push(app);
         self
     }
 
-    /// Adds the router.
+    /// Adds the router. At most one.
     pub fn router(mut self, router: Router) -> Self {
         self.routers.push(router);
         self
     }
 
-    /// Makes the logger of each process, after its birth. The default is [`log::terminal`].
+    /// Sets the function that constructs the logger of each process, after the fork.
     ///
-    /// Those of main and of prototypes must write by themselves, without a thread.
+    /// Default: [`log::terminal`]. The loggers of main and prototypes must not start a thread: a process with threads cannot
+    /// fork.
     pub fn logger<L>(mut self, logger: impl Fn(&ProcessIdentity) -> L + Send + Sync + 'static) -> Self
     where
         L: Into<ProcessLogger>,
@@ -101,22 +112,26 @@ impl Main {
         self
     }
 
-    /// How long a shutdown may take before what is left is killed. The default is 10 s.
+    /// How long a shutdown may take before the remaining processes are killed. Default: 10 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// How many restarts of apps and router together are too many. The default is 20 within 10 s.
+    /// Restart limit of prototypes and router together. Default: [`MAX_RESTARTS`] within [`RESTART_PERIOD`].
     pub fn intensity(mut self, intensity: Intensity) -> Self {
         self.intensity = intensity;
         self
     }
 
-    /// Runs until a signal ends it or it gives up. Nothing of the tree is left when it returns.
+    /// Runs the tree until a signal or the restart limit ends it. When it returns, all processes have exited.
     ///
-    /// The exit code is 0 after a shutdown in time; 1 if it could not begin, gave up, or had to kill what did not
-    /// leave; 2 if a process must not be started again; 3 if a first start failed. The log says why.
+    /// Exit codes; the log has the reason:
+    ///
+    /// * 0: shutdown within the timeout.
+    /// * 1: main cannot start, the restart limit is reached, or processes were killed at the shutdown timeout.
+    /// * 2: a process has exited with a code that forbids its restart.
+    /// * 3: a first start failed.
     ///
     /// Call it first in `main()`: a process with threads cannot fork.
     pub fn run(self) -> ExitCode {
@@ -139,7 +154,7 @@ impl Main {
             .flags(Flags { intensity: self.intensity, ..Flags::default() })
             .shutdown_timeout(self.shutdown_timeout);
         let mut addresses = Vec::new();
-        // Main made them, so it removes them: when nothing of the tree is left, or when it cannot begin.
+        // Socket files. Dropped, and so removed, when this function returns: after the tree, or on an error.
         let mut files = Vec::new();
         let mut bind = |mut main: impresario_process::Main, names: &[String]| {
             let mut bound = Vec::new();
@@ -156,14 +171,14 @@ impl Main {
             let routed = self.routers.iter().any(|router| router.app.as_ref() == Some(&app.name));
             let listeners;
             (main, listeners) = bind(main, &app.listen)?;
-            let App { name, pool, tree, max_connections, .. } = app;
-            let leaf = WorkerLeaf { listeners, routed, tree, max_connections };
-            main = main.prototype(prototype_spec(&name), pool.rules(&name), leaf);
+            let App { name, pool, service_factory, max_connections, .. } = app;
+            let worker = WorkerProcess { listeners, routed, service_factory, max_connections };
+            main = main.prototype(prototype_spec(&name), pool.rules(&name), worker);
         }
         for router in self.routers {
             let listeners;
             (main, listeners) = bind(main, &router.listen)?;
-            main = main.process(router_spec(), RouterLeaf { listeners });
+            main = main.process(router_spec(), RouterProcess { listeners });
         }
         let ready = move |log: &slog::Logger| {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -184,6 +199,12 @@ impl Main {
                     return Err(MainError::NoApp { address, app: app.clone() });
                 }
                 Some(_) => {}
+            }
+        }
+        for App { name, listen, .. } in &self.apps {
+            let routed = self.routers.iter().any(|router| router.app.as_ref() == Some(name));
+            if listen.is_empty() && !routed {
+                return Err(MainError::NotReachable { app: name.clone() });
             }
         }
         Ok(())
@@ -213,11 +234,31 @@ fn prototype_spec(app: &str) -> ChildRules {
     }
 }
 
-/// The longest wait before a router is started again. Shorter than others: everybody waits for it.
+/// Maximum delay before a restart of the router. Shorter than the default, because connections of all clients wait for it.
 const ROUTER_BACKOFF: Duration = Duration::from_millis(50);
 
 fn router_spec() -> ChildRules {
     let backoff = Backoff { max: ROUTER_BACKOFF, ..Backoff::default() };
-    // Main's shutdown time-out is the one deadline, so it has none of its own, just as a prototype.
+    // As a prototype: the shutdown timeout of main is the only deadline of its shutdown.
     ChildRules { backoff: Some(backoff), ..prototype_spec(Role::Router.name()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use impresario_server::{Socket, serve};
+
+    use super::*;
+
+    fn app(name: &str) -> App {
+        App::new(name, || serve(async |_: Socket| Ok(())))
+    }
+
+    #[test]
+    fn an_app_without_address_or_router_is_refused() {
+        let router = Router::listen("127.0.0.1:0").to("routed");
+        let main = Main::new().app(app("routed")).app(app("listens").listen("127.0.0.1:0")).router(router);
+        assert!(main.check().is_ok());
+        let error = main.app(app("lost")).check().unwrap_err().to_string();
+        assert!(error.contains("\"lost\"") && error.contains("App::listen"), "{error}");
+    }
 }

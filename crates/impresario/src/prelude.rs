@@ -1,4 +1,4 @@
-//! What nearly every server needs.
+//! Imports that most servers need.
 
 pub use std::io;
 pub use std::process::ExitCode;
@@ -10,4 +10,8 @@ pub use impresario_actor::{
 pub use impresario_http as http;
 pub use impresario_server::{Accepted, Bytes, Handler, Listener, Next, Socket};
 
-pub use crate::{App, Main, Pool, Router, log};
+pub use crate::app::App;
+pub use crate::log;
+pub use crate::main_process::Main;
+pub use crate::pool::Pool;
+pub use crate::router::Router;

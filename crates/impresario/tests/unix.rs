@@ -1,6 +1,6 @@
-//! A tree of processes on a unix socket: workers know it by its own name, and main leaves no file behind.
+//! A tree of processes on a unix socket: workers get its address, and main removes its file.
 //!
-//! Without the usual harness, because main must be the only thread of its process: the test starts itself as main.
+//! Without the standard test harness, because main must be the only thread of its process: the test starts itself as main.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,79 +14,86 @@ use impresario::{App, Main, Router};
 use impresario_server::{Socket, serve};
 use impresario_testkit::{Program, Signal};
 
-/// The argument that makes this program main, before its addresses.
+/// The first argument that makes this program main. The addresses follow.
 const SERVE: &str = "serve";
-/// The argument that has workers accept themselves.
+/// The argument for workers that accept.
 const DIRECT: &str = "direct";
+/// The argument for workers behind a router.
+const ROUTED: &str = "routed";
 
-/// Tells whoever connects to which of our addresses that was.
-async fn tell(mut socket: Socket) -> io::Result<()> {
+/// Sends the local address of the connection.
+async fn send_local_addr(mut socket: Socket) -> io::Result<()> {
     let local = socket.local_addr()?;
     socket.send(local.to_string()).await
 }
 
-fn be_main(addresses: &str, how: &str) -> ExitCode {
-    let app = App::new("teller", || serve(tell));
-    let main = match how {
+fn run_main(addresses: &str, mode: &str) -> ExitCode {
+    let app = App::new("addresses", || serve(send_local_addr));
+    let main = match mode {
         DIRECT => Main::new().app(addresses.split(' ').fold(app, App::listen)),
-        _ => Main::new().app(app).router(Router::listen(addresses).to("teller")),
+        _ => Main::new().app(app).router(Router::listen(addresses).to("addresses")),
     };
     main.run()
 }
 
-/// A folder of its own, gone with this.
+/// A temporary folder, removed by drop.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
         let path = env::temp_dir().join(format!("impresario-main-{}", std::process::id()));
-        fs::create_dir(&path).expect("a folder that nobody else makes");
+        fs::create_dir(&path).expect("the folder is new");
         Self(path)
     }
 
     fn files(&self) -> Vec<OsString> {
-        fs::read_dir(&self.0).expect("it exists").map(|file| file.expect("it is there").file_name()).collect()
+        fs::read_dir(&self.0)
+            .expect("the folder exists")
+            .map(|file| file.expect("the file exists").file_name())
+            .collect()
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("it is ours");
+        fs::remove_dir_all(&self.0).expect("the folder can be removed");
     }
 }
 
-fn start(address: &str, how: &str) -> Program {
-    let mut command = Command::new(env::current_exe().expect("a test knows its own path"));
-    command.args([SERVE, address, how]);
+fn start(address: &str, mode: &str) -> Program {
+    let mut command = Command::new(env::current_exe().expect("the path of the test"));
+    command.args([SERVE, address, mode]);
     Program::spawn(command)
 }
 
-fn what_it_tells(path: &Path) -> String {
-    let mut told = String::new();
-    let mut client = UnixStream::connect(path).expect("it listens");
-    client.read_to_string(&mut told).expect("text");
-    told
+fn received_address(path: &Path) -> String {
+    let mut address = String::new();
+    let mut client = UnixStream::connect(path).expect("main listens");
+    client.read_to_string(&mut address).expect("the address is UTF-8");
+    address
 }
 
-fn it_is_known_by_its_name_and_leaves_no_file(how: &str) {
+fn workers_get_the_address_and_main_removes_the_file(mode: &str) {
     let folder = Folder::new();
     let path = folder.0.join("s");
     let address = format!("unix:{}", path.display());
-    let mut program = start(&address, how);
-    program.wait_for_line("that says it is ready", |line| line.contains("ready") && line.contains(&address));
-    assert_eq!(what_it_tells(&path), address, "{how}");
+    let mut program = start(&address, mode);
+    program.wait_for_line("with ready and the address", |line| {
+        line.contains("ready") && line.contains(&address)
+    });
+    assert_eq!(received_address(&path), address, "{mode}");
 
-    // Whoever cannot have the address leaves it alone.
-    let mut second = start(&address, how);
+    // A second main cannot bind the address, and leaves the file.
+    let mut second = start(&address, mode);
     assert!(!second.wait().success());
-    assert_eq!(what_it_tells(&path), address, "{how}");
+    assert_eq!(received_address(&path), address, "{mode}");
 
     program.signal(Signal::TERM);
     assert!(program.wait().success());
-    assert_eq!(folder.files(), Vec::<OsString>::new(), "{how}");
+    assert_eq!(folder.files(), Vec::<OsString>::new(), "{mode}");
 }
 
-fn one_that_cannot_begin_leaves_no_file() {
+fn main_that_cannot_start_leaves_no_file() {
     let folder = Folder::new();
     let good = format!("unix:{}", folder.0.join("s").display());
     let bad = format!("unix:{}", folder.0.join("nowhere/s").display());
@@ -98,12 +105,12 @@ fn one_that_cannot_begin_leaves_no_file() {
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [SERVE, addresses, how] => be_main(addresses, how),
-        // The arguments of the usual harness mean nothing here.
+        [SERVE, addresses, mode] => run_main(addresses, mode),
+        // The arguments of the standard harness are ignored.
         _ => {
-            it_is_known_by_its_name_and_leaves_no_file(DIRECT);
-            it_is_known_by_its_name_and_leaves_no_file("routed");
-            one_that_cannot_begin_leaves_no_file();
+            workers_get_the_address_and_main_removes_the_file(DIRECT);
+            workers_get_the_address_and_main_removes_the_file(ROUTED);
+            main_that_cannot_start_leaves_no_file();
             ExitCode::SUCCESS
         }
     }

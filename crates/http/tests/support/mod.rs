@@ -1,4 +1,4 @@
-//! A server of routes, and a client that sees every byte.
+//! A server with routes, and a client that reads raw bytes.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::future::Future;
@@ -16,21 +16,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// The longest time that any test may take. Not a measure of anything: it ends a test that hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Deadline of a test, in real time. It ends a test that hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test inside a `System`.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
-    let patient = async { tokio::time::timeout(PATIENCE, test).await.expect("the test hangs") };
-    actix_rt::System::new().block_on(patient)
+    let bounded = async { tokio::time::timeout(DEADLINE, test).await.expect("the test hangs") };
+    actix_rt::System::new().block_on(bounded)
 }
 
-/// Runs a test on a clock that stands still, however long anything takes, until the test moves it.
+/// Runs a test on a paused clock, which only the test advances.
 pub(crate) fn run_paused<T>(test: impl Future<Output = T>) -> T {
     let began = std::time::Instant::now();
-    // A runtime that is never idle does not move the clock by itself.
+    // tokio advances a paused clock when the runtime is idle. This loop keeps it busy.
     let awake = async {
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < DEADLINE {
             tokio::task::yield_now().await;
         }
     };
@@ -43,8 +43,9 @@ pub(crate) fn run_paused<T>(test: impl Future<Output = T>) -> T {
     })
 }
 
-/// Moves the clock until this is done, and says by how much. What the network does meanwhile takes time too, so only
-/// that it was not less can be relied on.
+/// Advances the clock by steps of 1 s until the future is ready. Returns the time on that clock.
+///
+/// The network needs real time meanwhile, so tests may rely on a lower bound only.
 pub(crate) async fn passing<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let began = tokio::time::Instant::now();
     let mut future = std::pin::pin!(future);
@@ -57,7 +58,7 @@ pub(crate) async fn passing<T>(future: impl Future<Output = T>) -> (T, Duration)
     }
 }
 
-/// The routes. `/slow` says through the first that it has begun, and ends when the second says so.
+/// The routes. `/slow` notifies `begun`, then waits for `go`.
 pub(crate) fn routes(begun: Arc<Notify>, go: Arc<Notify>) -> Router {
     let slow = move || async move {
         begun.notify_one();
@@ -67,7 +68,7 @@ pub(crate) fn routes(begun: Arc<Notify>, go: Arc<Notify>) -> Router {
     Router::new()
         .route("/", get(async || "hello\n"))
         .route("/echo", post(async |body: Body| body))
-        .route("/panic", get(async || -> &'static str { panic!("asked to") }))
+        .route("/panic", get(async || -> &'static str { panic!("panic on request") }))
         .route("/slow", get(slow))
 }
 
@@ -79,7 +80,7 @@ pub(crate) struct Server<P> {
 }
 
 impl Server<Http<Router>> {
-    /// Of the routes.
+    /// A server of [`routes`].
     pub(crate) async fn of_routes() -> Self {
         Self::start(service(routes(Arc::default(), Arc::default()))).await
     }
@@ -98,23 +99,23 @@ impl<P: Protocol> Server<P> {
         let errors = Errors::default();
         let log = Logger::root(errors.clone().ignore_res(), slog::o!());
         let tree = Supervisor::new(Strategy::OneForOne).logger(log).child(listener.child_spec("http"));
-        let tree = tree.start().await.expect("a free port");
+        let tree = tree.start().await.expect("a port is free");
         Self { listener, tree, errors }
     }
 
     pub(crate) async fn client(&self) -> Client {
-        let addr = self.listener.local_addr().expect("it listens");
-        Client(TcpStream::connect(addr).await.expect("it listens"))
+        let addr = self.listener.local_addr().expect("the server listens");
+        Client(TcpStream::connect(addr).await.expect("the server listens"))
     }
 
-    /// Stops it and waits for its end.
+    /// Stops the tree and waits for its exit.
     pub(crate) async fn stop(self) {
         self.tree.stop();
         assert_eq!(self.tree.stopped().await, ExitReason::Shutdown);
     }
 }
 
-/// What was logged as an error.
+/// The records of level error or above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Errors(Arc<Mutex<Vec<String>>>);
 
@@ -135,7 +136,7 @@ impl Drain for Errors {
     fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), slog::Never> {
         if record.level().is_at_least(slog::Level::Error) {
             let mut line = Line(record.msg().to_string());
-            // A line only grows.
+            // `Line` returns no errors.
             let _ = record.kv().serialize(record, &mut line);
             self.0.lock().expect("no panic while logging").push(line.0);
         }
@@ -143,7 +144,7 @@ impl Drain for Errors {
     }
 }
 
-/// A message with its values.
+/// The message and the values of a record.
 struct Line(String);
 
 impl slog::Serializer for Line {
@@ -153,10 +154,10 @@ impl slog::Serializer for Line {
     }
 }
 
-/// The other end.
+/// A client that sends and receives raw bytes.
 pub(crate) struct Client(pub(crate) TcpStream);
 
-/// An answer, as it came.
+/// A response as it was received.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: String,
@@ -178,7 +179,7 @@ impl Client {
         self.0.write_all(data.as_ref()).await.expect("the server reads");
     }
 
-    /// Asks by GET and waits for the answer.
+    /// Sends a GET and reads the response.
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.ask(path).await;
         self.answer().await
@@ -192,18 +193,18 @@ impl Client {
         self.send(format!("POST {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n{body}")).await;
     }
 
-    /// Resets the connection.
+    /// Resets the connection (`SO_LINGER` 0).
     pub(crate) fn reset(self) {
-        self.0.set_zero_linger().expect("an open socket");
+        self.0.set_zero_linger().expect("the socket is open");
     }
 
-    /// Reads one answer with a known length.
+    /// Reads one response with a `content-length`.
     pub(crate) async fn answer(&mut self) -> Answer {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.expect("the server answers"));
         }
-        let head = String::from_utf8(head).expect("text");
+        let head = String::from_utf8(head).expect("the bytes are UTF-8");
         let length = head.to_ascii_lowercase();
         let length = length.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
         let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
@@ -211,21 +212,21 @@ impl Client {
         Answer { head, body }
     }
 
-    /// Reads exactly this.
+    /// Reads exactly this text.
     pub(crate) async fn expect(&mut self, text: &str) {
         let mut bytes = vec![0; text.len()];
         self.0.read_exact(&mut bytes).await.expect("the server answers");
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
-    /// Everything that still comes until the server closes.
+    /// Reads until the server closes.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).await.expect("an orderly end");
-        String::from_utf8(rest).expect("text")
+        self.0.read_to_end(&mut rest).await.expect("the connection ends without an error");
+        String::from_utf8(rest).expect("the bytes are UTF-8")
     }
 
-    /// Waits until the server closes, in whatever way.
+    /// Waits until the server closes or resets. Fails if bytes arrive before that.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest).await;
@@ -233,7 +234,7 @@ impl Client {
     }
 }
 
-/// Waits for something that no event tells: turns of the scheduler until it holds.
+/// Waits until the condition holds, for states without an event. Yields between the checks.
 pub(crate) async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         tokio::task::yield_now().await;

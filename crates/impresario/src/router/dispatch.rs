@@ -1,20 +1,21 @@
-//! Which worker gets a connection, decided without a socket: events in, actions out.
+//! The rules of dispatch, without sockets: events in, actions out.
 //!
-//! The worker with the fewest connections gets the next one; among equals they take turns. A connection belongs to
-//! the router until a worker has said *taken*: until then a worker that dies or refuses costs it nothing but time.
+//! The worker with the fewest connections gets the next one; among equals the offers rotate. The router keeps a connection
+//! until a worker has answered `Taken`. A worker that exits or refuses before that loses no connection.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use impresario_wire::StreamId;
 
-/// How many connections one worker may have been offered and not answered. Their descriptors are in flight, which
-/// the kernel bounds too; a worker that stands still keeps no more than these.
+/// Offers per worker without an answer. A worker that is stuck delays at most this many connections.
+///
+/// Their descriptors are in flight, which the kernel bounds by `RLIMIT_NOFILE` of the sender.
 pub(crate) const MAX_UNANSWERED: usize = 64;
 
-/// How many workers may die with a connection that they were offered before it is closed: it might be the reason.
+/// Workers that may exit with an unanswered offer of a connection before it is closed: it may be what crashes them.
 pub(crate) const MAX_DEATHS: u32 = 16;
 
-/// Names a worker's port for as long as it lives. Never used again.
+/// The port of one worker process. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WorkerId(pub(crate) u64);
 
@@ -22,27 +23,27 @@ pub(crate) struct WorkerId(pub(crate) u64);
 pub(crate) enum Event {
     /// A worker is ready.
     Up(WorkerId),
-    /// A worker is gone, with every connection that it had taken.
+    /// A worker has exited, with all connections that it had taken.
     Down(WorkerId),
     /// A new connection.
     Arrived(StreamId),
-    /// The worker owns the connection now.
+    /// The worker has claimed the connection.
     Taken(WorkerId, StreamId),
-    /// The worker does not want the connection.
+    /// The worker has refused the connection: it is full or draining.
     Refused(WorkerId, StreamId),
-    /// A connection that the worker owned has ended.
-    Released(WorkerId),
-    /// Time has passed: workers that refused may be asked again.
+    /// This many connections of the worker are closed.
+    Released(WorkerId, usize),
+    /// The retry timer has fired: workers that have refused get offers again.
     Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Offer the connection to the worker, and keep it.
+    /// Send the connection to the worker, and keep the descriptor.
     Offer(WorkerId, StreamId),
-    /// The connection is somebody else's now: drop our copy.
+    /// A worker owns the connection: close the descriptor of the router.
     Forget(StreamId),
-    /// Nobody wants the connection: close it.
+    /// Close the connection: [`MAX_DEATHS`] is reached.
     Close(StreamId),
 }
 
@@ -50,8 +51,8 @@ pub(crate) enum Action {
 struct Worker {
     connections: usize,
     unanswered: usize,
-    /// It has refused, because it is full or on its way out, and nothing has changed since.
-    refuses: bool,
+    /// It has refused, and neither a release nor a retry came since.
+    is_full: bool,
 }
 
 #[derive(Debug, Default)]
@@ -64,11 +65,11 @@ struct Offer {
 #[derive(Debug, Default)]
 pub(crate) struct Dispatch {
     workers: BTreeMap<WorkerId, Worker>,
-    /// Connections that are still ours.
-    held: HashMap<StreamId, Offer>,
-    /// Those that no worker has been offered yet, oldest first.
+    /// Connections that no worker has taken.
+    pending: HashMap<StreamId, Offer>,
+    /// Pending connections without an offer, oldest first.
     queue: VecDeque<StreamId>,
-    /// Who got the last one: the next among equals comes after it.
+    /// The worker of the last offer. Among equals the next id after it is chosen.
     last: Option<WorkerId>,
     actions: VecDeque<Action>,
 }
@@ -81,27 +82,27 @@ impl Dispatch {
             }
             Event::Down(worker) => self.down(worker),
             Event::Arrived(stream) => {
-                self.held.insert(stream, Offer::default());
+                self.pending.insert(stream, Offer::default());
                 self.queue.push_back(stream);
             }
             Event::Taken(worker, stream) => {
-                if self.answered(worker, stream) {
-                    self.held.remove(&stream);
+                if self.on_answer(worker, stream) {
+                    self.pending.remove(&stream);
                     self.actions.push_back(Action::Forget(stream));
                 }
             }
             Event::Refused(worker, stream) => {
-                if self.answered(worker, stream) {
-                    self.released(worker);
-                    self.refuses(worker, true);
-                    self.offer_again(stream, 0);
+                if self.on_answer(worker, stream) {
+                    self.release(worker, 1);
+                    self.set_full(worker, true);
+                    self.requeue(stream, 0);
                 }
             }
-            Event::Released(worker) => {
-                self.released(worker);
-                self.refuses(worker, false);
+            Event::Released(worker, count) => {
+                self.release(worker, count);
+                self.set_full(worker, false);
             }
-            Event::Retry => self.workers.values_mut().for_each(|worker| worker.refuses = false),
+            Event::Retry => self.workers.values_mut().for_each(|worker| worker.is_full = false),
         }
         self.offer();
     }
@@ -110,33 +111,32 @@ impl Dispatch {
         self.actions.pop_front()
     }
 
-    /// How many connections are still ours.
     #[cfg(test)]
-    fn held(&self) -> usize {
-        self.held.len()
+    fn pending(&self) -> usize {
+        self.pending.len()
     }
 
-    /// Whether connections wait for workers that refuse: then a [`Event::Retry`] is due some time.
+    /// Whether connections wait for workers that have refused. Then the caller must arm a timer for [`Event::Retry`].
     pub(crate) fn wants_retry(&self) -> bool {
-        !self.queue.is_empty() && self.workers.values().any(|worker| worker.refuses)
+        !self.queue.is_empty() && self.workers.values().any(|worker| worker.is_full)
     }
 
-    fn refuses(&mut self, worker: WorkerId, refuses: bool) {
+    fn set_full(&mut self, worker: WorkerId, is_full: bool) {
         if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.refuses = refuses;
+            worker.is_full = is_full;
         }
     }
 
-    fn released(&mut self, worker: WorkerId) {
+    fn release(&mut self, worker: WorkerId, count: usize) {
         if let Some(worker) = self.workers.get_mut(&worker) {
-            // A connection that an earlier router handed over was never counted here.
-            worker.connections = worker.connections.saturating_sub(1);
+            // Saturating, because a connection that an earlier router handed over is not counted here.
+            worker.connections = worker.connections.saturating_sub(count);
         }
     }
 
-    /// Whether this worker was offered this connection. An answer about anything else changes nothing.
-    fn answered(&mut self, worker: WorkerId, stream: StreamId) -> bool {
-        let Some(offer) = self.held.get_mut(&stream).filter(|offer| offer.to == Some(worker)) else {
+    /// Ends the offer of this connection to this worker. `false`: there is no such offer, and nothing changes.
+    fn on_answer(&mut self, worker: WorkerId, stream: StreamId) -> bool {
+        let Some(offer) = self.pending.get_mut(&stream).filter(|offer| offer.to == Some(worker)) else {
             return false;
         };
         offer.to = None;
@@ -151,26 +151,26 @@ impl Dispatch {
             return;
         }
         let mut orphans: Vec<StreamId> = self
-            .held
+            .pending
             .iter()
             .filter(|(_, offer)| offer.to == Some(worker))
             .map(|(stream, _)| *stream)
             .collect();
         orphans.sort_unstable();
         for stream in orphans.into_iter().rev() {
-            self.offer_again(stream, 1);
+            self.requeue(stream, 1);
         }
     }
 
-    /// It has waited longer than those in the queue, so it goes to the front.
-    fn offer_again(&mut self, stream: StreamId, deaths: u32) {
-        let Some(offer) = self.held.get_mut(&stream) else { return };
+    /// Puts a connection to the front of the queue, because it has waited longest, or closes it at [`MAX_DEATHS`].
+    fn requeue(&mut self, stream: StreamId, deaths: u32) {
+        let Some(offer) = self.pending.get_mut(&stream) else { return };
         offer.to = None;
         offer.deaths += deaths;
         if offer.deaths < MAX_DEATHS {
             self.queue.push_front(stream);
         } else {
-            self.held.remove(&stream);
+            self.pending.remove(&stream);
             self.actions.push_back(Action::Close(stream));
         }
     }
@@ -179,7 +179,7 @@ impl Dispatch {
         while !self.queue.is_empty() {
             let Some(id) = self.choose() else { return };
             let Some(stream) = self.queue.pop_front() else { return };
-            if let (Some(worker), Some(offer)) = (self.workers.get_mut(&id), self.held.get_mut(&stream)) {
+            if let (Some(worker), Some(offer)) = (self.workers.get_mut(&id), self.pending.get_mut(&stream)) {
                 worker.connections += 1;
                 worker.unanswered += 1;
                 offer.to = Some(id);
@@ -190,11 +190,11 @@ impl Dispatch {
     }
 
     fn choose(&self) -> Option<WorkerId> {
-        let takes = |worker: &Worker| !worker.refuses && worker.unanswered < MAX_UNANSWERED;
-        let free = self.workers.iter().filter(|(_, worker)| takes(worker));
-        // Equals take turns: who comes after the last one goes before who does not.
-        let turn = |id: WorkerId| (self.last.is_some_and(|last| id <= last), id);
-        free.min_by_key(|(id, worker)| (worker.connections, turn(**id))).map(|(id, _)| *id)
+        let has_capacity = |worker: &Worker| !worker.is_full && worker.unanswered < MAX_UNANSWERED;
+        let candidates = self.workers.iter().filter(|(_, worker)| has_capacity(worker));
+        // Rotation among equals: ids after the last one come first.
+        let rank = |id: WorkerId| (self.last.is_some_and(|last| id <= last), id);
+        candidates.min_by_key(|(id, worker)| (worker.connections, rank(**id))).map(|(id, _)| *id)
     }
 }
 
@@ -209,100 +209,100 @@ mod tests {
         StreamId::from_number(number)
     }
 
-    fn tell(dispatch: &mut Dispatch, event: Event) -> Vec<Action> {
+    fn feed(dispatch: &mut Dispatch, event: Event) -> Vec<Action> {
         dispatch.handle(event);
         std::iter::from_fn(|| dispatch.poll_action()).collect()
     }
 
-    fn two() -> Dispatch {
+    fn two_workers() -> Dispatch {
         let mut dispatch = Dispatch::default();
-        assert_eq!(tell(&mut dispatch, Event::Up(A)), []);
-        assert_eq!(tell(&mut dispatch, Event::Up(B)), []);
+        assert_eq!(feed(&mut dispatch, Event::Up(A)), []);
+        assert_eq!(feed(&mut dispatch, Event::Up(B)), []);
         dispatch
     }
 
     #[test]
-    fn equals_take_turns_and_the_least_busy_goes_first() {
-        let mut dispatch = two();
-        let mut to = |number| match tell(&mut dispatch, Event::Arrived(stream(number)))[..] {
+    fn offers_rotate_and_prefer_the_fewest_connections() {
+        let mut dispatch = two_workers();
+        let mut to = |number| match feed(&mut dispatch, Event::Arrived(stream(number)))[..] {
             [Action::Offer(worker, _)] => worker,
             ref other => panic!("{other:?}"),
         };
         assert_eq!([to(1), to(2), to(3), to(4)], [A, B, A, B]);
-        tell(&mut dispatch, Event::Taken(B, stream(2)));
-        tell(&mut dispatch, Event::Released(B));
-        assert_eq!(tell(&mut dispatch, Event::Arrived(stream(5))), [Action::Offer(B, stream(5))]);
+        feed(&mut dispatch, Event::Taken(B, stream(2)));
+        feed(&mut dispatch, Event::Released(B, 1));
+        assert_eq!(feed(&mut dispatch, Event::Arrived(stream(5))), [Action::Offer(B, stream(5))]);
     }
 
     #[test]
-    fn taken_ends_it() {
-        let mut dispatch = two();
-        tell(&mut dispatch, Event::Arrived(stream(1)));
-        assert_eq!(tell(&mut dispatch, Event::Taken(B, stream(1))), [], "B was not offered it");
-        assert_eq!(tell(&mut dispatch, Event::Taken(A, stream(1))), [Action::Forget(stream(1))]);
-        assert_eq!(tell(&mut dispatch, Event::Taken(A, stream(1))), []);
-        assert_eq!(dispatch.held(), 0);
+    fn taken_forgets_the_connection() {
+        let mut dispatch = two_workers();
+        feed(&mut dispatch, Event::Arrived(stream(1)));
+        assert_eq!(feed(&mut dispatch, Event::Taken(B, stream(1))), [], "B was not offered it");
+        assert_eq!(feed(&mut dispatch, Event::Taken(A, stream(1))), [Action::Forget(stream(1))]);
+        assert_eq!(feed(&mut dispatch, Event::Taken(A, stream(1))), []);
+        assert_eq!(dispatch.pending(), 0);
     }
 
     #[test]
-    fn a_worker_that_dies_in_between_costs_nothing() {
-        let mut dispatch = two();
-        tell(&mut dispatch, Event::Arrived(stream(1)));
-        tell(&mut dispatch, Event::Arrived(stream(2)));
-        tell(&mut dispatch, Event::Arrived(stream(3)));
+    fn connections_of_a_crashed_worker_are_offered_again() {
+        let mut dispatch = two_workers();
+        feed(&mut dispatch, Event::Arrived(stream(1)));
+        feed(&mut dispatch, Event::Arrived(stream(2)));
+        feed(&mut dispatch, Event::Arrived(stream(3)));
         let offers = [Action::Offer(B, stream(1)), Action::Offer(B, stream(3))];
-        assert_eq!(tell(&mut dispatch, Event::Down(A)), offers, "in the order of arrival");
-        assert_eq!(tell(&mut dispatch, Event::Down(B)), []);
+        assert_eq!(feed(&mut dispatch, Event::Down(A)), offers, "in the order of arrival");
+        assert_eq!(feed(&mut dispatch, Event::Down(B)), []);
         assert_eq!(
-            tell(&mut dispatch, Event::Up(WorkerId(3))).len(),
+            feed(&mut dispatch, Event::Up(WorkerId(3))).len(),
             3,
-            "who waits is served by the next one"
+            "pending connections go to the next worker"
         );
     }
 
     #[test]
-    fn who_refuses_is_not_asked_again_until_something_changes() {
-        let mut dispatch = two();
-        assert_eq!(tell(&mut dispatch, Event::Arrived(stream(1))), [Action::Offer(A, stream(1))]);
-        assert_eq!(tell(&mut dispatch, Event::Refused(A, stream(1))), [Action::Offer(B, stream(1))]);
+    fn a_full_worker_gets_no_offer_until_release_or_retry() {
+        let mut dispatch = two_workers();
+        assert_eq!(feed(&mut dispatch, Event::Arrived(stream(1))), [Action::Offer(A, stream(1))]);
+        assert_eq!(feed(&mut dispatch, Event::Refused(A, stream(1))), [Action::Offer(B, stream(1))]);
         assert!(!dispatch.wants_retry(), "B may take it");
-        assert_eq!(tell(&mut dispatch, Event::Refused(B, stream(1))), []);
-        assert!(dispatch.wants_retry(), "it waits");
-        assert_eq!(tell(&mut dispatch, Event::Released(B)), [Action::Offer(B, stream(1))]);
-        tell(&mut dispatch, Event::Refused(B, stream(1)));
-        let retried = tell(&mut dispatch, Event::Retry);
+        assert_eq!(feed(&mut dispatch, Event::Refused(B, stream(1))), []);
+        assert!(dispatch.wants_retry(), "the connection is pending");
+        assert_eq!(feed(&mut dispatch, Event::Released(B, 1)), [Action::Offer(B, stream(1))]);
+        feed(&mut dispatch, Event::Refused(B, stream(1)));
+        let retried = feed(&mut dispatch, Event::Retry);
         assert!(matches!(retried[..], [Action::Offer(_, _)]), "{retried:?}");
     }
 
     #[test]
-    fn what_kills_every_worker_is_closed() {
+    fn a_connection_is_closed_after_max_deaths() {
         let mut dispatch = Dispatch::default();
-        tell(&mut dispatch, Event::Arrived(stream(1)));
+        feed(&mut dispatch, Event::Arrived(stream(1)));
         for number in 1..=u64::from(MAX_DEATHS) {
             let worker = WorkerId(number);
-            assert_eq!(tell(&mut dispatch, Event::Up(worker)), [Action::Offer(worker, stream(1))]);
-            let closed = tell(&mut dispatch, Event::Down(worker));
+            assert_eq!(feed(&mut dispatch, Event::Up(worker)), [Action::Offer(worker, stream(1))]);
+            let closed = feed(&mut dispatch, Event::Down(worker));
             assert_eq!(closed == [Action::Close(stream(1))], number == u64::from(MAX_DEATHS));
         }
     }
 
     #[test]
-    fn a_worker_that_does_not_answer_gets_no_more() {
+    fn unanswered_offers_of_a_worker_are_bounded() {
         let mut dispatch = Dispatch::default();
-        tell(&mut dispatch, Event::Up(A));
-        let offered = |dispatch: &mut Dispatch, number| tell(dispatch, Event::Arrived(stream(number))).len();
+        feed(&mut dispatch, Event::Up(A));
+        let offered = |dispatch: &mut Dispatch, number| feed(dispatch, Event::Arrived(stream(number))).len();
         for number in 0..MAX_UNANSWERED as u64 {
             assert_eq!(offered(&mut dispatch, number), 1);
         }
         assert_eq!(offered(&mut dispatch, 9_999), 0);
-        let actions = tell(&mut dispatch, Event::Taken(A, stream(0)));
+        let actions = feed(&mut dispatch, Event::Taken(A, stream(0)));
         assert_eq!(actions, [Action::Forget(stream(0)), Action::Offer(A, stream(9_999))]);
     }
 
     #[test]
-    fn a_new_router_does_not_count_below_zero() {
-        let mut dispatch = two();
-        tell(&mut dispatch, Event::Released(A));
-        assert_eq!(tell(&mut dispatch, Event::Arrived(stream(1))), [Action::Offer(A, stream(1))]);
+    fn a_release_of_an_unknown_connection_is_ignored() {
+        let mut dispatch = two_workers();
+        feed(&mut dispatch, Event::Released(A, 1));
+        assert_eq!(feed(&mut dispatch, Event::Arrived(stream(1))), [Action::Offer(A, stream(1))]);
     }
 }

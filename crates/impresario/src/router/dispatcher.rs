@@ -1,70 +1,80 @@
-//! The actor that plays the dispatch rules: holds connections, offers them over ports.
+//! The actor of the dispatch rules: it holds pending connections and offers them over ports.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use impresario_actor::DynamicRef;
-use impresario_port::{CloseReason, Incoming, PortEvent, PortHandle, SendError};
+use impresario_port::{CloseReason, Incoming, PortHandle, SendError};
 use impresario_server::Accepted;
 use impresario_sys::SeqPacket;
 use impresario_wire::{Message as Frame, PortPolicy, Role, StreamId};
 use slog::Logger;
 
 use super::dispatch::{Action, Dispatch, Event, WorkerId};
-use crate::address::to_wire;
+use super::inbox::{Inbox, WorkerEvent};
+use crate::address::{local_to_wire, to_wire};
 
-/// A connection that was accepted.
-pub(crate) struct Arrived(pub(crate) Accepted);
+/// How long the dispatcher waits before it offers connections again that every worker has refused.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// What comes in over ports.
-pub(crate) enum News {
-    /// From main.
+/// An accepted connection. Bound of their number: [`MAX_PENDING`](super::process::MAX_PENDING).
+pub(super) struct NewConnection(pub(super) Accepted);
+
+/// What arrives over ports.
+pub(super) enum PortMessage {
+    /// A frame of main. Main sends one per start and one per exit of a worker, which its restart limits bound.
     Main(Incoming),
-    /// From a worker.
-    Worker(WorkerId, PortEvent),
+    /// The inbox of this worker is not empty. At most one per worker is in the queue.
+    Worker(WorkerId),
 }
 
-/// A port to a worker, to be served by an actor.
-pub(crate) struct WorkerPort {
-    pub(crate) id: WorkerId,
-    pub(crate) handle: PortHandle,
+/// A port to a worker: what a port actor needs.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerPort {
+    pub(super) id: WorkerId,
+    pub(super) handle: PortHandle,
+    pub(super) inbox: Arc<Inbox>,
 }
 
-pub(crate) struct Dispatcher {
+pub(super) struct Dispatcher {
     rules: Dispatch,
-    workers: HashMap<WorkerId, Peer>,
-    held: HashMap<StreamId, Accepted>,
-    /// Which life of the router this is: answers to an earlier one are not for us.
-    generation: u32,
+    workers: HashMap<WorkerId, KnownWorker>,
+    /// Connections that no worker has taken yet.
+    pending: HashMap<StreamId, Accepted>,
+    /// The incarnation of the router process. It is a part of every stream id.
+    incarnation: u32,
     next_stream: u32,
     next_worker: u64,
-    /// A retry is due.
-    retries: bool,
+    retry_armed: bool,
     ports: DynamicRef<WorkerPort>,
     log: Logger,
 }
 
-struct Peer {
-    process: u32,
+struct KnownWorker {
+    pid: u32,
     port: PortHandle,
+    inbox: Arc<Inbox>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(generation: u32, ports: DynamicRef<WorkerPort>, log: &Logger) -> Self {
+    pub(super) fn new(incarnation: u32, ports: DynamicRef<WorkerPort>, log: &Logger) -> Self {
         Self {
             rules: Dispatch::default(),
             workers: HashMap::new(),
-            held: HashMap::new(),
-            generation,
+            pending: HashMap::new(),
+            incarnation,
             next_stream: 0,
             next_worker: 0,
-            retries: false,
+            retry_armed: false,
             ports,
             log: log.clone(),
         }
     }
 
+    /// Gives an event to the rules and carries out their actions.
     fn feed(&mut self, event: Event) {
         self.rules.handle(event);
         while let Some(action) = self.rules.poll_action() {
@@ -75,10 +85,10 @@ impl Dispatcher {
                         self.workers.remove(&worker);
                     }
                 }
-                Action::Forget(stream) => drop(self.held.remove(&stream)),
+                Action::Forget(stream) => drop(self.pending.remove(&stream)),
                 Action::Close(stream) => {
-                    if let Some(accepted) = self.held.remove(&stream) {
-                        slog::warn!(self.log, "no worker takes the connection; closing it";
+                    if let Some(accepted) = self.pending.remove(&stream) {
+                        slog::warn!(self.log, "closing a connection: every worker that was offered it has exited";
                             "peer" => %accepted.peer_addr());
                     }
                 }
@@ -86,102 +96,105 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the worker can be reached.
+    /// Sends a connection to a worker. `false`: the port of the worker is closed.
     fn offer(&self, worker: WorkerId, stream: StreamId) -> bool {
-        let Some(peer) = self.workers.get(&worker) else { return false };
-        // The rules offer only what is held, and it is held only if it has a descriptor: that is looked at when it
-        // arrives, and nothing is written to it here. So nothing is lost here, and nobody waits for an answer.
-        let held = self.held.get(&stream).and_then(|accepted| Some((accepted, accepted.descriptor()?)));
-        let Some((accepted, descriptor)) = held else { return true };
-        let from = accepted.peer_addr();
+        let Some(known) = self.workers.get(&worker) else { return false };
+        // The rules offer pending connections only, and `NewConnection` checks that they have a descriptor. Nothing is
+        // written to them here, so they keep it.
+        let pending = self.pending.get(&stream).and_then(|accepted| Some((accepted, accepted.descriptor()?)));
+        let Some((accepted, descriptor)) = pending else { return true };
         let frame = Frame::Connection {
-            peer: to_wire(from),
-            local: to_wire(&accepted.local_addr().unwrap_or_else(|_| from.clone())),
+            peer: to_wire(accepted.peer_addr()),
+            local: local_to_wire(accepted.local_addr()),
             read_ahead: accepted.read_ahead().to_vec(),
         };
-        match peer.port.send(stream, &frame, &[descriptor]) {
+        match known.port.send(stream, &frame, &[descriptor]) {
             Ok(()) => true,
             Err(SendError::Closed) => false,
             Err(error) => {
-                slog::error!(self.log, "cannot offer a connection"; "worker_pid" => peer.process, "error" => %error);
-                // The worker must know that it gets no more from here, or it would wait for ever.
-                peer.port.abort();
+                slog::error!(self.log, "cannot offer a connection; closing the port of the worker";
+                    "worker_pid" => known.pid, "error" => %error);
+                // Aborted, so that the worker receives the end of its port and asks to be replaced.
+                known.port.abort();
                 false
             }
         }
     }
 
-    fn worker_up(&mut self, process: u32, end: std::os::fd::OwnedFd) {
-        let link = match PortPolicy::new(Role::Router, Role::Worker) {
-            Ok(link) => link.with_peer_pid(process),
+    fn worker_up(&mut self, pid: u32, end: OwnedFd) {
+        let policy = match PortPolicy::new(Role::Router, Role::Worker) {
+            Ok(policy) => policy.with_peer_pid(pid),
             Err(error) => return slog::crit!(self.log, "{error}"),
         };
-        let port = PortHandle::new(SeqPacket::from(end), link);
+        let port = PortHandle::new(SeqPacket::from(end), policy);
+        let inbox = Arc::new(Inbox::new(self.incarnation));
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
-        if self.ports.start(WorkerPort { id, handle: port.clone() }).is_ok() {
-            self.workers.insert(id, Peer { process, port });
-            slog::debug!(self.log, "worker is up"; "worker_pid" => process);
+        if self.ports.start(WorkerPort { id, handle: port.clone(), inbox: Arc::clone(&inbox) }).is_ok() {
+            self.workers.insert(id, KnownWorker { pid, port, inbox });
+            slog::debug!(self.log, "worker is up"; "worker_pid" => pid);
             self.feed(Event::Up(id));
         }
     }
 
-    /// Main says that the worker is gone. Its port says so too, but only when it has no copy anywhere.
-    fn worker_down(&mut self, process: u32) {
-        let gone = self.workers.iter().find(|(_, peer)| peer.process == process).map(|(id, _)| *id);
-        if let Some(id) = gone {
-            self.forget(id);
+    /// Main reports the exit of a worker. The port reports it too, but only when no process has a copy of its other end.
+    fn worker_down(&mut self, pid: u32) {
+        let exited = self.workers.iter().find(|(_, known)| known.pid == pid).map(|(id, _)| *id);
+        if let Some(id) = exited {
+            self.remove_worker(id);
         }
     }
 
-    fn forget(&mut self, id: WorkerId) {
-        if let Some(peer) = self.workers.remove(&id) {
-            slog::debug!(self.log, "worker is gone"; "worker_pid" => peer.process);
-            peer.port.close();
+    fn remove_worker(&mut self, id: WorkerId) {
+        if let Some(known) = self.workers.remove(&id) {
+            slog::debug!(self.log, "worker is down"; "worker_pid" => known.pid);
+            known.port.close();
         }
         self.feed(Event::Down(id));
     }
 
-    fn answered(&mut self, id: WorkerId, incoming: Incoming) {
-        let Incoming { stream, message, .. } = incoming;
-        if stream.incarnation() != self.generation {
-            return;
-        }
-        match message {
-            Frame::Taken => self.feed(Event::Taken(id, stream)),
-            Frame::Refused { reason } => {
-                slog::debug!(self.log, "a worker refused a connection"; "reason" => reason);
-                self.feed(Event::Refused(id, stream));
+    /// Handles everything in the inbox of a worker.
+    fn on_worker_message(&mut self, id: WorkerId) {
+        let Some(known) = self.workers.get(&id) else { return };
+        let pid = known.pid;
+        for event in known.inbox.take() {
+            match event {
+                WorkerEvent::Taken(stream) => self.feed(Event::Taken(id, stream)),
+                WorkerEvent::Refused(stream, reason) => {
+                    slog::debug!(self.log, "a worker has refused a connection";
+                        "worker_pid" => pid, "reason" => reason);
+                    self.feed(Event::Refused(id, stream));
+                }
+                WorkerEvent::Released(count) => self.feed(Event::Released(id, count)),
+                WorkerEvent::Closed(reason) => {
+                    if !matches!(reason, CloseReason::Eof | CloseReason::Local) {
+                        slog::error!(self.log, "the port of a worker is closed";
+                            "worker_pid" => pid, "reason" => %reason);
+                    }
+                    self.remove_worker(id);
+                }
             }
-            Frame::Released => self.feed(Event::Released(id)),
-            // The port lets nothing else through.
-            _ => {}
         }
     }
 
-    /// A stream that no held connection has.
+    /// A stream id that no pending connection has.
     fn new_stream(&mut self) -> StreamId {
         loop {
             self.next_stream = self.next_stream.wrapping_add(1);
-            let stream = StreamId::new(self.generation, self.next_stream);
-            if !self.held.contains_key(&stream) {
+            let stream = StreamId::new(self.incarnation, self.next_stream);
+            if !self.pending.contains_key(&stream) {
                 return stream;
             }
         }
     }
-}
 
-/// How long connections that every worker refused wait for the next try.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
-
-impl Dispatcher {
-    /// Sees to it that those who wait for a worker that refused are offered again some time.
-    fn arm(&mut self, ctx: &mut Context<Self>) {
-        if self.rules.wants_retry() && !std::mem::replace(&mut self.retries, true) {
+    /// Arms the retry timer if connections wait for workers that have refused, unless it is armed.
+    fn arm_retry(&mut self, ctx: &mut Context<Self>) {
+        if self.rules.wants_retry() && !std::mem::replace(&mut self.retry_armed, true) {
             ctx.run_later(RETRY_DELAY, |dispatcher, ctx| {
-                dispatcher.retries = false;
+                dispatcher.retry_armed = false;
                 dispatcher.feed(Event::Retry);
-                dispatcher.arm(ctx);
+                dispatcher.arm_retry(ctx);
             });
         }
     }
@@ -191,52 +204,48 @@ impl Actor for Dispatcher {
     type Context = Context<Self>;
 }
 
-impl Message for Arrived {
+impl Message for NewConnection {
     type Result = ();
 }
 
-impl Handler<Arrived> for Dispatcher {
+impl Handler<NewConnection> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, Arrived(accepted): Arrived, ctx: &mut Context<Self>) {
+    fn handle(&mut self, NewConnection(accepted): NewConnection, ctx: &mut Context<Self>) {
         if accepted.descriptor().is_none() {
-            slog::error!(self.log, "only a plain socket can go to a worker; closing the connection";
+            slog::error!(self.log, "closing a connection: only a plain socket can be handed to a worker";
                 "peer" => %accepted.peer_addr());
             return;
         }
         let stream = self.new_stream();
-        // The acceptor may go on: the connection is ours, and the gate says how many of them we hold.
-        self.held.insert(stream, accepted.on_outcome(drop));
+        // `on_outcome` acknowledges the connection to the acceptor. Its permit still counts against `MAX_PENDING`.
+        self.pending.insert(stream, accepted.on_outcome(drop));
         self.feed(Event::Arrived(stream));
-        self.arm(ctx);
+        self.arm_retry(ctx);
     }
 }
 
-impl Message for News {
+impl Message for PortMessage {
     type Result = ();
 }
 
-impl Handler<News> for Dispatcher {
+impl Handler<PortMessage> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
-        match news {
-            News::Main(Incoming { message: Frame::NewPort { process, .. }, mut fds, .. }) => {
-                // The router's end comes first, then the worker's pidfd, which is main's business.
+    fn handle(&mut self, message: PortMessage, ctx: &mut Context<Self>) {
+        match message {
+            PortMessage::Main(Incoming { message: Frame::NewPort { process, .. }, mut fds, .. }) => {
+                // The first descriptor is the router's end. The second one, the pidfd of the worker, is not needed here.
                 if fds.len() > 1 {
                     self.worker_up(process, fds.swap_remove(0));
                 }
             }
-            News::Main(Incoming { message: Frame::RemovePort { process }, .. }) => self.worker_down(process),
-            News::Main(_) => {}
-            News::Worker(id, PortEvent::Message(incoming)) => self.answered(id, incoming),
-            News::Worker(id, PortEvent::Closed(reason)) => {
-                if !matches!(reason, CloseReason::Eof | CloseReason::Local) {
-                    slog::error!(self.log, "lost a worker's port"; "reason" => %reason);
-                }
-                self.forget(id);
+            PortMessage::Main(Incoming { message: Frame::RemovePort { process }, .. }) => {
+                self.worker_down(process);
             }
+            PortMessage::Main(_) => {}
+            PortMessage::Worker(id) => self.on_worker_message(id),
         }
-        self.arm(ctx);
+        self.arm_retry(ctx);
     }
 }

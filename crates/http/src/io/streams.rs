@@ -1,4 +1,4 @@
-//! The streams of one HTTP/2 connection, run by the connection's actor.
+//! The tasks that hyper starts for the streams of an HTTP/2 connection, polled by the connection's actor.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,13 +12,13 @@ use futures::stream::FuturesUnordered;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Where hyper puts what is to be done for a stream. It is done by whoever polls [`Streams`].
+/// hyper's executor: queues tasks until [`Streams::poll`] takes them.
 #[derive(Clone, Default)]
 pub(crate) struct Spawner(Rc<RefCell<Vec<Task>>>);
 
-/// What is being done for the streams of a connection. It ends with the connection's actor, because it belongs to it.
+/// The tasks of one connection. They are dropped with the connection's actor, which owns them.
 ///
-/// Their number is bounded by that of concurrent streams, which hyper enforces.
+/// Bound: the number of concurrent streams, which hyper enforces.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     new: Spawner,
@@ -30,16 +30,16 @@ impl Streams {
         self.new.clone()
     }
 
-    /// Whether nothing is to be done, not even for a stream that was upgraded.
+    /// Whether no task is left, including those of upgraded streams.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// Does what can be done, and says whether there was anything.
+    /// Polls all tasks that are ready. Returns whether a task was added or has completed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         loop {
-            // Taken out first: a task may put more in.
+            // The queue is emptied before tasks are polled, because a task may add tasks.
             let new = self.new.0.take();
             progress |= !new.is_empty();
             self.tasks.extend(new);

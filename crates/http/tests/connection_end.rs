@@ -1,4 +1,4 @@
-//! How connections end: by panics, by silence, by a server that goes down.
+//! How connections end: panics, resets, timeouts, shutdown.
 
 mod support;
 
@@ -32,7 +32,7 @@ fn a_panic_closes_one_connection_and_is_reported() {
 }
 
 #[test]
-fn a_client_that_resets_in_whatever_phase_is_no_failure() {
+fn a_reset_of_the_client_in_any_phase_is_no_failure() {
     run(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let flood = get(async || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>("flood\n"))));
@@ -41,14 +41,14 @@ fn a_client_that_resets_in_whatever_phase_is_no_failure() {
         let half = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nhalf";
         let chunk = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhalf";
         let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        // Before and in the middle of whatever a client sends.
+        // Before the first byte, and inside preface, head and body.
         for sent in ["", "P", "GET / HT", preface, half, chunk] {
             let mut client = server.client().await;
             client.send(sent).await;
             client.reset();
             until(|| server.active() == 0).await;
         }
-        // While it is idle, the service is at it, and the answer comes.
+        // While the connection is idle, while the service runs, and while the response is sent.
         let mut client = server.client().await;
         client.get("/").await;
         client.reset();
@@ -58,7 +58,7 @@ fn a_client_that_resets_in_whatever_phase_is_no_failure() {
         client.reset();
         let mut client = server.client().await;
         client.ask("/flood").await;
-        client.0.readable().await.expect("an answer begins");
+        client.0.readable().await.expect("a response begins");
         client.reset();
         until(|| server.active() == 0).await;
         assert_eq!(server.errors.count(), 0);
@@ -67,25 +67,25 @@ fn a_client_that_resets_in_whatever_phase_is_no_failure() {
 }
 
 #[test]
-fn a_client_that_stops_sending_is_gone() {
+fn a_half_close_of_the_client_closes_the_connection() {
     run(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;
-        // After an answer, and while the service is at one: as a rule nobody waits for it any more.
+        // After a response, and while the service runs: most clients that close do not wait for the response.
         let mut client = server.client().await;
         client.get("/").await;
-        client.0.shutdown().await.expect("an open socket");
+        client.0.shutdown().await.expect("the socket is open");
         assert_eq!(client.rest().await, "");
         let mut client = server.client().await;
         client.ask("/slow").await;
         begun.notified().await;
-        client.0.shutdown().await.expect("an open socket");
+        client.0.shutdown().await.expect("the socket is open");
         assert_eq!(client.rest().await, "");
-        // Without a request, and with half of one.
+        // Before the first byte, and inside a head.
         for sent in ["", "P", "GET / HT"] {
             let mut client = server.client().await;
             client.send(sent).await;
-            client.0.shutdown().await.expect("an open socket");
+            client.0.shutdown().await.expect("the socket is open");
             client.closed().await;
         }
         until(|| server.active() == 0).await;
@@ -95,7 +95,7 @@ fn a_client_that_stops_sending_is_gone() {
 }
 
 #[test]
-fn a_head_that_does_not_end_is_not_waited_for() {
+fn an_incomplete_head_is_answered_by_408_at_the_timeout() {
     run(async {
         let timeout = Duration::from_millis(50);
         let protocol = service(routes(Arc::default(), Arc::default()));
@@ -103,7 +103,7 @@ fn a_head_that_does_not_end_is_not_waited_for() {
         let mut silent = server.client().await;
         let mut halfway = server.client().await;
         halfway.send("GET / HTTP/1.1\r\nho").await;
-        // It could become HTTP/2.
+        // A prefix of the HTTP/2 preface.
         let mut hardly = server.client().await;
         hardly.send("P").await;
         let mut later = server.client().await;
@@ -125,7 +125,7 @@ fn a_head_that_does_not_end_is_not_waited_for() {
 }
 
 #[test]
-fn an_answer_may_take_longer_than_a_head() {
+fn the_head_timeout_does_not_limit_the_service() {
     run(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let protocol = service(routes(Arc::clone(&begun), Arc::clone(&go)));
@@ -133,7 +133,7 @@ fn an_answer_may_take_longer_than_a_head() {
         let mut client = server.client().await;
         client.ask("/slow").await;
         begun.notified().await;
-        // Another connection's time-out is the clock.
+        // The timeouts of other connections measure the time.
         for _ in 0..3 {
             server.client().await.closed().await;
         }
@@ -145,7 +145,7 @@ fn an_answer_may_take_longer_than_a_head() {
 }
 
 #[test]
-fn a_body_may_take_longer_than_a_head() {
+fn the_head_timeout_does_not_limit_a_response_body() {
     run(async {
         let go = Arc::new(Notify::new());
         let gone = Arc::clone(&go);
@@ -163,20 +163,20 @@ fn a_body_may_take_longer_than_a_head() {
         client.ask("/").await;
         assert!(client.answer().await.head.contains("chunked"));
         client.expect("6\r\nfirst\n\r\n").await;
-        // Another connection's time-out is the clock.
+        // The timeouts of other connections measure the time.
         for _ in 0..3 {
             server.client().await.closed().await;
         }
         go.notify_one();
         client.expect("5\r\nrest\n\r\n0\r\n\r\n").await;
-        // Now it is the client's turn, which it misses.
+        // The response is complete, so the idle timeout applies.
         client.closed().await;
         server.stop().await;
     });
 }
 
 #[test]
-fn going_down_finishes_what_was_asked_and_closes_the_rest() {
+fn a_shutdown_answers_requests_in_flight_and_closes_the_rest() {
     run(async {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let server = Server::start(service(routes(Arc::clone(&begun), Arc::clone(&go)))).await;

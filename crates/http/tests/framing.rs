@@ -1,4 +1,4 @@
-//! Requests in unusual shapes: some are legal, some are attacks.
+//! Unusual requests: some are valid, some are attacks.
 
 mod support;
 
@@ -11,7 +11,7 @@ use impresario_http::service;
 use support::{Server, run, until};
 use tokio::io::AsyncWriteExt;
 
-/// Says what it sees of a request: its framing, its body, its trailers.
+/// Returns the framing, the body and the trailers of a request.
 fn mirror() -> Router {
     let see = |headers: &HeaderMap| {
         let field = |name: &str| headers.get_all(name).iter().count();
@@ -19,7 +19,7 @@ fn mirror() -> Router {
     };
     let mirror = move |request: Request<Body>| async move {
         let framing = see(request.headers());
-        let collected = request.into_body().collect().await.expect("a whole body");
+        let collected = request.into_body().collect().await.expect("a complete body");
         let trailer = collected.trailers().and_then(|fields| fields.get("x-sum")).cloned();
         let trailer = trailer.map_or_else(String::new, |value| format!("{value:?}"));
         format!("{framing} {} {trailer}", String::from_utf8_lossy(&collected.to_bytes()))
@@ -30,7 +30,7 @@ fn mirror() -> Router {
 const CHUNKED: &str = "transfer-encoding: chunked\r\n";
 
 #[test]
-fn framing_that_can_be_read_in_two_ways_is_answered_by_400() {
+fn ambiguous_framing_is_answered_by_400() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let cases = [
@@ -62,7 +62,7 @@ fn framing_that_can_be_read_in_two_ways_is_answered_by_400() {
 }
 
 #[test]
-fn chunks_win_over_a_length_and_nothing_behind_them_is_read() {
+fn chunked_wins_over_content_length_and_closes() {
     run(async {
         let server = Server::start(service(mirror())).await;
         for both in [
@@ -70,13 +70,13 @@ fn chunks_win_over_a_length_and_nothing_behind_them_is_read() {
             "transfer-encoding: chunked\r\ncontent-length: 3\r\n",
         ] {
             let mut client = server.client().await;
-            // What somebody in front who counts by the length takes for another request.
+            // Request smuggling: a proxy that goes by the length takes the rest for another request.
             client.post("/", both, "5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
             let answer = client.answer().await;
             assert_eq!((answer.body.as_slice(), answer.closes()), (b"0/1 hello ".as_slice(), true));
             assert_eq!(client.rest().await, "");
         }
-        // The same length twice is one length.
+        // Two equal lengths are valid.
         let mut client = server.client().await;
         client.post("/", "content-length: 5\r\ncontent-length: 5\r\n", "hello").await;
         assert_eq!(client.answer().await.body, b"1/0 hello ");
@@ -85,13 +85,13 @@ fn chunks_win_over_a_length_and_nothing_behind_them_is_read() {
 }
 
 #[test]
-fn trailers_arrive() {
+fn trailers_reach_the_service() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let mut client = server.client().await;
         client.post("/", CHUNKED, "5;ext=1\r\nhello\r\n0\r\nx-sum: 42\r\n\r\n").await;
         assert_eq!(client.answer().await.body, b"0/1 hello \"42\"");
-        // The connection goes on where the trailers end.
+        // The next request begins after the trailers.
         client.post("/", CHUNKED, "0\r\n\r\n").await;
         assert_eq!(client.answer().await.body, b"0/1  ");
         server.stop().await;
@@ -99,7 +99,7 @@ fn trailers_arrive() {
 }
 
 #[test]
-fn who_asks_first_is_told_to_go_on() {
+fn expect_continue_is_answered_by_100() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let mut client = server.client().await;
@@ -112,7 +112,7 @@ fn who_asks_first_is_told_to_go_on() {
 }
 
 #[test]
-fn head_has_the_head_and_no_body() {
+fn a_head_request_gets_no_body() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let mut client = server.client().await;
@@ -128,7 +128,7 @@ fn head_has_the_head_and_no_body() {
 }
 
 #[test]
-fn old_clients_are_answered_and_closed() {
+fn http_1_0_is_answered_and_closed() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let mut client = server.client().await;
@@ -140,7 +140,7 @@ fn old_clients_are_answered_and_closed() {
 }
 
 #[test]
-fn many_requests_at_once_are_answered_in_order() {
+fn many_pipelined_requests_are_answered_in_order() {
     run(async {
         let server = Server::start(service(mirror())).await;
         let (mut reading, mut writing) = server.client().await.0.into_split();
@@ -160,7 +160,7 @@ fn many_requests_at_once_are_answered_in_order() {
         let mut answers = String::new();
         let (read, ()) =
             tokio::join!(tokio::io::AsyncReadExt::read_to_string(&mut reading, &mut answers), write);
-        read.expect("an orderly end");
+        read.expect("the connection ends without an error");
         let bodies: Vec<&str> =
             answers.split("1/0 ").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
         let wanted: Vec<String> = (0..500).map(|number| number.to_string()).collect();
