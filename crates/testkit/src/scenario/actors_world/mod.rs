@@ -22,6 +22,7 @@ use actix_rt::{System, SystemRunner};
 use impresario_actor::{ExitReason, Restart, Strategy, Supervisor, Tree};
 use slog::{Drain, Logger, o};
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::check::{BAD_INIT, check};
@@ -32,7 +33,7 @@ use clock::pass;
 use gate::{Letter, calm};
 use host::Word;
 use reports::Reports;
-use stage::{Body, Name, Stage};
+use stage::{Body, Name, Stage, TRACED};
 
 /// A world of actors on a runtime of its own, on the thread that made it.
 pub struct ActorsWorld {
@@ -58,9 +59,16 @@ impl ActorsWorld {
             let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
             runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))
         });
-        let stage = Arc::new(Stage::default());
+        let (tracing, mut traced) = mpsc::channel(TRACED);
+        let stage = Arc::new(Stage::new(tracing));
         let watched = stage.clone();
         let begun = system.block_on(async move {
+            let stage = watched.clone();
+            actix_rt::spawn(async move {
+                while let Some(event) = traced.recv().await {
+                    stage.trace_event(&event);
+                }
+            });
             actix_rt::spawn(async move {
                 loop {
                     watched.gone.notified().await;

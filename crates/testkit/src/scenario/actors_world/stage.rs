@@ -4,23 +4,28 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::Addr;
-use impresario_actor::{DynamicRef, ExitReason, Incarnation, Pid, SupervisorRef};
-use tokio::sync::Notify;
+use impresario_actor::{DynamicRef, ExitReason, Incarnation, Pid, SupervisorRef, TraceEvent, TraceKind};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::calls::PendingCall;
 use super::gate::Gate;
 use super::host::Host;
+use super::starts::Starting;
 use crate::scenario::check::Checked;
 use crate::scenario::plan::{Attempt, Attempts, OnShutdown, raised};
 use crate::scenario::term::reason_text;
 use crate::scenario::trace::stop_line;
 use crate::scenario::world::{Booted, ProcessId};
 
+/// How many trace events may wait to be read.
+pub(super) const TRACED: usize = 4_096;
+
 /// Shared by everything that plays a part. Nothing foreign is called while its lock is held.
-#[derive(Default)]
 pub(super) struct Stage {
     cast: Mutex<Cast>,
+    /// For the trace events of all supervisors. One channel, so their order across supervisors is kept.
+    pub(super) tracing: mpsc::Sender<TraceEvent>,
     /// Something has happened.
     pub(super) moved: Notify,
     /// An actor is gone, and it is not known yet why.
@@ -77,6 +82,8 @@ pub(super) enum Body {
 pub(super) struct Supervisor {
     pub(super) name: Name,
     pub(super) checked: Checked,
+    /// Its own start, which runs in its parent. Dropped when it is ready or has exited.
+    pub(super) start: Option<Starting>,
     /// Start functions that run in it.
     pub(super) starting: usize,
     /// The start of a worker that it began last, until that is done.
@@ -107,6 +114,10 @@ pub(super) enum Name {
 }
 
 impl Stage {
+    pub(super) fn new(tracing: mpsc::Sender<TraceEvent>) -> Self {
+        Self { cast: Mutex::default(), tracing, moved: Notify::new(), gone: Notify::new() }
+    }
+
     pub(super) fn cast(&self) -> MutexGuard<'_, Cast> {
         self.cast.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,6 +140,29 @@ impl Stage {
         let ended = self.cast().ended_supervisors();
         ended.into_iter().for_each(|(process, reason)| self.supervisor_ended(process, &reason));
         self.moved.notify_waiters();
+    }
+
+    /// A supervisor traces that it is ready before it acknowledges its start, so before its parent goes on.
+    pub(super) fn trace_event(self: &Arc<Self>, event: &TraceEvent) {
+        assert_eq!(event.missed, 0, "the channel of trace events was full; make it larger");
+        let Some(process) = self.cast().process_of(&event.pid) else { return };
+        match event.kind {
+            TraceKind::Started => self.supervisor_started(process),
+            TraceKind::Stop => self.is_told(process),
+            _ => {}
+        }
+    }
+
+    fn supervisor_started(self: &Arc<Self>, process: ProcessId) {
+        self.announce(process);
+        let start = {
+            let mut cast = self.cast();
+            if cast.processes[process.0].parent.is_none() {
+                cast.booted = Some(Booted::Ok(process));
+            }
+            cast.supervisor(process).and_then(|known| known.start.take())
+        };
+        drop(start);
     }
 
     /// The process is dead, whatever its host does.

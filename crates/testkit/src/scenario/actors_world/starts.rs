@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use impresario_actor::{
     ChildContext, ChildRef, ChildRules, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, StartError,
-    Supervisor, SupervisorRef, TraceEvent, TraceKind,
+    Supervisor, SupervisorRef,
 };
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::clock::pass;
@@ -20,11 +19,8 @@ use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::{Booted, ProcessId};
 
-/// How much of what happens to a supervisor may wait to be noticed.
-const TRACED: usize = 64;
-
 /// A start function that runs in a supervisor.
-struct Starting {
+pub(super) struct Starting {
     stage: Arc<Stage>,
     parent: ProcessId,
 }
@@ -173,6 +169,7 @@ impl Start {
                     let body = Body::Supervisor(Box::new(stage::Supervisor {
                         name: name.clone(),
                         checked: checked.clone(),
+                        start: starting,
                         starting: 0,
                         under_way: None,
                         told: None,
@@ -190,10 +187,8 @@ impl Start {
                         extra,
                         exit: None,
                     });
-                    let (events, traced) = mpsc::channel(TRACED);
-                    env.pid().trace(events);
-                    actix_rt::spawn(self.stage.clone().watch(process, traced));
-                    actix_rt::spawn(self.stage.clone().follow(process, name, starting));
+                    env.pid().trace(self.stage.tracing.clone());
+                    actix_rt::spawn(self.stage.clone().follow(process));
                     return Ok((process, checked));
                 }
                 Err(refusal) => refusal.at_start(),
@@ -308,36 +303,16 @@ impl Stage {
         }
     }
 
-    /// Notices when a supervisor is told to stop.
-    async fn watch(self: Arc<Self>, process: ProcessId, mut traced: mpsc::Receiver<TraceEvent>) {
-        while let Some(event) = traced.recv().await {
-            if event.kind == TraceKind::Stop {
-                self.is_told(process);
-            }
-        }
-    }
-
-    /// Sees a supervisor start, and end.
-    async fn follow(self: Arc<Self>, process: ProcessId, name: Name, starting: Option<Starting>) {
+    /// Sees a supervisor end.
+    async fn follow(self: Arc<Self>, process: ProcessId) {
         let pid = self.cast().processes[process.0].pid.clone();
-        // It is served when all children are started.
-        let ready = match &name {
-            Name::Static(name) => name.count_children().await.is_ok(),
-            Name::Dynamic(name) => name.count_children().await.is_ok(),
-        };
-        if ready {
-            self.announce(process);
-            let mut cast = self.cast();
-            if cast.processes[process.0].parent.is_none() {
-                cast.booted = Some(Booted::Ok(process));
-            }
-        }
-        drop(starting);
         let reason = pid.wait_exit().await;
-        if ready {
+        self.notice_deaths();
+        if self.cast().processes[process.0].announced {
             return self.supervisor_ended(process, &reason);
         }
-        self.notice_deaths();
+        let start = self.cast().supervisor(process).and_then(|known| known.start.take());
+        drop(start);
         let line = {
             let mut cast = self.cast();
             let term = reason_text(&cast.learn(&reason));
