@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Lets time pass.
-pub(super) async fn pass(time: Duration) {
-    pass_until(Instant::now() + time).await;
+pub(super) async fn elapse(time: Duration) {
+    elapse_until(Instant::now() + time).await;
 }
 
 /// Lets time pass until then.
-pub(super) async fn pass_until(end: Instant) {
+pub(super) async fn elapse_until(end: Instant) {
     // Nothing is waited for but the end.
     let _ = timeout_at(end, pending::<()>()).await;
 }

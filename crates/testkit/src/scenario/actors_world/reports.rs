@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
-use super::stage::Stage;
+use super::types::Shared;
 
 /// The supervisor above the top one, which is no part of any scenario.
 pub(super) const ROOT: &str = "root";
 
-pub(super) struct Reports(pub(super) Arc<Stage>);
+pub(super) struct Reports(pub(super) Arc<Shared>);
 
 impl Drain for Reports {
     type Ok = ();
@@ -33,13 +33,13 @@ impl Drain for Reports {
             Some(_) => String::new(),
             None => format!("*{}", fields.get("lives").unwrap_or_default()),
         };
-        self.0.notice_deaths();
+        self.0.record_exits();
         let term = match kind {
             "shutdown" => "reached_max_restart_intensity".to_owned(),
-            _ => self.0.cast().term(reason),
+            _ => self.0.lock().trace_text(reason),
         };
         self.0.write(format!("report {kind} {child}{lives} {term}"));
-        self.0.take_turns();
+        self.0.deliver_answers();
         Ok(())
     }
 }
