@@ -225,7 +225,7 @@ impl Attempts {
 
 impl OnShutdown {
     /// What follows from an exit signal with this reason: nothing, or an end, and how long it takes if not at once.
-    pub fn end(&self, given: &ExitReason) -> Option<(Option<Duration>, ExitReason)> {
+    pub fn response_to(&self, given: &ExitReason) -> Option<(Option<Duration>, ExitReason)> {
         let own = |own: &Option<Term>| own.as_ref().map_or_else(|| given.clone(), Term::to_reason);
         match self {
             Self::Ignore => None,

@@ -128,8 +128,8 @@ pub trait World {
     /// It goes on.
     fn resume(&mut self, supervisor: ProcessId);
 
-    /// Calls a supervisor. With `announce`, the world writes this text and the answer when the answer arrives.
-    fn call(&mut self, supervisor: ProcessId, call: Call, announce: Option<String>) -> CallId;
+    /// Calls a supervisor. With `line_prefix`, the world writes this text and the answer when the answer arrives.
+    fn call(&mut self, supervisor: ProcessId, call: Call, line_prefix: Option<String>) -> CallId;
 
     /// Waits for the answer, at most so long.
     fn await_answer(&mut self, call: CallId, within: Duration) -> Option<Answer>;

@@ -74,7 +74,7 @@ impl Shared {
             Body::Worker { on_shutdown: None, .. } if *reason == ExitReason::Normal => return,
             Body::Worker { on_shutdown: None, .. } => (None, reason.clone()),
             Body::Worker { on_shutdown: Some(on_shutdown), delayed_exit, .. } => {
-                match on_shutdown.end(reason) {
+                match on_shutdown.response_to(reason) {
                     None => return,
                     Some((None, reason)) => (None, reason),
                     Some((Some(delay), reason)) => {

@@ -31,7 +31,7 @@ impl WorkerActor {
         if self.delayed_exit || self.exiting || self.hidden_exit.is_some() {
             return;
         }
-        match self.on_shutdown.as_ref().and_then(|on_shutdown| on_shutdown.end(reason)) {
+        match self.on_shutdown.as_ref().and_then(|on_shutdown| on_shutdown.response_to(reason)) {
             None => {}
             Some((None, reason)) => self.exit(reason, ctx),
             Some((Some(delay), reason)) => {

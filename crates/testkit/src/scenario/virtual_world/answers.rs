@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use impresario_supervision::{ChildInfo, ChildKey, ChildState, Counts, Reply, RequestError, RequestId};
 
-use super::VirtualWorld;
-use super::messages::UNEXPECTED;
-use super::supervisor::SupervisorId;
+use super::types::{SupervisorId, UNEXPECTED, VirtualWorld};
 use crate::scenario::check::check;
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, Listed, error_text};
@@ -16,9 +14,9 @@ impl VirtualWorld {
         match state {
             ChildState::Down => Listed::Undefined,
             ChildState::Restarting => Listed::Restarting,
-            ChildState::Running(life) => self.supervisors[id.0]
-                .lives
-                .get(&life)
+            ChildState::Running(incarnation) => self.supervisors[id.0]
+                .processes
+                .get(&incarnation)
                 .map_or(Listed::Undefined, |process| Listed::Process(*process)),
         }
     }
@@ -37,7 +35,7 @@ impl VirtualWorld {
             return;
         }
         if request == UNEXPECTED {
-            return self.complain();
+            return self.report_unexpected();
         }
         let Some((call, what)) = self.supervisors[id.0].requests.remove(&request) else { return };
         let answer = self.answer(id, &what, reply);
@@ -46,8 +44,8 @@ impl VirtualWorld {
 
     fn answer(&mut self, id: SupervisorId, what: &Call, reply: Reply) -> Answer {
         match reply {
-            Reply::Started(_, life) => {
-                let process = self.supervisors[id.0].lives[&life];
+            Reply::Started(_, incarnation) => {
+                let process = self.supervisors[id.0].processes[&incarnation];
                 Answer::Started { process, extra: self.processes[process.0].extra }
             }
             Reply::Ignored => Answer::Undefined,
@@ -57,7 +55,7 @@ impl VirtualWorld {
                 Answer::Children(children.iter().map(line).collect())
             }
             Reply::Counts(counts) => {
-                let active = counts.active - self.supervisors[id.0].unseen.len();
+                let active = counts.active - self.supervisors[id.0].unreported_exits.len();
                 Answer::Counts(Counts { active, ..counts })
             }
             Reply::Spec(spec) => Answer::Spec(spec),
@@ -82,7 +80,9 @@ impl VirtualWorld {
 
     fn error(&self, id: SupervisorId, what: &Call, error: &RequestError) -> Answer {
         match error {
-            RequestError::AlreadyStarted(life) => Answer::AlreadyStarted(self.supervisors[id.0].lives[life]),
+            RequestError::AlreadyStarted(incarnation) => {
+                Answer::AlreadyStarted(self.supervisors[id.0].processes[incarnation])
+            }
             error => Answer::Error(error_text(error, what)),
         }
     }

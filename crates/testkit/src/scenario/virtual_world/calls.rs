@@ -2,8 +2,7 @@
 
 use impresario_supervision::{ChildKey, Request, RequestError};
 
-use super::VirtualWorld;
-use super::supervisor::{Rules, SupervisorId};
+use super::types::{Rules, SupervisorId, VirtualWorld};
 use crate::scenario::check::{check, spec, spec_error};
 use crate::scenario::plan::SupervisorPlan;
 use crate::scenario::step::Call;
@@ -11,10 +10,10 @@ use crate::scenario::term::quoted;
 use crate::scenario::world::{Answer, CallId, Listed, ProcessId};
 
 impl VirtualWorld {
-    pub(super) fn ask(&mut self, id: SupervisorId, call: CallId, what: &Call) {
+    pub(super) fn send_call(&mut self, id: SupervisorId, call: CallId, what: &Call) {
         let answer = match self.supervisors[id.0].rules {
-            Rules::Static(_) => self.ask_static(id, call, what),
-            Rules::Dynamic(_) => self.ask_dynamic(id, call, what),
+            Rules::Static(_) => self.call_static(id, call, what),
+            Rules::Dynamic(_) => self.call_dynamic(id, call, what),
         };
         if let Some(answer) = answer {
             self.finish(call, answer);
@@ -22,7 +21,7 @@ impl VirtualWorld {
     }
 
     /// Asks the rules; the answer, if they are not needed for it.
-    fn ask_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    fn call_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
         let auto_shutdown = self.supervisors[id.0].auto_shutdown;
         let request = match what {
@@ -53,7 +52,7 @@ impl VirtualWorld {
         None
     }
 
-    fn ask_dynamic(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    fn call_dynamic(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
         match what {
             Call::StartInstance(label) => self.start_instance(id, call, label),
@@ -114,7 +113,7 @@ impl VirtualWorld {
 
     fn key_of(&self, id: SupervisorId, process: ProcessId) -> Option<ChildKey> {
         let label = &self.processes[process.0].id;
-        let mine = self.processes[process.0].birth.is_some_and(|(parent, _)| parent == id);
+        let mine = self.processes[process.0].started_by.is_some_and(|(parent, _)| parent == id);
         let plans = self.supervisors[id.0].plans.iter().filter(|_| mine);
         // Labels may be used again, keys are not: the latest is meant.
         plans.filter(|(_, (known, _))| known == label).map(|(key, _)| *key).max()
