@@ -85,7 +85,7 @@ fn a_replaced_worker_leaves_no_descriptor(mode: Mode) {
     // Few enough not to reach the restart limit.
     for _ in 0..3 {
         dead.push(tree.workers[0]);
-        site.shoot(tree.workers[0]);
+        site.kill(tree.workers[0]);
         tree = site.tree_without(&dead);
         drop(site.connect_to_each(&tree.workers));
     }

@@ -36,7 +36,7 @@ fn what_a_dying_worker_has_not_taken_goes_to_another() {
     let frozen = tree.workers[0];
     freeze(frozen);
     let waiting = not_taken(&site, UNDER_WAY / 4);
-    site.shoot(frozen);
+    site.kill(frozen);
     all_are_answered(waiting);
     drop(site.connect_to_each(&site.tree_without(&[frozen]).workers));
 }
@@ -50,7 +50,7 @@ fn what_a_dying_router_has_passed_on_is_served() {
     let waiting = not_taken(&site, UNDER_WAY);
     // Main is frozen too, so that no new router can be what serves them.
     site.program.freeze();
-    site.shoot(router);
+    site.kill(router);
     worker.signal(Signal::CONT).expect("it can be thawed");
     all_are_answered(waiting);
     site.program.signal(Signal::CONT);
@@ -78,7 +78,7 @@ fn workers_that_came_while_main_was_frozen_become_known_to_the_router() {
     let tree = site.tree();
     site.program.freeze();
     for worker in &tree.workers {
-        site.shoot(*worker);
+        site.kill(*worker);
     }
     let waiting: Vec<Http> = (0..UNDER_WAY).map(|_| site.ask()).collect();
     site.program.signal(Signal::CONT);
@@ -96,7 +96,7 @@ fn deaths_that_the_router_has_not_seen_yet_cost_nothing() {
     // The connects come first, so the router offers them to workers of whose death it will hear only then.
     let waiting: Vec<Http> = (0..UNDER_WAY).map(|_| site.ask()).collect();
     for worker in &tree.workers {
-        site.shoot(*worker);
+        site.kill(*worker);
     }
     for process in frozen {
         process.signal(Signal::CONT).expect("it can be thawed");
@@ -113,10 +113,10 @@ fn what_is_under_way_does_not_hold_up_a_shutdown_when_its_worker_dies() {
     let waiting = not_taken(&site, UNDER_WAY);
     site.program.signal(Signal::TERM);
     site.program.until("new connections are refused", || Connection::open(site.address).err());
-    site.shoot(worker);
+    site.kill(worker);
     // They may be served by a replacement or closed, but not kept until the time-out.
     let status = site.program.wait();
-    assert_eq!(status.code(), Some(0), "main said:\n{}", site.program.said());
+    assert_eq!(status.code(), Some(0), "main said:\n{}", site.program.stderr());
     drop(waiting);
 }
 
@@ -149,7 +149,7 @@ fn shots_in_quick_succession_are_survived() {
         // The children of a prototype die with it, and no later tree has them.
         dead.extend(if target == tree.prototype { tree.workers } else { Vec::new() });
         dead.push(target);
-        site.shoot(target);
+        site.kill(target);
     }
     let tree = site.tree_without(&dead);
     assert_eq!(site.ask().receive().expect("it serves").status, 200);

@@ -120,7 +120,7 @@ fn a_worker_that_dies_costs_its_connections(mode: Mode) {
     run(async {
         let mut client = Client::open(&site).await;
         assert_eq!(client.get("/pid").await.expect("an answer"), worker.to_string());
-        site.shoot(worker);
+        site.kill(worker);
         // With an error or without: its kernel says no more than that it is over.
         let _ = client.connection.await.expect("no panic");
         let workers = site.tree_without(&[worker]).workers;

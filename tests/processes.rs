@@ -36,11 +36,11 @@ fn an_idle_tree_uses_no_processor(mode: Mode) {
 }
 
 /// Everything main and the others say from the start to the end, one worker's death included; and all their pids.
-fn said(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
+fn stderr(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     let mut site = Site::start(mode, 2, &["--log", format]);
     let tree = site.tree();
     let dead = *tree.workers.first().expect("two workers");
-    site.shoot(dead);
+    site.kill(dead);
     let after = site.tree_without(&[dead]);
     drop(site.connect_to_each(&after.workers));
     site.program.signal(Signal::TERM);
@@ -51,7 +51,7 @@ fn said(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
 }
 
 fn every_line_of_json_has_role_and_pid(mode: Mode) {
-    let (lines, pids) = said(mode, "json");
+    let (lines, pids) = stderr(mode, "json");
     for line in lines {
         let value: serde_json::Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
@@ -68,7 +68,7 @@ fn every_line_of_json_has_role_and_pid(mode: Mode) {
 }
 
 fn every_line_for_a_terminal_has_role_and_pid(mode: Mode) {
-    let (lines, pids) = said(mode, "terminal");
+    let (lines, pids) = stderr(mode, "terminal");
     for line in lines {
         let after =
             |key: &str| line.rsplit_once(key).map(|(_, rest)| rest.split(',').next().unwrap_or_default());

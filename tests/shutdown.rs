@@ -119,7 +119,7 @@ fn after_the_time_out_the_rest_is_killed(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
     assert_eq!(status.code(), Some(1), "the exit says that something had to be killed");
     assert!(slow.receive().is_err());
-    let said = site.program.said();
+    let said = site.program.stderr();
     assert!(said.contains("kill"), "main says that it killed what was left:\n{said}");
 }
 
@@ -155,7 +155,7 @@ fn a_worker_killed_while_draining_is_not_replaced(mode: Mode) {
     site.program.signal(Signal::TERM);
     until_refused(&site);
     let start = Instant::now();
-    site.shoot(worker);
+    site.kill(worker);
     site.program.wait();
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
     drop(slow);

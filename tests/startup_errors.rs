@@ -136,7 +136,7 @@ fn a_worker_that_cannot_start_ends_it_and_never_spins(mode: Mode) {
     let mut command = Command::new(example_path("http"));
     command.args(arguments(mode, &["--listen", "127.0.0.1:0", "--workers", "2", "--fail-start"]));
     let program = Program::spawn(command);
-    assert!(program.exits_within(DEADLINE), "it goes on and on:\n{}", program.said());
+    assert!(program.exits_within(DEADLINE), "it goes on and on:\n{}", program.stderr());
     // Main is still a zombie here, and what its children used has been added to its own.
     let ticks = procfs::ticks(program.pid()).expect("it was not waited for");
     let (_, lines) = fails(program);

@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
-use impresario_testkit::{Connection, Http, LEFT_OVER, Mode, Process, Signal, Site, all_exit, in_both_modes};
+use impresario_testkit::{
+    Connection, Http, Mode, Process, Signal, Site, TREE_EXIT_TIMEOUT, all_exit, in_both_modes,
+};
 
 in_both_modes! {
     a_worker_is_replaced,
@@ -22,7 +24,7 @@ fn a_worker_is_replaced(mode: Mode) {
     // one.
     let prototype = Process::open(tree.prototype).expect("it runs");
     prototype.freeze();
-    site.shoot(dead);
+    site.kill(dead);
     assert!(connections[0].get("/").is_err(), "the connections of a dead worker end");
     assert_eq!(connections[1].pid().expect("those of other workers go on"), living);
     let mut waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
@@ -50,7 +52,7 @@ fn all_workers_at_once_are_replaced(mode: Mode) {
     let site = Site::start(mode, 3, &[]);
     let tree = site.tree();
     for worker in &tree.workers {
-        site.shoot(*worker);
+        site.kill(*worker);
     }
     assert_eq!(site.ask().receive().expect("a new connection waits for a replacement").status, 200);
     let after = site.tree_without(&tree.workers);
@@ -67,7 +69,7 @@ fn a_router_is_replaced() {
 
     // While main is frozen nobody can replace the router: the gap is as long as the test wants it.
     site.program.freeze();
-    site.shoot(router);
+    site.kill(router);
     let waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
     for (pid, http) in tree.workers.iter().zip(&mut connections) {
         assert_eq!(http.pid().expect("connections that were handed over go on"), *pid);
@@ -99,7 +101,7 @@ fn no_connect_is_refused_while_a_router_is_shot() {
                 }
             }
         });
-        site.shoot(router);
+        site.kill(router);
         asking.join().expect("no connect is refused");
     });
     let after = site.tree_without(&[router]);
@@ -110,16 +112,16 @@ fn no_connect_is_refused_while_a_router_is_shot() {
 fn a_new_router_knows_workers_that_came_and_went() {
     let site = Site::start(Mode::Router, 2, &[]);
     let first = site.tree();
-    site.shoot(first.workers[0]);
+    site.kill(first.workers[0]);
     let second = site.tree_without(&first.workers[..1]);
     drop(site.connect_to_each(&second.workers));
     let router = second.router.expect("it has a router");
-    site.shoot(router);
+    site.kill(router);
     let third = site.tree_without(&[first.workers[0], router]);
     assert_eq!(third.workers, second.workers);
     drop(site.connect_to_each(&third.workers));
 
-    site.shoot(third.workers[1]);
+    site.kill(third.workers[1]);
     let fourth = site.tree_without(&[first.workers[0], router, third.workers[1]]);
     assert_eq!(fourth.router, third.router);
     drop(site.connect_to_each(&fourth.workers));
@@ -130,8 +132,8 @@ fn a_prototype_takes_its_workers_along_and_is_replaced(mode: Mode) {
     let tree = site.tree();
     let workers: Vec<Process> =
         tree.workers.iter().map(|pid| Process::open(*pid).expect("it runs")).collect();
-    site.shoot(tree.prototype);
-    assert!(all_exit(&workers, LEFT_OVER).is_empty(), "the workers end with their prototype");
+    site.kill(tree.prototype);
+    assert!(all_exit(&workers, TREE_EXIT_TIMEOUT).is_empty(), "the workers end with their prototype");
 
     assert_eq!(site.ask().receive().expect("a new connection waits for new workers").status, 200);
     let dead = [&tree.workers[..], &[tree.prototype]].concat();
@@ -145,8 +147,12 @@ fn nothing_outlives_main(mode: Mode) {
     let tree = site.tree();
     let others: Vec<Process> = tree.pids().into_iter().filter_map(Process::open).collect();
     let mut connections = site.connect_to_each(&tree.workers);
-    site.shoot(tree.main);
-    assert_eq!(all_exit(&others, LEFT_OVER), [0; 0], "still there one second after main, of {tree:?}");
+    site.kill(tree.main);
+    assert_eq!(
+        all_exit(&others, TREE_EXIT_TIMEOUT),
+        [0; 0],
+        "still there one second after main, of {tree:?}"
+    );
     for http in &mut connections {
         assert!(http.until_closed().expect("its connections end").is_empty());
     }
@@ -160,6 +166,6 @@ fn a_frozen_tree_does_not_outlive_main_either(mode: Mode) {
     for pid in tree.pids() {
         Process::open(pid).expect("it runs").freeze();
     }
-    site.shoot(tree.main);
+    site.kill(tree.main);
     site.program.wait();
 }

@@ -158,7 +158,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
     ];
     for (options, named) in cases {
         let mut program = Program::start("echo", options);
-        assert_eq!(program.wait().code(), Some(2), "{options:?}: {}", program.said());
+        assert_eq!(program.wait().code(), Some(2), "{options:?}: {}", program.stderr());
         let said = program.lines();
         let first = said.first().unwrap_or_else(|| panic!("{options:?} says nothing"));
         assert!(first.contains("--tls") && first.contains(named), "{options:?} says {first:?}");
@@ -166,7 +166,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
     let options = ["--certificate", "/nowhere/cert.pem", "--key", &key];
     let mut program = Program::start("tls", &options);
     assert_eq!(program.wait().code(), Some(1));
-    let said = program.said();
+    let said = program.stderr();
     assert!(said.starts_with("cannot start: cannot read /nowhere/cert.pem"), "{said}");
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::DEADLINE;
+use crate::limits::DEADLINE;
 
 /// A TCP connection on which no read or write takes longer than [`DEADLINE`].
 #[derive(Debug)]

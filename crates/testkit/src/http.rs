@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 
-use crate::Connection;
 use crate::body::{Body, Framing, Pattern};
+use crate::client::Connection;
 
 /// The most bytes of head that an answer may have.
 const MAX_HEAD: u64 = 64 * 1024;

@@ -17,6 +17,7 @@
 mod body;
 mod client;
 mod http;
+mod limits;
 mod log;
 mod process;
 pub mod procfs;
@@ -27,21 +28,11 @@ mod site;
 pub use body::{Body, Pattern};
 pub use client::Connection;
 pub use http::{Http, Response};
+pub use limits::{DEADLINE, TICK, TREE_EXIT_TIMEOUT};
 pub use process::{Process, all_exit};
 pub use program::{Program, example_path};
 pub use rustix::process::Signal;
 pub use site::{Mode, Site, Tree};
-
-use std::time::Duration;
-
-/// How long anything may take before a test calls it lost. Generous: the machine may be busy with other tests.
-pub const DEADLINE: Duration = Duration::from_secs(20);
-
-/// How soon after main's death nothing of its tree may be left.
-pub const LEFT_OVER: Duration = Duration::from_secs(1);
-
-/// How often a condition is looked at that has no event of its own.
-pub const TICK: Duration = Duration::from_millis(5);
 
 /// Makes tests of functions that take a [`Mode`]: one with a router, one with workers that accept.
 #[macro_export]

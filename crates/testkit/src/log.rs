@@ -89,7 +89,7 @@ mod tests {
     use std::io::{Write, pipe};
 
     use super::*;
-    use crate::DEADLINE;
+    use crate::limits::DEADLINE;
 
     #[test]
     fn lines_arrive_and_the_end_is_seen() {

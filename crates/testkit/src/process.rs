@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{DEADLINE, procfs};
+use crate::limits::DEADLINE;
+use crate::procfs;
 
 /// A process whose exit can be waited for. It counts as gone once it is a zombie: the parent it ends up with (pid 1
 /// of a container) may never wait for it.
@@ -104,7 +105,7 @@ mod tests {
 
         let process = Process::open(child.id()).expect("it runs");
         process.signal(Signal::KILL).expect("it can be killed");
-        assert!(process.exits_within(crate::DEADLINE), "a zombie counts as gone");
+        assert!(process.exits_within(crate::limits::DEADLINE), "a zombie counts as gone");
         child.wait().expect("it is ours");
         assert!(Process::open(child.id()).is_none());
     }

@@ -145,16 +145,16 @@ mod tests {
         std::io::BufRead::read_line(&mut stdout, &mut line).expect("it says that it has started");
 
         // In the middle of its exec, the grandchild shows no environment.
-        let end = Instant::now() + crate::DEADLINE;
+        let end = Instant::now() + crate::limits::DEADLINE;
         let mut found = Vec::new();
         while found.len() != 2 && Instant::now() < end {
             found = marked("IMPRESARIO_TESTKIT", &value);
         }
         assert!(found.contains(&child.id()) && found.len() == 2, "found {found:?}");
         for pid in found {
-            let process = crate::Process::open(pid).expect("it runs");
-            process.signal(crate::Signal::KILL).expect("it can be killed");
-            assert!(process.exits_within(crate::DEADLINE));
+            let process = crate::process::Process::open(pid).expect("it runs");
+            process.signal(rustix::process::Signal::KILL).expect("it can be killed");
+            assert!(process.exits_within(crate::limits::DEADLINE));
         }
         assert!(is_zombie(child.id()));
         child.wait().expect("it is ours");

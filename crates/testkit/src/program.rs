@@ -7,10 +7,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::process::{Pid, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::limits::{DEADLINE, TICK, TREE_EXIT_TIMEOUT};
 use crate::log::Log;
-use crate::{DEADLINE, LEFT_OVER, Process, Signal, TICK, all_exit, procfs};
+use crate::process::{Process, all_exit};
+use crate::procfs;
 
 /// Every process of a program's tree carries this in its environment, so that all of them can be found again.
 const MARK: &str = "IMPRESARIO_TEST_TREE";
@@ -129,7 +131,7 @@ impl Program {
     #[track_caller]
     pub fn wait_for_line(&self, what: &str, mut matches: impl FnMut(&str) -> bool) -> String {
         let found = self.log.wait_for(0, DEADLINE, |line| matches(line).then(|| line.to_owned()));
-        found.unwrap_or_else(|| panic!("no line on stderr {what}; it said:\n{}", self.said()))
+        found.unwrap_or_else(|| panic!("no line on stderr {what}; it said:\n{}", self.stderr()))
     }
 
     /// The address in the first line that has this word and a loopback address.
@@ -143,7 +145,7 @@ impl Program {
         let found =
             self.log.wait_for(0, DEADLINE, |line| line.contains(word).then(|| loopback_address(line))?);
         found.unwrap_or_else(|| {
-            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; it said:\n{}", self.said())
+            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; it said:\n{}", self.stderr())
         })
     }
 
@@ -165,9 +167,9 @@ impl Program {
             if let Some(value) = look() {
                 return value;
             }
-            assert!(Instant::now() < end, "it did not come to pass that {what}; it said:\n{}", self.said());
+            assert!(Instant::now() < end, "it did not come to pass that {what}; it said:\n{}", self.stderr());
             let ended = self.exits_within(TICK);
-            assert!(!ended, "main ended before {what}; it said:\n{}", self.said());
+            assert!(!ended, "main ended before {what}; it said:\n{}", self.stderr());
         }
     }
 
@@ -175,15 +177,15 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// When main does not end before the deadline, or something outlives it by more than [`LEFT_OVER`].
+    /// When main does not end before the deadline, or something outlives it by more than [`TREE_EXIT_TIMEOUT`].
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         let ended = self.exits_within(DEADLINE);
-        assert!(ended, "main {} does not end; it said:\n{}", self.pid(), self.said());
-        let left = self.left_over();
+        assert!(ended, "main {} does not end; it said:\n{}", self.pid(), self.stderr());
+        let left = self.survivors();
         let status = self.child.wait().expect("main is our child");
         self.waited_for = true;
-        assert!(left.is_empty(), "{left:?} outlived main {}; it said:\n{}", self.pid(), self.said());
+        assert!(left.is_empty(), "{left:?} outlived main {}; it said:\n{}", self.pid(), self.stderr());
         status
     }
 
@@ -195,16 +197,16 @@ impl Program {
 
     /// Everything on stderr so far, as text.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn stderr(&self) -> String {
         self.lines().join("\n")
     }
 
     /// What outlives main, which has ended, by more than it may; it is killed. All of stderr has been read then.
-    fn left_over(&self) -> Vec<u32> {
-        let gone_by = Instant::now() + LEFT_OVER;
-        while !self.nobody_is_left() {
+    fn survivors(&self) -> Vec<u32> {
+        let gone_by = Instant::now() + TREE_EXIT_TIMEOUT;
+        while !self.has_exited() {
             if Instant::now() >= gone_by {
-                return self.kill_what_is_left();
+                return self.kill_survivors();
             }
         }
         Vec::new()
@@ -212,7 +214,7 @@ impl Program {
 
     /// Whether all are gone, waiting a moment for it. `/proc` alone does not tell: it shows no environment of a process
     /// that is being torn down or is in the middle of an `exec`. But each process of the tree holds stderr.
-    fn nobody_is_left(&self) -> bool {
+    fn has_exited(&self) -> bool {
         all_exit(&self.left(), TICK).is_empty() && self.log.ends_within(TICK)
     }
 
@@ -220,8 +222,8 @@ impl Program {
         self.processes().into_iter().filter_map(Process::open).collect()
     }
 
-    fn kill_what_is_left(&self) -> Vec<u32> {
-        let killed_by = Instant::now() + LEFT_OVER;
+    fn kill_survivors(&self) -> Vec<u32> {
+        let killed_by = Instant::now() + TREE_EXIT_TIMEOUT;
         let mut killed = Vec::new();
         loop {
             for process in self.left() {
@@ -231,7 +233,7 @@ impl Program {
                     killed.push(process.pid());
                 }
             }
-            if self.nobody_is_left() {
+            if self.has_exited() {
                 return killed;
             }
             let late = Instant::now() >= killed_by;
@@ -250,7 +252,7 @@ impl Drop for Program {
     )]
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("--- stderr of main {}:\n{}", self.pid(), self.said());
+            eprintln!("--- stderr of main {}:\n{}", self.pid(), self.stderr());
         }
         if self.waited_for {
             return;
@@ -258,7 +260,7 @@ impl Drop for Program {
         // An error means that it has ended by itself.
         self.process.signal(Signal::KILL).ok();
         let ended = self.exits_within(DEADLINE);
-        let left = self.left_over();
+        let left = self.survivors();
         self.child.wait().ok();
         if !thread::panicking() {
             assert!(ended && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());

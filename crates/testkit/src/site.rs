@@ -4,7 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::{DEADLINE, Http, Process, Program, Response, Signal, procfs};
+use rustix::process::Signal;
+
+use crate::http::{Http, Response};
+use crate::limits::DEADLINE;
+use crate::process::Process;
+use crate::procfs;
+use crate::program::Program;
 
 /// How connections come to the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +133,7 @@ impl Site {
     ///
     /// When it does not exist or does not go.
     #[track_caller]
-    pub fn shoot(&self, pid: u32) {
+    pub fn kill(&self, pid: u32) {
         let process = Process::open(pid).unwrap_or_else(|| panic!("there is no process {pid}"));
         process.signal(Signal::KILL).unwrap_or_else(|error| panic!("cannot kill {pid}: {error}"));
         assert!(process.exits_within(DEADLINE), "{pid} survives SIGKILL");

@@ -88,7 +88,7 @@ pub enum Call {
     /// Terminate by process: the latest incarnation of this id.
     TerminateProcess(String),
     /// Terminate a process that is no child.
-    TerminateStranger,
+    TerminateForeign,
     /// Restart by id.
     Restart(String),
     /// Delete by id.
@@ -181,7 +181,7 @@ impl Args<'_> {
             "count" => (self.supervisor(0)?, Call::Count),
             "childspec" => (TOP.to_owned(), Call::ChildSpec(self.text(0)?)),
             "terminate_pid" => (TOP.to_owned(), Call::TerminateProcess(self.text(0)?)),
-            "terminate_alien" => (TOP.to_owned(), Call::TerminateStranger),
+            "terminate_alien" => (TOP.to_owned(), Call::TerminateForeign),
             "start_dyn" => (TOP.to_owned(), Call::StartInstance(self.text(0)?)),
             _ => return None,
         };

@@ -204,7 +204,7 @@ impl Shared {
             }
             Call::StartInstance(label) => error(&format!("{{invalid_child_spec,[{label:?}]}}")),
             Call::Terminate(child) => handle.terminate_child(child.as_str()).await.map(|()| Answer::Done),
-            Call::TerminateProcess(_) | Call::TerminateStranger => error("not_found"),
+            Call::TerminateProcess(_) | Call::TerminateForeign => error("not_found"),
             Call::Restart(child) => handle.restart_child(child.as_str()).await.map(|pid| self.started(pid)),
             Call::Delete(child) => handle.delete_child(child.as_str()).await.map(|()| Answer::Done),
             Call::Which => {
@@ -282,7 +282,7 @@ impl Shared {
                 }
             }
             // It is no instance of its own.
-            Call::TerminateStranger => handle.terminate_child(own).await.map(|()| Answer::Done),
+            Call::TerminateForeign => handle.terminate_child(own).await.map(|()| Answer::Done),
             Call::Which => handle.which_children().await.map(|instances| self.instances(&instances)),
             Call::Count => handle.count_children().await.map(Answer::Counts),
             Call::ChildSpec(child) => {

@@ -31,7 +31,7 @@ impl VirtualWorld {
             },
             Call::StartInstance(label) => return error(&format!("{{invalid_child_spec,[{label:?}]}}")),
             Call::Terminate(child) => Request::TerminateChild(child.as_str().into()),
-            Call::TerminateProcess(_) | Call::TerminateStranger => return error("not_found"),
+            Call::TerminateProcess(_) | Call::TerminateForeign => return error("not_found"),
             Call::Restart(child) => Request::RestartChild(child.as_str().into()),
             Call::Delete(child) => Request::DeleteChild(child.as_str().into()),
             Call::Which => Request::WhichChildren,
@@ -62,7 +62,7 @@ impl VirtualWorld {
                 Some(process) => self.terminate_process(id, call, process),
                 None => error("simple_one_for_one"),
             },
-            Call::TerminateStranger => error("not_found"),
+            Call::TerminateForeign => error("not_found"),
             Call::Which => Some(self.instances(id)),
             Call::Count => {
                 let Rules::Dynamic(rules) = &self.supervisors[id.0].rules else { return None };
@@ -104,7 +104,7 @@ impl VirtualWorld {
         };
         let now = self.time();
         let supervisor = &mut self.supervisors[id.0];
-        let by = supervisor.next_request(call, &Call::TerminateStranger);
+        let by = supervisor.next_request(call, &Call::TerminateForeign);
         if let Rules::Dynamic(rules) = &mut supervisor.rules {
             rules.terminate_child(now, by, key);
         }
