@@ -17,20 +17,20 @@ pub(crate) enum Error {
     #[error("{0:?} is no address: write IP:PORT")]
     Address(String),
     /// A server ended by itself.
-    #[error("server {name} ended before it was ready ({status}); it said:\n{said}")]
-    Ended { name: &'static str, status: ExitStatus, said: String },
+    #[error("server {name} ended before it was ready ({status}); it said:\n{stderr}")]
+    Ended { name: &'static str, status: ExitStatus, stderr: String },
     /// A server does not answer.
-    #[error("server {name} does not answer: {last}; it said:\n{said}")]
-    Silent { name: &'static str, last: String, said: String },
+    #[error("server {name} does not answer: {last}; it said:\n{stderr}")]
+    Silent { name: &'static str, last: String, stderr: String },
     /// A server answered wrongly or not at all under load: a figure would mean nothing.
-    #[error("server {name} fails under load: {failure}; it said:\n{said}")]
-    Failed { name: &'static str, failure: Failure, said: String },
+    #[error("server {name} fails under load: {failure}; it said:\n{stderr}")]
+    Failed { name: &'static str, failure: Failure, stderr: String },
     /// A hidden argument that means nothing.
     #[error("{0:?} is no work, no framework, or no time")]
     Argument(String),
     /// Actors did not do their work.
-    #[error("{work} by {framework} has no figure ({status}); it said:\n{said}")]
-    Work { work: &'static str, framework: &'static str, status: ExitStatus, said: String },
+    #[error("{work} by {framework} has no figure ({status}); it said:\n{stderr}")]
+    Work { work: &'static str, framework: &'static str, status: ExitStatus, stderr: String },
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] io::Error),

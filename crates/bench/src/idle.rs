@@ -5,8 +5,9 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
+use crate::echo::echo;
 use crate::error::{Error, Failure};
-use crate::load::{Load, dial, echo};
+use crate::load::{Load, dial};
 use crate::memory::resident;
 use crate::server::Server;
 

@@ -9,11 +9,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
 
 mod actors;
+mod command;
 mod cpu;
+mod echo;
 mod error;
 mod idle;
 mod load;
 mod memory;
+mod payload;
 mod peers;
 mod report;
 mod rows;
@@ -22,20 +25,14 @@ mod serve;
 mod server;
 mod tls;
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use command::{ACT, SERVE, seconds};
 use error::Error;
-use rows::Row;
-
-/// The hidden first argument of a child process; the name of a server and its address follow.
-const SERVE: &str = "serve";
-/// The same for one measurement of actors; work, framework and seconds follow.
-const ACT: &str = "act";
 
 /// Measures us and a peer in the same run, and prints a line for each row.
 ///
@@ -65,13 +62,6 @@ struct Options {
     /// How many seconds one measurement takes; of processor time, where actors are measured.
     #[arg(long, default_value_t = 0.4, value_parser = seconds)]
     secs: f64,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("write a number of seconds from 0.05 to 600".to_owned()),
-    }
 }
 
 fn main() -> ExitCode {
@@ -136,6 +126,3 @@ fn measure(options: &Options) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// A row and what came out of it.
-type Measured = (&'static Row, rows::Figures);

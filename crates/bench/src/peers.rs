@@ -15,10 +15,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::Error;
+use crate::payload::HELLO;
 use crate::tls;
 
-/// The body of every HTTP answer, theirs and ours.
-pub(crate) const HELLO: &[u8] = b"hello\n";
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
 /// What a bare echo reads at most at once.
@@ -33,7 +32,7 @@ pub(crate) fn echo(address: SocketAddr) -> Result<(), Error> {
 
 /// The same by bare tokio-rustls.
 pub(crate) fn tls_echo(address: SocketAddr) -> Result<(), Error> {
-    let acceptor = TlsAcceptor::from(tls::server()?);
+    let acceptor = TlsAcceptor::from(tls::server::config()?);
     accept(address, |stream| {
         let handshake = acceptor.accept(stream);
         tokio::spawn(async move {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::Measured;
 use crate::rows::{Figures, Row, Side};
 
 /// The first line of the table.
@@ -40,7 +39,7 @@ fn detail(side: &Side) -> String {
 }
 
 /// All rows as one object.
-pub(crate) fn json(results: &[Measured]) -> String {
+pub(crate) fn json(results: &[(&Row, Figures)]) -> String {
     let round = |value: f64, digits: f64| (value * digits).round() / digits;
     let mut object = Map::new();
     for (row, figures) in results {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::actors::{self, Framework, Work};
+use crate::actors;
+use crate::actors::kind::{Framework, Work};
 use crate::error::Error;
 use crate::idle::Idle;
 use crate::load::{Histogram, Load, Outcome};

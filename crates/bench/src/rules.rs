@@ -48,37 +48,37 @@ fn flags() -> Flags {
 }
 
 /// Has the rules begin, and answers every start.
-fn begun(children: u32) -> (Supervisor, Vec<Incarnation>) {
+fn started(children: u32) -> (Supervisor, Vec<Incarnation>) {
     let specs = (0..children).map(|number| ChildRules::worker(format!("child {number}"))).collect();
     let mut rules =
         Supervisor::new(flags(), specs).unwrap_or_else(|error| unreachable!("ids differ: {error}"));
-    let mut lives = Vec::new();
+    let mut incarnations = Vec::new();
     rules.handle(Time::START, Event::Start);
     while let Some(action) = rules.poll_action() {
-        if let Action::Start(_, life) = action {
-            lives.push(life);
-            rules.handle(Time::START, Event::Started(life));
+        if let Action::Start(_, incarnation) = action {
+            incarnations.push(incarnation);
+            rules.handle(Time::START, Event::Started(incarnation));
         }
     }
-    (rules, lives)
+    (rules, incarnations)
 }
 
 fn restarts(children: u32, time: Duration) -> f64 {
-    let (mut rules, mut lives) = begun(children);
-    let (mut now, mut events, mut turn) = (Time::START, 0_u32, 0);
+    let (mut rules, mut incarnations) = started(children);
+    let (mut now, mut events, mut victim_index) = (Time::START, 0_u32, 0);
     // As many victims whatever the number of children, so that only that number differs.
-    let distance = lives.len() / VICTIMS;
+    let distance = incarnations.len() / VICTIMS;
     let start = Instant::now();
     while start.elapsed() < time {
         for _ in 0..BATCH {
             now = now + TICK;
-            turn = (turn + 1) % VICTIMS;
-            let victim = turn * distance;
-            rules.handle(now, Event::Exited(lives[victim], ExitReason::Killed));
+            victim_index = (victim_index + 1) % VICTIMS;
+            let victim = victim_index * distance;
+            rules.handle(now, Event::Exited(incarnations[victim], ExitReason::Killed));
             while let Some(action) = rules.poll_action() {
-                if let Action::Start(_, life) = black_box(action) {
-                    lives[victim] = life;
-                    rules.handle(now, Event::Started(life));
+                if let Action::Start(_, incarnation) = black_box(action) {
+                    incarnations[victim] = incarnation;
+                    rules.handle(now, Event::Started(incarnation));
                 }
             }
             events += 2;
@@ -91,13 +91,13 @@ fn dynamic(children: u32, time: Duration) -> f64 {
     let mut events = 0_u32;
     let start = Instant::now();
     while start.elapsed() < time {
-        events += dynamic_life(children);
+        events += start_and_stop_all(children);
     }
     f64::from(events) / start.elapsed().as_secs_f64()
 }
 
 /// The whole life of a dynamic supervisor; how many events it was told.
-fn dynamic_life(children: u32) -> u32 {
+fn start_and_stop_all(children: u32) -> u32 {
     let template =
         ChildRules { restart: Restart::Temporary, backoff: None::<Backoff>, ..ChildRules::worker("child") };
     let mut rules = DynamicSupervisor::new(flags(), template, None)
@@ -107,19 +107,19 @@ fn dynamic_life(children: u32) -> u32 {
     for number in 0..children {
         // It runs and has no limit, so it does not refuse.
         let _ = rules.start_child(Time::START, RequestId(number.into()));
-        events += answer(&mut rules);
+        events += perform_actions(&mut rules);
     }
     rules.handle(Time::START, Event::Shutdown(ExitReason::Shutdown));
-    events + answer(&mut rules)
+    events + perform_actions(&mut rules)
 }
 
 /// Does at once what the rules say.
-fn answer(rules: &mut DynamicSupervisor) -> u32 {
+fn perform_actions(rules: &mut DynamicSupervisor) -> u32 {
     let mut events = 1;
     while let Some(action) = rules.poll_action() {
         let event = match black_box(action) {
-            Action::Start(_, life) => Event::Started(life),
-            Action::Stop(life) => Event::Exited(life, ExitReason::Shutdown),
+            Action::Start(_, incarnation) => Event::Started(incarnation),
+            Action::Stop(incarnation) => Event::Exited(incarnation, ExitReason::Shutdown),
             _ => continue,
         };
         events += 1;
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn the_rules_do_what_is_measured() {
-        let (rules, lives) = begun(10);
-        assert_eq!((rules.keys().count(), lives.len()), (10, 10));
+        let (rules, incarnations) = started(10);
+        assert_eq!((rules.keys().count(), incarnations.len()), (10, 10));
         // Per child its start and its end are told, and that it was asked for.
-        assert_eq!(dynamic_life(100), 1 + 2 * 100 + 1 + 100);
+        assert_eq!(start_and_stop_all(100), 1 + 2 * 100 + 1 + 100);
         assert!(Rules::Restart { children: 10 }.measure(Duration::from_millis(5)) > 0.0);
     }
 }

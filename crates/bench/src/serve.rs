@@ -16,7 +16,7 @@ use impresario::prelude::{
 use impresario::server::{Tls, Transport};
 
 use crate::error::Error;
-use crate::peers::HELLO;
+use crate::payload::HELLO;
 use crate::tls;
 
 /// How many workers serve the rows with processes.
@@ -57,7 +57,7 @@ pub(crate) fn echo(address: SocketAddr) -> ExitCode {
 
 /// The same, encrypted.
 pub(crate) fn tls_echo(address: SocketAddr) -> Result<ExitCode, Error> {
-    let transport = Transport::new().tls(&Tls::from_config(tls::server()?));
+    let transport = Transport::new().tls(&Tls::from_config(tls::server::config()?));
     let echo = Listener::tcp(address, transport.wrap(|| Echo));
     Ok(Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run())
 }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use crate::command::SERVE;
 use crate::error::{Error, Failure};
 use crate::load::{Load, Outcome};
-use crate::{SERVE, cpu, peers, serve};
+use crate::{cpu, peers, serve};
 
 /// How long a server may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,7 +21,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// How much of what a server said is shown at most.
-const MAX_SAID: usize = 16 * 1024;
+const MAX_STDERR: usize = 16 * 1024;
 
 /// A server that runs as a child process for as long as this value lives.
 pub(crate) struct Server {
@@ -47,10 +48,10 @@ impl Server {
         let end = Instant::now() + START_TIMEOUT;
         while let Err(error) = load.probe(address).await {
             if let Some(status) = server.child.try_wait()? {
-                return Err(Error::Ended { name, status, said: server.said() });
+                return Err(Error::Ended { name, status, stderr: server.stderr_text() });
             }
             if Instant::now() >= end {
-                return Err(Error::Silent { name, last: error.to_string(), said: server.said() });
+                return Err(Error::Silent { name, last: error.to_string(), stderr: server.stderr_text() });
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -78,12 +79,12 @@ impl Server {
 
     /// What it did wrong, and what it said.
     pub(crate) fn failed(&self, failure: Failure) -> Error {
-        Error::Failed { name: self.name, failure, said: self.said() }
+        Error::Failed { name: self.name, failure, stderr: self.stderr_text() }
     }
 
     /// What it has written to stderr, if that can still be read.
-    fn said(&self) -> String {
-        let mut said = vec![0; MAX_SAID];
+    fn stderr_text(&self) -> String {
+        let mut said = vec![0; MAX_STDERR];
         // Not by `read`, which would move the place where the server writes next.
         match self.stderr.read_at(&mut said, 0) {
             Ok(length) => String::from_utf8_lossy(said.get(..length).unwrap_or_default()).into_owned(),

@@ -6,57 +6,57 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// Adds numbers.
 pub(super) struct Adder {
     sum: u64,
-    seat: Option<Seat>,
+    notifier: Option<Notifier>,
 }
 
 /// What an actor says of itself.
-pub(super) enum News {
-    Here(Addr<Adder>),
-    Gone,
+pub(super) enum ActorEvent {
+    Started(Addr<Adder>),
+    Dropped,
 }
 
 /// By what an actor tells that it is there, and that it is gone.
-pub(super) struct Seat {
-    news: UnboundedSender<News>,
-    announces: bool,
+pub(super) struct Notifier {
+    events: UnboundedSender<ActorEvent>,
+    sends_start: bool,
 }
 
-impl Seat {
+impl Notifier {
     /// Of an actor that says both.
-    pub(super) fn announced(news: &UnboundedSender<News>) -> Self {
-        Self { news: news.clone(), announces: true }
+    pub(super) fn with_start(events: &UnboundedSender<ActorEvent>) -> Self {
+        Self { events: events.clone(), sends_start: true }
     }
 
     /// Of an actor whose address is known to whoever started it.
-    pub(super) fn known(news: &UnboundedSender<News>) -> Self {
-        Self { news: news.clone(), announces: false }
+    pub(super) fn drop_only(events: &UnboundedSender<ActorEvent>) -> Self {
+        Self { events: events.clone(), sends_start: false }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Notifier {
     fn drop(&mut self) {
         // At the end of the program nobody listens any more.
-        let _ = self.news.send(News::Gone);
+        let _ = self.events.send(ActorEvent::Dropped);
     }
 }
 
 /// Skips to the next address.
-pub(super) async fn here(news: &mut UnboundedReceiver<News>) -> Addr<Adder> {
+pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Addr<Adder> {
     loop {
-        if let News::Here(address) = news.recv().await.expect("somebody holds a sender") {
+        if let ActorEvent::Started(address) = events.recv().await.expect("somebody holds a sender") {
             return address;
         }
     }
 }
 
 /// Skips to the next end.
-pub(super) async fn gone(news: &mut UnboundedReceiver<News>) {
-    while !matches!(news.recv().await.expect("somebody holds a sender"), News::Gone) {}
+pub(super) async fn next_drop(events: &mut UnboundedReceiver<ActorEvent>) {
+    while !matches!(events.recv().await.expect("somebody holds a sender"), ActorEvent::Dropped) {}
 }
 
 impl Adder {
-    pub(super) fn new(seat: Option<Seat>) -> Self {
-        Self { sum: 0, seat }
+    pub(super) fn new(notifier: Option<Notifier>) -> Self {
+        Self { sum: 0, notifier }
     }
 }
 
@@ -64,8 +64,8 @@ impl Actor for Adder {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if let Some(seat) = self.seat.as_ref().filter(|seat| seat.announces) {
-            let _ = seat.news.send(News::Here(ctx.address()));
+        if let Some(notifier) = self.notifier.as_ref().filter(|notifier| notifier.sends_start) {
+            let _ = notifier.events.send(ActorEvent::Started(ctx.address()));
         }
     }
 }
@@ -102,16 +102,16 @@ impl Handler<Stop> for Adder {
 }
 
 /// Has the actor panic.
-pub(super) struct Boom;
+pub(super) struct Panic;
 
-impl Message for Boom {
+impl Message for Panic {
     type Result = ();
 }
 
-impl Handler<Boom> for Adder {
+impl Handler<Panic> for Adder {
     type Result = ();
 
-    fn handle(&mut self, _: Boom, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("boom");
     }
 }

@@ -4,84 +4,89 @@ use ractor::concurrency::JoinHandle;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, call};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::work;
+use super::workload;
 
 pub(super) struct Ractor;
 
-impl work::Actors for Ractor {
-    type Adder = ActorRef<Said>;
-    type Nursery = Bare;
-    type Phoenix = Supervised;
-    type Crowd = Bare;
+impl workload::Actors for Ractor {
+    type Adder = ActorRef<AdderMessage>;
+    type SpawnStop = Bare;
+    type Restart = Supervised;
+    type IdleActors = Bare;
 }
 
 /// The same with a supervisor: it differs in how it starts and stops only.
 pub(super) struct RactorLinked;
 
-impl work::Actors for RactorLinked {
-    type Adder = ActorRef<Said>;
-    type Nursery = Linked;
-    type Phoenix = Supervised;
-    type Crowd = Bare;
+impl workload::Actors for RactorLinked {
+    type Adder = ActorRef<AdderMessage>;
+    type SpawnStop = Linked;
+    type Restart = Supervised;
+    type IdleActors = Bare;
 }
 
 /// Adds numbers.
 pub(super) struct Adder;
 
 /// What it is told.
-pub(super) enum Said {
+pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, RpcReplyPort<u64>),
-    Boom,
+    Panic,
 }
 
 impl Actor for Adder {
-    type Msg = Said;
+    type Msg = AdderMessage;
     type State = u64;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Said>, (): ()) -> Result<u64, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<AdderMessage>, (): ()) -> Result<u64, ActorProcessingErr> {
         Ok(0)
     }
 
-    async fn handle(&self, _: ActorRef<Said>, said: Said, sum: &mut u64) -> Result<(), ActorProcessingErr> {
-        match said {
-            Said::Add(number) => *sum += number,
-            Said::Ask(number, reply) => {
+    async fn handle(
+        &self,
+        _: ActorRef<AdderMessage>,
+        message: AdderMessage,
+        sum: &mut u64,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AdderMessage::Add(number) => *sum += number,
+            AdderMessage::Ask(number, reply) => {
                 *sum += number;
                 reply.send(*sum)?;
             }
-            Said::Boom => panic!("boom"),
+            AdderMessage::Panic => panic!("boom"),
         }
         Ok(())
     }
 }
 
-async fn spawn() -> (ActorRef<Said>, JoinHandle<()>) {
+async fn spawn() -> (ActorRef<AdderMessage>, JoinHandle<()>) {
     Adder::spawn(None, Adder, ()).await.expect("it starts")
 }
 
-impl work::Adder for ActorRef<Said> {
+impl workload::Adder for ActorRef<AdderMessage> {
     async fn start() -> Self {
         spawn().await.0
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            self.cast(Said::Add(1)).expect("it lives");
+            self.cast(AdderMessage::Add(1)).expect("it lives");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        call!(self, Said::Ask, number).expect("it lives")
+        call!(self, AdderMessage::Ask, number).expect("it lives")
     }
 }
 
 /// Actors without a supervisor.
 #[derive(Default)]
-pub(super) struct Bare(Vec<(ActorRef<Said>, JoinHandle<()>)>);
+pub(super) struct Bare(Vec<(ActorRef<AdderMessage>, JoinHandle<()>)>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -93,7 +98,7 @@ impl work::Steps for Bare {
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -138,7 +143,7 @@ impl Actor for Parent {
     }
 }
 
-impl work::Steps for Linked {
+impl workload::Steps for Linked {
     async fn start() -> Self {
         Self(Actor::spawn(None, Parent, ()).await.expect("it starts").0)
     }
@@ -155,28 +160,28 @@ struct Supervisor;
 
 impl Actor for Supervisor {
     type Msg = ();
-    type State = UnboundedSender<ActorRef<Said>>;
-    type Arguments = UnboundedSender<ActorRef<Said>>;
+    type State = UnboundedSender<ActorRef<AdderMessage>>;
+    type Arguments = UnboundedSender<ActorRef<AdderMessage>>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<()>,
-        news: UnboundedSender<ActorRef<Said>>,
+        events: UnboundedSender<ActorRef<AdderMessage>>,
     ) -> Result<Self::State, ActorProcessingErr> {
         let (child, _) = Adder::spawn_linked(None, Adder, (), myself.get_cell()).await?;
-        news.send(child)?;
-        Ok(news)
+        events.send(child)?;
+        Ok(events)
     }
 
     async fn handle_supervisor_evt(
         &self,
         myself: ActorRef<()>,
         event: SupervisionEvent,
-        news: &mut Self::State,
+        events: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(..) = event {
             let (child, _) = Adder::spawn_linked(None, Adder, (), myself.get_cell()).await?;
-            news.send(child)?;
+            events.send(child)?;
         }
         Ok(())
     }
@@ -184,21 +189,21 @@ impl Actor for Supervisor {
 
 /// A child that is restarted by its supervisor's event handler.
 pub(super) struct Supervised {
-    present: ActorRef<Said>,
-    news: UnboundedReceiver<ActorRef<Said>>,
+    current: ActorRef<AdderMessage>,
+    events: UnboundedReceiver<ActorRef<AdderMessage>>,
     _supervisor: ActorRef<()>,
 }
 
-impl work::Steps for Supervised {
+impl workload::Steps for Supervised {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("it starts");
-        let present = news.recv().await.expect("the supervisor holds a sender");
-        Self { present, news, _supervisor: supervisor }
+        let current = events.recv().await.expect("the supervisor holds a sender");
+        Self { current, events, _supervisor: supervisor }
     }
 
     async fn step(&mut self) {
-        self.present.cast(Said::Boom).expect("it lives");
-        self.present = self.news.recv().await.expect("the supervisor holds a sender");
+        self.current.cast(AdderMessage::Panic).expect("it lives");
+        self.current = self.events.recv().await.expect("the supervisor holds a sender");
     }
 }

@@ -4,72 +4,72 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::work;
+use super::workload;
 
 pub(super) struct Tokio;
 
-impl work::Actors for Tokio {
-    type Adder = UnboundedSender<Said>;
-    type Nursery = Bare;
-    type Phoenix = Replaced;
-    type Crowd = Bare;
+impl workload::Actors for Tokio {
+    type Adder = UnboundedSender<AdderMessage>;
+    type SpawnStop = Bare;
+    type Restart = Replaced;
+    type IdleActors = Bare;
 }
 
 /// What an actor is told.
-pub(super) enum Said {
+pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, oneshot::Sender<u64>),
-    Boom,
+    Panic,
 }
 
 /// Adds numbers until nobody can tell it any.
-async fn adder(mut mailbox: UnboundedReceiver<Said>, news: Option<UnboundedSender<()>>) {
-    if let Some(news) = news {
+async fn adder(mut mailbox: UnboundedReceiver<AdderMessage>, events: Option<UnboundedSender<()>>) {
+    if let Some(events) = events {
         // At the end of the program nobody listens any more.
-        let _ = news.send(());
+        let _ = events.send(());
     }
     let mut sum = 0;
-    while let Some(said) = mailbox.recv().await {
-        match said {
-            Said::Add(number) => sum += number,
-            Said::Ask(number, reply) => {
+    while let Some(message) = mailbox.recv().await {
+        match message {
+            AdderMessage::Add(number) => sum += number,
+            AdderMessage::Ask(number, reply) => {
                 sum += number;
                 // Who does not wait any more does not need it.
                 let _ = reply.send(sum);
             }
-            Said::Boom => panic!("boom"),
+            AdderMessage::Panic => panic!("boom"),
         }
     }
 }
 
-fn spawn(news: Option<UnboundedSender<()>>) -> (UnboundedSender<Said>, JoinHandle<()>) {
+fn spawn(events: Option<UnboundedSender<()>>) -> (UnboundedSender<AdderMessage>, JoinHandle<()>) {
     let (actor, mailbox) = unbounded_channel();
-    (actor, tokio::spawn(adder(mailbox, news)))
+    (actor, tokio::spawn(adder(mailbox, events)))
 }
 
-impl work::Adder for UnboundedSender<Said> {
+impl workload::Adder for UnboundedSender<AdderMessage> {
     async fn start() -> Self {
         spawn(None).0
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            assert!(self.send(Said::Add(1)).is_ok(), "it lives");
+            assert!(self.send(AdderMessage::Add(1)).is_ok(), "it lives");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
         let (reply, answer) = oneshot::channel();
-        assert!(self.send(Said::Ask(number, reply)).is_ok(), "it lives");
+        assert!(self.send(AdderMessage::Ask(number, reply)).is_ok(), "it lives");
         answer.await.expect("it lives")
     }
 }
 
 /// Actors without a supervisor.
 #[derive(Default)]
-pub(super) struct Bare(Vec<(UnboundedSender<Said>, JoinHandle<()>)>);
+pub(super) struct Bare(Vec<(UnboundedSender<AdderMessage>, JoinHandle<()>)>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -81,13 +81,13 @@ impl work::Steps for Bare {
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
     async fn add(&mut self, actors: usize) {
-        work::fill(&mut self.0, actors, || spawn(None)).await;
+        workload::spawn_in_batches(&mut self.0, actors, || spawn(None)).await;
     }
 
     async fn stop(self) {
@@ -101,24 +101,24 @@ impl work::Crowd for Bare {
 
 /// An actor that is replaced by hand.
 pub(super) struct Replaced {
-    present: UnboundedSender<Said>,
-    life: JoinHandle<()>,
+    current: UnboundedSender<AdderMessage>,
+    task: JoinHandle<()>,
     sender: UnboundedSender<()>,
-    news: UnboundedReceiver<()>,
+    events: UnboundedReceiver<()>,
 }
 
-impl work::Steps for Replaced {
+impl workload::Steps for Replaced {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
-        let (present, life) = spawn(Some(sender.clone()));
-        news.recv().await.expect("there is a sender");
-        Self { present, life, sender, news }
+        let (sender, mut events) = unbounded_channel();
+        let (current, task) = spawn(Some(sender.clone()));
+        events.recv().await.expect("there is a sender");
+        Self { current, task, sender, events }
     }
 
     async fn step(&mut self) {
-        assert!(self.present.send(Said::Boom).is_ok(), "it lives");
-        assert!((&mut self.life).await.is_err(), "it panics");
-        (self.present, self.life) = spawn(Some(self.sender.clone()));
-        self.news.recv().await.expect("there is a sender");
+        assert!(self.current.send(AdderMessage::Panic).is_ok(), "it lives");
+        assert!((&mut self.task).await.is_err(), "it panics");
+        (self.current, self.task) = spawn(Some(self.sender.clone()));
+        self.events.recv().await.expect("there is a sender");
     }
 }

@@ -8,12 +8,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::echo::echo;
 use crate::error::Failure;
-use crate::tls;
+use crate::tls::client::Client as TlsClient;
 pub(crate) use histogram::Histogram;
 
 /// How long a load runs before it counts.
@@ -56,7 +56,7 @@ impl Outcome {
 impl Load {
     /// One operation, to see whether the server is there.
     pub(crate) async fn probe(self, address: SocketAddr) -> io::Result<()> {
-        let mut client = Client::new(self, address, 0, tls::Client::new()?);
+        let mut client = Client::new(self, address, 0, TlsClient::new()?);
         within(client.operation()).await
     }
 
@@ -67,7 +67,7 @@ impl Load {
             Self::Connect { at_once, .. } | Self::TlsConnect { at_once, .. } => at_once,
         };
         let start = Instant::now() + WARM_UP;
-        let tls = tls::Client::new().map_err(|first| Failure::Operations { count: 1, first })?;
+        let tls = TlsClient::new().map_err(|first| Failure::Operations { count: 1, first })?;
         let clients = (0..count).map(|number| Client::new(self, address, number, tls.clone()));
         let mut running: JoinSet<Tally> = clients.map(|client| client.run(start, start + time)).collect();
         let mut sum = Tally::default();
@@ -108,12 +108,12 @@ struct Client {
     address: SocketAddr,
     number: usize,
     stream: Option<TcpStream>,
-    tls: tls::Client,
+    tls: TlsClient,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    fn new(load: Load, address: SocketAddr, number: usize, tls: tls::Client) -> Self {
+    fn new(load: Load, address: SocketAddr, number: usize, tls: TlsClient) -> Self {
         Self { load, address, number, stream: None, tls, buffer: Vec::new() }
     }
 
@@ -168,22 +168,6 @@ pub(crate) async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpSt
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-pub(crate) async fn echo(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    bytes: usize,
-    buffer: &mut Vec<u8>,
-) -> io::Result<()> {
-    buffer.resize(bytes, b'x');
-    stream.write_all(buffer).await?;
-    stream.flush().await?;
-    buffer.fill(0);
-    stream.read_exact(buffer).await?;
-    if buffer.iter().all(|byte| *byte == b'x') {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "what came back is not what was sent"))
 }
 
 fn late() -> io::Error {

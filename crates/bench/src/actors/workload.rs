@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::task::yield_now;
 
-use super::Work;
+use super::kind::Work;
 use crate::error::Error;
 use crate::memory::resident;
 
@@ -19,7 +19,7 @@ const BURSTS: u32 = 16;
 /// How many steps are done between two looks at the clock.
 const BATCH: u32 = 256;
 /// How many starts are under way at once when many actors are started.
-pub(super) const AT_ONCE: usize = 256;
+pub(super) const MAX_STARTS_IN_PROGRESS: usize = 256;
 /// How many idle actors are measured.
 const IDLE: usize = 100_000;
 /// How many actors are there before: what is made once, and by the first ones, is not theirs.
@@ -30,9 +30,9 @@ const STOPPED: u32 = 80_000;
 /// One framework. Its futures can be tasks of any runtime.
 pub(super) trait Actors {
     type Adder: Adder;
-    type Nursery: Steps;
-    type Phoenix: Steps;
-    type Crowd: Crowd;
+    type SpawnStop: Steps;
+    type Restart: Steps;
+    type IdleActors: IdleActors;
 }
 
 /// One actor that adds numbers, addressed as its users would.
@@ -52,7 +52,7 @@ pub(super) trait Steps: Send {
 }
 
 /// Actors that do nothing, and can all be told something.
-pub(super) trait Crowd: Send {
+pub(super) trait IdleActors: Send {
     fn start() -> impl Future<Output = Self> + Send;
     /// Starts this many, and waits until they run.
     fn add(&mut self, actors: usize) -> impl Future<Output = ()> + Send;
@@ -61,11 +61,11 @@ pub(super) trait Crowd: Send {
 }
 
 /// Starts this many more for a crowd whose starts are not waited for: they run when whoever starts them yields.
-pub(super) async fn fill<T>(crowd: &mut Vec<T>, actors: usize, mut spawn: impl FnMut() -> T) {
+pub(super) async fn spawn_in_batches<T>(crowd: &mut Vec<T>, actors: usize, mut spawn: impl FnMut() -> T) {
     crowd.reserve_exact(actors);
     for number in 1..=actors {
         crowd.push(spawn());
-        if number % AT_ONCE == 0 || number == actors {
+        if number % MAX_STARTS_IN_PROGRESS == 0 || number == actors {
             yield_now().await;
         }
     }
@@ -76,17 +76,17 @@ pub(super) async fn run<A: Actors>(work: Work, time: Duration) -> Result<f64, Er
     match work {
         Work::Tell => Ok(tell::<A::Adder>(time).await),
         Work::Ask => Ok(rate::<Asking<A::Adder>>(time).await),
-        Work::SpawnStop => Ok(rate::<A::Nursery>(time).await),
-        Work::Restart => Ok(rate::<A::Phoenix>(time).await),
+        Work::SpawnStop => Ok(rate::<A::SpawnStop>(time).await),
+        Work::Restart => Ok(rate::<A::Restart>(time).await),
         Work::IdleMemory => {
-            let mut crowd = A::Crowd::start().await;
+            let mut crowd = A::IdleActors::start().await;
             crowd.add(IDLE_BEFORE).await;
             let before = resident(std::process::id())?;
             crowd.add(IDLE).await;
             Ok(resident(std::process::id())?.saturating_sub(before) as f64 / IDLE as f64)
         }
         Work::Shutdown => {
-            let mut crowd = A::Crowd::start().await;
+            let mut crowd = A::IdleActors::start().await;
             crowd.add(STOPPED as usize).await;
             let begin = used();
             crowd.stop().await;

@@ -9,23 +9,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::load::echo;
-
-/// The name in the certificate.
-const NAME: &str = "localhost";
-
-/// What both servers say in a handshake: the defaults of rustls, and a P-256 certificate made just now.
-pub(crate) fn server() -> io::Result<Arc<ServerConfig>> {
-    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
-    let config = builder.with_no_client_auth().with_single_cert(vec![made.cert.into()], key.into());
-    config.map(Arc::new).map_err(io::Error::other)
-}
+use super::NAME;
+use crate::echo::echo;
 
 /// Connects, and each time by a whole handshake: no session is resumed.
 #[derive(Clone)]
@@ -35,7 +23,7 @@ impl Client {
     pub(crate) fn new() -> io::Result<Self> {
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
-        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Credulous));
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate));
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
         Ok(Self(TlsConnector::from(Arc::new(config))))
@@ -58,9 +46,9 @@ impl Client {
 
 /// Checks nothing: it is the server that is measured, and a client with more to do than the server would be the limit.
 #[derive(Debug)]
-struct Credulous;
+struct AcceptAnyCertificate;
 
-impl ServerCertVerifier for Credulous {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -103,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::peers;
+    use crate::tls::server;
 
     const BYTES: usize = 64;
 
@@ -122,7 +111,7 @@ mod tests {
     /// handshakes there were.
     async fn ask(times: usize, good_bye: bool) -> (io::Result<()>, Vec<Option<HandshakeKind>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let acceptor = TlsAcceptor::from(server().expect("a configuration"));
+        let acceptor = TlsAcceptor::from(server::config().expect("a configuration"));
         let client = Client::new().expect("a configuration");
         let (mut last, mut handshakes, mut buffer) = (Ok(()), Vec::new(), Vec::new());
         for _ in 0..times {
