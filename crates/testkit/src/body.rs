@@ -1,27 +1,28 @@
-//! Bodies of HTTP messages: reading them as they come, and making ones that can be checked as they come.
+//! Bodies of HTTP messages: a reader for any framing, and reproducible test data that is checked while it
+//! arrives.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line of a chunk header that is read.
+/// Bound of a chunk header line, in bytes.
 const MAX_CHUNK_LINE: u64 = 1024;
 
-/// The rest of a response, read as it arrives. At its end the connection is ready for the next response.
+/// Reader of the rest of a response. After its end the connection is ready for the next response.
 #[derive(Debug)]
 pub struct Body<'a, R> {
     source: &'a mut R,
     framing: Framing,
 }
 
-/// How the end of a body is known.
+/// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// So many bytes are still to come.
+    /// This number of bytes remains.
     Length(u64),
-    /// So many bytes of this chunk are still to come, and then the next chunk.
+    /// This number of bytes remains of the current chunk; another chunk header follows.
     Chunk(u64),
-    /// The next thing is the size of a chunk; not the first one's when the flag is set.
+    /// A chunk header comes next. `after_chunk`: the CRLF of the previous chunk precedes it.
     Size { after_chunk: bool },
-    /// All until the other side closes.
+    /// The body ends when the peer closes.
     UntilClose,
 }
 
@@ -89,7 +90,8 @@ impl<R: BufRead> Read for Body<'_, R> {
     }
 }
 
-/// Bytes that look random and can be made again, so that neither side has to keep them (xorshift64*).
+/// Pseudo-random bytes (xorshift64*) that sender and receiver generate from the same seed, so neither stores
+/// them.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     state: u64,
@@ -97,23 +99,23 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// So many bytes; other seeds give other bytes.
+    /// `length` bytes. Different seeds give different bytes.
     #[must_use]
     pub fn new(seed: u64, length: u64) -> Self {
         Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, left: length }
     }
 
-    /// All of them at once.
+    /// All bytes as one vector.
     #[must_use]
     pub fn bytes(self) -> Vec<u8> {
         self.collect()
     }
 
-    /// Whether the source gives exactly these bytes and then ends.
+    /// Returns whether the source yields exactly these bytes and then its end.
     ///
     /// # Errors
     ///
-    /// What the source says.
+    /// Any read error of the source.
     pub fn matches(mut self, source: &mut impl Read) -> io::Result<bool> {
         let mut chunk = vec![0; 64 * 1024];
         loop {

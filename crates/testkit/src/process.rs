@@ -1,4 +1,4 @@
-//! A process named by a descriptor, whoever its parent is.
+//! A process that is known by a pidfd, child or not.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,8 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::limits::DEADLINE;
 use crate::procfs;
 
-/// A process whose exit can be waited for. It counts as gone once it is a zombie: the parent it ends up with (pid 1
-/// of a container) may never wait for it.
+/// A process to signal and to wait for. A zombie counts as exited: its parent, such as pid 1 of a container,
+/// may never call `wait`.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -21,34 +21,34 @@ pub struct Process {
 }
 
 impl Process {
-    /// Names the process that has this pid now, or `None` when there is none.
+    /// Opens the process that has this pid now. Returns `None` if there is none.
     #[must_use]
     pub fn open(pid: u32) -> Option<Self> {
         let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
         Some(Self { pid, descriptor: pidfd_open(raw, PidfdFlags::empty()).ok()? })
     }
 
-    /// The pid it had when it was named.
+    /// The pid at the time of [`open`](Self::open).
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Sends a signal.
+    /// Sends a signal with `pidfd_send_signal`.
     ///
     /// # Errors
     ///
-    /// `ESRCH` when it is gone and has been waited for.
+    /// `ESRCH` if its parent has waited for it.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(&self.descriptor, signal)?)
     }
 
-    /// Sends SIGSTOP and waits until it has stopped. The signal alone stops one of its threads at once, and the others
-    /// only when that one has been scheduled.
+    /// Sends `SIGSTOP` and waits until all threads have stopped. The signal stops one thread immediately, the
+    /// others when they are next scheduled.
     ///
     /// # Panics
     ///
-    /// When it is gone, or does not stop.
+    /// If it has exited, or does not stop within [`DEADLINE`].
     #[track_caller]
     pub fn freeze(&self) {
         self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot freeze {}: {error}", self.pid));
@@ -59,7 +59,7 @@ impl Process {
         }
     }
 
-    /// Waits for the exit, at most this long.
+    /// Returns whether it exits within `limit`.
     #[must_use]
     pub fn exits_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
@@ -77,7 +77,7 @@ impl Process {
     }
 }
 
-/// Waits until all of them are gone, at most this long altogether; returns the pids of those that are not.
+/// Waits until all processes have exited, for at most `limit` in total. Returns the pids of the others.
 #[must_use]
 pub fn all_exit(processes: &[Process], limit: Duration) -> Vec<u32> {
     let end = Instant::now() + limit;

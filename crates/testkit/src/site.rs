@@ -12,25 +12,25 @@ use crate::process::Process;
 use crate::procfs;
 use crate::program::Program;
 
-/// How connections come to the workers.
+/// How connections reach the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A router accepts them and hands them over.
+    /// A router accepts them and hands them to workers.
     Router,
-    /// The workers accept them (`--direct`).
+    /// The workers accept them (option `--direct`).
     Direct,
 }
 
-/// Who is who, by pid.
+/// The pids of the tree by role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    /// The root of the tree.
+    /// Root of the tree.
     pub main: u32,
-    /// The process that accepts and hands over, in [`Mode::Router`].
+    /// The process that accepts and hands connections to workers; only in [`Mode::Router`].
     pub router: Option<u32>,
-    /// The parent of the workers.
+    /// Parent of the workers.
     pub prototype: u32,
-    /// The processes that answer, in ascending order.
+    /// The processes that serve requests, in ascending order.
     pub workers: Vec<u32>,
 }
 
@@ -44,8 +44,8 @@ impl Tree {
         pids
     }
 
-    /// The tree that these processes make, if they make a whole one: main, whose children are one prototype with so
-    /// many children and, with a router, one process without any.
+    /// The tree of these (pid, parent) pairs if it is complete: main with one prototype that has `workers`
+    /// children and, in router mode, one more child without children.
     fn of(main: u32, processes: &[(u32, u32)], mode: Mode, workers: usize) -> Option<Self> {
         let children =
             |of: u32| processes.iter().filter(move |(_, parent)| *parent == of).map(|(pid, _)| *pid);
@@ -59,23 +59,23 @@ impl Tree {
     }
 }
 
-/// The `http` example while it runs.
+/// The running `http` example.
 #[derive(Debug)]
 pub struct Site {
-    /// Its processes and what they say.
+    /// Its processes and its stderr.
     pub program: Program,
-    /// Where it listens.
+    /// Listening address.
     pub address: SocketAddr,
     mode: Mode,
     workers: usize,
 }
 
 impl Site {
-    /// Starts it on a free port and waits until it is ready.
+    /// Starts the example on a free port and waits for its `ready` line.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// As [`Program::address_after`].
     #[track_caller]
     #[must_use]
     pub fn start(mode: Mode, workers: usize, more: &[&str]) -> Self {
@@ -88,11 +88,11 @@ impl Site {
         Self::of(Program::start("http", &arguments), mode, workers)
     }
 
-    /// Waits until a program that the caller has started is ready.
+    /// Waits for the `ready` line of a program that the caller has started.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// As [`Program::address_after`].
     #[track_caller]
     #[must_use]
     pub fn of(program: Program, mode: Mode, workers: usize) -> Self {
@@ -100,22 +100,22 @@ impl Site {
         Self { program, address, mode, workers }
     }
 
-    /// Waits until the tree is whole.
+    /// Waits until the tree is complete.
     ///
     /// # Panics
     ///
-    /// When it does not become whole before the deadline.
+    /// If it is not complete within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn tree(&self) -> Tree {
         self.tree_without(&[])
     }
 
-    /// Waits until the tree is whole and has none of these processes.
+    /// Waits until the tree is complete and contains none of the pids in `dead`.
     ///
     /// # Panics
     ///
-    /// When it does not become so before the deadline.
+    /// If it does not become so within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn tree_without(&self, dead: &[u32]) -> Tree {
@@ -127,11 +127,11 @@ impl Site {
         })
     }
 
-    /// Kills a process of the tree by SIGKILL and waits until it is gone.
+    /// Sends `SIGKILL` to a process of the tree and waits for its exit.
     ///
     /// # Panics
     ///
-    /// When it does not exist or does not go.
+    /// If there is no such process or it does not exit within [`DEADLINE`].
     #[track_caller]
     pub fn kill(&self, pid: u32) {
         let process = Process::open(pid).unwrap_or_else(|| panic!("there is no process {pid}"));
@@ -139,7 +139,7 @@ impl Site {
         assert!(process.exits_within(DEADLINE), "{pid} survives SIGKILL");
     }
 
-    /// Asks on a connection of its own.
+    /// Sends a GET request on a new connection.
     ///
     /// # Errors
     ///
@@ -148,11 +148,11 @@ impl Site {
         Http::get_once(self.address, path)
     }
 
-    /// Connects and asks for `/pid` without a wait for the answer.
+    /// Connects and requests `/pid`. Does not wait for the response.
     ///
     /// # Panics
     ///
-    /// When the connection is refused.
+    /// If the connection is refused.
     #[track_caller]
     #[must_use]
     pub fn ask(&self) -> Http {
@@ -162,17 +162,18 @@ impl Site {
         http
     }
 
-    /// An open connection to each worker, which has answered on it, in the order of [`Tree::workers`].
+    /// One open connection to each worker, in the order of [`Tree::workers`]. Each has served one request.
     ///
     /// # Panics
     ///
-    /// When a worker gets no connection before the deadline.
+    /// If a worker gets no connection within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn connect_to_each(&self, workers: &[u32]) -> Vec<Http> {
         let end = Instant::now() + DEADLINE;
         let mut found: Vec<Option<Http>> = workers.iter().map(|_| None).collect();
-        // The others stay open until all are found, so that the one with the least connections has its turn.
+        // Other connections stay open until all are found: the router prefers the worker with the fewest
+        // connections.
         let mut others = Vec::new();
         while found.iter().any(Option::is_none) {
             assert!(Instant::now() < end, "of {workers:?} only some get connections: {found:?}");

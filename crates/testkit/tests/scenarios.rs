@@ -1,4 +1,5 @@
-//! Every scenario in `tests/scenarios`, played in the virtual world and with real actors: its trace is OTP's, line by line.
+//! Plays every scenario of `tests/scenarios` in the virtual world and with real actors, and compares its
+//! trace with OTP's, line by line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::Command;
 use impresario_testkit::scenario::trace::difference;
 use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, World, run};
 
-/// How many there are at least; a folder that was not found must not pass.
+/// Lower bound of the number of scenarios; an empty or missing folder must not pass.
 const AT_LEAST: usize = 209;
 
 fn scenarios() -> Vec<PathBuf> {
@@ -31,7 +32,7 @@ fn parse(file: &Path) -> Scenario {
     Scenario::parse(&read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// What is asked of us: OTP's trace, or ours where we differ on purpose, which then says why.
+/// The expected trace: OTP's, or the `.impresario` file, which starts with the reason for the difference.
 fn expected(file: &Path) -> Vec<String> {
     let otp = lines(&read(&file.with_extension("trace")));
     let own = file.with_extension("impresario");

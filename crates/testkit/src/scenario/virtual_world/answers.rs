@@ -1,4 +1,4 @@
-//! What the rules answer, as OTP would say it.
+//! Answers of the rules, as OTP gives them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl VirtualWorld {
         }
     }
 
-    /// The rules gave the child that a call adds an entry.
+    /// Stores the plan of a child that a call has added.
     pub(super) fn added(&mut self, id: SupervisorId, request: RequestId, key: ChildKey) {
         let supervisor = &mut self.supervisors[id.0];
         if let Some((_, Call::StartChild(plan))) = supervisor.requests.get(&request) {
@@ -30,7 +30,7 @@ impl VirtualWorld {
     }
 
     pub(super) fn reply(&mut self, id: SupervisorId, request: RequestId, reply: Reply) {
-        // Its end, which is near, answers all that it leaves open.
+        // The exit of the supervisor, which follows, answers all open calls.
         if reply == Reply::Error(RequestError::ShuttingDown) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Calls to supervisors, and what they answer.
+//! Calls to simulated supervisors.
 
 use impresario_supervision::{ChildKey, Request, RequestError};
 
@@ -20,7 +20,8 @@ impl VirtualWorld {
         }
     }
 
-    /// Asks the rules; the answer, if they are not needed for it.
+    /// Passes a call to the rules of a static supervisor. Returns the answer if it does not depend on the
+    /// rules.
     fn call_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
         let auto_shutdown = self.supervisors[id.0].auto_shutdown;
@@ -89,7 +90,7 @@ impl VirtualWorld {
                 supervisor.plans.insert(key, (label.to_owned(), template.clone()));
                 None
             }
-            // It is about to end, which answers everybody.
+            // The exit of the supervisor, which follows, answers all open calls.
             Err(RequestError::ShuttingDown) => None,
             Err(refused) => Some(Answer::Error(quoted(&refused.to_string()))),
         }
@@ -98,7 +99,7 @@ impl VirtualWorld {
     fn terminate_process(&mut self, id: SupervisorId, call: CallId, process: ProcessId) -> Option<Answer> {
         let key = self.key_of(id, process);
         let Some(key) = key else {
-            // Whether a dead process was one of its own is something that OTP does not remember.
+            // OTP does not know whether a dead process was its child, and answers `ok`.
             let dead = !self.processes[process.0].is_alive();
             return Some(if dead { Answer::Done } else { Answer::Error("not_found".to_owned()) });
         };
@@ -115,11 +116,11 @@ impl VirtualWorld {
         let label = &self.processes[process.0].id;
         let mine = self.processes[process.0].started_by.is_some_and(|(parent, _)| parent == id);
         let plans = self.supervisors[id.0].plans.iter().filter(|_| mine);
-        // Labels may be used again, keys are not: the latest is meant.
+        // Labels may repeat, keys do not. The highest key is the latest child with this label.
         plans.filter(|(_, (known, _))| known == label).map(|(key, _)| *key).max()
     }
 
-    /// OTP lists instances by process, the restarting ones last.
+    /// OTP lists instances by pid, restarting ones last.
     fn instances(&self, id: SupervisorId) -> Answer {
         let supervisor = &self.supervisors[id.0];
         let Rules::Dynamic(rules) = &supervisor.rules else { return Answer::Children(Vec::new()) };

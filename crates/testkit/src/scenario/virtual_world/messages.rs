@@ -1,4 +1,4 @@
-//! What supervisors are sent, and in which order they deal with it.
+//! The mailbox of a simulated supervisor, and the order in which it is handled.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl VirtualWorld {
         self.processes[self.supervisors[supervisor.0].process.0].is_alive()
     }
 
-    /// The parent says stop. A suspended process hears that and nothing else.
+    /// The parent requests a shutdown. A suspended process handles this and nothing else.
     pub(super) fn stop_requested(&mut self, supervisor: SupervisorId, reason: ExitReason) {
         if std::mem::take(&mut self.supervisors[supervisor.0].suspended) {
             self.handle_event(supervisor, Event::Shutdown(reason));
@@ -34,11 +34,11 @@ impl VirtualWorld {
         self.supervisors[supervisor.0].rules.handle(now, event);
     }
 
-    /// Deals with the mailbox as far as possible.
+    /// Handles messages as far as possible.
     ///
-    /// The rules of a static supervisor may be told anything at any time and keep the order themselves. Those of a
-    /// dynamic one act at once; but a process of OTP's reads nothing while a start function runs in it, or while it
-    /// waits for the end of a child, so neither does this one.
+    /// The rules of a static supervisor accept any event at any time and keep the order themselves. Those of
+    /// a dynamic one act immediately. An OTP process reads nothing while a start function runs in it, or
+    /// while it waits for the exit of a child, so neither does this one.
     pub(super) fn process_mailbox(&mut self, id: SupervisorId) {
         if let Rules::Static(_) = self.supervisors[id.0].rules {
             while let Some(message) = self.next_message(id) {
@@ -70,8 +70,8 @@ impl VirtualWorld {
         }
     }
 
-    /// A message that it does not know. Rules know no such thing, but they know when its turn would be: when that of
-    /// a question is.
+    /// Handles a message that a supervisor does not know. The rules have no such event. A request to a static
+    /// supervisor takes the same place in its queue, and its answer gives the time of the report.
     fn handle_unexpected(&mut self, id: SupervisorId) {
         let now = self.time();
         match &mut self.supervisors[id.0].rules {
@@ -85,7 +85,7 @@ impl VirtualWorld {
         self.run_wakeups();
     }
 
-    /// The end of a life that the supervisor waits for comes before everything in its mailbox.
+    /// The exit of a child that the supervisor waits for is handled before its mailbox.
     pub(super) fn monitored_exit(&mut self, id: SupervisorId, incarnation: Incarnation, reason: ExitReason) {
         self.supervisors[id.0].stopping.remove(&incarnation);
         if self.is_running(id) {
@@ -108,13 +108,13 @@ impl VirtualWorld {
         self.perform_actions(id);
     }
 
-    /// Sees to it that the supervisor is told when the next time has come that its rules named.
+    /// Schedules a timer for the next deadline of the rules.
     pub(super) fn arm_timer(&mut self, id: SupervisorId) {
         let supervisor = &mut self.supervisors[id.0];
         let Some(next) = supervisor.rules.poll_timeout().map(|time| time.since_start()) else { return };
         if supervisor.armed.is_none_or(|armed| armed > next) {
             supervisor.armed = Some(next);
-            // A supervisor whose patience with a child is zero does not let it come to its turn.
+            // With a shutdown timeout of zero the kill comes before the child handles the stop.
             let priority = if supervisor.stopping.is_empty() { Priority::Normal } else { Priority::First };
             self.schedule_at(next.saturating_sub(self.now), priority, ScheduledEvent::Timer(id));
         }
@@ -125,7 +125,7 @@ impl VirtualWorld {
             ReportKind::GaveUp => "reached_max_restart_intensity".to_owned(),
             _ => reason_text(&report.reason),
         };
-        // One that is about no life speaks for all that gave this reason.
+        // A report without an incarnation covers all instances that exited with this reason.
         let together =
             report.incarnation.is_none() && matches!(self.supervisors[id.0].rules, Rules::Dynamic(_));
         let lives = if together { format!("*{}", report.lives) } else { String::new() };

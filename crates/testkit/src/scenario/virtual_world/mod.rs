@@ -1,7 +1,8 @@
-//! A world of simulated processes on virtual time: the clock jumps to the next thing that happens.
+//! A world of simulated processes on virtual time. The clock jumps to the next scheduled event.
 //!
-//! Processes, links and exit signals are Erlang's; what supervisors decide is ours: each of them is one instance of
-//! the rules, told what its process would be told, in the order in which it would be.
+//! Processes, links and exit signals behave as in Erlang. Each supervisor is one instance of the rules of
+//! `impresario-supervision`, which gets the events of its process in their order. `types.rs` holds the data,
+//! each other file one part of the behaviour. This folder knows no actors and no runtime.
 
 mod answers;
 mod calls;
@@ -114,7 +115,7 @@ impl World for VirtualWorld {
     }
 
     fn signal(&mut self, process: ProcessId, reason: ExitReason) {
-        // The script stands where the parent of the top supervisor is.
+        // The script is the parent of the top supervisor.
         let from_parent = self.processes[process.0].started_by.is_none();
         self.exit_signal(process, reason, from_parent);
     }

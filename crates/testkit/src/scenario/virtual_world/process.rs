@@ -1,4 +1,4 @@
-//! Simulated processes: how they live, hear of exits, and die.
+//! Simulated processes: exit requests, exit signals, exits.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ impl Process {
 }
 
 impl VirtualWorld {
-    /// Asked to exit by itself: a worker does unless it is dying already; a supervisor knows no such message.
+    /// Handles a request to exit by itself. A worker that already exits ignores it; a supervisor does not
+    /// know the message.
     pub(super) fn exit_requested(&mut self, process: ProcessId, reason: ExitReason) {
         match self.processes[process.0].body {
             Body::Worker { exiting: false, .. } => self.exit_process(process, reason),
@@ -24,8 +25,8 @@ impl VirtualWorld {
         }
     }
 
-    /// An exit signal arrives. Who traps it gets a message instead, and reads it only after whoever sent it has gone
-    /// on.
+    /// Delivers an exit signal. A process that traps exits gets a message, which it reads after the sender
+    /// has finished its step.
     pub(super) fn exit_signal(&mut self, process: ProcessId, reason: ExitReason, from_parent: bool) {
         match self.processes[process.0].body {
             Body::Worker { on_shutdown: None, .. } if reason == ExitReason::Normal => {}
@@ -34,7 +35,7 @@ impl VirtualWorld {
         }
     }
 
-    /// A process that traps exits reads of one.
+    /// A process that traps exits reads an exit signal.
     pub(super) fn handle_trapped_exit(&mut self, process: ProcessId, reason: ExitReason, from_parent: bool) {
         if !self.is_alive_process(process) {
             return;
@@ -51,7 +52,7 @@ impl VirtualWorld {
                     }
                 }
             }
-            // An exit of somebody it does not know means nothing to a supervisor.
+            // A supervisor ignores exit signals that are not from its parent.
             Body::Supervisor(_) if !from_parent => {}
             Body::Supervisor(supervisor) => {
                 let supervisor = *supervisor;
@@ -64,7 +65,7 @@ impl VirtualWorld {
         self.processes[process.0].is_alive()
     }
 
-    /// The end of a process: the trace says so, then all that are linked to it hear of it.
+    /// Records the exit of a process and notifies its links.
     pub(super) fn exit_process(&mut self, process: ProcessId, reason: ExitReason) {
         let dead = &mut self.processes[process.0];
         if dead.exit.is_some() {
@@ -81,7 +82,7 @@ impl VirtualWorld {
             started = !self.supervisors[supervisor.0].starting_up;
             self.supervisor_exited(supervisor, &reason);
         }
-        // Of a start that failed its parent hears as its result.
+        // The parent gets a failed start as the result of the start function.
         if let (Some((parent, incarnation)), true) = (started_by, started) {
             self.notify_parent(parent, incarnation, linked, reason);
         }
@@ -96,7 +97,7 @@ impl VirtualWorld {
     ) {
         let supervisor = &mut self.supervisors[parent.0];
         if supervisor.stopping.contains(&incarnation) {
-            // It monitors the child, linked or not, and does nothing else until it hears of it.
+            // The supervisor monitors the child, linked or not, and handles nothing else until the exit.
             self.schedule_at(
                 Duration::ZERO,
                 Priority::First,
@@ -109,7 +110,7 @@ impl VirtualWorld {
         }
     }
 
-    /// A supervisor is dead: who waits for an answer gets none, and its children lose their link.
+    /// Ends the open calls of an exited supervisor and sends exit signals to its linked children.
     fn supervisor_exited(&mut self, id: SupervisorId, reason: &ExitReason) {
         let supervisor = &mut self.supervisors[id.0];
         let open_calls = std::mem::take(&mut supervisor.requests).into_values().map(|(call, _)| call);

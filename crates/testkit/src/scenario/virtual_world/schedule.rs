@@ -1,4 +1,4 @@
-//! What will happen, and when.
+//! The schedule: events by time, and the clock.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl VirtualWorld {
         self.next_number += 1;
     }
 
-    /// Lets the next thing happen, if there is one until then.
+    /// Runs the next event if it is due by `until`. Returns whether there was one.
     pub(super) fn run_next(&mut self, until: Duration) -> bool {
         let Some(entry) = self.schedule.first_entry().filter(|entry| entry.key().0 <= until) else {
             return false;
@@ -46,7 +46,7 @@ impl VirtualWorld {
         true
     }
 
-    /// Goes on until the condition holds or the time is over; whether it holds.
+    /// Runs events until the condition holds or the time has passed. Returns whether the condition holds.
     pub(super) fn wait(&mut self, within: Duration, holds: impl Fn(&Self) -> bool) -> bool {
         let until = self.now + within;
         while !holds(self) {
@@ -58,8 +58,8 @@ impl VirtualWorld {
         true
     }
 
-    /// Lets another process have its turn: not before the supervisor that woke it has done what it can do without
-    /// waiting for anybody.
+    /// Wakes another process. It runs after the supervisor that wakes it has done everything that needs no
+    /// wait.
     pub(super) fn wake(&mut self, wakeup: Wakeup) {
         let priority = match wakeup {
             Wakeup::CallAnswered(..) => Priority::Last,
@@ -69,7 +69,7 @@ impl VirtualWorld {
         self.schedule_at(Duration::ZERO, priority, ScheduledEvent::RunWakeups);
     }
 
-    /// Processes that were woken come to their turn.
+    /// Runs all processes that were woken.
     pub(super) fn run_wakeups(&mut self) {
         for wakeup in std::mem::take(&mut self.wakeups) {
             match wakeup {

@@ -1,4 +1,4 @@
-//! Start functions: what happens between the word of the rules and a life, or none.
+//! Start functions: from a start action of the rules to a process or a failure.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl VirtualWorld {
         };
         self.run_wakeups();
         let (number, attempt) = self.attempts.next(&label, &plan);
-        // Even one without delay lets others have their turn: it waits for the child's word.
+        // A start without delay also waits for the child, so other processes run meanwhile.
         self.schedule(attempt.delay, ScheduledEvent::StartReturns(id, incarnation));
         let starting = Starting { id: label, number, attempt, plan };
         self.supervisors[id.0].starting.insert(incarnation, starting);
@@ -50,10 +50,10 @@ impl VirtualWorld {
         self.started(id, incarnation, event);
     }
 
-    /// The start function is done, and its supervisor knows how it went.
+    /// Ends a start function and passes its result to the rules.
     fn started(&mut self, id: SupervisorId, incarnation: Incarnation, event: Event) {
         self.supervisors[id.0].starting.remove(&incarnation);
-        // Without a life the word that was meant for it is answered by this.
+        // Without a process, the result of the start also completes a stop that was requested meanwhile.
         if !matches!(event, Event::Started(_)) {
             self.supervisors[id.0].stopping.remove(&incarnation);
         }
@@ -125,7 +125,7 @@ impl VirtualWorld {
         self.started(parent, incarnation, Event::StartFailed(incarnation, ExitReason::Error(failed)));
     }
 
-    /// Begins a supervisor; `ready` or `not_ready` comes when its first children are started or not.
+    /// Starts a supervisor. `ready` or `not_ready` follows when its first children have started or failed.
     pub(super) fn start_supervisor(
         &mut self,
         label: &str,
@@ -168,7 +168,7 @@ impl VirtualWorld {
         process
     }
 
-    /// A supervisor has started its children, says so to whoever starts it, and goes on.
+    /// A supervisor has started its children. It wakes its parent and goes on with its mailbox.
     pub(super) fn ready(&mut self, id: SupervisorId) {
         if self.is_running(id) {
             self.supervisors[id.0].starting_up = false;
@@ -177,7 +177,7 @@ impl VirtualWorld {
         }
     }
 
-    /// Whoever starts the supervisor hears that it is ready.
+    /// Records the start, in the turn of the parent.
     pub(super) fn supervisor_started(&mut self, id: SupervisorId) {
         let process = self.supervisors[id.0].process;
         self.record_start(process);

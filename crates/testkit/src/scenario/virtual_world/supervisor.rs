@@ -1,4 +1,4 @@
-//! A supervisor process: an instance of the rules, and what it needs to do as they say.
+//! A simulated supervisor: performs the actions of its rules.
 
 use std::time::Duration;
 
@@ -36,19 +36,20 @@ impl Supervisor {
         self.starting.is_empty() && self.stopping.is_empty() && self.mailbox.is_empty()
     }
 
-    /// It reads nothing from its mailbox.
+    /// Returns whether it reads nothing from its mailbox.
     pub(super) fn is_not_receiving(&self) -> bool {
         let waits = matches!(self.rules, Rules::Dynamic(_)) && !self.stopping.is_empty();
         self.starting_up || self.suspended || waits || self.runs_start_function()
     }
 
-    /// A start function runs in it. Only a dynamic one has to wait: see `attend`.
+    /// Returns whether a start function blocks it. Only a dynamic supervisor is blocked; see
+    /// `process_mailbox`.
     pub(super) fn runs_start_function(&self) -> bool {
         matches!(self.rules, Rules::Dynamic(_)) && !self.starting.is_empty()
     }
 
     pub(super) fn next_request(&mut self, call: CallId, what: &Call) -> RequestId {
-        // A call has one number in the whole world.
+        // Numbers of calls are unique in the world.
         let id = RequestId(call.0 as u64);
         self.requests.insert(id, (call, what.clone()));
         id
@@ -56,7 +57,7 @@ impl Supervisor {
 }
 
 impl VirtualWorld {
-    /// Does what the rules say, until they say nothing more.
+    /// Performs the actions of the rules until there are none.
     pub(super) fn perform_actions(&mut self, id: SupervisorId) {
         while !self.supervisors[id.0].runs_start_function() {
             let Some(action) = self.supervisors[id.0].rules.poll_action() else { break };
@@ -82,11 +83,11 @@ impl VirtualWorld {
         }
     }
 
-    /// Tells or kills a life, and monitors it from here on.
+    /// Stops or kills a child, and monitors it from here on.
     fn terminate(&mut self, id: SupervisorId, incarnation: Incarnation, kill: bool) {
         let supervisor = &mut self.supervisors[id.0];
         supervisor.stopping.insert(incarnation);
-        // A start function that is under way is not interrupted; the word is said when it returns.
+        // A running start function is not interrupted. The child is stopped when it returns.
         let Some(&process) = supervisor.processes.get(&incarnation) else { return };
         if !self.processes[process.0].is_alive() {
             let reason = self.take_exit_reason(id, incarnation);
@@ -98,7 +99,8 @@ impl VirtualWorld {
         }
     }
 
-    /// Why a life ended that was found dead: the news of it may be in the mailbox.
+    /// The exit reason of a child that was found dead: that of the exit message in the mailbox, else
+    /// `noproc`.
     fn take_exit_reason(&mut self, id: SupervisorId, incarnation: Incarnation) -> ExitReason {
         let supervisor = &mut self.supervisors[id.0];
         supervisor.unreported_exits.remove(&incarnation);

@@ -11,20 +11,20 @@ use crate::scenario::plan::{Attempt, Attempts, ChildPlan, OnShutdown};
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, Booted, CallId, ProcessId};
 
-/// A world in which time passes only when nothing else is left to do.
+/// A world in which time passes only when no event is due.
 #[derive(Debug, Default)]
 pub struct VirtualWorld {
     pub(super) now: Duration,
     pub(super) next_number: u64,
-    /// What will happen, by time and then in the order in which it was arranged.
+    /// Future events: by time, priority and number.
     pub(super) schedule: BTreeMap<(Duration, Priority, u64), ScheduledEvent>,
     pub(super) processes: Vec<Process>,
     pub(super) supervisors: Vec<Supervisor>,
     pub(super) attempts: Attempts,
-    /// The latest life of each id.
+    /// The latest process of each id.
     pub(super) latest: HashMap<String, ProcessId>,
     pub(super) calls: Vec<PendingCall>,
-    /// What other processes will do when they come to their turn.
+    /// Processes that were woken and have not run.
     pub(super) wakeups: Vec<Wakeup>,
     pub(super) booted: Option<Booted>,
     pub(super) trace: Vec<String>,
@@ -36,65 +36,65 @@ pub(super) struct PendingCall {
     pub(super) answer: Option<Answer>,
 }
 
-/// Where at its time something happens.
+/// Order of events at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
-    /// Whoever arranged it is still running.
+    /// Before all others: the process that scheduled it is still running.
     First,
-    /// In turn.
+    /// In the order of scheduling.
     Normal,
-    /// When nothing else is left.
+    /// After all others.
     Last,
 }
 
-/// What another process does that was woken by a supervisor.
+/// What a process does that a supervisor has woken.
 #[derive(Debug)]
 pub(super) enum Wakeup {
-    /// It got the answer to its call.
+    /// Reads the answer to its call.
     CallAnswered(CallId, Answer),
-    /// It hears that the supervisor that it starts is ready.
+    /// Learns that the supervisor that it starts is ready.
     Started(SupervisorId),
 }
 
-/// What can happen at a time.
+/// An event.
 #[derive(Debug)]
 pub(super) enum ScheduledEvent {
-    /// A supervisor looks into its mailbox.
+    /// A supervisor reads its mailbox.
     ReadMailbox(SupervisorId),
-    /// A time has come that the rules named.
+    /// A deadline of the rules has passed.
     Timer(SupervisorId),
-    /// A supervisor hears of the end of a life that it is waiting for.
+    /// A child has exited for which its supervisor waits.
     MonitoredExit(SupervisorId, Incarnation, ExitReason),
-    /// A start function has done its work.
+    /// A start function returns.
     StartReturns(SupervisorId, Incarnation),
-    /// A nested supervisor has started all its children.
+    /// A supervisor has started all its children.
     Ready(SupervisorId),
-    /// A nested supervisor has not.
+    /// A supervisor has exited during its start.
     NotReady(SupervisorId, ExitReason),
-    /// A process that traps exits reads of one.
+    /// A process that traps exits reads an exit signal.
     Trapped { process: ProcessId, reason: ExitReason, from_parent: bool },
     /// A process is asked to exit by itself.
     ExitSelf(ProcessId, ExitReason),
     /// A process exits.
     Exit(ProcessId, ExitReason),
-    /// Whoever was woken has its turn.
+    /// Processes that were woken run.
     RunWakeups,
-    /// A supervisor goes on after a nested one is ready.
+    /// A supervisor goes on after the start of a nested supervisor.
     StartCompleted(SupervisorId, Incarnation),
 }
 
-/// The question that stands for a message that is none.
+/// Id of the request that stands for a message that a supervisor does not know.
 pub(super) const UNEXPECTED: RequestId = RequestId(u64::MAX);
 
-/// What lies in a supervisor's mailbox.
+/// A message in the mailbox of a supervisor.
 #[derive(Debug)]
 pub(super) enum QueuedMessage {
     /// A child exited by itself.
     Exit(Incarnation, ExitReason),
     Call(CallId, Call),
-    /// The parent says stop.
+    /// The parent requests a shutdown.
     Stop(ExitReason),
-    /// Something it does not know.
+    /// A message that it does not know.
     Unexpected,
 }
 
@@ -102,20 +102,20 @@ pub(super) enum QueuedMessage {
 pub(super) struct Process {
     pub(super) id: String,
     pub(super) attempt: u32,
-    /// Which life of which supervisor it is; none for the top supervisor.
+    /// Its supervisor, and its incarnation there. `None` for the top supervisor.
     pub(super) started_by: Option<(SupervisorId, Incarnation)>,
     pub(super) linked: bool,
     pub(super) body: Body,
-    /// Its start was announced in the trace, so its end is too.
+    /// The trace has its start, so it gets its exit too.
     pub(super) start_recorded: bool,
-    /// Its start function returned more than the process.
+    /// Its start function returned `{ok, Pid, extra}`.
     pub(super) extra: bool,
     pub(super) exit: Option<ExitReason>,
 }
 
 #[derive(Debug)]
 pub(super) enum Body {
-    /// `busy_dying`: it is taking its time to exit and hears nothing more.
+    /// `exiting`: it exits after a delay and ignores further signals.
     Worker {
         on_shutdown: Option<OnShutdown>,
         exiting: bool,
@@ -136,27 +136,27 @@ pub(super) enum Rules {
 pub(super) struct Supervisor {
     pub(super) process: ProcessId,
     pub(super) rules: Rules,
-    /// What is known of each entry, and what it is called in the trace.
+    /// Id in the trace and plan of each child.
     pub(super) plans: HashMap<ChildKey, (String, Arc<ChildPlan>)>,
-    /// What instances of a dynamic one are made from.
+    /// Plan of the instances of a dynamic supervisor.
     pub(super) template: Option<Arc<ChildPlan>>,
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) processes: HashMap<Incarnation, ProcessId>,
-    /// Start functions under way.
+    /// Running start functions.
     pub(super) starting: HashMap<Incarnation, Starting>,
-    /// Lives that were told to end, until it hears that they have.
+    /// Children that were stopped or killed and whose exit was not yet handled.
     pub(super) stopping: HashSet<Incarnation>,
-    /// Lives that ended without its knowledge.
+    /// Children that exited after an `unlink`, without a notice to the supervisor.
     pub(super) unreported_exits: HashSet<Incarnation>,
     pub(super) mailbox: VecDeque<QueuedMessage>,
-    /// It starts its first children, and listens to nothing else.
+    /// It starts its first children and reads nothing.
     pub(super) starting_up: bool,
     pub(super) suspended: bool,
     pub(super) requests: BTreeMap<RequestId, (CallId, Call)>,
     pub(super) armed: Option<Duration>,
 }
 
-/// A start function under way.
+/// A running start function.
 #[derive(Clone, Debug)]
 pub(super) struct Starting {
     pub(super) id: String,
