@@ -1,4 +1,4 @@
-//! Calls to supervisors, and what they answer.
+//! Calls to supervisors.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -17,17 +17,18 @@ use crate::scenario::plan::SupervisorPlan;
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, CallId, Listed, ProcessId, answer_text, error_text};
 
-/// Whoever calls has its turn after all that are in the middle of something.
+/// Yields between the arrival of an answer and its line in the trace. Tasks that already run finish first, as
+/// in OTP.
 const ANSWER_YIELDS: u32 = 6;
 
 impl Shared {
-    /// The parent tells a supervisor to stop.
+    /// Sends a supervisor the stop request of its parent.
     pub(super) fn stop(self: &Arc<Self>, supervisor: ProcessId, reason: ExitReason) {
         let Some(handle) = self.lock().supervisor(supervisor).map(|known| known.handle.clone()) else {
             return;
         };
         actix_rt::spawn(async move {
-            // An error means that it is not there any more.
+            // An error means that the supervisor has exited.
             let _ = match handle {
                 SupervisorHandle::Static(handle) => handle.stop(reason).await,
                 SupervisorHandle::Dynamic(handle) => handle.stop(reason).await,
@@ -47,14 +48,14 @@ impl Shared {
         CallId(state.calls.len() - 1)
     }
 
-    /// Makes a call to a supervisor that lives.
+    /// Calls a running supervisor.
     pub(super) fn send_call(self: &Arc<Self>, supervisor: ProcessId, call: CallId, what: &Call) {
         let (shared, what) = (self.clone(), what.clone());
         self.spawn_call(call, async move { shared.answer(supervisor, &what).await });
     }
 
-    /// Sends a supervisor a message that it does not know. It knows no such thing, but it knows when the turn of that
-    /// would be: when that of a question is.
+    /// Sends a supervisor a message that it does not know. Actors have no such message. A count request takes
+    /// its place in the queue, and the answer to it gives the time of the report.
     pub(super) fn send_unexpected(self: &Arc<Self>, supervisor: ProcessId) {
         let call = self.new_call(Some("report unexpected_message".to_owned()));
         if self.admit_or_queue(supervisor, || QueuedEvent::Unexpected(call)) {
@@ -67,7 +68,7 @@ impl Shared {
         self.spawn_call(call, async move {
             let answer = shared.answer(supervisor, &Call::Count).await;
             if matches!(answer, Answer::Exit(_)) {
-                // It has not read it.
+                // The supervisor exited before it read the message, so there is no report.
                 shared.lock().calls[call.0].line_prefix = None;
             }
             Answer::Children(Vec::new())
@@ -76,7 +77,7 @@ impl Shared {
 
     fn spawn_call(self: &Arc<Self>, call: CallId, future: impl Future<Output = Answer> + Send + 'static) {
         self.lock().calls[call.0].future = Some(Box::pin(future));
-        // From here on it lies in the supervisor's mailbox.
+        // The first poll puts the request into the mailbox of the supervisor.
         self.poll_call(call, None);
         let shared = self.clone();
         actix_rt::spawn(async move {
@@ -91,7 +92,7 @@ impl Shared {
         });
     }
 
-    /// Whether the answer has come.
+    /// Polls a call. Returns whether the answer has arrived.
     fn poll_call(&self, call: CallId, waker: Option<&Waker>) -> bool {
         let (future, waker) = {
             let known = &mut self.lock().calls[call.0];
@@ -115,7 +116,7 @@ impl Shared {
         }
     }
 
-    /// Whoever made the call reads the answer.
+    /// Writes the line of the answer and stores the answer.
     pub(super) fn deliver(&self, call: CallId) {
         let mut state = self.lock();
         let Some(answer) = state.calls[call.0].received.take() else { return };
@@ -130,13 +131,14 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// An answer that needs nobody.
+    /// Answers a call without a supervisor.
     pub(super) fn answer_call(&self, call: CallId, answer: Answer) {
         self.lock().calls[call.0].received = Some(answer);
         self.deliver(call);
     }
 
-    /// A supervisor lets others have their turn: whoever has got an answer reads it.
+    /// Delivers all answers that have arrived. In OTP the callers run when the supervisor starts a child or
+    /// reports.
     pub(super) fn deliver_answers(&self) {
         let open: Vec<_> = {
             let state = self.lock();
@@ -161,7 +163,7 @@ impl Shared {
         };
         match answer {
             Ok(answer) => answer,
-            // Its end, which is near, answers all that it leaves open.
+            // The exit of the supervisor, which follows, answers all open calls.
             Err(SupervisorError::NotRunning | SupervisorError::Refused(RequestError::ShuttingDown)) => {
                 Answer::Exit(scenario_reason(&pid.wait_exit().await))
             }
@@ -248,7 +250,7 @@ impl Shared {
         }
     }
 
-    /// Processes that are dead while their hosts live are none.
+    /// Does not count processes that have exited while their actors still run.
     fn counted(&self, id: ProcessId, counts: Counts) -> Counts {
         let mut state = self.lock();
         state.record_exits();
@@ -281,7 +283,7 @@ impl Shared {
                     None => error("simple_one_for_one"),
                 }
             }
-            // It is no instance of its own.
+            // Its own pid is not one of its instances.
             Call::TerminateForeign => handle.terminate_child(own).await.map(|()| Answer::Done),
             Call::Which => handle.which_children().await.map(|instances| self.instances(&instances)),
             Call::Count => handle.count_children().await.map(Answer::Counts),
@@ -313,7 +315,7 @@ impl Shared {
         answer.map(|()| Answer::Done)
     }
 
-    /// OTP lists instances by process, the restarting ones last.
+    /// OTP lists instances by pid, restarting ones last.
     fn instances(&self, instances: &[Instance]) -> Answer {
         let state = self.lock();
         let listed = |instance: &Instance| match instance {

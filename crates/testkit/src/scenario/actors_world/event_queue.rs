@@ -1,8 +1,8 @@
-//! The order in which a dynamic supervisor hears of things.
+//! The order in which a dynamic supervisor gets events.
 //!
-//! A process of OTP's reads nothing while a start function runs in it, or while it waits for the end of a child; a
-//! dynamic supervisor of ours goes on. So what happens meanwhile waits here, and is let through one by one. Static
-//! supervisors keep the order themselves.
+//! An OTP supervisor reads nothing while a start function runs in it, or while it waits for the exit of a
+//! child. A dynamic supervisor of `impresario-actor` goes on meanwhile. So events queue here and are
+//! delivered one by one. Static supervisors keep the order themselves.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::types::{
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, ProcessId};
 
-/// After so many turns of everybody, a supervisor has dealt with what it heard last.
+/// Number of yields after which a supervisor has handled the last event.
 const YIELDS: u32 = 16;
 
-/// Lets everybody have their turn until nothing moves without time.
+/// Yields until all tasks wait for time or for an event from outside.
 pub(super) async fn yield_to_others() {
     for _ in 0..YIELDS {
         tokio::task::yield_now().await;
@@ -26,7 +26,8 @@ pub(super) async fn yield_to_others() {
 }
 
 impl Shared {
-    /// Whether the host of a worker may end with its process, and its supervisor hear of it at once.
+    /// Returns whether the actor of a worker may stop with its process, so that the supervisor is notified
+    /// now. If not, the exit is queued.
     pub(super) fn may_exit(self: &Arc<Self>, process: ProcessId, actor: Addr<WorkerActor>) -> bool {
         let (parent, linked) = {
             let state = self.lock();
@@ -39,7 +40,7 @@ impl Shared {
         }
     }
 
-    /// Whether this may be heard now; if not, it waits.
+    /// Returns whether an event may be delivered now. If not, it is queued.
     pub(super) fn admit_or_queue(
         self: &Arc<Self>,
         supervisor: ProcessId,
@@ -63,7 +64,7 @@ impl Shared {
         open
     }
 
-    /// Lets through what waits, one by one, after what has just passed.
+    /// Delivers queued events one by one, after the event that was just delivered.
     async fn deliver_queued(self: Arc<Self>, supervisor: ProcessId) {
         let mut immediate = false;
         loop {
@@ -83,7 +84,7 @@ impl Shared {
                 known.queue.delivering = true;
                 event
             };
-            // What needs nothing but an answer is in nobody's way.
+            // These events need only an answer, so the next event need not wait.
             immediate = match &event {
                 QueuedEvent::Call(_, call) => {
                     !matches!(call, Call::StartInstance(_) | Call::TerminateProcess(_))
@@ -100,7 +101,7 @@ impl Shared {
         }
     }
 
-    /// A supervisor is over, and those who wait for an answer hear that.
+    /// Answers all queued calls of an exited supervisor with its exit.
     pub(super) fn fail_queued_calls(&self, supervisor: ProcessId, reason: &ExitReason) {
         let Some(events) =
             self.lock().supervisor(supervisor).map(|known| std::mem::take(&mut known.queue.events))
@@ -115,7 +116,7 @@ impl Shared {
         }
     }
 
-    /// Something that may have been in the way is not any more.
+    /// Delivers queued events if nothing blocks them any more.
     pub(super) fn resume_delivery(self: &Arc<Self>, supervisor: ProcessId) {
         let mut state = self.lock();
         let Some(known) = state.supervisor(supervisor) else { return };
@@ -126,7 +127,7 @@ impl Shared {
         }
     }
 
-    /// Waits until the supervisor, if it is a dynamic one, has heard of everything that waits.
+    /// Waits until a dynamic supervisor has no queued events. Returns immediately for a static one.
     pub(super) async fn wait_until_idle(self: &Arc<Self>, supervisor: ProcessId) {
         if !self.lock().is_idle(supervisor) {
             self.resume_delivery(supervisor);
@@ -134,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Why a process ended, if the news of it waits for its supervisor.
+    /// Removes the queued exit of a process and returns its reason.
     pub(super) fn take_queued_exit(&self, process: ProcessId) -> Option<ExitReason> {
         let mut state = self.lock();
         let known = &state.processes[process.0];
@@ -148,7 +149,8 @@ impl Shared {
         reason
     }
 
-    /// Whether something of a worker must not happen to its host directly: the supervisor would hear of it.
+    /// Returns whether a signal must go to the worker as a command. Sent to the actor directly, it would
+    /// notify the supervisor out of order.
     pub(super) fn needs_command(&self, process: ProcessId) -> bool {
         let mut state = self.lock();
         let known = &state.processes[process.0];
@@ -171,7 +173,7 @@ impl Supervisor {
 }
 
 impl State {
-    /// Whether nothing waits for a supervisor, which static ones keep to themselves.
+    /// Returns whether a supervisor has no queued events. Always true for static ones.
     pub(super) fn is_idle(&self, supervisor: ProcessId) -> bool {
         match &self.processes[supervisor.0].body {
             Body::Supervisor(known) if matches!(known.handle, SupervisorHandle::Dynamic(_)) => {

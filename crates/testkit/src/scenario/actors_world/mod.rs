@@ -1,8 +1,11 @@
-//! A world of real actors under real supervisors.
+//! A world of real actors under the supervisors of `impresario-actor`.
 //!
-//! Each child is an actor whose start function is an async factory; supervisors are those of `impresario-actor`, asked
-//! by their own admin calls, and their reports are taken from the log. What is OTP's own and not ours is played here:
-//! processes that outlive their supervisor, or leave it.
+//! Each child is an actor with an async factory as its start function. Calls go through the references of the
+//! supervisors; reports are read from the log. Two things exist only in OTP and are simulated here: processes
+//! that unlink from their supervisor, and processes that outlive it.
+//!
+//! `types.rs` holds the data, each other file one part of the behaviour. This folder knows no supervision
+//! rules of its own.
 
 mod calls;
 mod clock;
@@ -36,7 +39,7 @@ use event_queue::yield_to_others;
 use reports::Reports;
 use types::{Body, QueuedEvent, Shared, State, TRACED, WorkerCommand};
 
-/// A world of actors on a runtime of its own, on the thread that made it.
+/// A world of actors with its own runtime on the current thread.
 pub struct ActorsWorld {
     system: SystemRunner,
     shared: Arc<Shared>,
@@ -45,12 +48,12 @@ pub struct ActorsWorld {
 }
 
 impl ActorsWorld {
-    /// A world in which time passes as it does.
+    /// A world on real time.
     pub fn new() -> Self {
         Self::with_clock(false)
     }
 
-    /// A world in which time passes only when nothing else is left to do, and then at once.
+    /// A world on tokio's paused clock: time advances only when all tasks wait for it.
     pub fn paused() -> Self {
         Self::with_clock(true)
     }
@@ -85,7 +88,7 @@ impl ActorsWorld {
         self.system.block_on(work)
     }
 
-    /// Waits until something holds, at most so long; whether it does.
+    /// Waits until the condition holds, for at most `within`. Returns whether it holds.
     fn wait(&self, within: Duration, holds: impl Fn(&State) -> bool) -> bool {
         self.run(async {
             let held = timeout(within, self.shared.wait_until(&holds)).await.is_ok();
@@ -97,7 +100,7 @@ impl ActorsWorld {
         matches!(self.shared.lock().processes[process.0].body, Body::Supervisor(_))
     }
 
-    /// Has a worker hear something, if it is played.
+    /// Sends a command to the actor of a worker, if it has one.
     fn send_command(&self, process: ProcessId, command: WorkerCommand) {
         let actor = match &self.shared.lock().processes[process.0].body {
             Body::Worker { actor: Some(actor), .. } => actor.clone(),
@@ -142,12 +145,12 @@ impl World for ActorsWorld {
         self.run(async {
             if let Some(tree) = &self.tree {
                 tree.kill();
-                // Who does not end even then is let go with the runtime.
+                // A tree that does not exit even then is dropped with the runtime.
                 let _ = timeout(LONG, tree.stopped()).await;
             }
             yield_to_others().await;
         });
-        // They know the stage, and it knows them.
+        // Calls and processes hold the shared state, which holds them: break the cycle.
         self.shared.lock().calls.clear();
         self.shared.lock().processes.clear();
         trace
@@ -209,7 +212,8 @@ impl World for ActorsWorld {
                 self.run(async { self.shared.exit_signal(process, &reason) });
             }
         } else if is_top {
-            // The script stands where its parent is. Who is suspended hears that and nothing else.
+            // The script is the parent of the top supervisor. A suspended supervisor handles a stop request
+            // and nothing else.
             self.run(async {
                 let suspended = self.shared.lock().supervisor(process).is_some_and(|top| top.queue.suspended);
                 if suspended || self.shared.admit_or_queue(process, || QueuedEvent::Stop(reason.clone())) {
@@ -249,7 +253,7 @@ impl World for ActorsWorld {
         }
         let mut state = self.shared.lock();
         let known = &mut state.processes[process.0];
-        // Who is busy dying reads nothing.
+        // A process with a delayed exit reads no more messages.
         known.linked &= matches!(known.body, Body::Worker { delayed_exit: Some(_), .. });
     }
 
@@ -258,17 +262,17 @@ impl World for ActorsWorld {
             return;
         }
         self.run(async {
-            // Not in the middle of something.
+            // Suspend between two events: wait for the answer to a count request and for an empty queue.
             let idle = self.shared.new_call(None);
             self.shared.send_noop(supervisor, idle);
             let at_rest = async {
                 self.shared.wait_until(|state| state.calls[idle.0].answer.is_some()).await;
                 self.shared.wait_until(|state| state.is_idle(supervisor)).await;
                 let pid = self.shared.lock().processes[supervisor.0].pid.clone();
-                // An error means that it is over.
+                // An error means that it has exited.
                 let _ = pid.suspend().await;
             };
-            // One that never comes to rest is taken as it is.
+            // A supervisor that does not become idle within 1 h is suspended as it is.
             let _ = timeout(LONG, at_rest).await;
             if let Some(known) = self.shared.lock().supervisor(supervisor) {
                 known.queue.suspended = true;

@@ -1,4 +1,4 @@
-//! Start functions, and the specs that call them.
+//! Start functions, and the child specs that contain them.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Drop for StartGuard {
     }
 }
 
-/// A child as a spec. What `rules` says of it holds.
+/// The spec of a child, with these rules.
 pub(super) fn child(
     shared: &Arc<Shared>,
     parent: ProcessId,
@@ -64,7 +64,7 @@ pub(super) fn child(
     if rules.significant { spec.significant() } else { spec }
 }
 
-/// A supervisor of these children.
+/// A static supervisor with the children of the plan.
 pub(super) fn supervisor(
     shared: &Arc<Shared>,
     own: ProcessId,
@@ -78,7 +78,7 @@ pub(super) fn supervisor(
     children.fold(supervisor, |supervisor, (plan, rules)| supervisor.child(child(shared, own, plan, rules)))
 }
 
-/// A supervisor of instances of the one child.
+/// A dynamic supervisor with the one child of the plan as its template.
 pub(super) fn dynamic_supervisor(
     shared: &Arc<Shared>,
     own: ProcessId,
@@ -105,7 +105,7 @@ pub(super) fn dynamic_supervisor(
     Some(if rules.significant { supervisor.significant() } else { supervisor })
 }
 
-/// A supervisor as a spec: the top one, or the child of another.
+/// The spec of a supervisor: the top one (`parent` is `None`) or a nested one.
 pub(super) fn nested_supervisor(
     shared: &Arc<Shared>,
     parent: Option<(ProcessId, Arc<ChildPlan>)>,
@@ -138,7 +138,7 @@ pub(super) fn nested_supervisor(
     })
 }
 
-/// What starts a supervisor.
+/// Start function of a supervisor.
 struct SupervisorStart {
     shared: Arc<Shared>,
     parent: Option<(ProcessId, Arc<ChildPlan>)>,
@@ -198,7 +198,7 @@ impl SupervisorStart {
     }
 }
 
-/// The start function of a worker.
+/// Start function of a worker.
 async fn worker(
     shared: Arc<Shared>,
     parent: ProcessId,
@@ -207,7 +207,7 @@ async fn worker(
     context: ChildContext,
 ) -> Result<WorkerActor, StartError> {
     if shared.lock().failed.contains(&label) {
-        // It is tried again after what has happened meanwhile.
+        // A second attempt comes after the events that have queued since the first one.
         shared.wait_until_idle(parent).await;
     }
     let _starting = StartGuard::begin(&shared, parent);
@@ -268,7 +268,7 @@ impl Shared {
         self.run_attempt(label, number, &attempt).await.map(|extra| (number, extra))
     }
 
-    /// What a start attempt does; whether it returns more than a process.
+    /// Runs a start attempt. Returns whether the start function returns `{ok, Pid, extra}`.
     async fn run_attempt(
         self: &Arc<Self>,
         label: &str,
@@ -276,7 +276,7 @@ impl Shared {
         attempt: &Attempt,
     ) -> Result<bool, StartError> {
         if attempt.delay == Duration::ZERO {
-            // It waits for the child's word at least.
+            // A start function without delay also waits for its child, so other tasks run meanwhile.
             tokio::task::yield_now().await;
         } else {
             elapse(attempt.delay).await;
@@ -289,7 +289,7 @@ impl Shared {
         let Some(reason) = failed else { return Err(StartError::Ignore) };
         self.lock().failed.insert(label.to_owned());
         if attempt.outcome == Outcome::Raise {
-            // A panic that was meant: the hook, which would print it where a backtrace is asked for, is not called.
+            // `resume_unwind` skips the panic hook: the scenario asks for this panic, so it is not printed.
             resume_unwind(Box::new(attempt.reason.to_string()));
         }
         self.lock().remember_reason(&reason);
@@ -308,7 +308,7 @@ impl Shared {
         }
     }
 
-    /// Sees a supervisor end.
+    /// Waits for the exit of a supervisor and records it.
     async fn watch_exit(self: Arc<Self>, process: ProcessId) {
         let pid = self.lock().processes[process.0].pid.clone();
         let reason = pid.wait_exit().await;

@@ -1,4 +1,4 @@
-//! The shared state: processes, their exits, and the lines of the trace.
+//! Behaviour of the shared state: processes, their starts and exits, and the lines of the trace.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -21,14 +21,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line, after the deaths that have already happened.
+    /// Appends a line, after the lines of all exits so far.
     pub(super) fn write(self: &Arc<Self>, line: String) {
         self.record_exits();
         self.lock().trace.push(line);
         self.changed.notify_waiters();
     }
 
-    /// A host is gone; how it ended is known in a moment.
+    /// Notes that an actor was dropped. Its exit reason follows.
     pub(super) fn actor_dropped(&self, process: ProcessId) {
         self.lock().dropped.push_back(process);
         self.dropped.notify_one();
@@ -41,7 +41,8 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// A supervisor traces that it is ready before it acknowledges its start, so before its parent goes on.
+    /// Handles a trace event of a supervisor. It sends `Started` before it acknowledges its start, so the
+    /// line is written before its parent goes on.
     pub(super) fn handle_trace_event(self: &Arc<Self>, event: &TraceEvent) {
         assert_eq!(event.missed, 0, "the channel of trace events was full; make it larger");
         let Some(process) = self.lock().process_of(&event.pid) else { return };
@@ -64,7 +65,7 @@ impl Shared {
         drop(start);
     }
 
-    /// The process is dead, whatever its host does.
+    /// Records the exit of a process, even if its actor still runs.
     pub(super) fn record_exit(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let mut state = self.lock();
         state.record_exits();
@@ -73,7 +74,7 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// The life has started: the trace says so, and its id means it from here on.
+    /// Records the start of a process: writes its line and makes it the latest of its id.
     pub(super) fn record_start(self: &Arc<Self>, process: ProcessId) {
         self.record_exits();
         let mut state = self.lock();
@@ -93,7 +94,7 @@ impl State {
         ProcessId(self.processes.len() - 1)
     }
 
-    /// Who lives, or lived, as this life of this supervisor.
+    /// The process of an incarnation of a supervisor's child.
     pub(super) fn child(&self, parent: ProcessId, incarnation: Incarnation) -> Option<ProcessId> {
         let mine =
             |process: &Process| process.parent == Some(parent) && process.pid.incarnation() == incarnation;
@@ -104,7 +105,7 @@ impl State {
         self.processes.iter().position(|process| process.pid == *pid).map(ProcessId)
     }
 
-    /// What a report calls it: an instance goes by the name of its template.
+    /// Id in reports: for an instance, the id of the template.
     fn spec_id(&self, process: ProcessId) -> &str {
         let known = &self.processes[process.0];
         match known.parent.map(|parent| &self.processes[parent.0].body) {
@@ -115,7 +116,7 @@ impl State {
         }
     }
 
-    /// Whether it waits for the end of a child that it has told to stop.
+    /// Returns whether the supervisor waits for the exit of a child that it has asked to stop.
     pub(super) fn awaits_child_exit(&self, supervisor: ProcessId) -> bool {
         let requested =
             |child: &Process| matches!(child.body, Body::Worker { stop_requested_at: Some(_), .. });
@@ -130,7 +131,7 @@ impl State {
         }
     }
 
-    /// When its supervisor has told it to stop.
+    /// Time of the stop request of the supervisor.
     pub(super) fn stop_requested_at(&self, process: ProcessId) -> Option<Instant> {
         match &self.processes[process.0].body {
             Body::Worker { stop_requested_at, .. } => *stop_requested_at,
@@ -142,7 +143,7 @@ impl State {
         self.processes[process.0].exit.is_none()
     }
 
-    /// `ID#N` of a living process, `ID#dead` of a dead one that is its id's latest.
+    /// `ID#N` of a running process, `ID#dead` of an exited one that is the latest of its id, else `pid`.
     pub(super) fn name(&self, process: ProcessId) -> String {
         let known = &self.processes[process.0];
         if known.exit.is_none() {
@@ -154,19 +155,20 @@ impl State {
         }
     }
 
-    /// Hosts that are gone take their processes with them, unless it was their supervisor that was killed.
+    /// Records the exits of processes with dropped actors. A process of a killed supervisor goes on without
+    /// an actor.
     pub(super) fn record_exits(&mut self) {
         while let Some(process) = self.dropped.pop_front() {
             let known = &self.processes[process.0];
             let Some(reason) = known.pid.exit_reason() else {
-                // It is just ending, in this very moment.
+                // The actor is dropped before its exit reason is set. The next call finds it.
                 self.dropped.push_front(process);
                 return;
             };
             if reason == ExitReason::Killed && self.parent_was_killed(process) {
                 self.processes[process.0].unsupervised = true;
             } else if reason == ExitReason::Killed && !known.linked && known.exit.is_some() {
-                // It was killed when it was dead, so that the kill found nobody.
+                // The supervisor killed a process that had exited unlinked. OTP reports `noproc`.
                 let line = format!("report shutdown_error {} noproc", self.spec_id(process));
                 self.trace.push(line);
             } else {
@@ -175,7 +177,7 @@ impl State {
         }
     }
 
-    /// Supervisors that had started and are over, and nobody has noticed.
+    /// Supervisors that have started and exited, with exits that are not recorded.
     fn exited_supervisors(&self) -> Vec<(ProcessId, ExitReason)> {
         let unnoticed = |process: &Process| {
             let started = matches!(process.body, Body::Supervisor(_)) && process.start_recorded;
@@ -185,7 +187,7 @@ impl State {
         known.filter_map(|(at, process)| Some((ProcessId(at), process.pid.exit_reason()?))).collect()
     }
 
-    /// Whether its supervisor was killed. One that ends in order has no living children.
+    /// Returns whether its supervisor was killed. A supervisor that exits otherwise has no running children.
     pub(super) fn parent_was_killed(&self, process: ProcessId) -> bool {
         let parent = self.processes[process.0].parent;
         parent.is_some_and(|parent| self.processes[parent.0].pid.exit_reason() == Some(ExitReason::Killed))
@@ -202,14 +204,14 @@ impl State {
         self.trace.extend(line);
     }
 
-    /// The reason as the scenario knows it; from here on it is recognized in a log.
+    /// Converts a reason to the scenario's form and stores the text for `trace_text`.
     pub(super) fn remember_reason(&mut self, reason: &ExitReason) -> ExitReason {
         let known = scenario_reason(reason);
         self.reason_texts.insert(reason.to_string(), reason_text(&known));
         known
     }
 
-    /// A reason in a log, as the trace writes it.
+    /// The trace's form of a reason in a log.
     pub(super) fn trace_text(&self, text: &str) -> String {
         match self.reason_texts.get(text) {
             Some(text) => text.clone(),
@@ -218,7 +220,7 @@ impl State {
     }
 }
 
-/// A panic stands for an exception in a start function.
+/// Converts a reason: a panic stands for an exception in a start function.
 pub(super) fn scenario_reason(reason: &ExitReason) -> ExitReason {
     match reason {
         ExitReason::Panic { message, .. } => raised(message),
@@ -229,7 +231,7 @@ pub(super) fn scenario_reason(reason: &ExitReason) -> ExitReason {
     }
 }
 
-/// A reason that nobody has given before: the supervisor's own, or a panic.
+/// Parses a reason that was not stored: one of the supervisor, or a panic.
 fn parse_reason(text: &str) -> ExitReason {
     let own = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc];
     if let Some(known) = own.into_iter().find(|own| own.to_string() == text) {

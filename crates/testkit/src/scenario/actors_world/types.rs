@@ -1,4 +1,4 @@
-//! What the actors of a world and its script share: the data, without behaviour.
+//! The data of the world of real actors, without behaviour.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -17,50 +17,51 @@ use crate::scenario::plan::{Attempt, Attempts, OnShutdown};
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, Booted, CallId, ProcessId};
 
-/// How many trace events may wait to be read.
+/// Bound of the channel of trace events. A full channel fails the test.
 pub(super) const TRACED: usize = 4_096;
 
-/// Shared by everything that plays a part. Nothing foreign is called while its lock is held.
+/// State that actors and script share. No foreign code runs while its lock is held.
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
-    /// For the trace events of all supervisors. One channel, so their order across supervisors is kept.
+    /// Sender of the trace events of all supervisors. One channel keeps their order across supervisors.
     pub(super) tracing: mpsc::Sender<TraceEvent>,
-    /// Something has happened.
+    /// Notified after every change.
     pub(super) changed: Notify,
-    /// An actor is gone, and it is not known yet why.
+    /// Notified when an actor is dropped.
     pub(super) dropped: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) processes: Vec<Process>,
-    /// Hosts that are gone, in the order in which they went.
+    /// Processes with dropped actors, in the order of the drops.
     pub(super) dropped: VecDeque<ProcessId>,
     pub(super) attempts: Attempts,
-    /// Ids whose last start attempt failed.
+    /// Ids with a failed latest start attempt.
     pub(super) failed: HashSet<String>,
     pub(super) latest: HashMap<String, ProcessId>,
     pub(super) calls: Vec<PendingCall>,
     pub(super) booted: Option<Booted>,
-    /// How reasons that are in a log are written in the trace.
+    /// The trace's form of each exit reason that may occur in a log.
     pub(super) reason_texts: HashMap<String, String>,
     pub(super) trace: Vec<String>,
 }
 
-/// One process of the scenario. Its actor, the host, may outlive it: an actor cannot leave its supervisor, and a process
-/// can. And it may outlive its actor: a supervisor that is killed takes its actors with it at once, while processes that
-/// trap exits end in their own time.
+/// A process of the scenario.
+///
+/// Its actor may outlive it: a process can unlink from its supervisor, an actor cannot. And it may outlive
+/// its actor: a killed supervisor drops its actors immediately, while processes that trap exits run on.
 pub(super) struct Process {
     pub(super) id: String,
     pub(super) attempt: u32,
-    /// The supervisor; none for the top one.
+    /// The supervisor; `None` for the top one.
     pub(super) parent: Option<ProcessId>,
     pub(super) pid: Pid,
     pub(super) body: Body,
     pub(super) linked: bool,
-    /// Nobody plays it any more.
+    /// It runs without an actor, because its supervisor was killed.
     pub(super) unsupervised: bool,
-    /// Its start was announced in the trace, so its end is too.
+    /// The trace has its start, so it gets its exit too.
     pub(super) start_recorded: bool,
     pub(super) extra: bool,
     pub(super) exit: Option<ExitReason>,
@@ -70,9 +71,9 @@ pub(super) enum Body {
     Worker {
         on_shutdown: Option<OnShutdown>,
         actor: Option<Addr<WorkerActor>>,
-        /// It is taking its time to exit, until then and for this reason, and hears nothing more.
+        /// It exits at this time with this reason, and ignores further signals.
         delayed_exit: Option<(Instant, ExitReason)>,
-        /// When its supervisor has told it to stop.
+        /// Time of the stop request of its supervisor.
         stop_requested_at: Option<Instant>,
     },
     Supervisor(Box<Supervisor>),
@@ -81,53 +82,53 @@ pub(super) enum Body {
 pub(super) struct Supervisor {
     pub(super) handle: SupervisorHandle,
     pub(super) checked: Checked,
-    /// Its own start, which runs in its parent. Dropped when it is ready or has exited.
+    /// The guard of its own start in its parent. Dropped when it is ready or has exited.
     pub(super) start: Option<StartGuard>,
-    /// Start functions that run in it.
+    /// Number of start functions that run in it.
     pub(super) running_starts: usize,
-    /// The start of a worker that it began last, until that is done.
+    /// The latest start of a worker, while it runs.
     pub(super) start_in_progress: Option<StartInProgress>,
-    /// When its own supervisor has told it to stop.
+    /// Time of the stop request of its own supervisor.
     pub(super) stop_requested_at: Option<Instant>,
     pub(super) queue: EventQueue,
 }
 
-/// A start of a worker that is not done.
+/// A running start of a worker.
 #[derive(Clone)]
 pub(super) struct StartInProgress {
     pub(super) id: String,
     pub(super) number: u32,
     pub(super) attempt: Attempt,
-    /// When its start function returns.
+    /// Time at which its start function returns.
     pub(super) returns_at: Instant,
     pub(super) on_shutdown: Option<OnShutdown>,
     pub(super) pid: Pid,
 }
 
-/// How a supervisor is asked for something.
+/// Reference to a supervisor, for calls.
 #[derive(Clone)]
 pub(super) enum SupervisorHandle {
     Static(SupervisorRef),
-    /// Its instances are made from their labels.
+    /// The argument of an instance is its label.
     Dynamic(DynamicRef<String>),
 }
 
 #[derive(Default)]
 pub(super) struct EventQueue {
-    /// Something has been let through a moment ago.
+    /// An event was delivered and is not handled yet.
     pub(super) delivering: bool,
     pub(super) suspended: bool,
-    /// It waits for the end of an instance.
+    /// Number of `terminate_child` calls in progress.
     pub(super) terminating: usize,
     pub(super) events: VecDeque<QueuedEvent>,
 }
 
-/// What a supervisor will hear.
+/// An event for a supervisor.
 pub(super) enum QueuedEvent {
-    /// The process is dead.
+    /// The process has exited.
     Exit(ProcessId, Addr<WorkerActor>),
     Call(CallId, Call),
-    /// Something it does not know.
+    /// A message that it does not know.
     Unexpected(CallId),
     Stop(ExitReason),
 }
@@ -137,44 +138,44 @@ pub(super) struct WorkerActor {
     pub(super) process: ProcessId,
     pub(super) context: ChildContext,
     pub(super) on_shutdown: Option<OnShutdown>,
-    /// It exits by itself after this time, for this reason.
+    /// It exits by itself after this time with this reason.
     pub(super) exit_after: Option<(Duration, ExitReason)>,
-    /// It is on its way out.
+    /// `ChildContext::exit` was called.
     pub(super) exiting: bool,
-    /// Its process is taking its time to exit and hears nothing more.
+    /// Its process exits after a delay and ignores further signals.
     pub(super) delayed_exit: bool,
-    /// Its supervisor has told it to stop.
+    /// Its supervisor has asked it to stop.
     pub(super) stop_requested: bool,
-    /// Its process is dead, for this reason; nobody is to know.
+    /// Its process has exited with this reason, and the supervisor must not be notified.
     pub(super) hidden_exit: Option<ExitReason>,
 }
 
-/// What its process is to hear.
+/// A command for the actor of a worker.
 #[derive(Clone, Debug)]
 pub(super) enum WorkerCommand {
-    /// To exit by itself.
+    /// Its process exits by itself.
     ExitSelf(ExitReason),
-    /// An exit signal.
+    /// Its process gets an exit signal.
     Signal(ExitReason),
-    /// A kill.
+    /// Its process is killed.
     Kill,
-    /// The host is not needed any more: let the supervisor know how the process ended.
+    /// The actor stops with the exit reason of its process, which notifies the supervisor.
     Release,
 }
 
-/// A call that was made.
+/// A call to a supervisor.
 pub(super) struct PendingCall {
     pub(super) line_prefix: Option<String>,
     pub(super) future: Option<AnswerFuture>,
     pub(super) waker: Option<Waker>,
-    /// It has come, and nobody has read it.
+    /// The answer, between its arrival and its line in the trace.
     pub(super) received: Option<Answer>,
     pub(super) answer: Option<Answer>,
 }
 
 pub(super) type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// A start function that runs in a supervisor.
+/// Guard of a start function that runs in a supervisor.
 pub(super) struct StartGuard {
     pub(super) shared: Arc<Shared>,
     pub(super) parent: ProcessId,

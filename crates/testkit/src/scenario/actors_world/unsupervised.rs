@@ -1,8 +1,9 @@
-//! What becomes of processes whose supervisor is dead.
+//! Processes that outlive a killed supervisor.
 //!
-//! A supervisor of ours that is killed takes its actors with it at once. In OTP its children get an exit signal: who
-//! on_shutdown it ends in its own time, and a supervisor stops its children first. So they are played on without actors. What
-//! is left out: such a supervisor restarts nobody any more, while OTP's does until it reads the signal.
+//! A killed supervisor of `impresario-actor` drops its actors immediately. In OTP its children get an exit
+//! signal: one that traps exits runs on, and a supervisor first stops its own children. So these processes
+//! are simulated without actors. One difference remains: OTP's nested supervisor restarts children until it
+//! reads the signal, the simulated one does not.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::scenario::term::reason_text;
 use crate::scenario::world::ProcessId;
 
 impl Shared {
-    /// A supervisor that had started is over.
+    /// Records the exit of a supervisor that had started.
     pub(super) fn supervisor_exited(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         {
             let mut state = self.lock();
@@ -27,7 +28,7 @@ impl Shared {
                 return;
             }
             if *reason == ExitReason::Killed && state.parent_was_killed(process) {
-                // Whoever abandoned it plays it on.
+                // Its parent was killed too, so it goes on without an actor.
                 state.processes[process.0].unsupervised = true;
             }
             if state.processes[process.0].unsupervised {
@@ -48,7 +49,7 @@ impl Shared {
                 let child = &state.processes[child.0];
                 child.linked || matches!(child.body, Body::Worker { delayed_exit: Some(_), .. })
             });
-            // Who does not trap exits is dead before others have read of it.
+            // Processes that do not trap exits exit before the others read the signal.
             released.sort_by_key(|child| {
                 !matches!(state.processes[child.0].body, Body::Worker { on_shutdown: None, .. })
             });
@@ -63,7 +64,7 @@ impl Shared {
             .collect()
     }
 
-    /// An exit signal reaches a process that nobody plays.
+    /// Delivers an exit signal to a process without an actor.
     pub(super) fn exit_signal(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let mut state = self.lock();
         if !state.is_alive(process) {
@@ -87,7 +88,7 @@ impl Shared {
             Body::Supervisor(_) => {
                 drop(state);
                 let mut end = Box::pin(self.clone().terminate_unsupervised(process, reason.clone()));
-                // What needs no time it does now.
+                // The part before the first wait happens now.
                 if end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                     actix_rt::spawn(end);
                 }
@@ -105,13 +106,13 @@ impl Shared {
         }
     }
 
-    /// A supervisor that nobody plays stops its children, and ends.
+    /// Stops the children of a supervisor without an actor, and then exits.
     async fn terminate_unsupervised(self: Arc<Self>, process: ProcessId, reason: ExitReason) {
         let (specs, dynamic, start_in_progress, reason) = {
             let mut state = self.lock();
             let Some(known) = state.supervisor(process) else { return };
             let dynamic = matches!(known.handle, SupervisorHandle::Dynamic(_));
-            // It goes on with what it was told before.
+            // A stop request that came first determines the reason, `shutdown`.
             let reason = known.stop_requested_at.map_or(reason, |_| ExitReason::Shutdown);
             (known.checked.specs.clone(), dynamic, known.start_in_progress.take(), reason)
         };
@@ -149,12 +150,12 @@ impl Shared {
                 self.write(format!("report shutdown_error {} {}", spec.id, reason_text(&ended)));
             }
         }
-        // Others have their turn before it is over.
+        // Other tasks run before its exit, as in OTP.
         tokio::task::yield_now().await;
         self.record_exit(process, &reason);
     }
 
-    /// A start function returns in a supervisor that nobody plays.
+    /// Completes a start function of a supervisor without an actor.
     async fn finish_start(self: &Arc<Self>, parent: ProcessId, start: StartInProgress) {
         elapse_until(start.returns_at).await;
         if !self.lock().is_alive(parent) {
@@ -186,7 +187,7 @@ impl Shared {
         }
     }
 
-    /// A worker exits by itself when this time is over, whoever plays it then.
+    /// A worker exits by itself after this time, with or without an actor.
     pub(super) async fn exit_after_delay(
         self: Arc<Self>,
         process: ProcessId,
@@ -214,7 +215,7 @@ impl Shared {
     fn stop_unsupervised(self: &Arc<Self>, child: ProcessId, shutdown: Option<Shutdown>) {
         match shutdown {
             Some(Shutdown::Kill) => self.kill_unsupervised(child),
-            // Who on_shutdown it does not come to its turn before it is killed.
+            // With a timeout of zero, a process that traps exits is killed before it reads the signal.
             Some(Shutdown::Timeout(Duration::ZERO)) if self.traps_exits(child) => {
                 self.kill_unsupervised(child)
             }
@@ -222,7 +223,7 @@ impl Shared {
         }
     }
 
-    /// A worker that nobody plays exits by itself.
+    /// A worker without an actor exits by itself.
     pub(super) fn exit_unsupervised(self: &Arc<Self>, process: ProcessId, reason: &ExitReason) {
         let delayed_exit =
             matches!(self.lock().processes[process.0].body, Body::Worker { delayed_exit: Some(_), .. });
@@ -231,7 +232,7 @@ impl Shared {
         }
     }
 
-    /// Kills a process that nobody plays.
+    /// Kills a process without an actor.
     pub(super) fn kill_unsupervised(self: &Arc<Self>, process: ProcessId) {
         self.record_exit(process, &ExitReason::Killed);
         self.release_children(process, &ExitReason::Killed);
@@ -251,7 +252,7 @@ impl Shared {
         self.lock().processes[child.0].exit.clone().unwrap_or(ExitReason::Killed)
     }
 
-    /// Waits until something holds.
+    /// Waits until the condition holds.
     pub(super) async fn wait_until(&self, holds: impl Fn(&State) -> bool) {
         loop {
             let changed = self.changed.notified();

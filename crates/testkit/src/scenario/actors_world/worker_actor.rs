@@ -1,4 +1,4 @@
-//! The actor that plays a worker.
+//! The actor of a worker process.
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Running, fut};
 use impresario_actor::{ExitReason, ExitSignal};
@@ -12,7 +12,7 @@ impl Message for WorkerCommand {
 }
 
 impl WorkerActor {
-    /// The process exits. Its supervisor hears of it if they are linked, or if it waits for that.
+    /// The process exits. The supervisor is notified if they are linked, or if it waits for the exit.
     fn exit(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
         if self.exiting || self.hidden_exit.is_some() {
             return;
@@ -26,7 +26,7 @@ impl WorkerActor {
         self.context.exit(reason, ctx);
     }
 
-    /// A signal that the process on_shutdown.
+    /// Handles an exit signal that the process traps.
     fn handle_exit_signal(&mut self, reason: &ExitReason, ctx: &mut Context<Self>) {
         if self.delayed_exit || self.exiting || self.hidden_exit.is_some() {
             return;
@@ -50,7 +50,7 @@ impl Shared {
         }
     }
 
-    /// The supervisor of a process tells it to stop.
+    /// Records the stop request of a process.
     pub(super) fn record_stop_request(&self, process: ProcessId) {
         match &mut self.lock().processes[process.0].body {
             Body::Worker { stop_requested_at, .. } => *stop_requested_at = Some(Instant::now()),
@@ -82,7 +82,7 @@ impl Actor for WorkerActor {
         self.stop_requested = true;
         self.shared.record_stop_request(self.process);
         if self.hidden_exit.is_some() {
-            // What a monitor says of it, unless the news of its end is there already.
+            // The reason that a monitor gives: that of the queued exit, else `noproc`.
             let reason = self.shared.take_queued_exit(self.process).unwrap_or(ExitReason::NoProc);
             self.context.set_exit_reason(reason);
             return Running::Stop;
@@ -90,7 +90,7 @@ impl Actor for WorkerActor {
         if self.on_shutdown.is_none() && !self.delayed_exit {
             return Running::Stop;
         }
-        // Who on_shutdown it reads of it when it comes to that.
+        // A process that traps exits reads the signal in its next turn.
         let later = fut::wrap_future::<_, Self>(tokio::task::yield_now());
         ctx.spawn(
             later.map(|(), actor: &mut Self, ctx| actor.handle_exit_signal(&ExitReason::Shutdown, ctx)),

@@ -144,7 +144,7 @@ pub(super) struct Supervisor {
     pub(super) processes: HashMap<Incarnation, ProcessId>,
     /// Running start functions.
     pub(super) starting: HashMap<Incarnation, Starting>,
-    /// Children that were stopped or killed and whose exit was not yet handled.
+    /// Children that were stopped or killed, until their exit is handled.
     pub(super) stopping: HashSet<Incarnation>,
     /// Children that exited after an `unlink`, without a notice to the supervisor.
     pub(super) unreported_exits: HashSet<Incarnation>,
