@@ -69,7 +69,7 @@ fn three(chat: &Chat) -> [User; 3] {
 }
 
 #[test]
-fn everybody_hears_everything_in_the_same_order() {
+fn all_members_get_all_lines_in_one_order() {
     let chat = Chat::start();
     let mut users = three(&chat);
     for number in 1..=30 {
@@ -84,7 +84,7 @@ fn everybody_hears_everything_in_the_same_order() {
 }
 
 #[test]
-fn lines_that_come_in_pieces_or_together_are_lines() {
+fn split_and_joined_lines_are_delivered_as_lines() {
     let chat = Chat::start();
     let mut users = three(&chat);
     users[0].connection.send(b"one\ntwo\nth").expect("it reads");
@@ -97,7 +97,7 @@ fn lines_that_come_in_pieces_or_together_are_lines() {
 }
 
 #[test]
-fn after_a_crash_the_room_is_back_with_all_its_members() {
+fn after_a_crash_the_room_keeps_its_members() {
     let chat = Chat::start();
     let mut users = three(&chat);
     for _ in 0..3 {
@@ -128,7 +128,7 @@ fn after_a_crash_the_room_is_back_with_all_its_members() {
 }
 
 #[test]
-fn who_leaves_is_missed_however_it_goes() {
+fn leaving_is_announced_after_close_or_reset() {
     let chat = Chat::start();
     let [mut first, second, mut third] = three(&chat);
     second.connection.reset().expect("it is open");
@@ -142,7 +142,7 @@ fn who_leaves_is_missed_however_it_goes() {
 }
 
 #[test]
-fn who_does_not_read_is_thrown_out_and_holds_up_nobody() {
+fn a_slow_reader_is_disconnected() {
     let chat = Chat::start();
     let mut speaker = chat.join(1);
     let mut stuck = chat.join(2);
@@ -158,7 +158,7 @@ fn who_does_not_read_is_thrown_out_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_line_without_end_costs_its_connection() {
+fn an_overlong_line_closes_its_connection() {
     let chat = Chat::start();
     let [mut first, mut second, _third] = three(&chat);
     second.connection.send(&[b'x'; 100_000]).ok();
@@ -167,7 +167,7 @@ fn a_line_without_end_costs_its_connection() {
 }
 
 #[test]
-fn a_signal_ends_it_in_order() {
+fn sigterm_exits_with_0() {
     let mut chat = Chat::start();
     let mut users = three(&chat);
     chat.program.signal(Signal::TERM);

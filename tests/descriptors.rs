@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use impresario_testkit::{Connection, Http, Mode, Program, Site, in_both_modes, procfs};
 
 in_both_modes! {
-    two_hundred_connections_leave_no_descriptor,
-    hostile_connections_leave_no_descriptor,
-    a_replaced_worker_leaves_no_descriptor,
+    two_hundred_connections_leak_no_descriptor,
+    hostile_connections_leak_no_descriptor,
+    a_replaced_worker_leaks_no_descriptor,
 }
 
 /// How many descriptors each of these processes has open.
@@ -50,14 +50,14 @@ fn warm(site: &Site) -> BTreeMap<u32, usize> {
     counts(&tree.pids())
 }
 
-fn two_hundred_connections_leave_no_descriptor(mode: Mode) {
+fn two_hundred_connections_leak_no_descriptor(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let before = warm(&site);
     serve(&site, 200);
     until_as_before(&site.program, &before);
 }
 
-fn hostile_connections_leave_no_descriptor(mode: Mode) {
+fn hostile_connections_leak_no_descriptor(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let before = warm(&site);
     let silent: Vec<Connection> =
@@ -76,7 +76,7 @@ fn hostile_connections_leave_no_descriptor(mode: Mode) {
     until_as_before(&site.program, &before);
 }
 
-fn a_replaced_worker_leaves_no_descriptor(mode: Mode) {
+fn a_replaced_worker_leaks_no_descriptor(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let before = warm(&site);
     let mut tree = site.tree();
@@ -95,7 +95,7 @@ fn a_replaced_worker_leaves_no_descriptor(mode: Mode) {
 }
 
 #[test]
-fn two_hundred_echoes_leave_no_descriptor() {
+fn two_hundred_echoes_leak_no_descriptor() {
     let program = Program::start("echo", &["--listen", "127.0.0.1:0"]);
     let address = program.address_after("listening");
     let serve = |count: usize| {

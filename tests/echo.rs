@@ -29,7 +29,7 @@ fn echoes(connection: &mut Connection, bytes: &[u8]) {
 }
 
 #[test]
-fn any_payload_comes_back_byte_exact() {
+fn random_payloads_are_echoed_unchanged() {
     let echo = Echo::start(&[]);
     for length in [0, 1, 63, 64, 4_096, 65_537, 5 << 20] {
         let mut connection = echo.connect();
@@ -43,7 +43,7 @@ fn any_payload_comes_back_byte_exact() {
 }
 
 #[test]
-fn connections_do_not_mix() {
+fn parallel_connections_get_their_own_bytes() {
     let echo = Echo::start(&[]);
     let mut connections: Vec<Connection> = (0..64).map(|_| echo.connect()).collect();
     for round in 0..10 {
@@ -58,7 +58,7 @@ fn connections_do_not_mix() {
 }
 
 #[test]
-fn a_panic_costs_its_connection_only_and_is_reported() {
+fn a_panic_closes_only_its_connection_and_is_logged() {
     let echo = Echo::start(&["--panic-on", "boom"]);
     let mut witness = echo.connect();
     echoes(&mut witness, b"before\n");
@@ -76,7 +76,7 @@ fn a_panic_costs_its_connection_only_and_is_reported() {
 }
 
 #[test]
-fn a_line_that_comes_in_pieces_is_one_line() {
+fn a_split_panic_line_is_recognised() {
     let echo = Echo::start(&["--panic-on", "boom"]);
     let mut victim = echo.connect();
     echoes(&mut victim, b"hello\nbo");
@@ -85,7 +85,7 @@ fn a_line_that_comes_in_pieces_is_one_line() {
 }
 
 #[test]
-fn only_a_line_that_equals_the_word_panics() {
+fn only_the_exact_panic_line_panics() {
     let echo = Echo::start(&["--panic-on", "boom"]);
     for line in ["boomer\n", "a boom\n", "Boom\n", "boo\nm\n"] {
         echoes(&mut echo.connect(), line.as_bytes());
@@ -93,7 +93,7 @@ fn only_a_line_that_equals_the_word_panics() {
 }
 
 #[test]
-fn panics_are_never_so_many_that_the_listener_gives_up() {
+fn many_panics_do_not_stop_the_listener() {
     let echo = Echo::start(&["--panic-on", "boom"]);
     let mut witness = echo.connect();
     for _ in 0..50 {
@@ -106,7 +106,7 @@ fn panics_are_never_so_many_that_the_listener_gives_up() {
 }
 
 #[test]
-fn a_client_that_vanishes_costs_nobody_else_anything() {
+fn a_vanishing_client_disturbs_no_other() {
     let echo = Echo::start(&[]);
     let mut witness = echo.connect();
     for _ in 0..20 {
@@ -118,7 +118,7 @@ fn a_client_that_vanishes_costs_nobody_else_anything() {
 }
 
 #[test]
-fn a_signal_ends_it_in_order() {
+fn sigterm_and_sigint_exit_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut echo = Echo::start(&[]);
         let mut idle = echo.connect();
@@ -131,7 +131,7 @@ fn a_signal_ends_it_in_order() {
 }
 
 #[test]
-fn it_is_one_process() {
+fn echo_runs_as_one_process() {
     let echo = Echo::start(&[]);
     echoes(&mut echo.connect(), b"hello\n");
     assert_eq!(echo.program.processes(), [echo.program.pid()]);

@@ -30,7 +30,7 @@ fn all_are_answered(waiting: Vec<Http>) {
 }
 
 #[test]
-fn what_a_dying_worker_has_not_taken_goes_to_another() {
+fn connections_of_a_killed_frozen_worker_are_served() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
     let frozen = tree.workers[0];
@@ -42,7 +42,7 @@ fn what_a_dying_worker_has_not_taken_goes_to_another() {
 }
 
 #[test]
-fn what_a_dying_router_has_passed_on_is_served() {
+fn requests_survive_the_death_of_the_router() {
     let site = Site::start(Mode::Router, 1, &[]);
     let tree = site.tree();
     let router = tree.router.expect("it has a router");
@@ -60,7 +60,7 @@ fn what_a_dying_router_has_passed_on_is_served() {
 }
 
 #[test]
-fn what_comes_while_all_workers_are_frozen_is_served_later() {
+fn requests_to_frozen_workers_are_served_after_sigcont() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
     let frozen: Vec<Process> = tree.workers.iter().map(|pid| freeze(*pid)).collect();
@@ -73,7 +73,7 @@ fn what_comes_while_all_workers_are_frozen_is_served_later() {
 }
 
 #[test]
-fn workers_that_came_while_main_was_frozen_become_known_to_the_router() {
+fn workers_started_behind_a_frozen_main_get_requests() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
     site.program.freeze();
@@ -89,7 +89,7 @@ fn workers_that_came_while_main_was_frozen_become_known_to_the_router() {
 }
 
 #[test]
-fn deaths_that_the_router_has_not_seen_yet_cost_nothing() {
+fn deaths_not_yet_seen_by_the_router_lose_nothing() {
     let site = Site::start(Mode::Router, 4, &[]);
     let tree = site.tree();
     let frozen = [freeze(tree.prototype), freeze(tree.router.expect("it has a router"))];
@@ -106,7 +106,7 @@ fn deaths_that_the_router_has_not_seen_yet_cost_nothing() {
 }
 
 #[test]
-fn what_is_under_way_does_not_hold_up_a_shutdown_when_its_worker_dies() {
+fn death_of_a_worker_during_drain_ends_the_shutdown() {
     let mut site = Site::start(Mode::Router, 1, &["--shutdown-timeout", "60"]);
     let worker = site.tree().workers[0];
     freeze(worker);
@@ -121,7 +121,7 @@ fn what_is_under_way_does_not_hold_up_a_shutdown_when_its_worker_dies() {
 }
 
 #[test]
-fn a_worker_on_its_way_out_sends_nobody_away() {
+fn a_draining_worker_rejects_no_connection() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
     let mut on_each = site.connect_to_each(&tree.workers);
@@ -136,7 +136,7 @@ fn a_worker_on_its_way_out_sends_nobody_away() {
 }
 
 #[test]
-fn shots_in_quick_succession_are_survived() {
+fn quick_kills_lose_no_connection() {
     let site = Site::start(Mode::Router, 2, &[]);
     let mut dead = Vec::new();
     for shot in 0..9 {

@@ -6,13 +6,13 @@ use impresario_testkit::{Connection, Mode, Pattern, Site, Tree, in_both_modes};
 
 in_both_modes! {
     garbage_gets_400_and_a_close,
-    a_head_of_one_mib_gets_431_or_a_close,
-    a_head_that_never_ends_gets_a_close,
-    silent_clients_cost_only_their_connections,
-    half_a_request_and_an_end_costs_its_connection,
-    resets_cost_their_connections,
-    a_client_that_does_not_read_its_answer_costs_its_connection,
-    a_body_with_two_lengths_is_refused,
+    a_head_of_1_mib_gets_431_or_a_close,
+    an_endless_head_gets_a_close,
+    silent_clients_do_not_disturb_others,
+    half_a_request_and_eof_closes_its_connection,
+    resets_close_only_their_connections,
+    a_client_that_does_not_read_delays_no_other,
+    a_request_with_two_lengths_is_rejected,
 }
 
 /// Runs something hostile and checks that the server is as it was: the same processes, and all of them answer.
@@ -65,7 +65,7 @@ fn answer_to(client: &mut Connection, head: &[u8]) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&client.until_closed()?).into_owned())
 }
 
-fn a_head_of_one_mib_gets_431_or_a_close(mode: Mode) {
+fn a_head_of_1_mib_gets_431_or_a_close(mode: Mode) {
     unharmed(mode, |site| {
         let one_line = format!("GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
         let many_lines =
@@ -80,7 +80,7 @@ fn a_head_of_one_mib_gets_431_or_a_close(mode: Mode) {
     });
 }
 
-fn a_head_that_never_ends_gets_a_close(mode: Mode) {
+fn an_endless_head_gets_a_close(mode: Mode) {
     unharmed(mode, |site| {
         let mut client = connect(site);
         client.send(b"GET / HTTP/1.1\r\n").expect("it reads");
@@ -90,7 +90,7 @@ fn a_head_that_never_ends_gets_a_close(mode: Mode) {
     });
 }
 
-fn silent_clients_cost_only_their_connections(mode: Mode) {
+fn silent_clients_do_not_disturb_others(mode: Mode) {
     unharmed(mode, |site| {
         let silent: Vec<Connection> = (0..200).map(|_| connect(site)).collect();
         for _ in 0..50 {
@@ -100,7 +100,7 @@ fn silent_clients_cost_only_their_connections(mode: Mode) {
     });
 }
 
-fn half_a_request_and_an_end_costs_its_connection(mode: Mode) {
+fn half_a_request_and_eof_closes_its_connection(mode: Mode) {
     unharmed(mode, |site| {
         for part in [
             "",
@@ -116,7 +116,7 @@ fn half_a_request_and_an_end_costs_its_connection(mode: Mode) {
     });
 }
 
-fn resets_cost_their_connections(mode: Mode) {
+fn resets_close_only_their_connections(mode: Mode) {
     unharmed(mode, |site| {
         let starts: [&[u8]; 4] = [
             b"",
@@ -132,7 +132,7 @@ fn resets_cost_their_connections(mode: Mode) {
     });
 }
 
-fn a_client_that_does_not_read_its_answer_costs_its_connection(mode: Mode) {
+fn a_client_that_does_not_read_delays_no_other(mode: Mode) {
     unharmed(mode, |site| {
         let mut client = connect(site);
         let head = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", 32 << 20);
@@ -148,7 +148,7 @@ fn a_client_that_does_not_read_its_answer_costs_its_connection(mode: Mode) {
     });
 }
 
-fn a_body_with_two_lengths_is_refused(mode: Mode) {
+fn a_request_with_two_lengths_is_rejected(mode: Mode) {
     unharmed(mode, |site| {
         let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc";
         let text = answer_to(&mut connect(site), head.as_bytes()).expect("it closes");

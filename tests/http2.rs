@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 in_both_modes! {
-    requests_of_a_connection_are_answered_by_one_worker_at_the_same_time,
-    a_panic_costs_its_stream_and_no_process,
-    a_term_lets_streams_finish,
-    a_worker_that_dies_costs_its_connections,
+    streams_of_a_connection_run_in_one_worker_in_parallel,
+    a_panic_resets_its_stream_only,
+    sigterm_lets_open_streams_finish,
+    death_of_a_worker_closes_only_its_connections,
 }
 
 /// Runs a test of clients.
@@ -58,7 +58,7 @@ async fn text(response: ResponseFuture) -> Result<String, Error> {
     Ok(String::from_utf8(all).expect("text"))
 }
 
-fn requests_of_a_connection_are_answered_by_one_worker_at_the_same_time(mode: Mode) {
+fn streams_of_a_connection_run_in_one_worker_in_parallel(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let workers = site.tree().workers;
     run(async {
@@ -80,7 +80,7 @@ fn requests_of_a_connection_are_answered_by_one_worker_at_the_same_time(mode: Mo
     assert_eq!(site.get("/").expect("HTTP/1 is answered too").text(), "hello\n");
 }
 
-fn a_panic_costs_its_stream_and_no_process(mode: Mode) {
+fn a_panic_resets_its_stream_only(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let tree = site.tree();
     run(async {
@@ -96,7 +96,7 @@ fn a_panic_costs_its_stream_and_no_process(mode: Mode) {
     });
 }
 
-fn a_term_lets_streams_finish(mode: Mode) {
+fn sigterm_lets_open_streams_finish(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     run(async {
         let mut idle = Client::open(&site).await;
@@ -114,7 +114,7 @@ fn a_term_lets_streams_finish(mode: Mode) {
     assert_eq!(site.program.wait().code(), Some(0));
 }
 
-fn a_worker_that_dies_costs_its_connections(mode: Mode) {
+fn death_of_a_worker_closes_only_its_connections(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let worker = site.tree().workers[0];
     run(async {

@@ -3,21 +3,21 @@
 use impresario_testkit::{Http, Mode, Pattern, Site, in_both_modes};
 
 in_both_modes! {
-    routes_answer,
+    every_route_answers,
     a_connection_stays_with_its_worker,
     pipelined_requests_are_answered_in_order,
     bodies_are_streamed_back,
     a_body_in_chunks_comes_back,
-    a_body_of_64_mib_comes_back_and_a_larger_one_does_not,
-    a_slow_answer_keeps_nobody_else_waiting,
-    a_panic_costs_its_request_only,
-    an_abort_costs_its_worker_only,
+    a_body_of_64_mib_is_echoed_and_a_larger_is_not,
+    a_slow_response_delays_no_other,
+    a_panic_fails_its_request_only,
+    an_abort_kills_its_worker_only,
 }
 
 /// What the example takes at most.
 const MAX_BODY: u64 = 64 << 20;
 
-fn routes_answer(mode: Mode) {
+fn every_route_answers(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let workers = site.tree().workers;
     let mut http = Http::open(site.address).expect("it listens");
@@ -84,7 +84,7 @@ fn a_body_in_chunks_comes_back(mode: Mode) {
     assert_eq!(http.get("/").expect("the connection is kept").status, 200);
 }
 
-fn a_body_of_64_mib_comes_back_and_a_larger_one_does_not(mode: Mode) {
+fn a_body_of_64_mib_is_echoed_and_a_larger_is_not(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let mut http = Http::open(site.address).expect("it listens");
     let answer = http.post_pattern("/echo", &Pattern::new(64, MAX_BODY), MAX_BODY).expect("an answer");
@@ -98,7 +98,7 @@ fn a_body_of_64_mib_comes_back_and_a_larger_one_does_not(mode: Mode) {
     assert_eq!(site.get("/").expect("an answer").status, 200);
 }
 
-fn a_slow_answer_keeps_nobody_else_waiting(mode: Mode) {
+fn a_slow_response_delays_no_other(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let mut slow = Http::open(site.address).expect("it listens");
     let start = std::time::Instant::now();
@@ -111,7 +111,7 @@ fn a_slow_answer_keeps_nobody_else_waiting(mode: Mode) {
     assert!(start.elapsed().as_millis() >= 3_000);
 }
 
-fn a_panic_costs_its_request_only(mode: Mode) {
+fn a_panic_fails_its_request_only(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let tree = site.tree();
     let mut witness = Http::open(site.address).expect("it listens");
@@ -129,7 +129,7 @@ fn a_panic_costs_its_request_only(mode: Mode) {
     });
 }
 
-fn an_abort_costs_its_worker_only(mode: Mode) {
+fn an_abort_kills_its_worker_only(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let mut connections = site.connect_to_each(&tree.workers);

@@ -52,7 +52,7 @@ fn echoes(connection: &mut Connection, bytes: &[u8]) {
 }
 
 #[test]
-fn it_can_be_asked_suspended_resumed_and_drained() {
+fn commands_query_suspend_resume_and_drain() {
     let listeners = Listeners::start("life");
     let mut old = listeners.connect();
     echoes(&mut old, b"hello\n");
@@ -78,7 +78,7 @@ fn it_can_be_asked_suspended_resumed_and_drained() {
 }
 
 #[test]
-fn it_leaves_no_file_and_says_when_another_one_runs() {
+fn socket_file_is_removed_and_second_start_fails() {
     let mut listeners = Listeners::start("file");
     let path = listeners.admin.to_str().expect("a path that is text");
     let mut second = Program::start("listeners", &["--listen", "127.0.0.1:0", "--admin", path]);
@@ -91,7 +91,7 @@ fn it_leaves_no_file_and_says_when_another_one_runs() {
 }
 
 #[test]
-fn what_a_killed_one_left_is_no_obstacle() {
+fn a_stale_socket_file_is_replaced() {
     let mut first = Listeners::start("killed");
     first.program.signal(Signal::KILL);
     first.program.wait();
@@ -102,7 +102,7 @@ fn what_a_killed_one_left_is_no_obstacle() {
 }
 
 #[test]
-fn echo_serves_on_as_many_threads_as_it_is_told() {
+fn echo_threads_option_sets_the_number_of_threads() {
     let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--arbiters", "3"]);
     let address = program.address_after("listening");
     let mut connections: Vec<Connection> =
@@ -116,7 +116,7 @@ fn echo_serves_on_as_many_threads_as_it_is_told() {
 }
 
 #[test]
-fn echo_has_the_limit_that_it_is_told() {
+fn echo_max_connections_option_limits_connections() {
     let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--max-connections", "2"]);
     let address = program.address_after("listening");
     let open = || Connection::open(address).expect("the kernel answers");

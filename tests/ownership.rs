@@ -9,7 +9,7 @@ fn asks(connection: &mut Connection, bytes: &[u8], answer: &[u8]) {
 }
 
 #[test]
-fn whoever_has_a_connection_has_all_its_bytes_and_leaves_when_told() {
+fn given_connection_keeps_its_bytes_and_exit_is_clean() {
     let mut program = Program::start("ownership", &["--listen", "127.0.0.1:0"]);
     let address = program.address_after("listening");
     let open = || Connection::open(address).expect("it listens");

@@ -5,17 +5,17 @@ use std::time::Duration;
 use impresario_testkit::{Mode, Signal, Site, in_both_modes, procfs};
 
 in_both_modes! {
-    those_that_fork_have_no_threads,
-    an_idle_tree_uses_no_processor,
-    every_line_of_json_has_role_and_pid,
-    every_line_for_a_terminal_has_role_and_pid,
+    main_and_prototype_have_one_thread,
+    an_idle_tree_uses_no_processor_time,
+    every_json_log_line_has_role_and_pid,
+    every_terminal_log_line_has_role_and_pid,
 }
 
 /// How long an idle tree is watched, and how many clock ticks (of 10 ms) all its processes may use together.
 const WATCH: Duration = Duration::from_secs(1);
 const IDLE_TICKS: u64 = 10;
 
-fn those_that_fork_have_no_threads(mode: Mode) {
+fn main_and_prototype_have_one_thread(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     assert_eq!(site.get("/").expect("an answer").status, 200);
@@ -23,7 +23,7 @@ fn those_that_fork_have_no_threads(mode: Mode) {
     assert_eq!(procfs::threads(tree.prototype), Some(1), "the prototype");
 }
 
-fn an_idle_tree_uses_no_processor(mode: Mode) {
+fn an_idle_tree_uses_no_processor_time(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let pids = site.tree().pids();
     let silent = site.connect_to_each(&site.tree().workers);
@@ -50,7 +50,7 @@ fn stderr(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     (lines, [tree.pids(), after.pids()].concat())
 }
 
-fn every_line_of_json_has_role_and_pid(mode: Mode) {
+fn every_json_log_line_has_role_and_pid(mode: Mode) {
     let (lines, pids) = stderr(mode, "json");
     for line in lines {
         let value: serde_json::Value =
@@ -67,7 +67,7 @@ fn every_line_of_json_has_role_and_pid(mode: Mode) {
     }
 }
 
-fn every_line_for_a_terminal_has_role_and_pid(mode: Mode) {
+fn every_terminal_log_line_has_role_and_pid(mode: Mode) {
     let (lines, pids) = stderr(mode, "terminal");
     for line in lines {
         let after =

@@ -10,17 +10,17 @@ use impresario_testkit::{
 };
 
 in_both_modes! {
-    a_term_lets_running_requests_finish,
-    an_int_does_the_same,
-    control_c_reaches_all_processes_and_they_still_drain,
-    idle_connections_hold_nothing_up,
-    a_silent_client_holds_nothing_up,
-    half_a_head_holds_it_up_no_longer_than_the_time_out,
-    after_the_time_out_the_rest_is_killed,
-    a_second_signal_ends_it_at_once,
-    a_frozen_worker_is_killed_at_the_time_out,
+    sigterm_lets_running_requests_finish,
+    sigint_lets_running_requests_finish,
+    sigint_to_the_process_group_drains,
+    idle_connections_do_not_delay_the_shutdown,
+    a_silent_client_does_not_delay_the_shutdown,
+    half_a_head_delays_a_shutdown_to_the_timeout,
+    running_requests_are_killed_at_the_timeout,
+    a_second_signal_kills_immediately,
+    a_frozen_worker_is_killed_at_the_timeout,
     a_worker_killed_while_draining_is_not_replaced,
-    a_signal_during_the_start_leaves_nothing,
+    a_signal_during_the_start_leaves_no_process,
 }
 
 /// How soon something must have happened that needs no waiting; generous, since other tests run at the same time.
@@ -55,15 +55,15 @@ fn drains_after(mut site: Site, signal: impl FnOnce(&Site)) {
     assert!(start.elapsed() < Duration::from_secs(2) + SOON, "it ends when the last request does");
 }
 
-fn a_term_lets_running_requests_finish(mode: Mode) {
+fn sigterm_lets_running_requests_finish(mode: Mode) {
     drains_after(Site::start(mode, 2, &[]), |site| site.program.signal(Signal::TERM));
 }
 
-fn an_int_does_the_same(mode: Mode) {
+fn sigint_lets_running_requests_finish(mode: Mode) {
     drains_after(Site::start(mode, 2, &[]), |site| site.program.signal(Signal::INT));
 }
 
-fn control_c_reaches_all_processes_and_they_still_drain(mode: Mode) {
+fn sigint_to_the_process_group_drains(mode: Mode) {
     let mut command = Command::new(example_path("http"));
     command.args(["--listen", "127.0.0.1:0", "--workers", "2"]).process_group(0);
     if mode == Mode::Direct {
@@ -75,7 +75,7 @@ fn control_c_reaches_all_processes_and_they_still_drain(mode: Mode) {
     });
 }
 
-fn idle_connections_hold_nothing_up(mode: Mode) {
+fn idle_connections_do_not_delay_the_shutdown(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let mut idle = site.connect_to_each(&site.tree().workers);
     let start = Instant::now();
@@ -87,7 +87,7 @@ fn idle_connections_hold_nothing_up(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn a_silent_client_holds_nothing_up(mode: Mode) {
+fn a_silent_client_does_not_delay_the_shutdown(mode: Mode) {
     let mut site = Site::start(mode, 1, &[]);
     let mut silent = Connection::open(site.address).expect("it listens");
     assert_eq!(site.get("/").expect("an answer").status, 200);
@@ -98,7 +98,7 @@ fn a_silent_client_holds_nothing_up(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn half_a_head_holds_it_up_no_longer_than_the_time_out(mode: Mode) {
+fn half_a_head_delays_a_shutdown_to_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 1, &["--shutdown-timeout", "1"]);
     let mut half = Connection::open(site.address).expect("it listens");
     half.send(b"GET / HTTP/1.1\r\nHo").expect("it reads");
@@ -109,7 +109,7 @@ fn half_a_head_holds_it_up_no_longer_than_the_time_out(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn after_the_time_out_the_rest_is_killed(mode: Mode) {
+fn running_requests_are_killed_at_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 2, &["--shutdown-timeout", "1"]);
     let mut slow = slow_request(&site, 60_000);
     let start = Instant::now();
@@ -123,7 +123,7 @@ fn after_the_time_out_the_rest_is_killed(mode: Mode) {
     assert!(said.contains("kill"), "main says that it killed what was left:\n{said}");
 }
 
-fn a_second_signal_ends_it_at_once(mode: Mode) {
+fn a_second_signal_kills_immediately(mode: Mode) {
     for second in [Signal::TERM, Signal::INT] {
         let mut site = Site::start(mode, 2, &["--shutdown-timeout", "60"]);
         let mut slow = slow_request(&site, 60_000);
@@ -138,7 +138,7 @@ fn a_second_signal_ends_it_at_once(mode: Mode) {
     }
 }
 
-fn a_frozen_worker_is_killed_at_the_time_out(mode: Mode) {
+fn a_frozen_worker_is_killed_at_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 2, &["--shutdown-timeout", "1"]);
     let frozen = Process::open(site.tree().workers[0]).expect("it runs");
     frozen.freeze();
@@ -161,7 +161,7 @@ fn a_worker_killed_while_draining_is_not_replaced(mode: Mode) {
     drop(slow);
 }
 
-fn a_signal_during_the_start_leaves_nothing(mode: Mode) {
+fn a_signal_during_the_start_leaves_no_process(mode: Mode) {
     for lines in 0..5 {
         let mut arguments = vec!["--listen", "127.0.0.1:0", "--workers", "4"];
         if mode == Mode::Direct {

@@ -10,9 +10,9 @@ use std::process::Command;
 use impresario_testkit::{DEADLINE, Mode, Program, example_path, in_both_modes, procfs};
 
 in_both_modes! {
-    an_address_in_use_is_named,
-    a_privileged_port_is_named,
-    a_worker_that_cannot_start_ends_it_and_never_spins,
+    an_address_in_use_is_reported,
+    a_privileged_port_is_reported,
+    a_worker_that_cannot_start_ends_main_quickly,
 }
 
 /// The lines of a report: a framework that says more than this about one error says nothing.
@@ -42,7 +42,7 @@ fn arguments(mode: Mode, more: &[&str]) -> Vec<String> {
     direct.into_iter().chain(more.iter().copied()).map(ToOwned::to_owned).collect()
 }
 
-fn an_address_in_use_is_named(mode: Mode) {
+fn an_address_in_use_is_reported(mode: Mode) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
     let mut command = Command::new(example_path("http"));
@@ -52,7 +52,7 @@ fn an_address_in_use_is_named(mode: Mode) {
 }
 
 #[test]
-fn echo_names_an_address_in_use() {
+fn echo_reports_an_address_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
     let (_, lines) = fails(Program::start("echo", &["--listen", &address]));
@@ -81,7 +81,7 @@ fn unprivileged(example: &str, name: &str) -> Option<(Command, PathBuf)> {
     Some((command, copy))
 }
 
-fn a_privileged_port_is_named(mode: Mode) {
+fn a_privileged_port_is_reported(mode: Mode) {
     let Some((mut command, copy)) = unprivileged("http", &format!("{mode:?}")) else { return };
     command.args(arguments(mode, &["--listen", "127.0.0.1:80"]));
     let (_, lines) = fails(Program::spawn(command));
@@ -90,7 +90,7 @@ fn a_privileged_port_is_named(mode: Mode) {
 }
 
 #[test]
-fn echo_names_a_privileged_port() {
+fn echo_reports_a_privileged_port() {
     let Some((mut command, copy)) = unprivileged("echo", "echo") else { return };
     command.args(["--listen", "127.0.0.1:80"]);
     let (_, lines) = fails(Program::spawn(command));
@@ -99,7 +99,7 @@ fn echo_names_a_privileged_port() {
 }
 
 #[test]
-fn an_address_of_another_machine_is_named() {
+fn an_address_of_another_machine_is_reported() {
     for example in ["echo", "http"] {
         let (_, lines) = fails(Program::start(example, &["--listen", "192.0.2.1:8080"]));
         one_line_names(&lines, &["192.0.2.1:8080"]);
@@ -107,7 +107,7 @@ fn an_address_of_another_machine_is_named() {
 }
 
 #[test]
-fn a_bad_option_is_named() {
+fn an_invalid_option_is_reported() {
     let cases: [(&str, &[&str], &str); 11] = [
         ("echo", &["--listen", "nonsense"], "nonsense"),
         ("echo", &["--loud"], "--loud"),
@@ -132,7 +132,7 @@ fn a_bad_option_is_named() {
     }
 }
 
-fn a_worker_that_cannot_start_ends_it_and_never_spins(mode: Mode) {
+fn a_worker_that_cannot_start_ends_main_quickly(mode: Mode) {
     let mut command = Command::new(example_path("http"));
     command.args(arguments(mode, &["--listen", "127.0.0.1:0", "--workers", "2", "--fail-start"]));
     let program = Program::spawn(command);

@@ -7,14 +7,14 @@ use impresario_testkit::{
 };
 
 in_both_modes! {
-    a_worker_is_replaced,
-    all_workers_at_once_are_replaced,
-    a_prototype_takes_its_workers_along_and_is_replaced,
-    nothing_outlives_main,
-    a_frozen_tree_does_not_outlive_main_either,
+    a_killed_worker_is_replaced,
+    all_workers_killed_together_are_replaced,
+    a_killed_prototype_is_replaced_with_its_workers,
+    killing_main_ends_every_process,
+    killing_main_ends_a_frozen_tree,
 }
 
-fn a_worker_is_replaced(mode: Mode) {
+fn a_killed_worker_is_replaced(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let mut connections = site.connect_to_each(&tree.workers);
@@ -48,7 +48,7 @@ fn a_worker_is_replaced(mode: Mode) {
     assert_eq!(connections[1].pid().expect("and its connections still go on"), living);
 }
 
-fn all_workers_at_once_are_replaced(mode: Mode) {
+fn all_workers_killed_together_are_replaced(mode: Mode) {
     let site = Site::start(mode, 3, &[]);
     let tree = site.tree();
     for worker in &tree.workers {
@@ -61,7 +61,7 @@ fn all_workers_at_once_are_replaced(mode: Mode) {
 }
 
 #[test]
-fn a_router_is_replaced() {
+fn a_killed_router_is_replaced() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
     let router = tree.router.expect("it has a router");
@@ -88,7 +88,7 @@ fn a_router_is_replaced() {
 }
 
 #[test]
-fn no_connect_is_refused_while_a_router_is_shot() {
+fn no_connect_is_refused_while_a_router_is_killed() {
     let site = Site::start(Mode::Router, 2, &[]);
     let router = site.tree().router.expect("it has a router");
     std::thread::scope(|scope| {
@@ -109,7 +109,7 @@ fn no_connect_is_refused_while_a_router_is_shot() {
 }
 
 #[test]
-fn a_new_router_knows_workers_that_came_and_went() {
+fn a_new_router_knows_the_present_workers() {
     let site = Site::start(Mode::Router, 2, &[]);
     let first = site.tree();
     site.kill(first.workers[0]);
@@ -127,7 +127,7 @@ fn a_new_router_knows_workers_that_came_and_went() {
     drop(site.connect_to_each(&fourth.workers));
 }
 
-fn a_prototype_takes_its_workers_along_and_is_replaced(mode: Mode) {
+fn a_killed_prototype_is_replaced_with_its_workers(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let workers: Vec<Process> =
@@ -142,7 +142,7 @@ fn a_prototype_takes_its_workers_along_and_is_replaced(mode: Mode) {
     drop(site.connect_to_each(&after.workers));
 }
 
-fn nothing_outlives_main(mode: Mode) {
+fn killing_main_ends_every_process(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let others: Vec<Process> = tree.pids().into_iter().filter_map(Process::open).collect();
@@ -160,7 +160,7 @@ fn nothing_outlives_main(mode: Mode) {
     assert!(Connection::open(site.address).is_err(), "nobody listens any more");
 }
 
-fn a_frozen_tree_does_not_outlive_main_either(mode: Mode) {
+fn killing_main_ends_a_frozen_tree(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     for pid in tree.pids() {

@@ -86,7 +86,7 @@ fn echoes(stream: &mut Encrypted, bytes: &[u8]) {
 }
 
 #[test]
-fn echo_encrypts_with_the_certificate_that_it_is_given() {
+fn echo_serves_tls_with_the_given_certificate() {
     let files = Files::new("echo");
     let options = ["--listen", "127.0.0.1:0", "--tls", &files.certificate(), &files.key()];
     let mut program = Program::start("echo", &options);
@@ -108,7 +108,7 @@ fn echo_encrypts_with_the_certificate_that_it_is_given() {
 }
 
 #[test]
-fn echo_encrypts_on_many_threads_and_within_its_limit() {
+fn echo_serves_tls_on_threads_within_its_limit() {
     let files = Files::new("limit");
     let (certificate, key) = (files.certificate(), files.key());
     let mut options = vec!["--listen", "127.0.0.1:0", "--arbiters", "2", "--max-connections", "3"];
@@ -138,7 +138,7 @@ fn echo_encrypts_on_many_threads_and_within_its_limit() {
 }
 
 #[test]
-fn echo_makes_a_certificate_when_it_is_given_none() {
+fn echo_without_certificate_generates_one() {
     let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--tls"]);
     let address = program.address_after("listening");
     let error = connect(client(RootCertStore::empty()), address).expect_err("nobody vouches for it");
@@ -146,7 +146,7 @@ fn echo_makes_a_certificate_when_it_is_given_none() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_named() {
+fn an_unusable_certificate_is_reported() {
     let (files, other) = (Files::new("one"), Files::new("other"));
     let (certificate, key) = (files.certificate(), files.key());
     let cases: [(&[&str], &str); 5] = [
@@ -171,7 +171,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn the_tls_example_takes_a_new_certificate_while_it_runs() {
+fn tls_example_reloads_its_certificate_on_sigusr1() {
     let files = Files::new("reload");
     let (certificate, key) = (files.certificate(), files.key());
     let program =

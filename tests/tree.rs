@@ -88,7 +88,7 @@ impl Drop for Console {
 }
 
 #[test]
-fn what_is_done_to_the_children_is_seen_in_the_tree() {
+fn commands_on_children_are_seen_in_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("tree").len(), 6, "the root, three children, and two below");
     assert!(console.ask("help").iter().any(|line| line.starts_with("crash CHILD")));
@@ -131,7 +131,7 @@ fn what_is_done_to_the_children_is_seen_in_the_tree() {
 }
 
 #[test]
-fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
+fn restart_limit_exits_supervisor_and_parent_restarts_it() {
     let mut console = Console::start();
     for _ in 0..4 {
         console
@@ -144,7 +144,7 @@ fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
 }
 
 #[test]
-fn a_trace_and_a_thread_that_stands_still_are_logged() {
+fn a_trace_and_a_blocked_thread_are_logged() {
     let mut console = Console::start();
     assert_eq!(console.ask("trace database"), ["done"]);
     assert_eq!(console.ask("suspend database"), ["done"]);
@@ -161,7 +161,7 @@ fn a_trace_and_a_thread_that_stands_still_are_logged() {
 }
 
 #[test]
-fn what_does_not_answer_or_does_not_end_is_not_waited_for_without_end() {
+fn a_command_to_a_suspended_supervisor_times_out() {
     let mut console = Console::start();
     assert!(console.ask("crash shop").concat().starts_with("error: shop goes on"), "it ignores exit signals");
     assert_eq!(console.ask("suspend shop"), ["done"]);
@@ -173,7 +173,7 @@ fn what_does_not_answer_or_does_not_end_is_not_waited_for_without_end() {
 }
 
 #[test]
-fn the_end_of_the_commands_is_the_end_of_the_tree() {
+fn end_of_stdin_stops_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("session"), ["done"]);
     console.stdin = None;

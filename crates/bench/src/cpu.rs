@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_seen() {
+    fn used_grows_with_processor_time() {
         let before = used(std::process::id());
         let mut sum = 0_u64;
         while used(std::process::id()) < before + Duration::from_millis(5) {

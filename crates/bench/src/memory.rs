@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_to_is_seen() {
+    fn resident_memory_includes_written_pages() {
         // Other tests take and give memory meanwhile.
         let used = std::hint::black_box(vec![1_u8; 64 << 20]);
         let resident = resident(std::process::id()).expect("a Linux with /proc");

@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_selected_by_name() {
+    fn select_finds_rows_by_unique_name() {
         assert_eq!(select(&[]).expect("all").len(), ROWS.len());
         let one = select(&["http-router".to_owned()]).expect("it exists");
         assert_eq!(one.iter().map(|row| row.name).collect::<Vec<_>>(), ["http-router"]);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_is_its_median() {
+    fn a_side_has_median_spread_and_cpu_time() {
         let mut side = Side::default();
         assert_eq!((side.rate(), side.spread()), (0.0, 0.0));
         for operations in [300, 100, 200] {

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rules_do_what_is_measured() {
+    fn rules_start_stop_and_restart_all_children() {
         let (rules, incarnations) = started(10);
         assert_eq!((rules.keys().count(), incarnations.len()), (10, 10));
         // Per child its start and its end are told, and that it was asked for.

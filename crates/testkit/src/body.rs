@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_its_framing_says() {
+    fn length_chunks_and_close_end_a_body() {
         let (body, rest) = read("hellorest", Framing::Length(5));
         assert_eq!((body.expect("whole"), rest.as_str()), ("hello".to_owned(), "rest"));
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_cut_short_is_an_error() {
+    fn a_truncated_body_is_an_error() {
         assert!(read("hell", Framing::Length(5)).0.is_err());
         for chunks in ["", "5\r\nhell", "5\r\nhello\r\n", "x\r\n", "5\r\nhello\r\n0\r\n"] {
             assert!(read(chunks, Framing::Size { after_chunk: false }).0.is_err(), "{chunks:?}");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_knows_itself() {
+    fn pattern_matches_only_equal_seed_and_length() {
         let bytes = Pattern::new(7, 100_000).bytes();
         assert!(Pattern::new(7, 100_000).matches(&mut bytes.as_slice()).expect("memory can be read"));
         assert!(!Pattern::new(8, 100_000).matches(&mut bytes.as_slice()).expect("memory can be read"));

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_on_one_connection_are_told_apart() {
+    fn three_responses_on_one_connection_are_separated() {
         let answers = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n12HTTP/1.1 404 Not Found\r\n\
                        Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 500 X\r\n\r\nrest";
         let mut http = Http::open(canned(3, answers)).expect("it listens");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error() {
+    fn an_invalid_response_is_an_error() {
         for answer in
             ["", "SSH-2.0-x\r\n", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx\r\n\r\n", "HTTP/1.1 200 OK\r\n"]
         {

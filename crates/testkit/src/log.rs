@@ -92,7 +92,7 @@ mod tests {
     use crate::limits::DEADLINE;
 
     #[test]
-    fn lines_arrive_and_the_end_is_seen() {
+    fn lines_arrive_and_closing_the_pipe_is_seen() {
         let (reader, mut writer) = pipe().expect("a pipe");
         let log = Log::follow(reader);
         assert!(!log.ends_within(Duration::ZERO));

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_is_seen_without_a_wait() {
+    fn exit_of_a_zombie_is_seen_without_wait() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat runs");
         let process = Process::open(child.id()).expect("it runs");
         assert!(!process.exits_within(Duration::from_millis(1)));

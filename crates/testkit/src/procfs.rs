@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_described() {
+    fn procfs_describes_this_process() {
         assert_eq!(parent(id()), Some(parent_id()));
         assert!(!is_zombie(id()));
         assert!(descriptors(id()).is_some_and(|count| count >= 3));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_counted_by_port() {
+    fn connections_counts_accepted_ones_of_the_port() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         assert_eq!(connections(id(), address.port()), Some(0), "a listening socket is none");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_finds_children_and_grandchildren() {
+    fn marked_finds_children_and_grandchildren() {
         let value = format!("procfs-{}", id());
         let mut child = Command::new("sh")
             .args(["-c", "sleep 600 & echo started; wait"])

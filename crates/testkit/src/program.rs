@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_in_lines() {
+    fn loopback_address_is_found_in_log_lines() {
         for line in [
             "INFO listening, address: 127.0.0.1:4012, pid: 1",
             r#"{"msg":"listening","address":"127.0.0.1:4012"}"#,
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_followed_to_its_end() {
+    fn lines_address_and_exit_code_of_a_program() {
         let mut program = shell("echo one >&2; echo listening 127.0.0.1:7 >&2; exit 3");
         assert_eq!(program.address_after("listening").port(), 7);
         assert_eq!(program.wait().code(), Some(3));
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "outlived main")]
-    fn what_is_left_is_found_and_killed() {
+    fn a_surviving_child_fails_wait_and_is_killed() {
         let mut program = shell("sleep 600 & echo started >&2");
         program.wait_for_line("that it has started", |line| line == "started");
         program.wait();
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "main ended before")]
-    fn waiting_fails_at_once_when_main_ends() {
+    fn until_fails_when_main_exits() {
         let program = shell("exit 0");
         program.until("the impossible happens", || None::<()>);
     }

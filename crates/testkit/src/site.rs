@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_recognised_only_when_it_is_whole() {
+    fn only_a_complete_tree_is_recognised() {
         let whole = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)];
         let tree = Tree::of(1, &whole, Mode::Router, 2).expect("it is whole");
         assert_eq!(tree, Tree { main: 1, router: Some(3), prototype: 2, workers: vec![4, 5] });

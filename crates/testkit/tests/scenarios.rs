@@ -61,17 +61,17 @@ fn compare<W: World>(world: impl Fn() -> W) {
 }
 
 #[test]
-fn every_trace_is_the_expected_one() {
+fn virtual_world_writes_the_expected_traces() {
     compare(VirtualWorld::new);
 }
 
 #[test]
-fn real_actors_write_the_same_traces() {
+fn real_actors_write_the_expected_traces() {
     compare(ActorsWorld::paused);
 }
 
 #[test]
-fn a_trace_is_the_same_each_time() {
+fn playing_twice_gives_equal_traces() {
     for file in scenarios() {
         let scenario = parse(&file);
         let [first, second] = [(); 2].map(|()| run(&scenario, VirtualWorld::new()));
@@ -80,7 +80,7 @@ fn a_trace_is_the_same_each_time() {
 }
 
 #[test]
-fn nothing_follows_a_step_that_cannot_be_made() {
+fn an_impossible_step_is_the_last_line() {
     let text = r#"{"children": [{"id": "a"}], "steps": [["kill", "b"], ["kill", "a"], ["shutdown"]]}"#;
     let scenario = Scenario::parse(text).expect("its form is right");
     for trace in [run(&scenario, VirtualWorld::new()), run(&scenario, ActorsWorld::paused())] {
@@ -89,7 +89,7 @@ fn nothing_follows_a_step_that_cannot_be_made() {
 }
 
 #[test]
-fn what_is_not_a_scenario_is_refused_with_its_place() {
+fn an_invalid_scenario_error_names_the_place() {
     for (text, place) in [
         ("[1]", "a scenario"),
         ("{", "not json"),
@@ -117,7 +117,7 @@ fn what_is_not_a_scenario_is_refused_with_its_place() {
 }
 
 #[test]
-fn the_program_says_how_it_is_called() {
+fn help_prints_usage_and_unknown_option_exits_2() {
     for (option, code, said) in
         [("--help", 0, "usage: scenario"), ("-h", 0, "usage: scenario"), ("--hlep", 2, "")]
     {

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_does_all_the_work() {
+    fn every_framework_has_a_figure_for_each_work() {
         let time = Duration::from_millis(1);
         for framework in Framework::ALL {
             for work in [Work::Tell, Work::Ask, Work::SpawnStop] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_refused() {
+    fn unknown_work_framework_or_time_is_an_error() {
         assert!(matches!(run("nothing", "ours", "1"), Err(Error::Argument(name)) if name == "nothing"));
         assert!(matches!(run("tell", "nobody", "1"), Err(Error::Argument(name)) if name == "nobody"));
         assert!(matches!(run("tell", "ours", "long"), Err(Error::Argument(name)) if name == "long"));

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_whole_when_its_body_is() {
+    fn a_response_is_complete_with_its_body() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\ndate: now\r\n\r\nhello\n";
         for length in 0..answer.len() {
             assert!(!is_whole(&answer[..length]).expect("it can still become right"), "after {length} bytes");
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_answer_is_an_error() {
+    fn a_wrong_response_is_an_error() {
         let cases: [&[u8]; 5] = [
             b"HTTP/1.1 503 X\r\ncontent-length: 6\r\n\r\nhello\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhello\n",

@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_a_whole_handshake_each_time() {
+    fn three_connections_make_three_full_handshakes() {
         let (last, handshakes) = run(ask(3, true));
         last.expect("an echo and a good-bye");
         assert_eq!(handshakes, [Some(HandshakeKind::Full); 3]);
     }
 
     #[test]
-    fn a_server_that_says_no_good_bye_has_no_figure() {
+    fn a_missing_close_notify_is_an_error() {
         let (last, _) = run(ask(1, false));
         assert_eq!(last.expect_err("it is cut off").kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -108,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn terms_print_as_erlang_prints_them() {
+    fn json_terms_print_as_erlang_terms() {
         let print = |value: Value| Term::from_json(&value).to_string();
         assert_eq!(print(json!(["shutdown", ["a", 1, "B"]])), "{shutdown,{a,1,'B'}}");
         assert_eq!(print(json!("it's")), "'it\\'s'");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_go_there_and_back() {
+    fn a_term_to_reason_and_back_is_equal() {
         for value in
             [json!("normal"), json!("shutdown"), json!(["shutdown", "x"]), json!("boom"), json!(["a", 1])]
         {

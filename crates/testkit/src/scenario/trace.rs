@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_are_sorted_in_runs() {
+    fn adjacent_stop_lines_are_sorted_by_mode() {
         let trace = "stop b 1|stop a 1|stop $sup 1|stop d 1|stop c 1|end";
         let sorted = "stop a 1|stop b 1|stop $sup 1|stop c 1|stop d 1|end";
         assert_eq!(sort_stops(lines(trace), SortStops::All), lines(sorted));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn times_may_differ_by_one_slot() {
+    fn took_lines_may_differ_by_one_slot() {
         assert_eq!(difference(&lines("a|took 3x100ms"), &lines("a|took 4x100ms")), None);
         assert_eq!(difference(&lines("a|took <100ms"), &lines("a|took 1x100ms")), None);
         assert!(difference(&lines("a|took 3x100ms"), &lines("a|took 5x100ms")).is_some());
