@@ -1,4 +1,4 @@
-//! The processes of the `http` example when nothing happens: who they are, and what they cost and say.
+//! The processes of an idle `http` example: threads, processor time and log lines.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ in_both_modes! {
     every_terminal_log_line_has_role_and_pid,
 }
 
-/// How long an idle tree is watched, and how many clock ticks (of 10 ms) all its processes may use together.
+/// Time for which an idle tree is observed, and its bound of clock ticks (10 ms each) for all processes
+/// together.
 const WATCH: Duration = Duration::from_secs(1);
 const IDLE_TICKS: u64 = 10;
 
 fn main_and_prototype_have_one_thread(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    assert_eq!(site.get("/").expect("a response").status, 200);
     assert_eq!(procfs::threads(tree.main), Some(1), "main");
     assert_eq!(procfs::threads(tree.prototype), Some(1), "the prototype");
 }
@@ -29,13 +30,13 @@ fn an_idle_tree_uses_no_processor_time(mode: Mode) {
     let silent = site.connect_to_each(&site.tree().workers);
     let used = || -> u64 { pids.iter().filter_map(|pid| procfs::ticks(*pid)).sum() };
     let before = used();
-    assert!(!site.program.exits_within(WATCH), "it goes on");
+    assert!(!site.program.exits_within(WATCH), "the tree runs on");
     let ticks = used() - before;
     assert!(ticks <= IDLE_TICKS, "an idle tree used {ticks} clock ticks in {WATCH:?}");
     drop(silent);
 }
 
-/// Everything main and the others say from the start to the end, one worker's death included; and all their pids.
+/// All log lines from start to exit, with the death of one worker, and the pids of all processes.
 fn stderr(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     let mut site = Site::start(mode, 2, &["--log", format]);
     let tree = site.tree();
@@ -60,9 +61,9 @@ fn every_json_log_line_has_role_and_pid(mode: Mode) {
             .get("pid")
             .and_then(serde_json::Value::as_u64)
             .unwrap_or_else(|| panic!("no pid in {line}"));
-        assert!(pids.iter().any(|known| u64::from(*known) == pid), "the pid of nobody in {line}");
+        assert!(pids.iter().any(|known| u64::from(*known) == pid), "an unknown pid in {line}");
         for key in value.as_object().into_iter().flat_map(serde_json::Map::keys) {
-            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key:?} is there twice in {line}");
+            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key:?} occurs twice in {line}");
         }
     }
 }

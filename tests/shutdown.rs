@@ -1,4 +1,4 @@
-//! How the `http` example ends: in order, at its time-out, at a second signal.
+//! Shutdown of the `http` example: drain, timeout, second signal.
 
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
@@ -23,20 +23,20 @@ in_both_modes! {
     a_signal_during_the_start_leaves_no_process,
 }
 
-/// How soon something must have happened that needs no waiting; generous, since other tests run at the same time.
+/// Bound for events that need no wait. Generous, because other tests run at the same time.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A connection on which a worker is working on `/slow/<milliseconds>`.
+/// A connection with a running request for `/slow/<milliseconds>`.
 fn slow_request(site: &Site, milliseconds: u32) -> Http {
-    let mut slow = Http::open(site.address).expect("it listens");
-    let worker = slow.pid().expect("an answer");
-    slow.send("GET", &format!("/slow/{milliseconds}"), &[], b"").expect("it reads");
-    // The same worker answers somebody who came later, so it has seen the request by now.
+    let mut slow = Http::open(site.address).expect("the program listens");
+    let worker = slow.pid().expect("a response");
+    slow.send("GET", &format!("/slow/{milliseconds}"), &[], b"").expect("the peer reads");
+    // The same worker serves a later request, so it has received the slow one.
     drop(site.connect_to_each(&[worker]));
     slow
 }
 
-/// Waits until nobody listens any more.
+/// Waits until connects are refused.
 fn until_refused(site: &Site) {
     site.program.until("new connections are refused", || {
         Connection::open(site.address).err().filter(|error| error.kind() == ErrorKind::ConnectionRefused)
@@ -52,7 +52,7 @@ fn drains_after(mut site: Site, signal: impl FnOnce(&Site)) {
     let answer = slow.receive().expect("a running request is finished");
     assert_eq!((answer.status, answer.text().as_str()), (200, "done\n"));
     assert_eq!(site.program.wait().code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(2) + SOON, "it ends when the last request does");
+    assert!(start.elapsed() < Duration::from_secs(2) + SOON, "main exits with the last request");
 }
 
 fn sigterm_lets_running_requests_finish(mode: Mode) {
@@ -70,7 +70,7 @@ fn sigint_to_the_process_group_drains(mode: Mode) {
         command.arg("--direct");
     }
     drains_after(Site::of(Program::spawn(command), mode, 2), |site| {
-        // A terminal signals all of the foreground group, not main alone.
+        // A terminal signals the whole foreground process group.
         site.program.signal_group(Signal::INT);
     });
 }
@@ -89,8 +89,8 @@ fn idle_connections_do_not_delay_the_shutdown(mode: Mode) {
 
 fn a_silent_client_does_not_delay_the_shutdown(mode: Mode) {
     let mut site = Site::start(mode, 1, &[]);
-    let mut silent = Connection::open(site.address).expect("it listens");
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    let mut silent = Connection::open(site.address).expect("the program listens");
+    assert_eq!(site.get("/").expect("a response").status, 200);
     let start = Instant::now();
     site.program.signal(Signal::TERM);
     assert!(silent.until_closed().expect("a connection without a request is closed").is_empty());
@@ -100,9 +100,9 @@ fn a_silent_client_does_not_delay_the_shutdown(mode: Mode) {
 
 fn half_a_head_delays_a_shutdown_to_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 1, &["--shutdown-timeout", "1"]);
-    let mut half = Connection::open(site.address).expect("it listens");
-    half.send(b"GET / HTTP/1.1\r\nHo").expect("it reads");
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    let mut half = Connection::open(site.address).expect("the program listens");
+    half.send(b"GET / HTTP/1.1\r\nHo").expect("the peer reads");
+    assert_eq!(site.get("/").expect("a response").status, 200);
     let start = Instant::now();
     site.program.signal(Signal::TERM);
     site.program.wait();
@@ -117,10 +117,10 @@ fn running_requests_are_killed_at_the_timeout(mode: Mode) {
     let status = site.program.wait();
     assert!(start.elapsed() >= Duration::from_secs(1), "it waited only {:?}", start.elapsed());
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
-    assert_eq!(status.code(), Some(1), "the exit says that something had to be killed");
+    assert_eq!(status.code(), Some(1), "exit code 1 reports a kill");
     assert!(slow.receive().is_err());
-    let said = site.program.stderr();
-    assert!(said.contains("kill"), "main says that it killed what was left:\n{said}");
+    let stderr = site.program.stderr();
+    assert!(stderr.contains("kill"), "main logs a kill:\n{stderr}");
 }
 
 fn a_second_signal_kills_immediately(mode: Mode) {
@@ -133,14 +133,14 @@ fn a_second_signal_kills_immediately(mode: Mode) {
         site.program.signal(second);
         let status = site.program.wait();
         assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
-        assert_eq!(status.code(), Some(1), "the exit says that something had to be killed");
+        assert_eq!(status.code(), Some(1), "exit code 1 reports a kill");
         assert!(slow.receive().is_err());
     }
 }
 
 fn a_frozen_worker_is_killed_at_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 2, &["--shutdown-timeout", "1"]);
-    let frozen = Process::open(site.tree().workers[0]).expect("it runs");
+    let frozen = Process::open(site.tree().workers[0]).expect("the process runs");
     frozen.freeze();
     let start = Instant::now();
     site.program.signal(Signal::TERM);
@@ -168,9 +168,9 @@ fn a_signal_during_the_start_leaves_no_process(mode: Mode) {
             arguments.push("--direct");
         }
         let mut program = Program::start("http", &arguments);
-        // Each time somewhat later, as told by what it has said; when it says less than that, it has long started.
+        // The signal comes after a growing number of log lines; after `ready` at the latest.
         let mut seen = 0;
-        program.wait_for_line("however early", |line| {
+        program.wait_for_line("at any time", |line| {
             seen += 1;
             seen > lines || line.contains("ready")
         });

@@ -1,4 +1,4 @@
-//! Each process of the `http` example is shot, and the others go on.
+//! Each process of the `http` example is killed in turn, and the others go on.
 
 use std::io::ErrorKind;
 
@@ -20,9 +20,8 @@ fn a_killed_worker_is_replaced(mode: Mode) {
     let mut connections = site.connect_to_each(&tree.workers);
     let (dead, living) = (tree.workers[0], tree.workers[1]);
 
-    // While the prototype is frozen nobody can replace the worker, so what is answered now is answered by the other
-    // one.
-    let prototype = Process::open(tree.prototype).expect("it runs");
+    // A frozen prototype cannot replace the worker, so all responses until then come from the other worker.
+    let prototype = Process::open(tree.prototype).expect("the process runs");
     prototype.freeze();
     site.kill(dead);
     assert!(connections[0].get("/").is_err(), "the connections of a dead worker end");
@@ -36,7 +35,7 @@ fn a_killed_worker_is_replaced(mode: Mode) {
             );
         }
     }
-    prototype.signal(Signal::CONT).expect("it can be thawed");
+    prototype.signal(Signal::CONT).expect("SIGCONT can be sent");
     for mut http in waiting {
         assert_eq!(http.receive().expect("new connections wait at most for the replacement").status, 200);
     }
@@ -64,10 +63,10 @@ fn all_workers_killed_together_are_replaced(mode: Mode) {
 fn a_killed_router_is_replaced() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
-    let router = tree.router.expect("it has a router");
+    let router = tree.router.expect("the tree has a router");
     let mut connections = site.connect_to_each(&tree.workers);
 
-    // While main is frozen nobody can replace the router: the gap is as long as the test wants it.
+    // A frozen main cannot replace the router, so the gap lasts until SIGCONT.
     site.program.freeze();
     site.kill(router);
     let waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
@@ -90,12 +89,12 @@ fn a_killed_router_is_replaced() {
 #[test]
 fn no_connect_is_refused_while_a_router_is_killed() {
     let site = Site::start(Mode::Router, 2, &[]);
-    let router = site.tree().router.expect("it has a router");
+    let router = site.tree().router.expect("the tree has a router");
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             for _ in 0..300 {
                 match Connection::open(site.address) {
-                    // What the router had accepted and not yet handed over goes down with it.
+                    // A connection that the router has accepted but not handed over is closed with it.
                     Ok(connection) => drop(connection),
                     Err(error) => assert_ne!(error.kind(), ErrorKind::ConnectionRefused, "{error}"),
                 }
@@ -115,7 +114,7 @@ fn a_new_router_knows_the_present_workers() {
     site.kill(first.workers[0]);
     let second = site.tree_without(&first.workers[..1]);
     drop(site.connect_to_each(&second.workers));
-    let router = second.router.expect("it has a router");
+    let router = second.router.expect("the tree has a router");
     site.kill(router);
     let third = site.tree_without(&[first.workers[0], router]);
     assert_eq!(third.workers, second.workers);
@@ -131,7 +130,7 @@ fn a_killed_prototype_is_replaced_with_its_workers(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let workers: Vec<Process> =
-        tree.workers.iter().map(|pid| Process::open(*pid).expect("it runs")).collect();
+        tree.workers.iter().map(|pid| Process::open(*pid).expect("the process runs")).collect();
     site.kill(tree.prototype);
     assert!(all_exit(&workers, TREE_EXIT_TIMEOUT).is_empty(), "the workers end with their prototype");
 
@@ -157,14 +156,14 @@ fn killing_main_ends_every_process(mode: Mode) {
         assert!(http.until_closed().expect("its connections end").is_empty());
     }
     site.program.wait();
-    assert!(Connection::open(site.address).is_err(), "nobody listens any more");
+    assert!(Connection::open(site.address).is_err(), "connects are refused");
 }
 
 fn killing_main_ends_a_frozen_tree(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     for pid in tree.pids() {
-        Process::open(pid).expect("it runs").freeze();
+        Process::open(pid).expect("the process runs").freeze();
     }
     site.kill(tree.main);
     site.program.wait();

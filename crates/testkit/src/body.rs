@@ -32,9 +32,9 @@ impl<'a, R: BufRead> Body<'a, R> {
     }
 
     fn limited(&mut self, buffer: &mut [u8], left: u64) -> io::Result<usize> {
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let length = self.source.read(buffer.get_mut(..room).unwrap_or_default())?;
-        if length == 0 && room > 0 {
+        let capacity = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = self.source.read(buffer.get_mut(..capacity).unwrap_or_default())?;
+        if length == 0 && capacity > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(length)
@@ -46,8 +46,9 @@ impl<'a, R: BufRead> Body<'a, R> {
         }
         let line = self.line()?;
         let digits = line.split(';').next().unwrap_or_default().trim();
-        let size = u64::from_str_radix(digits, 16)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no chunk size")))?;
+        let size = u64::from_str_radix(digits, 16).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is not a chunk size"))
+        })?;
         if size == 0 {
             while !self.line()?.is_empty() {}
         }
@@ -59,7 +60,9 @@ impl<'a, R: BufRead> Body<'a, R> {
         self.source.by_ref().take(MAX_CHUNK_LINE).read_line(&mut line)?;
         match line.strip_suffix("\r\n") {
             Some(text) => Ok(text.to_owned()),
-            None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{line:?} is no whole line"))),
+            None => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{line:?} is not a whole line")))
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ impl Http {
         let text = response.text();
         text.trim()
             .parse()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} is no pid")))
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} is not a pid")))
     }
 
     /// Sends a request with a whole body. Does not wait for the response.
@@ -186,11 +186,12 @@ impl Http {
                 Some(text) => Ok(text.to_owned()),
                 None => Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    format!("{line:?} is no line of a head"),
+                    format!("{line:?} is not a header line"),
                 )),
             }
         };
-        let invalid = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no HTTP"));
+        let invalid =
+            |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is not HTTP/1.1"));
         let first = next()?;
         let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| invalid(&first))?;
@@ -230,7 +231,7 @@ mod tests {
     /// A server that reads `requests` requests without a body, sends `answer` once and closes.
     fn canned(requests: usize, answer: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the socket is bound");
         thread::spawn(move || {
             let (stream, _) = listener.accept().expect("the test connects");
             let ends = BufReader::new(&stream).lines().map_while(Result::ok).filter(String::is_empty);
@@ -244,19 +245,19 @@ mod tests {
     fn three_responses_on_one_connection_are_separated() {
         let answers = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n12HTTP/1.1 404 Not Found\r\n\
                        Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 500 X\r\n\r\nrest";
-        let mut http = Http::open(canned(3, answers)).expect("it listens");
+        let mut http = Http::open(canned(3, answers)).expect("the program listens");
         for _ in 0..3 {
-            http.send("GET", "/", &[("A", "b")], b"").expect("it reads");
+            http.send("GET", "/", &[("A", "b")], b"").expect("the peer reads");
         }
-        let first = http.receive().expect("an answer");
+        let first = http.receive().expect("a response");
         assert_eq!(
             (first.status, first.text().as_str(), first.header("content-length")),
             (200, "12", Some("2"))
         );
-        let second = http.receive().expect("an answer");
+        let second = http.receive().expect("a response");
         assert_eq!((second.status, second.text().as_str()), (404, "abc"));
-        assert_eq!(http.receive().expect("an answer").text(), "rest");
-        assert!(http.until_closed().expect("it closes").is_empty());
+        assert_eq!(http.receive().expect("a response").text(), "rest");
+        assert!(http.until_closed().expect("the peer closes").is_empty());
     }
 
     #[test]
@@ -264,7 +265,10 @@ mod tests {
         for answer in
             ["", "SSH-2.0-x\r\n", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx\r\n\r\n", "HTTP/1.1 200 OK\r\n"]
         {
-            assert!(Http::open(canned(1, answer)).expect("it listens").get("/").is_err(), "{answer:?}");
+            assert!(
+                Http::open(canned(1, answer)).expect("the program listens").get("/").is_err(),
+                "{answer:?}"
+            );
         }
     }
 }

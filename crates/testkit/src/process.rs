@@ -51,7 +51,7 @@ impl Process {
     /// If it has exited, or does not stop within [`DEADLINE`].
     #[track_caller]
     pub fn freeze(&self) {
-        self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot freeze {}: {error}", self.pid));
+        self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot stop {}: {error}", self.pid));
         let end = Instant::now() + DEADLINE;
         while procfs::is_frozen(self.pid) != Some(true) {
             assert!(Instant::now() < end, "{} does not stop", self.pid);
@@ -99,14 +99,14 @@ mod tests {
     #[test]
     fn exit_of_a_zombie_is_seen_without_wait() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat runs");
-        let process = Process::open(child.id()).expect("it runs");
+        let process = Process::open(child.id()).expect("the process runs");
         assert!(!process.exits_within(Duration::from_millis(1)));
         assert_eq!(all_exit(&[process], Duration::ZERO), [child.id()]);
 
-        let process = Process::open(child.id()).expect("it runs");
-        process.signal(Signal::KILL).expect("it can be killed");
-        assert!(process.exits_within(crate::limits::DEADLINE), "a zombie counts as gone");
-        child.wait().expect("it is ours");
+        let process = Process::open(child.id()).expect("the process runs");
+        process.signal(Signal::KILL).expect("SIGKILL can be sent");
+        assert!(process.exits_within(crate::limits::DEADLINE), "a zombie counts as exited");
+        child.wait().expect("the child can be waited for");
         assert!(Process::open(child.id()).is_none());
     }
 }

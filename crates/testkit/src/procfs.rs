@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn connections_counts_accepted_ones_of_the_port() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the socket is bound");
         assert_eq!(connections(id(), address.port()), Some(0), "a listening socket is none");
-        let client = std::net::TcpStream::connect(address).expect("it listens");
+        let client = std::net::TcpStream::connect(address).expect("the program listens");
         let accepted = listener.accept().expect("it was connected to");
         assert_eq!(connections(id(), address.port()), Some(1));
         drop((client, accepted));
@@ -154,12 +154,12 @@ mod tests {
         }
         assert!(found.contains(&child.id()) && found.len() == 2, "found {found:?}");
         for pid in found {
-            let process = crate::process::Process::open(pid).expect("it runs");
-            process.signal(rustix::process::Signal::KILL).expect("it can be killed");
+            let process = crate::process::Process::open(pid).expect("the process runs");
+            process.signal(rustix::process::Signal::KILL).expect("SIGKILL can be sent");
             assert!(process.exits_within(crate::limits::DEADLINE));
         }
         assert!(is_zombie(child.id()));
-        child.wait().expect("it is ours");
+        child.wait().expect("the child can be waited for");
         assert!(marked("IMPRESARIO_TESTKIT", &value).is_empty());
     }
 }

@@ -132,7 +132,7 @@ impl Program {
     #[track_caller]
     pub fn wait_for_line(&self, what: &str, mut matches: impl FnMut(&str) -> bool) -> String {
         let found = self.log.wait_for(0, DEADLINE, |line| matches(line).then(|| line.to_owned()));
-        found.unwrap_or_else(|| panic!("no line on stderr {what}; it said:\n{}", self.stderr()))
+        found.unwrap_or_else(|| panic!("no line on stderr {what}; stderr:\n{}", self.stderr()))
     }
 
     /// The loopback address in the first line that contains `word` and such an address.
@@ -146,7 +146,7 @@ impl Program {
         let found =
             self.log.wait_for(0, DEADLINE, |line| line.contains(word).then(|| loopback_address(line))?);
         found.unwrap_or_else(|| {
-            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; it said:\n{}", self.stderr())
+            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; stderr:\n{}", self.stderr())
         })
     }
 
@@ -168,9 +168,9 @@ impl Program {
             if let Some(value) = look() {
                 return value;
             }
-            assert!(Instant::now() < end, "it did not come to pass that {what}; it said:\n{}", self.stderr());
-            let ended = self.exits_within(TICK);
-            assert!(!ended, "main ended before {what}; it said:\n{}", self.stderr());
+            assert!(Instant::now() < end, "timeout before {what}; stderr:\n{}", self.stderr());
+            let exited = self.exits_within(TICK);
+            assert!(!exited, "main exited before {what}; stderr:\n{}", self.stderr());
         }
     }
 
@@ -182,12 +182,12 @@ impl Program {
     /// [`TREE_EXIT_TIMEOUT`].
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let ended = self.exits_within(DEADLINE);
-        assert!(ended, "main {} does not end; it said:\n{}", self.pid(), self.stderr());
+        let exited = self.exits_within(DEADLINE);
+        assert!(exited, "main {} does not exit; stderr:\n{}", self.pid(), self.stderr());
         let left = self.survivors();
         let status = self.child.wait().expect("main is our child");
         self.waited_for = true;
-        assert!(left.is_empty(), "{left:?} outlived main {}; it said:\n{}", self.pid(), self.stderr());
+        assert!(left.is_empty(), "{left:?} outlived main {}; stderr:\n{}", self.pid(), self.stderr());
         status
     }
 
@@ -206,9 +206,9 @@ impl Program {
     /// Pids of the processes that outlive main by more than [`TREE_EXIT_TIMEOUT`]; they are killed. Call it
     /// after the exit of main. Afterwards stderr is complete.
     fn survivors(&self) -> Vec<u32> {
-        let gone_by = Instant::now() + TREE_EXIT_TIMEOUT;
+        let deadline = Instant::now() + TREE_EXIT_TIMEOUT;
         while !self.has_exited() {
-            if Instant::now() >= gone_by {
+            if Instant::now() >= deadline {
                 return self.kill_survivors();
             }
         }
@@ -227,7 +227,7 @@ impl Program {
     }
 
     fn kill_survivors(&self) -> Vec<u32> {
-        let killed_by = Instant::now() + TREE_EXIT_TIMEOUT;
+        let deadline = Instant::now() + TREE_EXIT_TIMEOUT;
         let mut killed = Vec::new();
         loop {
             for process in self.left() {
@@ -240,8 +240,11 @@ impl Program {
             if self.has_exited() {
                 return killed;
             }
-            let late = Instant::now() >= killed_by;
-            assert!(!late || thread::panicking(), "an unknown process still holds main's stderr");
+            let late = Instant::now() >= deadline;
+            assert!(
+                !late || thread::panicking(),
+                "a process without the mark still holds the stderr of main"
+            );
             if late {
                 return killed;
             }
@@ -263,11 +266,11 @@ impl Drop for Program {
         }
         // An error means that main has exited.
         self.process.signal(Signal::KILL).ok();
-        let ended = self.exits_within(DEADLINE);
+        let exited = self.exits_within(DEADLINE);
         let left = self.survivors();
         self.child.wait().ok();
         if !thread::panicking() {
-            assert!(ended && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());
+            assert!(exited && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());
         }
     }
 }
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "main ended before")]
+    #[should_panic(expected = "main exited before")]
     fn until_fails_when_main_exits() {
         let program = shell("exit 0");
         program.until("the impossible happens", || None::<()>);

@@ -52,10 +52,10 @@ impl Tree {
         let prototype = children(main).find(|child| children(*child).next().is_some())?;
         let mut others = children(main).filter(|child| *child != prototype);
         let tree = Self { main, router: others.next(), prototype, workers: children(prototype).collect() };
-        let whole = tree.workers.len() == workers
+        let complete = tree.workers.len() == workers
             && tree.router.is_some() == (mode == Mode::Router)
             && tree.pids().len() == processes.len();
-        whole.then_some(tree)
+        complete.then_some(tree)
     }
 }
 
@@ -119,7 +119,7 @@ impl Site {
     #[track_caller]
     #[must_use]
     pub fn tree_without(&self, dead: &[u32]) -> Tree {
-        self.program.until(&format!("the tree is whole and without {dead:?}"), || {
+        self.program.until(&format!("the tree is complete and without {dead:?}"), || {
             let pids = self.program.processes().into_iter();
             let processes: Option<Vec<_>> = pids.map(|pid| Some((pid, procfs::parent(pid)?))).collect();
             let tree = Tree::of(self.program.pid(), &processes?, self.mode, self.workers)?;
@@ -136,7 +136,7 @@ impl Site {
     pub fn kill(&self, pid: u32) {
         let process = Process::open(pid).unwrap_or_else(|| panic!("there is no process {pid}"));
         process.signal(Signal::KILL).unwrap_or_else(|error| panic!("cannot kill {pid}: {error}"));
-        assert!(process.exits_within(DEADLINE), "{pid} survives SIGKILL");
+        assert!(process.exits_within(DEADLINE), "{pid} does not exit after SIGKILL");
     }
 
     /// Sends a GET request on a new connection.
@@ -156,9 +156,9 @@ impl Site {
     #[track_caller]
     #[must_use]
     pub fn ask(&self) -> Http {
-        let mut http = Http::open(self.address).unwrap_or_else(|error| panic!("a connect failed: {error}"));
+        let mut http = Http::open(self.address).unwrap_or_else(|error| panic!("the connect failed: {error}"));
         http.send("GET", "/pid", &[], b"")
-            .unwrap_or_else(|error| panic!("a request could not be sent: {error}"));
+            .unwrap_or_else(|error| panic!("the request could not be sent: {error}"));
         http
     }
 
@@ -176,12 +176,12 @@ impl Site {
         // connections.
         let mut others = Vec::new();
         while found.iter().any(Option::is_none) {
-            assert!(Instant::now() < end, "of {workers:?} only some get connections: {found:?}");
+            assert!(Instant::now() < end, "not all of {workers:?} get a connection: {found:?}");
             let mut http =
-                Http::open(self.address).unwrap_or_else(|error| panic!("a connect failed: {error}"));
-            let pid = http.pid().unwrap_or_else(|error| panic!("no answer on a new connection: {error}"));
+                Http::open(self.address).unwrap_or_else(|error| panic!("the connect failed: {error}"));
+            let pid = http.pid().unwrap_or_else(|error| panic!("no response on a new connection: {error}"));
             match workers.iter().position(|worker| *worker == pid).and_then(|index| found.get_mut(index)) {
-                Some(place @ None) => *place = Some(http),
+                Some(slot @ None) => *slot = Some(http),
                 _ => others.push(http),
             }
         }
@@ -195,16 +195,16 @@ mod tests {
 
     #[test]
     fn only_a_complete_tree_is_recognised() {
-        let whole = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)];
-        let tree = Tree::of(1, &whole, Mode::Router, 2).expect("it is whole");
+        let complete = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)];
+        let tree = Tree::of(1, &complete, Mode::Router, 2).expect("the tree is complete");
         assert_eq!(tree, Tree { main: 1, router: Some(3), prototype: 2, workers: vec![4, 5] });
         assert_eq!(tree.pids(), [1, 2, 3, 4, 5]);
-        assert_eq!(Tree::of(1, &whole, Mode::Direct, 2), None, "a router too many");
-        assert_eq!(Tree::of(1, &whole, Mode::Router, 3), None, "a worker too few");
+        assert_eq!(Tree::of(1, &complete, Mode::Direct, 2), None, "a router too many");
+        assert_eq!(Tree::of(1, &complete, Mode::Router, 3), None, "a worker too few");
         assert_eq!(Tree::of(1, &[(1, 0), (2, 1), (3, 1)], Mode::Router, 0), None, "no prototype to be seen");
         assert_eq!(Tree::of(1, &[(1, 0), (2, 1), (3, 2), (9, 3)], Mode::Direct, 1), None, "one too many");
 
-        let direct = Tree::of(1, &[(1, 0), (2, 1), (3, 2)], Mode::Direct, 1).expect("it is whole");
+        let direct = Tree::of(1, &[(1, 0), (2, 1), (3, 2)], Mode::Direct, 1).expect("the tree is complete");
         assert_eq!((direct.router, direct.workers), (None, vec![3]));
     }
 }

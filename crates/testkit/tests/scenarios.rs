@@ -40,8 +40,8 @@ fn expected(file: &Path) -> Vec<String> {
         return otp;
     }
     let own = lines(&read(&own));
-    let (why, own) = own.split_first().expect("a reason");
-    assert!(why.starts_with("# "), "{} does not say why: {why:?}", file.display());
+    let (reason, own) = own.split_first().expect("a first line");
+    assert!(reason.starts_with("# "), "{} has no reason in its first line: {reason:?}", file.display());
     assert!(difference(&otp, own).is_some(), "{} does not differ from OTP", file.display());
     own.to_vec()
 }
@@ -101,7 +101,7 @@ fn an_invalid_scenario_error_names_the_place() {
         (r#"{"steps": [["sleep", "long"]]}"#, "milliseconds"),
         (r#"{"sort_stops": "maybe"}"#, "sort_stops"),
         (r#"{"sup": {"init": "maybe"}}"#, "init"),
-        (r#"{"childen": []}"#, r#"a scenario has no key "childen", but these: name, "#),
+        (r#"{"childen": []}"#, r#"a scenario has no key "childen", only these: name, "#),
         (r#"{"sup": {"strateg": "one_for_all"}}"#, r#"sup has no key "strateg""#),
         (r#"{"children": [{"id": "a", "on_shutdwon": "record"}]}"#, r#"a child has no key "on_shutdwon""#),
         (r#"{"children": [{"id": "a", "on_shutdown": "recrod"}]}"#, "on_shutdown"),
@@ -121,7 +121,8 @@ fn help_prints_usage_and_unknown_option_exits_2() {
     for (option, code, said) in
         [("--help", 0, "usage: scenario"), ("-h", 0, "usage: scenario"), ("--hlep", 2, "")]
     {
-        let program = Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("it runs");
+        let program =
+            Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("the process runs");
         assert_eq!(program.status.code(), Some(code), "{option}");
         let text = String::from_utf8_lossy(&program.stdout);
         assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{option}: {text}");

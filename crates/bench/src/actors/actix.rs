@@ -27,7 +27,7 @@ impl workload::Adder for Addr<Adder> {
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.send(Add(number)).await.expect("it lives")
+        self.send(Add(number)).await.expect("the actor runs")
     }
 }
 

@@ -43,7 +43,7 @@ impl Drop for Notifier {
 /// Skips to the next address.
 pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Addr<Adder> {
     loop {
-        if let ActorEvent::Started(address) = events.recv().await.expect("somebody holds a sender") {
+        if let ActorEvent::Started(address) = events.recv().await.expect("a sender exists") {
             return address;
         }
     }
@@ -51,7 +51,7 @@ pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Ad
 
 /// Skips to the next end.
 pub(super) async fn next_drop(events: &mut UnboundedReceiver<ActorEvent>) {
-    while !matches!(events.recv().await.expect("somebody holds a sender"), ActorEvent::Dropped) {}
+    while !matches!(events.recv().await.expect("a sender exists"), ActorEvent::Dropped) {}
 }
 
 impl Adder {

@@ -70,12 +70,12 @@ impl workload::Adder for ActorRef<Adder> {
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            self.tell(Add(1)).send().await.expect("it lives");
+            self.tell(Add(1)).send().await.expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.ask(Add(number)).send().await.expect("it lives")
+        self.ask(Add(number)).send().await.expect("the actor runs")
     }
 }
 
@@ -90,7 +90,7 @@ impl workload::Steps for Bare {
 
     async fn step(&mut self) {
         let actor = spawn();
-        actor.stop_gracefully().await.expect("it lives");
+        actor.stop_gracefully().await.expect("the actor runs");
         actor.wait_for_shutdown().await;
     }
 }
@@ -106,7 +106,7 @@ impl workload::IdleActors for Bare {
 
     async fn stop(self) {
         for actor in &self.0 {
-            actor.stop_gracefully().await.expect("it lives");
+            actor.stop_gracefully().await.expect("the actor runs");
         }
         for actor in &self.0 {
             actor.wait_for_shutdown().await;
@@ -147,7 +147,7 @@ impl workload::Steps for Supervised {
     }
 
     async fn step(&mut self) {
-        self.child.tell(Panic).send().await.expect("its mailbox stays");
+        self.child.tell(Panic).send().await.expect("the mailbox survives the restart");
         self.events.recv().await.expect("the child holds a sender");
     }
 }

@@ -57,7 +57,7 @@ impl workload::Adder for Child {
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.0.call(Add(number)).await.expect("it lives")
+        self.0.call(Add(number)).await.expect("the actor runs")
     }
 }
 

@@ -63,7 +63,7 @@ impl Actor for Adder {
 }
 
 async fn spawn() -> (ActorRef<AdderMessage>, JoinHandle<()>) {
-    Adder::spawn(None, Adder, ()).await.expect("it starts")
+    Adder::spawn(None, Adder, ()).await.expect("the actor starts")
 }
 
 impl workload::Adder for ActorRef<AdderMessage> {
@@ -73,12 +73,12 @@ impl workload::Adder for ActorRef<AdderMessage> {
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            self.cast(AdderMessage::Add(1)).expect("it lives");
+            self.cast(AdderMessage::Add(1)).expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        call!(self, AdderMessage::Ask, number).expect("it lives")
+        call!(self, AdderMessage::Ask, number).expect("the actor runs")
     }
 }
 
@@ -94,7 +94,7 @@ impl workload::Steps for Bare {
     async fn step(&mut self) {
         let (actor, end) = spawn().await;
         actor.stop(None);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
@@ -113,7 +113,7 @@ impl workload::IdleActors for Bare {
     async fn stop(self) {
         self.0.iter().for_each(|(actor, _)| actor.stop(None));
         for (_, end) in self.0 {
-            end.await.expect("it does not panic");
+            end.await.expect("the actor does not panic");
         }
     }
 }
@@ -145,13 +145,14 @@ impl Actor for Parent {
 
 impl workload::Steps for Linked {
     async fn start() -> Self {
-        Self(Actor::spawn(None, Parent, ()).await.expect("it starts").0)
+        Self(Actor::spawn(None, Parent, ()).await.expect("the actor starts").0)
     }
 
     async fn step(&mut self) {
-        let (actor, end) = Adder::spawn_linked(None, Adder, (), self.0.get_cell()).await.expect("it starts");
+        let (actor, end) =
+            Adder::spawn_linked(None, Adder, (), self.0.get_cell()).await.expect("the actor starts");
         actor.stop(None);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
@@ -197,13 +198,13 @@ pub(super) struct Supervised {
 impl workload::Steps for Supervised {
     async fn start() -> Self {
         let (sender, mut events) = unbounded_channel();
-        let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("it starts");
+        let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("the actor starts");
         let current = events.recv().await.expect("the supervisor holds a sender");
         Self { current, events, _supervisor: supervisor }
     }
 
     async fn step(&mut self) {
-        self.current.cast(AdderMessage::Panic).expect("it lives");
+        self.current.cast(AdderMessage::Panic).expect("the actor runs");
         self.current = self.events.recv().await.expect("the supervisor holds a sender");
     }
 }

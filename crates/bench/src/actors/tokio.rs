@@ -54,14 +54,14 @@ impl workload::Adder for UnboundedSender<AdderMessage> {
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            assert!(self.send(AdderMessage::Add(1)).is_ok(), "it lives");
+            assert!(self.send(AdderMessage::Add(1)).is_ok(), "the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
         let (reply, answer) = oneshot::channel();
-        assert!(self.send(AdderMessage::Ask(number, reply)).is_ok(), "it lives");
-        answer.await.expect("it lives")
+        assert!(self.send(AdderMessage::Ask(number, reply)).is_ok(), "the actor runs");
+        answer.await.expect("the actor runs")
     }
 }
 
@@ -77,7 +77,7 @@ impl workload::Steps for Bare {
     async fn step(&mut self) {
         let (actor, end) = spawn(None);
         drop(actor);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
@@ -94,7 +94,7 @@ impl workload::IdleActors for Bare {
         let (actors, ends): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
         drop(actors);
         for end in ends {
-            end.await.expect("it does not panic");
+            end.await.expect("the actor does not panic");
         }
     }
 }
@@ -111,14 +111,14 @@ impl workload::Steps for Replaced {
     async fn start() -> Self {
         let (sender, mut events) = unbounded_channel();
         let (current, task) = spawn(Some(sender.clone()));
-        events.recv().await.expect("there is a sender");
+        events.recv().await.expect("a sender exists");
         Self { current, task, sender, events }
     }
 
     async fn step(&mut self) {
-        assert!(self.current.send(AdderMessage::Panic).is_ok(), "it lives");
-        assert!((&mut self.task).await.is_err(), "it panics");
+        assert!(self.current.send(AdderMessage::Panic).is_ok(), "the actor runs");
+        assert!((&mut self.task).await.is_err(), "the actor panics");
         (self.current, self.task) = spawn(Some(self.sender.clone()));
-        self.events.recv().await.expect("there is a sender");
+        self.events.recv().await.expect("a sender exists");
     }
 }

@@ -80,17 +80,17 @@ impl workload::Adder for Address<Adder> {
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            let _answer = self.send(Add(1)).detach().await.expect("it lives");
+            let _answer = self.send(Add(1)).detach().await.expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.send(Add(number)).await.expect("it lives")
+        self.send(Add(number)).await.expect("the actor runs")
     }
 }
 
 async fn stop(actor: &Address<Adder>) {
-    let _answer = actor.send(Stop).detach().await.expect("it lives");
+    let _answer = actor.send(Stop).detach().await.expect("the actor runs");
 }
 
 /// Actors without a supervisor.
@@ -148,14 +148,14 @@ impl workload::Steps for Replaced {
         let (address, mailbox) = Mailbox::unbounded();
         let (sender, mut events) = unbounded_channel();
         let task = start_in(&mailbox, &sender);
-        events.recv().await.expect("there is a sender");
+        events.recv().await.expect("a sender exists");
         Self { address, mailbox, task, sender, events }
     }
 
     async fn step(&mut self) {
-        let _answer = self.address.send(Panic).detach().await.expect("its mailbox stays");
-        assert!((&mut self.task).await.is_err(), "it panics");
+        let _answer = self.address.send(Panic).detach().await.expect("the mailbox survives the restart");
+        assert!((&mut self.task).await.is_err(), "the actor panics");
         self.task = start_in(&self.mailbox, &self.sender);
-        self.events.recv().await.expect("there is a sender");
+        self.events.recv().await.expect("a sender exists");
     }
 }

@@ -102,9 +102,9 @@ mod tests {
 
     /// Both ends of a connection.
     async fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
-        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).await;
-        let (server, _) = listener.accept().await.expect("somebody has connected");
-        (client.expect("it listens"), server)
+        let client = TcpStream::connect(listener.local_addr().expect("the socket is bound")).await;
+        let (server, _) = listener.accept().await.expect("a client has connected");
+        (client.expect("the program listens"), server)
     }
 
     /// A client that asks a server as many times, which says good-bye or does not: how its last time went, and what

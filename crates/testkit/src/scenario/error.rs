@@ -59,7 +59,7 @@ impl fmt::Display for ScenarioError {
                 write!(f, "{place} cannot be {value}; see tests/scenarios/README.md")
             }
             Self::UnknownKey { place, key, known } => {
-                write!(f, "{place} has no key {key:?}, but these: {known}; see tests/scenarios/README.md")
+                write!(f, "{place} has no key {key:?}, only these: {known}; see tests/scenarios/README.md")
             }
         }
     }
