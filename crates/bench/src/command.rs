@@ -1,8 +1,8 @@
-//! The hidden commands of child processes, and the number of seconds in an argument.
+//! Hidden commands of child processes, and the parser of a number of seconds.
 
-/// The hidden first argument of a child process; the name of a server and its address follow.
+/// Runs a server. Arguments: its name and its address.
 pub(crate) const SERVE: &str = "serve";
-/// The same for one measurement of actors; work, framework and seconds follow.
+/// Runs one measurement of actors. Arguments: work, framework, seconds.
 pub(crate) const ACT: &str = "act";
 
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {

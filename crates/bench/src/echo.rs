@@ -22,5 +22,5 @@ pub(crate) async fn echo(
     if buffer.iter().all(|byte| *byte == b'x') {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "what came back is not what was sent"))
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the echoed bytes differ"))
 }

@@ -1,4 +1,4 @@
-//! Plain actix: nobody supervises.
+//! actix without supervision.
 
 use actix::{Actor as _, Addr};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -31,7 +31,7 @@ impl workload::Adder for Addr<Adder> {
     }
 }
 
-/// Actors that say when they are gone: actix does not.
+/// Actors that send an event when they are dropped, because actix has no exit notification.
 pub(super) struct Bare {
     sender: UnboundedSender<ActorEvent>,
     events: UnboundedReceiver<ActorEvent>,
@@ -78,7 +78,7 @@ impl workload::IdleActors for Bare {
     }
 }
 
-/// An actor that is replaced by hand: its end is seen because it is dropped.
+/// An actor that the benchmark restarts. Its exit is known by its drop.
 pub(super) struct Replaced {
     current: Addr<Adder>,
     sender: UnboundedSender<ActorEvent>,

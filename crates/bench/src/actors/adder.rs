@@ -1,4 +1,4 @@
-//! The actix actor that both plain actix and our supervisors run.
+//! The actix actor that both plain actix and the supervisors of Impresario run.
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -9,25 +9,25 @@ pub(super) struct Adder {
     notifier: Option<Notifier>,
 }
 
-/// What an actor says of itself.
+/// An event that an actor sends about itself.
 pub(super) enum ActorEvent {
     Started(Addr<Adder>),
     Dropped,
 }
 
-/// By what an actor tells that it is there, and that it is gone.
+/// Sends the start of an actor, if asked to, and its drop.
 pub(super) struct Notifier {
     events: UnboundedSender<ActorEvent>,
     sends_start: bool,
 }
 
 impl Notifier {
-    /// Of an actor that says both.
+    /// For an actor that sends both.
     pub(super) fn with_start(events: &UnboundedSender<ActorEvent>) -> Self {
         Self { events: events.clone(), sends_start: true }
     }
 
-    /// Of an actor whose address is known to whoever started it.
+    /// For an actor with an address that its starter knows: only the drop.
     pub(super) fn drop_only(events: &UnboundedSender<ActorEvent>) -> Self {
         Self { events: events.clone(), sends_start: false }
     }
@@ -35,12 +35,12 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        // At the end of the program nobody listens any more.
+        // An error means that the measurement is finished.
         let _ = self.events.send(ActorEvent::Dropped);
     }
 }
 
-/// Skips to the next address.
+/// Waits for the next start and returns the address.
 pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Addr<Adder> {
     loop {
         if let ActorEvent::Started(address) = events.recv().await.expect("a sender exists") {
@@ -49,7 +49,7 @@ pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Ad
     }
 }
 
-/// Skips to the next end.
+/// Waits for the next drop.
 pub(super) async fn next_drop(events: &mut UnboundedReceiver<ActorEvent>) {
     while !matches!(events.recv().await.expect("a sender exists"), ActorEvent::Dropped) {}
 }
@@ -70,7 +70,7 @@ impl Actor for Adder {
     }
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(pub(super) u64);
 
 impl Message for Add {
@@ -101,7 +101,7 @@ impl Handler<Stop> for Adder {
     }
 }
 
-/// Has the actor panic.
+/// Makes the actor panic.
 pub(super) struct Panic;
 
 impl Message for Panic {

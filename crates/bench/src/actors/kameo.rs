@@ -1,4 +1,4 @@
-//! kameo: actors with supervision of their own.
+//! kameo: actors with built-in supervision.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,14 +29,14 @@ impl Actor for Adder {
 
     async fn on_start(events: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
         if let Some(events) = events {
-            // At the end of the program nobody listens any more.
+            // An error means that the measurement is finished.
             let _ = events.send(());
         }
         Ok(Self(0))
     }
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(u64);
 
 impl Message<Add> for Adder {
@@ -48,7 +48,7 @@ impl Message<Add> for Adder {
     }
 }
 
-/// Has the actor panic.
+/// Makes the actor panic.
 pub(super) struct Panic;
 
 impl Message<Panic> for Adder {
@@ -114,7 +114,7 @@ impl workload::IdleActors for Bare {
     }
 }
 
-/// Has a child, and does nothing else.
+/// Supervises one child.
 struct Supervisor;
 
 impl Actor for Supervisor {
@@ -126,7 +126,7 @@ impl Actor for Supervisor {
     }
 }
 
-/// A child that kameo restarts; its mailbox stays.
+/// A child that kameo restarts. Its mailbox survives the restart.
 pub(super) struct Supervised {
     child: ActorRef<Adder>,
     events: UnboundedReceiver<()>,

@@ -1,39 +1,39 @@
-//! What is measured, and with which framework.
+//! The kinds of work, and the frameworks.
 
-/// What actors are made to do.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Messages to one actor that nobody waits for; the producer yields after each burst.
+    /// Messages without a reply to one actor. The producer yields after each burst.
     Tell,
-    /// Messages to one actor that are answered, one at a time.
+    /// Calls to one actor, one at a time.
     Ask,
-    /// Starting an actor, stopping it, seeing its end; one at a time.
+    /// Start of an actor, stop, exit; one at a time.
     SpawnStop,
-    /// A panic, and the replacement running; one at a time.
+    /// Panic of an actor and start of its replacement; one at a time.
     Restart,
-    /// What an actor that does nothing takes.
+    /// Memory of an idle actor.
     IdleMemory,
-    /// Stopping many actors at once, until all have ended.
+    /// Stop of many actors at the same time, until all have exited.
     Shutdown,
 }
 
-/// Whose actors they are.
+/// The framework of the actors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framework {
-    /// Actors under a supervisor of ours.
+    /// Impresario: actors under a supervisor.
     Ours,
-    /// Plain actix, without supervision.
+    /// actix without supervision.
     Actix,
     Ractor,
-    /// The same, linked to a supervisor.
+    /// ractor, with actors linked to a supervisor.
     RactorLinked,
     Kameo,
     Xtra,
-    /// A task of bare tokio with a channel.
+    /// A tokio task with a channel.
     Tokio,
 }
 
-/// How often work of a fixed size is done at most: its figures hardly differ, and each takes long.
+/// Maximum number of rounds of work of a fixed size: its figures hardly differ, and each takes long.
 const MAX_ROUNDS: u16 = 5;
 
 impl Work {
@@ -62,7 +62,7 @@ impl Work {
         }
     }
 
-    /// How often it is measured when this many times are asked for.
+    /// Number of rounds when `asked` rounds are requested.
     pub(crate) fn rounds(self, asked: u16) -> u16 {
         match self {
             Self::IdleMemory | Self::Shutdown => asked.min(MAX_ROUNDS),

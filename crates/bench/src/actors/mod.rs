@@ -1,5 +1,8 @@
-//! Actors, ours and others', doing the same work on one thread. Each measurement is a process of its own, so that no
-//! allocator, panic hook or leftover of one side is met by another.
+//! Actors of Impresario and of other frameworks that do the same work on one thread.
+//!
+//! Each measurement is a process of its own, so sides do not share an allocator, a panic hook or leftovers.
+//! `kind.rs` and `workload.rs` define the work; each other file is one framework. This folder knows no rows
+//! and no servers.
 
 mod actix;
 mod adder;
@@ -22,7 +25,7 @@ use self::kind::{Framework, Work};
 use crate::command::{self, ACT};
 use crate::error::Error;
 
-/// Has a child process do the work for this long, or as often as the work wants it; its figure.
+/// Runs the work in a child process, for this time or as often as the work requires. Returns the figure.
 pub(crate) fn measure(work: Work, framework: Framework, time: Duration) -> Result<f64, Error> {
     let output = Command::new(std::env::current_exe()?)
         .args([ACT, work.name(), framework.name(), &time.as_secs_f64().to_string()])
@@ -37,9 +40,9 @@ pub(crate) fn measure(work: Work, framework: Framework, time: Duration) -> Resul
     })
 }
 
-/// Does the work; what a child process does.
+/// Runs the work. Called in the child process.
 pub(crate) fn run(work: &str, framework: &str, seconds: &str) -> Result<f64, Error> {
-    // Whoever wants the figure and is killed takes the work along.
+    // The work dies with the process that waits for its figure.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(std::io::Error::from)?;
     let unknown = |name: &str| Error::Argument(name.to_owned());
     let time = command::seconds(seconds).map_err(|_| unknown(seconds))?;
@@ -48,14 +51,14 @@ pub(crate) fn run(work: &str, framework: &str, seconds: &str) -> Result<f64, Err
     let framework =
         Framework::ALL.into_iter().find(|one| one.name() == framework).ok_or_else(|| unknown(framework))?;
     if work == Work::Restart {
-        // These panics are wanted. Printing them would be most of the time, and only some frameworks do.
+        // The panics are part of the work. Printing would dominate the time, and only some frameworks print.
         std::panic::set_hook(Box::new(|_| ()));
     }
     run_on_runtime(work, framework, time)
 }
 
-/// Does the work in a task: what waits for actors is one of theirs, not the thread that drives the runtime, which
-/// has to wake itself by a system call.
+/// Runs the work in a task. The task that waits for actors must not be the thread of the runtime, which is
+/// woken by a system call.
 fn run_on_runtime(work: Work, framework: Framework, time: Duration) -> Result<f64, Error> {
     let ended = match framework {
         Framework::Ours => system(workload::run::<ours::Ours>(work, time)),
@@ -69,15 +72,15 @@ fn run_on_runtime(work: Work, framework: Framework, time: Duration) -> Result<f6
     ended.unwrap_or_else(|error| Err(Error::Io(error.into())))
 }
 
-/// Runs a task under actix.
+/// Runs a task on actix.
 fn system<T: 'static>(work: impl Future<Output = T> + 'static) -> Result<T, JoinError> {
     actix_rt::System::new().block_on(async { actix_rt::spawn(work).await })
 }
 
-/// Runs a task under tokio.
+/// Runs a task on tokio.
 fn runtime<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
-    // Only a system without descriptors or memory refuses this, and it has just given us a process.
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+    // This fails only without free descriptors or memory.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("the runtime can be built");
     runtime.block_on(async { ::tokio::spawn(work).await })
 }
 
@@ -99,7 +102,7 @@ mod tests {
     #[test]
     fn unknown_work_framework_or_time_is_an_error() {
         assert!(matches!(run("nothing", "ours", "1"), Err(Error::Argument(name)) if name == "nothing"));
-        assert!(matches!(run("tell", "nobody", "1"), Err(Error::Argument(name)) if name == "nobody"));
+        assert!(matches!(run("tell", "unknown", "1"), Err(Error::Argument(name)) if name == "unknown"));
         assert!(matches!(run("tell", "ours", "long"), Err(Error::Argument(name)) if name == "long"));
     }
 }

@@ -1,4 +1,4 @@
-//! Our side: everything under a supervisor, and addressed by names that lead to the present life.
+//! Impresario: every actor is under a supervisor and is addressed by a reference that follows restarts.
 
 use std::time::Duration;
 
@@ -23,16 +23,16 @@ impl workload::Actors for Ours {
     type IdleActors = Children;
 }
 
-/// A tree with one child. Its reports go nowhere, as those of the peers do.
+/// A tree with one child. Its reports are discarded, as those of the peers are.
 async fn tree(child: ChildSpec) -> Tree {
     let supervisor = Supervisor::new(Strategy::OneForOne)
         .intensity(INTENSITY)
         .logger(Logger::root(Discard, o!()))
         .child(child);
-    supervisor.start().await.expect("nothing in it can fail to start")
+    supervisor.start().await.expect("the tree starts")
 }
 
-/// One child, known by its name.
+/// One child with its reference.
 pub(super) struct Child(ChildRef<Adder>);
 
 impl Child {
@@ -49,10 +49,10 @@ impl workload::Adder for Child {
     }
 
     async fn tell(&self, times: u64) {
-        // Once for a burst: nothing can restart the child while this does not yield.
+        // One lookup per burst: the child cannot restart before this task yields.
         let child = self.current();
         for _ in 0..times {
-            child.cast(Add(1)).expect("it lives, and there is room for a burst");
+            child.cast(Add(1)).expect("the actor runs and a burst fits into its mailbox");
         }
     }
 
@@ -81,7 +81,7 @@ impl Children {
     }
 
     fn spawn(&self) {
-        assert!(self.name.start(Notifier::with_start(&self.sender)).is_ok(), "the supervisor is there");
+        assert!(self.name.start(Notifier::with_start(&self.sender)).is_ok(), "the supervisor runs");
     }
 }
 

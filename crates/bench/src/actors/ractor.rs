@@ -1,4 +1,4 @@
-//! ractor: actors with links to a supervisor that is told of their ends and restarts them by hand.
+//! ractor: actors linked to a supervisor, which gets their exits as events and restarts them in its handler.
 
 use ractor::concurrency::JoinHandle;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, call};
@@ -15,7 +15,7 @@ impl workload::Actors for Ractor {
     type IdleActors = Bare;
 }
 
-/// The same with a supervisor: it differs in how it starts and stops only.
+/// The same with a supervisor. Only start and stop differ.
 pub(super) struct RactorLinked;
 
 impl workload::Actors for RactorLinked {
@@ -28,7 +28,7 @@ impl workload::Actors for RactorLinked {
 /// Adds numbers.
 pub(super) struct Adder;
 
-/// What it is told.
+/// Messages of the actor.
 pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, RpcReplyPort<u64>),
@@ -118,10 +118,10 @@ impl workload::IdleActors for Bare {
     }
 }
 
-/// Actors linked to a supervisor that hears of their starts and ends: what ours always do.
+/// Actors linked to a supervisor that gets their starts and exits, as every actor of Impresario is.
 pub(super) struct Linked(ActorRef<()>);
 
-/// Hears of its children, and leaves it at that.
+/// Ignores the events of its children.
 struct Parent;
 
 impl Actor for Parent {
@@ -188,7 +188,7 @@ impl Actor for Supervisor {
     }
 }
 
-/// A child that is restarted by its supervisor's event handler.
+/// A child that the event handler of its supervisor restarts.
 pub(super) struct Supervised {
     current: ActorRef<AdderMessage>,
     events: UnboundedReceiver<ActorRef<AdderMessage>>,

@@ -1,4 +1,4 @@
-//! Bare tokio: a task and a channel are an actor; who wants supervision writes it.
+//! tokio: an actor is a task with a channel. It has no supervision.
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -15,17 +15,17 @@ impl workload::Actors for Tokio {
     type IdleActors = Bare;
 }
 
-/// What an actor is told.
+/// Messages of the actor.
 pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, oneshot::Sender<u64>),
     Panic,
 }
 
-/// Adds numbers until nobody can tell it any.
+/// Adds numbers until all senders are dropped.
 async fn adder(mut mailbox: UnboundedReceiver<AdderMessage>, events: Option<UnboundedSender<()>>) {
     if let Some(events) = events {
-        // At the end of the program nobody listens any more.
+        // An error means that the measurement is finished.
         let _ = events.send(());
     }
     let mut sum = 0;
@@ -34,7 +34,7 @@ async fn adder(mut mailbox: UnboundedReceiver<AdderMessage>, events: Option<Unbo
             AdderMessage::Add(number) => sum += number,
             AdderMessage::Ask(number, reply) => {
                 sum += number;
-                // Who does not wait any more does not need it.
+                // An error means that the caller has dropped the receiver.
                 let _ = reply.send(sum);
             }
             AdderMessage::Panic => panic!("boom"),
@@ -99,7 +99,7 @@ impl workload::IdleActors for Bare {
     }
 }
 
-/// An actor that is replaced by hand.
+/// An actor that the benchmark restarts.
 pub(super) struct Replaced {
     current: UnboundedSender<AdderMessage>,
     task: JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! xtra: small typed actors; who wants supervision writes it.
+//! xtra: small typed actors without supervision.
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -26,7 +26,7 @@ impl Actor for Adder {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), ()> {
         if let Some(events) = &self.events {
-            // At the end of the program nobody listens any more.
+            // An error means that the measurement is finished.
             let _ = events.send(());
         }
         Ok(())
@@ -35,7 +35,7 @@ impl Actor for Adder {
     async fn stopped(self) {}
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(u64);
 
 impl Handler<Add> for Adder {
@@ -58,7 +58,7 @@ impl Handler<Stop> for Adder {
     }
 }
 
-/// Has the actor panic.
+/// Makes the actor panic.
 pub(super) struct Panic;
 
 impl Handler<Panic> for Adder {
@@ -130,7 +130,7 @@ impl workload::IdleActors for Bare {
     }
 }
 
-/// An actor that is replaced by hand; its mailbox stays.
+/// An actor that the benchmark restarts. Its mailbox survives the restart.
 pub(super) struct Replaced {
     address: Address<Adder>,
     mailbox: Mailbox<Adder>,

@@ -1,4 +1,4 @@
-//! TLS for the rows that have it: one configuration for both servers, and a client that costs little.
+//! The TLS client of the load generator.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, Signature
 use super::NAME;
 use crate::echo::echo;
 
-/// Connects, and each time by a whole handshake: no session is resumed.
+/// Connects with a full handshake each time: sessions are not resumed.
 #[derive(Clone)]
 pub(crate) struct Client(TlsConnector);
 
@@ -29,7 +29,7 @@ impl Client {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Handshake, one echo, and the good-byes of both sides.
+    /// Handshake, one echo, and `close_notify` of both sides.
     pub(crate) async fn echo(&self, stream: TcpStream, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
         let mut stream = self.0.connect(name, stream).await?;
@@ -44,7 +44,7 @@ impl Client {
     }
 }
 
-/// Checks nothing: it is the server that is measured, and a client with more to do than the server would be the limit.
+/// Accepts every certificate. The server is measured, so the client does as little work as possible.
 #[derive(Debug)]
 struct AcceptAnyCertificate;
 
@@ -107,25 +107,25 @@ mod tests {
         (client.expect("the program listens"), server)
     }
 
-    /// A client that asks a server as many times, which says good-bye or does not: how its last time went, and what
-    /// handshakes there were.
-    async fn ask(times: usize, good_bye: bool) -> (io::Result<()>, Vec<Option<HandshakeKind>>) {
+    /// Connects `times` times to a server that sends `close_notify` or does not. Returns the result of the
+    /// last connection, and the kind of each handshake.
+    async fn connect_times(times: usize, close_notify: bool) -> (io::Result<()>, Vec<Option<HandshakeKind>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let acceptor = TlsAcceptor::from(server::config().expect("a configuration"));
         let client = Client::new().expect("a configuration");
         let (mut last, mut handshakes, mut buffer) = (Ok(()), Vec::new(), Vec::new());
         for _ in 0..times {
-            let (asking, answering) = pair(&listener).await;
-            let answer = async {
-                let mut stream = acceptor.accept(answering).await.expect("a handshake");
+            let (client_stream, server_stream) = pair(&listener).await;
+            let server = async {
+                let mut stream = acceptor.accept(server_stream).await.expect("a handshake");
                 peers::reflect(&mut stream).await;
-                if good_bye {
+                if close_notify {
                     stream.shutdown().await.expect("the client reads");
                 }
                 stream.get_ref().1.handshake_kind()
             };
-            let (asked, handshake) = tokio::join!(client.echo(asking, BYTES, &mut buffer), answer);
-            last = asked;
+            let (result, handshake) = tokio::join!(client.echo(client_stream, BYTES, &mut buffer), server);
+            last = result;
             handshakes.push(handshake);
         }
         (last, handshakes)
@@ -133,14 +133,14 @@ mod tests {
 
     #[test]
     fn three_connections_make_three_full_handshakes() {
-        let (last, handshakes) = run(ask(3, true));
-        last.expect("an echo and a good-bye");
+        let (last, handshakes) = run(connect_times(3, true));
+        last.expect("an echo and close_notify");
         assert_eq!(handshakes, [Some(HandshakeKind::Full); 3]);
     }
 
     #[test]
     fn a_missing_close_notify_is_an_error() {
-        let (last, _) = run(ask(1, false));
+        let (last, _) = run(connect_times(1, false));
         assert_eq!(last.expect_err("it is cut off").kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::NAME;
 
-/// What both servers say in a handshake: the defaults of rustls, and a P-256 certificate made just now.
+/// The defaults of rustls and a new self-signed P-256 certificate.
 pub(crate) fn config() -> io::Result<Arc<ServerConfig>> {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
