@@ -16,15 +16,15 @@ struct Args {
 /// Maximum length of the first line, in bytes.
 const MAX_LINE: usize = 80;
 
-// ANCHOR: door
+// ANCHOR: dispatcher
 /// Owns a connection until its first line has named the new owner.
-struct Door {
+struct Dispatcher {
     echoes: Connections<fn() -> Echo>,
     counters: DynamicRef<Accepted>,
     line: Vec<u8>,
 }
 
-impl Handler for Door {
+impl Handler for Dispatcher {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
         self.line.extend_from_slice(&data);
         let Some(end) = self.line.iter().position(|byte| *byte == b'\n').filter(|end| *end < MAX_LINE) else {
@@ -50,7 +50,7 @@ impl Handler for Door {
         Ok(Next::Continue)
     }
 }
-// ANCHOR_END: door
+// ANCHOR_END: dispatcher
 
 struct Echo;
 
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     let counters_spec = counters.child_spec("counters", counters_spec.shutdown(Shutdown::Kill));
     let echoes_spec = echoes.child_spec("echoes");
     let drain = echoes.drain_spec("drain", std::time::Duration::from_secs(10).into());
-    let door = Listener::tcp(listen, move || Door {
+    let dispatcher = Listener::tcp(listen, move || Dispatcher {
         echoes: echoes.clone(),
         counters: counters.clone(),
         line: Vec::new(),
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     Supervisor::new(Strategy::OneForOne)
         .child(counters_spec)
         .child(echoes_spec)
-        .child(door.child_spec("door"))
+        .child(dispatcher.child_spec("dispatcher"))
         .child(drain)
         .run()
 }

@@ -130,9 +130,9 @@ impl Program {
     ///
     /// If main exits, or [`DEADLINE`] passes, without such a line.
     #[track_caller]
-    pub fn wait_for_line(&self, what: &str, mut matches: impl FnMut(&str) -> bool) -> String {
+    pub fn wait_for_line(&self, description: &str, mut matches: impl FnMut(&str) -> bool) -> String {
         let found = self.log.wait_for(0, DEADLINE, |line| matches(line).then(|| line.to_owned()));
-        found.unwrap_or_else(|| panic!("no line on stderr {what}; stderr:\n{}", self.stderr()))
+        found.unwrap_or_else(|| panic!("no line on stderr {description}; stderr:\n{}", self.stderr()))
     }
 
     /// The loopback address in the first line that contains `word` and such an address.
@@ -162,15 +162,15 @@ impl Program {
     ///
     /// If main exits or [`DEADLINE`] passes first.
     #[track_caller]
-    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub fn until<T>(&self, description: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + DEADLINE;
         loop {
             if let Some(value) = look() {
                 return value;
             }
-            assert!(Instant::now() < end, "timeout before {what}; stderr:\n{}", self.stderr());
+            assert!(Instant::now() < end, "timeout before {description}; stderr:\n{}", self.stderr());
             let exited = self.exits_within(TICK);
-            assert!(!exited, "main exited before {what}; stderr:\n{}", self.stderr());
+            assert!(!exited, "main exited before {description}; stderr:\n{}", self.stderr());
         }
     }
 
@@ -255,7 +255,7 @@ impl Program {
 impl Drop for Program {
     #[expect(
         clippy::print_stderr,
-        reason = "a failed test shows what the program said; the harness captures it"
+        reason = "a failed test shows the stderr of the program; the harness captures it"
     )]
     fn drop(&mut self) {
         if thread::panicking() {

@@ -190,8 +190,8 @@ impl Attempt {
 
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
         ScenarioError::unless_known("a start", value, &START)?;
-        let what = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
-        let outcome = match what {
+        let kind = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
+        let outcome = match kind {
             "ok" => Outcome::Ok { extra: false },
             "ok_extra" => Outcome::Ok { extra: true },
             "ignore" => Outcome::Ignore,

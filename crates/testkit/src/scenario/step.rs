@@ -222,8 +222,8 @@ fn argument(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(list) => format!("[{}]", list.iter().map(argument).collect::<Vec<_>>().join(",")),
         Value::Object(object) => match (object.get("do"), object.get("reason")) {
-            (Some(what), Some(reason)) => format!("{}:{}", flat(what), flat(reason)),
-            (Some(what), None) => flat(what),
+            (Some(action), Some(reason)) => format!("{}:{}", flat(action), flat(reason)),
+            (Some(action), None) => flat(action),
             (None, _) => object.get("id").map_or("{}".to_owned(), flat),
         },
         other => other.to_string(),

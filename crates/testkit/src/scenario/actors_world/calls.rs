@@ -49,9 +49,9 @@ impl Shared {
     }
 
     /// Calls a running supervisor.
-    pub(super) fn send_call(self: &Arc<Self>, supervisor: ProcessId, call: CallId, what: &Call) {
-        let (shared, what) = (self.clone(), what.clone());
-        self.spawn_call(call, async move { shared.answer(supervisor, &what).await });
+    pub(super) fn send_call(self: &Arc<Self>, supervisor: ProcessId, call: CallId, operation: &Call) {
+        let (shared, operation) = (self.clone(), operation.clone());
+        self.spawn_call(call, async move { shared.answer(supervisor, &operation).await });
     }
 
     /// Sends a supervisor a message that it does not know. Actors have no such message. A count request takes
@@ -150,7 +150,7 @@ impl Shared {
         }
     }
 
-    async fn answer(self: &Arc<Self>, supervisor: ProcessId, what: &Call) -> Answer {
+    async fn answer(self: &Arc<Self>, supervisor: ProcessId, operation: &Call) -> Answer {
         let (handle, pid) = {
             let mut state = self.lock();
             let pid = state.processes[supervisor.0].pid.clone();
@@ -158,8 +158,10 @@ impl Shared {
             (known.handle.clone(), pid)
         };
         let answer = match &handle {
-            SupervisorHandle::Static(handle) => self.answer_static(supervisor, handle, what).await,
-            SupervisorHandle::Dynamic(handle) => self.answer_dynamic(supervisor, handle, what, &pid).await,
+            SupervisorHandle::Static(handle) => self.answer_static(supervisor, handle, operation).await,
+            SupervisorHandle::Dynamic(handle) => {
+                self.answer_dynamic(supervisor, handle, operation, &pid).await
+            }
         };
         match answer {
             Ok(answer) => answer,
@@ -171,9 +173,9 @@ impl Shared {
                 self.lock().child(supervisor, incarnation).map_or(Answer::Undefined, Answer::AlreadyStarted)
             }
             Err(SupervisorError::Refused(RequestError::StartFailed(reason))) => {
-                Answer::Error(error_text(&RequestError::StartFailed(scenario_reason(&reason)), what))
+                Answer::Error(error_text(&RequestError::StartFailed(scenario_reason(&reason)), operation))
             }
-            Err(SupervisorError::Refused(error)) => Answer::Error(error_text(&error, what)),
+            Err(SupervisorError::Refused(error)) => Answer::Error(error_text(&error, operation)),
             Err(error) => Answer::Error(error.to_string()),
         }
     }
@@ -190,10 +192,10 @@ impl Shared {
         self: &Arc<Self>,
         id: ProcessId,
         handle: &SupervisorRef,
-        what: &Call,
+        operation: &Call,
     ) -> Result<Answer, SupervisorError> {
         let error = |term: &str| Ok(Answer::Error(term.to_owned()));
-        match what {
+        match operation {
             Call::StartChild(plan) => {
                 let auto_shutdown = self.lock().supervisor(id).map(|known| known.checked.flags.auto_shutdown);
                 match spec(&plan.spec, auto_shutdown.unwrap_or_default()) {
@@ -263,11 +265,11 @@ impl Shared {
         self: &Arc<Self>,
         id: ProcessId,
         handle: &DynamicRef<String>,
-        what: &Call,
+        operation: &Call,
         own: &Pid,
     ) -> Result<Answer, SupervisorError> {
         let error = |term: &str| Ok(Answer::Error(term.to_owned()));
-        match what {
+        match operation {
             Call::StartInstance(label) => {
                 handle.start_child(label.clone()).await.map(|pid| self.started(pid))
             }

@@ -94,7 +94,7 @@ impl Shared {
             };
             match event {
                 QueuedEvent::Exit(_, actor) => actor.do_send(WorkerCommand::Release),
-                QueuedEvent::Call(call, what) => self.send_call(supervisor, call, &what),
+                QueuedEvent::Call(call, operation) => self.send_call(supervisor, call, &operation),
                 QueuedEvent::Unexpected(call) => self.send_noop(supervisor, call),
                 QueuedEvent::Stop(reason) => self.stop(supervisor, reason),
             }

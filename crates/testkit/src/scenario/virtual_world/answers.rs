@@ -37,19 +37,19 @@ impl VirtualWorld {
         if request == UNEXPECTED {
             return self.report_unexpected();
         }
-        let Some((call, what)) = self.supervisors[id.0].requests.remove(&request) else { return };
-        let answer = self.answer(id, &what, reply);
+        let Some((call, operation)) = self.supervisors[id.0].requests.remove(&request) else { return };
+        let answer = self.answer(id, &operation, reply);
         self.finish(call, answer);
     }
 
-    fn answer(&mut self, id: SupervisorId, what: &Call, reply: Reply) -> Answer {
+    fn answer(&mut self, id: SupervisorId, operation: &Call, reply: Reply) -> Answer {
         match reply {
             Reply::Started(_, incarnation) => {
                 let process = self.supervisors[id.0].processes[&incarnation];
                 Answer::Started { process, extra: self.processes[process.0].extra }
             }
             Reply::Ignored => Answer::Undefined,
-            Reply::Error(error) => self.error(id, what, &error),
+            Reply::Error(error) => self.error(id, operation, &error),
             Reply::Children(children) => {
                 let line = |child: &ChildInfo| (child.id.to_string(), self.listed(id, child.state));
                 Answer::Children(children.iter().map(line).collect())
@@ -60,15 +60,15 @@ impl VirtualWorld {
             }
             Reply::Spec(spec) => Answer::Spec(spec),
             Reply::Replaced(keys) => {
-                self.replaced(id, what, &keys);
+                self.replaced(id, operation, &keys);
                 Answer::Done
             }
             _ => Answer::Done,
         }
     }
 
-    fn replaced(&mut self, id: SupervisorId, what: &Call, keys: &[ChildKey]) {
-        let Call::Upgrade(plan) = what else { return };
+    fn replaced(&mut self, id: SupervisorId, operation: &Call, keys: &[ChildKey]) {
+        let Call::Upgrade(plan) = operation else { return };
         let plan = Arc::clone(plan);
         let supervisor = &mut self.supervisors[id.0];
         for (key, child) in keys.iter().zip(&plan.children) {
@@ -78,12 +78,12 @@ impl VirtualWorld {
             check(&plan).map_or(supervisor.auto_shutdown, |checked| checked.flags.auto_shutdown);
     }
 
-    fn error(&self, id: SupervisorId, what: &Call, error: &RequestError) -> Answer {
+    fn error(&self, id: SupervisorId, operation: &Call, error: &RequestError) -> Answer {
         match error {
             RequestError::AlreadyStarted(incarnation) => {
                 Answer::AlreadyStarted(self.supervisors[id.0].processes[incarnation])
             }
-            error => Answer::Error(error_text(error, what)),
+            error => Answer::Error(error_text(error, operation)),
         }
     }
 }

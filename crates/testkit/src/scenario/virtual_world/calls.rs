@@ -10,10 +10,10 @@ use crate::scenario::term::quoted;
 use crate::scenario::world::{Answer, CallId, Listed, ProcessId};
 
 impl VirtualWorld {
-    pub(super) fn send_call(&mut self, id: SupervisorId, call: CallId, what: &Call) {
+    pub(super) fn send_call(&mut self, id: SupervisorId, call: CallId, operation: &Call) {
         let answer = match self.supervisors[id.0].rules {
-            Rules::Static(_) => self.call_static(id, call, what),
-            Rules::Dynamic(_) => self.call_dynamic(id, call, what),
+            Rules::Static(_) => self.call_static(id, call, operation),
+            Rules::Dynamic(_) => self.call_dynamic(id, call, operation),
         };
         if let Some(answer) = answer {
             self.finish(call, answer);
@@ -22,10 +22,10 @@ impl VirtualWorld {
 
     /// Passes a call to the rules of a static supervisor. Returns the answer if it does not depend on the
     /// rules.
-    fn call_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    fn call_static(&mut self, id: SupervisorId, call: CallId, operation: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
         let auto_shutdown = self.supervisors[id.0].auto_shutdown;
-        let request = match what {
+        let request = match operation {
             Call::StartChild(plan) => match spec(&plan.spec, auto_shutdown) {
                 Ok(spec) => Request::StartChild(spec),
                 Err(term) => return error(&term),
@@ -46,16 +46,16 @@ impl VirtualWorld {
         };
         let now = self.time();
         let supervisor = &mut self.supervisors[id.0];
-        let by = supervisor.next_request(call, what);
+        let by = supervisor.next_request(call, operation);
         if let Rules::Static(rules) = &mut supervisor.rules {
             rules.request(now, by, request);
         }
         None
     }
 
-    fn call_dynamic(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    fn call_dynamic(&mut self, id: SupervisorId, call: CallId, operation: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
-        match what {
+        match operation {
             Call::StartInstance(label) => self.start_instance(id, call, label),
             Call::StartChild(_) => error("badarg"),
             Call::Terminate(_) | Call::Restart(_) | Call::Delete(_) => error("simple_one_for_one"),

@@ -64,7 +64,7 @@ impl VirtualWorld {
             QueuedMessage::Exit(incarnation, reason) => {
                 self.handle_event(id, Event::Exited(incarnation, reason))
             }
-            QueuedMessage::Call(call, what) => self.send_call(id, call, &what),
+            QueuedMessage::Call(call, operation) => self.send_call(id, call, &operation),
             QueuedMessage::Stop(reason) => self.handle_event(id, Event::Shutdown(reason)),
             QueuedMessage::Unexpected => self.handle_unexpected(id),
         }

@@ -48,10 +48,10 @@ impl Supervisor {
         matches!(self.rules, Rules::Dynamic(_)) && !self.starting.is_empty()
     }
 
-    pub(super) fn next_request(&mut self, call: CallId, what: &Call) -> RequestId {
+    pub(super) fn next_request(&mut self, call: CallId, operation: &Call) -> RequestId {
         // Numbers of calls are unique in the world.
         let id = RequestId(call.0 as u64);
-        self.requests.insert(id, (call, what.clone()));
+        self.requests.insert(id, (call, operation.clone()));
         id
     }
 }
