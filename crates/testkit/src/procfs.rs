@@ -144,7 +144,7 @@ mod tests {
             .expect("sh runs");
         let mut line = String::new();
         let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
-        std::io::BufRead::read_line(&mut stdout, &mut line).expect("it says that it has started");
+        std::io::BufRead::read_line(&mut stdout, &mut line).expect("the script prints a line");
 
         // During its `exec`, the grandchild has no readable environment.
         let end = Instant::now() + crate::limits::DEADLINE;

@@ -118,13 +118,13 @@ fn an_invalid_scenario_error_names_the_place() {
 
 #[test]
 fn help_prints_usage_and_unknown_option_exits_2() {
-    for (option, code, said) in
+    for (option, code, expected) in
         [("--help", 0, "usage: scenario"), ("-h", 0, "usage: scenario"), ("--hlep", 2, "")]
     {
         let program =
             Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("the process runs");
         assert_eq!(program.status.code(), Some(code), "{option}");
         let text = String::from_utf8_lossy(&program.stdout);
-        assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{option}: {text}");
+        assert!(text.starts_with(expected) && text.is_empty() == expected.is_empty(), "{option}: {text}");
     }
 }
