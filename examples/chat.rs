@@ -71,14 +71,14 @@ impl GenServer for Room {
             }
             GroupChange::Joined(_) => {
                 self.present += 1;
-                "somebody came"
+                "a user joined"
             }
             GroupChange::Left(_) => {
                 self.present -= 1;
-                "somebody left"
+                "a user left"
             }
         };
-        send_to_all(ctx.env(), &format!("* {news}, {} here\n", self.present));
+        send_to_all(ctx.env(), &format!("* {news}, {} present\n", self.present));
         Ok(())
     }
 }
@@ -155,7 +155,7 @@ impl Chat {
             "/crash" => self.room.cast(RoomCast::Crash),
             "/who" => {
                 let answer = match self.room.call(|reply| reply).wait().await {
-                    Ok(present) => format!("* {present} here\n"),
+                    Ok(present) => format!("* {present} present\n"),
                     Err(error) => format!("* the room does not answer: {error}\n"),
                 };
                 return socket.send(answer).await;

@@ -97,11 +97,11 @@ impl Console {
             "tree" => return Ok(self.tree.tree().await.to_string()),
             "crash" => {
                 let pid = self.find(id).await?;
-                pid.exit(ExitReason::Error("crashed by hand".to_owned()));
+                pid.exit(ExitReason::Error("crashed by command".to_owned()));
                 // A supervisor ignores exit signals.
                 let exited = tokio::time::timeout(EXIT_TIMEOUT, pid.wait_exit()).await;
                 return exited
-                    .map(|reason| format!("{id} {pid} ended: {reason}"))
+                    .map(|reason| format!("{id} {pid} exited: {reason}"))
                     .map_err(|_| format!("{id} goes on"));
             }
             "suspend" => self.find(id).await?.suspend().await.map_err(|error| error.to_string())?,
@@ -154,7 +154,7 @@ impl Console {
             writeln!(io::stdout(), "{}\n", output.trim_end())?;
         }
         self.tree.stop();
-        writeln!(io::stdout(), "ended: {}", self.tree.stopped().await)
+        writeln!(io::stdout(), "exited: {}", self.tree.stopped().await)
     }
 }
 

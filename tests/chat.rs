@@ -28,7 +28,7 @@ impl Chat {
         let connection = Connection::open(self.address).expect("the program listens");
         let lines = BufReader::new(connection.try_clone().expect("a free descriptor"));
         let mut user = User { connection, lines };
-        user.receives(&format!("* somebody came, {present} here"));
+        user.receives(&format!("* a user joined, {present} present"));
         user
     }
 }
@@ -62,9 +62,9 @@ impl User {
 /// Three clients that have got each other's join messages.
 fn three_users(chat: &Chat) -> [User; 3] {
     let mut users = [chat.join(1), chat.join(2), chat.join(3)];
-    users[0].receives("* somebody came, 2 here");
-    users[0].receives("* somebody came, 3 here");
-    users[1].receives("* somebody came, 3 here");
+    users[0].receives("* a user joined, 2 present");
+    users[0].receives("* a user joined, 3 present");
+    users[1].receives("* a user joined, 3 present");
     users
 }
 
@@ -81,7 +81,7 @@ fn all_members_get_all_lines_in_one_order() {
         }
     }
     users[0].sends("/who");
-    users[0].receives("* 3 here");
+    users[0].receives("* 3 present");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn after_a_crash_the_room_keeps_its_members() {
         }
         users[0].sends("/crash");
         for user in &mut users {
-            user.receives("* the room is open, 3 here");
+            user.receives("* the room is open, 3 present");
         }
         // The restarted room counts its lines from 1: its own state was lost.
         users[2].sends("after");
@@ -117,7 +117,7 @@ fn after_a_crash_the_room_keeps_its_members() {
         }
         users[1].sends("/crash");
         for user in &mut users {
-            user.receives("* the room is open, 3 here");
+            user.receives("* the room is open, 3 present");
         }
     }
     chat.program.wait_for_line("that reports the crash and its place", |line| {
@@ -125,7 +125,7 @@ fn after_a_crash_the_room_keeps_its_members() {
     });
     let mut late = chat.join(4);
     late.sends("/who");
-    late.receives("* 4 here");
+    late.receives("* 4 present");
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn leaving_is_announced_after_close_or_reset() {
     let [mut first, second, mut third] = three_users(&chat);
     second.connection.reset().expect("the connection is open");
     drop(second.lines);
-    first.receives("* somebody left, 2 here");
-    third.receives("* somebody left, 2 here");
+    first.receives("* a user left, 2 present");
+    third.receives("* a user left, 2 present");
     third.connection.finish().expect("the connection is open");
-    first.receives("* somebody left, 1 here");
+    first.receives("* a user left, 1 present");
     first.sends("alone");
     first.receives_numbered(1, "alone");
 }
@@ -147,12 +147,12 @@ fn a_slow_reader_is_disconnected() {
     let chat = Chat::start();
     let mut speaker = chat.join(1);
     let mut stuck = chat.join(2);
-    speaker.receives("* somebody came, 2 here");
+    speaker.receives("* a user joined, 2 present");
     let line = "x".repeat(4_000);
     let left = (0..50_000).any(|_| {
         speaker.sends(&line);
         // Its own line and the leave message come in either order; no other line comes.
-        speaker.next() == "* somebody left, 1 here"
+        speaker.next() == "* a user left, 1 present"
     });
     assert!(left, "a member that does not read stays connected");
     stuck.connection.until_closed().expect("the peer closes");
@@ -163,7 +163,7 @@ fn an_overlong_line_closes_its_connection() {
     let chat = Chat::start();
     let [mut first, mut second, _third] = three_users(&chat);
     second.connection.send(&[b'x'; 100_000]).ok();
-    first.receives("* somebody left, 2 here");
+    first.receives("* a user left, 2 present");
     second.connection.until_closed().expect("the peer closes");
 }
 

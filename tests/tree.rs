@@ -94,7 +94,7 @@ fn commands_on_children_are_seen_in_the_tree() {
     assert!(console.ask("help").iter().any(|line| line.starts_with("crash CHILD")));
 
     let output = console.ask("crash database").concat();
-    assert!(output.starts_with("database <") && output.ends_with("ended: crashed by hand"), "{output}");
+    assert!(output.starts_with("database <") && output.ends_with("exited: crashed by command"), "{output}");
     let restarted = |tree: &[String], id: &str| {
         tree.iter().any(|line| line.contains(id) && line.contains("running") && line.ends_with("restarts 1"))
     };
@@ -126,7 +126,7 @@ fn commands_on_children_are_seen_in_the_tree() {
     assert!(tree.iter().any(|line| line.contains("sessions") && line.contains("dynamic")), "{tree:?}");
 
     writeln!(console.stdin.as_ref().expect("the connection is open"), "quit").expect("the peer reads");
-    assert_eq!(console.line(), "ended: shutdown");
+    assert_eq!(console.line(), "exited: shutdown");
     assert!(console.child.wait().expect("the child can be waited for").success());
 }
 
@@ -152,7 +152,7 @@ fn a_trace_and_a_blocked_thread_are_logged() {
     assert_eq!(console.ask("resume database"), ["done"]);
     console.logs(&["INFO resumed"]);
     console.ask("crash database");
-    console.logs(&["INFO end: crashed by hand"]);
+    console.logs(&["INFO end: crashed by command"]);
 
     assert!(console.ask("hang shop").concat().starts_with("error: "), "it is a supervisor");
     assert_eq!(console.ask("hang cache"), ["done"]);
@@ -177,5 +177,5 @@ fn end_of_stdin_stops_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("session"), ["done"]);
     console.stdin = None;
-    assert_eq!(console.line(), "ended: shutdown");
+    assert_eq!(console.line(), "exited: shutdown");
 }
