@@ -131,7 +131,7 @@ impl State {
         }
     }
 
-    /// Time of the stop request of the supervisor.
+    /// Time at which its supervisor asked it to stop.
     pub(super) fn stop_requested_at(&self, process: ProcessId) -> Option<Instant> {
         match &self.processes[process.0].body {
             Body::Worker { stop_requested_at, .. } => *stop_requested_at,

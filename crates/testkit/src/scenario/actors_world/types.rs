@@ -73,7 +73,7 @@ pub(super) enum Body {
         actor: Option<Addr<WorkerActor>>,
         /// It exits at this time with this reason, and ignores further signals.
         delayed_exit: Option<(Instant, ExitReason)>,
-        /// Time of the stop request of its supervisor.
+        /// Time at which its supervisor asked it to stop.
         stop_requested_at: Option<Instant>,
     },
     Supervisor(Box<Supervisor>),
@@ -88,7 +88,7 @@ pub(super) struct Supervisor {
     pub(super) running_starts: usize,
     /// The latest start of a worker, while it runs.
     pub(super) start_in_progress: Option<StartInProgress>,
-    /// Time of the stop request of its own supervisor.
+    /// Time at which its own supervisor asked it to stop.
     pub(super) stop_requested_at: Option<Instant>,
     pub(super) queue: EventQueue,
 }
