@@ -1,7 +1,7 @@
-//! Actors as children: prices that are loaded before anybody asks for them, and an actor for each order.
+//! Actors as children: a price list that is loaded before the next child starts, and one actor for each order.
 //!
 //! `cargo run --example actors -- tea boom coffee`
-#![allow(clippy::print_stdout, reason = "it is what this example does")]
+#![allow(clippy::print_stdout, reason = "the output of this example")]
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use impresario::prelude::*;
 
 // ANCHOR: factory
-/// What things cost.
+/// The price list.
 struct Prices(HashMap<&'static str, u32>);
 
 impl Prices {
-    /// Takes its time, and may fail: it stands for a query to a database.
+    /// Stands for a database query: it takes time and may fail.
     async fn load() -> Result<Self, StartError> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         Ok(Self(HashMap::from([("tea", 2), ("coffee", 3)])))
@@ -26,7 +26,7 @@ impl Actor for Prices {
 }
 // ANCHOR_END: factory
 
-/// Asks for a price.
+/// Call: the price of an article.
 #[derive(Message)]
 #[rtype(result = "Option<u32>")]
 struct PriceOf(String);
@@ -35,13 +35,13 @@ impl Handler<PriceOf> for Prices {
     type Result = Option<u32>;
 
     fn handle(&mut self, PriceOf(thing): PriceOf, _: &mut Context<Self>) -> Option<u32> {
-        assert!(thing != "boom", "nobody has ordered a boom before");
+        assert!(thing != "boom", "the price of boom makes this actor panic");
         self.0.get(thing.as_str()).copied()
     }
 }
 
 // ANCHOR: instance
-/// One order. It asks for the price, prints the bill, and is done.
+/// One order: requests the price, prints the bill and stops.
 struct Order {
     thing: String,
     prices: ChildRef<Prices>,
@@ -57,7 +57,7 @@ impl Actor for Order {
             match prices.call(PriceOf(thing.clone())).wait().await {
                 Ok(Some(price)) => println!("{thing}: {price}"),
                 Ok(None) => println!("{thing}: we do not have that"),
-                // Why it went wrong is the reason of this life's end, too: the supervisor decides what follows.
+                // The actor exits with the error of the call as its reason, so its supervisor restarts it.
                 Err(error) => env.set_exit_reason(ExitReason::Error(error.to_string())),
             }
         };
@@ -68,7 +68,7 @@ impl Actor for Order {
 // ANCHOR_END: instance
 
 // ANCHOR: start
-/// Takes the orders of the command line.
+/// Starts an order for each command line argument.
 struct Counter(DynamicRef<String>);
 
 impl Actor for Counter {
@@ -76,7 +76,7 @@ impl Actor for Counter {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let orders = self.0.clone();
-        let take = async move {
+        let start_orders = async move {
             for thing in std::env::args().skip(1) {
                 match orders.start_child(thing).await {
                     Ok(Some(pid)) => println!("order {pid} is taken"),
@@ -85,7 +85,7 @@ impl Actor for Counter {
                 }
             }
         };
-        ctx.spawn(take.into_actor(self));
+        ctx.spawn(start_orders.into_actor(self));
     }
 }
 // ANCHOR_END: start
@@ -97,9 +97,9 @@ fn main() -> ExitCode {
     let price_list =
         prices.child_spec_async("prices", |_| Prices::load()).start_timeout(Duration::from_secs(5));
 
-    let made_from = prices.clone();
+    let prices_of_orders = prices.clone();
     let order = DynamicSupervisor::new(move |env: &ChildContext, thing| {
-        Ok(Order { thing, prices: made_from.clone(), env: env.clone() })
+        Ok(Order { thing, prices: prices_of_orders.clone(), env: env.clone() })
     });
     let order = order.restart(Restart::Transient).max_children(100);
 

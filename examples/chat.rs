@@ -1,4 +1,4 @@
-//! Chat: who connects hears all others. Try `nc 127.0.0.1 7008` twice, and type `/crash` in one of them.
+//! Chat: each client gets the lines of all clients. Try `nc 127.0.0.1 7008` twice, and type `/crash` in one of them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,37 +10,37 @@ use impresario::prelude::*;
 use impresario::server::serve;
 use tokio::sync::mpsc;
 
-/// The name of the room, and of the group of its members.
+/// Registered name of the room, and name of the group of its members.
 const ROOM: &str = "room";
-/// The longest line.
+/// Maximum length of a line, in bytes.
 const MAX_LINE: usize = 4_096;
-/// Who has not read so many lines is thrown out.
+/// Maximum number of lines that wait for a member. A member with more is disconnected.
 const MAX_UNREAD: usize = 256;
 
 #[derive(Parser)]
 struct Args {
-    /// Where to listen.
+    /// Listening address: HOST:PORT.
     #[arg(long, default_value = "127.0.0.1:7008")]
     listen: String,
 }
 
-/// Numbers what is said, and passes it on to the members.
+/// Numbers the lines and sends them to all members.
 #[derive(Default)]
 struct Room {
-    said: u64,
+    lines: u64,
     present: usize,
 }
 
-enum Say {
+enum RoomCast {
     Line(String, String),
     Crash,
 }
 
 impl GenServer for Room {
     type Call = ReplyTo<usize>;
-    type Cast = Say;
+    type Cast = RoomCast;
 
-    /// Who is in the group is not for the room to know: after a crash it asks again, and nobody has to come back.
+    /// The members are in a group, not in the state of the room, so a restarted room gets them from the group.
     fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         ctx.monitor_group(ROOM);
         Ok(())
@@ -48,17 +48,17 @@ impl GenServer for Room {
 
     fn handle_call(
         &mut self,
-        who: ReplyTo<usize>,
+        reply: ReplyTo<usize>,
         _: &mut ServerContext<'_, Self>,
     ) -> Result<(), ExitReason> {
-        who.send(self.present);
+        reply.send(self.present);
         Ok(())
     }
 
-    fn handle_cast(&mut self, say: Say, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
-        let Say::Line(who, line) = say else { panic!("/crash was said") };
-        self.said += 1;
-        tell_all(ctx.env(), &format!("{} {who}: {line}\n", self.said));
+    fn handle_cast(&mut self, cast: RoomCast, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
+        let RoomCast::Line(sender, line) = cast else { panic!("/crash was received") };
+        self.lines += 1;
+        send_to_all(ctx.env(), &format!("{} {sender}: {line}\n", self.lines));
         Ok(())
     }
 
@@ -71,27 +71,27 @@ impl GenServer for Room {
             }
             GroupChange::Joined(_) => {
                 self.present += 1;
-                "somebody came"
+                "a user joined"
             }
             GroupChange::Left(_) => {
                 self.present -= 1;
-                "somebody left"
+                "a user left"
             }
         };
-        tell_all(ctx.env(), &format!("* {news}, {} here\n", self.present));
+        send_to_all(ctx.env(), &format!("* {news}, {} present\n", self.present));
         Ok(())
     }
 }
 
-fn tell_all(env: &ChildContext, line: &str) {
+fn send_to_all(env: &ChildContext, line: &str) {
     let line: Arc<str> = line.into();
     for member in env.system().servers_of::<Member>(ROOM) {
-        // One that ends at this moment does not hear it.
+        // An error means that the member is just leaving.
         let _ = member.cast(Arc::clone(&line));
     }
 }
 
-/// A connection, as the room knows it.
+/// The member process of a connection: passes lines of the room to it.
 struct Member {
     lines: mpsc::Sender<Arc<str>>,
 }
@@ -119,52 +119,52 @@ struct Chat {
 }
 
 impl Chat {
-    /// One connection: what is typed goes to the room, what the room says comes back.
+    /// Serves one connection: sends its lines to the room, and the lines of the room to it.
     async fn connection(self, mut socket: Socket) -> io::Result<()> {
-        let (lines, mut heard) = mpsc::channel(MAX_UNREAD);
+        let (lines, mut received) = mpsc::channel(MAX_UNREAD);
         if self.members.start(lines).is_err() {
             return socket.send("* closed\n").await;
         }
-        let (mut typed, mut draining) = (Vec::new(), socket.draining());
+        let (mut buffer, mut draining) = (Vec::new(), socket.draining());
         loop {
             tokio::select! {
                 () = &mut draining => break,
-                line = heard.recv() => match line {
+                line = received.recv() => match line {
                     Some(line) => socket.send(&*line).await?,
                     None => break,
                 },
                 data = socket.recv() => match data? {
-                    Some(data) => typed.extend_from_slice(&data),
+                    Some(data) => buffer.extend_from_slice(&data),
                     None => break,
                 },
             }
-            while let Some(end) = typed.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = typed.drain(..=end).collect();
-                self.typed(String::from_utf8_lossy(&line).trim_end(), &mut socket).await?;
+            while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = buffer.drain(..=end).collect();
+                self.handle_line(String::from_utf8_lossy(&line).trim_end(), &mut socket).await?;
             }
-            if typed.len() > MAX_LINE {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
+            if buffer.len() > MAX_LINE {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 4096 bytes"));
             }
         }
         socket.close().await;
         Ok(())
     }
 
-    async fn typed(&self, line: &str, socket: &mut Socket) -> io::Result<()> {
-        let said = match line {
-            "/crash" => self.room.cast(Say::Crash),
+    async fn handle_line(&self, line: &str, socket: &mut Socket) -> io::Result<()> {
+        let sent = match line {
+            "/crash" => self.room.cast(RoomCast::Crash),
             "/who" => {
-                let answer = match self.room.call(|who| who).wait().await {
-                    Ok(present) => format!("* {present} here\n"),
-                    Err(error) => format!("* nobody knows: {error}\n"),
+                let answer = match self.room.call(|reply| reply).wait().await {
+                    Ok(present) => format!("* {present} present\n"),
+                    Err(error) => format!("* the room does not answer: {error}\n"),
                 };
                 return socket.send(answer).await;
             }
-            _ => self.room.cast(Say::Line(socket.peer_addr().to_string(), line.to_owned())),
+            _ => self.room.cast(RoomCast::Line(socket.peer_addr().to_string(), line.to_owned())),
         };
-        match said {
+        match sent {
             Ok(()) => Ok(()),
-            Err(error) => socket.send(format!("* nobody heard that: {error}\n")).await,
+            Err(error) => socket.send(format!("* the room did not get this line: {error}\n")).await,
         }
     }
 }

@@ -3,34 +3,34 @@
 use clap::Parser;
 use impresario::prelude::*;
 
-/// An echo: everybody gets back what they send.
+/// An echo server: sends each client its own bytes back.
 #[derive(Parser)]
 struct Args {
-    /// Where to listen: HOST:PORT or unix:PATH.
+    /// Listening address: HOST:PORT or unix:PATH.
     #[arg(long, default_value = "127.0.0.1:7007")]
     listen: String,
-    /// A line equal to this makes the handler panic.
+    /// A line equal to this text makes the handler panic.
     #[arg(long, default_value = "")]
     panic_on: String,
-    /// How many threads serve connections; with 0 the one that accepts does.
+    /// Number of threads that serve connections; with 0, the accepting thread serves them.
     #[arg(long, default_value_t = 0)]
     arbiters: usize,
-    /// How many connections there may be.
+    /// Maximum number of open connections.
     #[arg(long, default_value = "10000")]
     max_connections: std::num::NonZeroUsize,
     #[command(flatten)]
     encryption: impresario_examples::Encryption,
 }
 
-/// The word that kills it, and as much of the present line as matters.
+/// The line on which it panics, and the start of the current line.
 struct Echo(String, Vec<u8>);
 
 impl Handler for Echo {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
-        let Echo(word, line) = self;
-        for byte in data.iter().filter(|_| !word.is_empty()) {
-            assert!(*byte != b'\n' || line != word.as_bytes(), "a line was {word:?}");
-            line.truncate(if *byte == b'\n' { 0 } else { word.len() });
+        let Echo(panic_on, line) = self;
+        for byte in data.iter().filter(|_| !panic_on.is_empty()) {
+            assert!(*byte != b'\n' || line != panic_on.as_bytes(), "a line was {panic_on:?}");
+            line.truncate(if *byte == b'\n' { 0 } else { panic_on.len() });
             line.extend((*byte != b'\n').then_some(byte));
         }
         socket.send(data).await?;

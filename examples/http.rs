@@ -1,4 +1,4 @@
-//! HTTP: a router in front of an app's workers. Shoot any of them, then `curl http://127.0.0.1:8080/`.
+//! HTTP: a router and the worker processes of an app. Kill any of them, then try `curl http://127.0.0.1:8080/`.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use axum::routing::{get, post};
 use clap::{Parser, ValueEnum};
 use impresario::prelude::*;
 
-/// The most that `POST /echo` gives back.
+/// Maximum body of `POST /echo`, in bytes.
 const MAX_ECHO: usize = 64 * 1024 * 1024;
 const MAX_ECHO_BYTES: u64 = MAX_ECHO as u64;
 
 #[derive(Parser)]
 struct Args {
-    /// Where to listen.
+    /// Listening address: HOST:PORT or unix:PATH.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: String,
-    /// How many worker processes.
+    /// Number of worker processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: u32,
-    /// How long running requests may take after SIGTERM, in seconds.
+    /// Time for running requests to finish after SIGTERM, in seconds.
     #[arg(long, default_value_t = 10)]
     shutdown_timeout: u64,
-    /// How log lines are written.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     log: Format,
-    /// How many connections each worker serves at a time; without it, as many as it has descriptors for.
+    /// Maximum number of open connections of each worker; by default, limited only by its descriptors.
     #[arg(long)]
     max_connections: Option<NonZeroUsize>,
-    /// No router: the workers accept themselves.
+    /// Start no router: the workers accept connections themselves.
     #[arg(long)]
     direct: bool,
-    /// Workers that cannot start, to see what happens then.
+    /// Make the start of every worker fail, to see how main reports it.
     #[arg(long)]
     fail_start: bool,
 }
@@ -58,7 +58,7 @@ fn routes() -> Routes {
         .route("/abort", get(abort))
 }
 
-/// Gives the body back while it still comes in.
+/// Sends the body back while it arrives.
 async fn echo(request: Request) -> Result<Body, StatusCode> {
     match request.body().size_hint().lower() {
         ..=MAX_ECHO_BYTES => Ok(request.with_limited_body().into_body()),
@@ -73,7 +73,7 @@ async fn slow(Path(ms): Path<u64>) -> &'static str {
 // ANCHOR_END: routes
 
 async fn panic() -> &'static str {
-    panic!("GET /panic was asked for")
+    panic!("GET /panic was requested")
 }
 
 async fn abort() -> &'static str {

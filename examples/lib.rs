@@ -7,17 +7,17 @@ use clap::{Args, Error};
 use impresario::BoxError;
 use impresario::server::{Certificate, Tls, Transport};
 
-/// The option `--tls`.
+/// The command line option `--tls`, shared by the examples.
 #[derive(Args, Debug)]
 pub struct Encryption {
-    /// Encrypts by TLS, with this certificate and its key, in PEM; alone, with a certificate made for this run.
+    /// Encrypt with TLS: PEM files of the certificate and of its key. Without files, a self-signed certificate is made.
     #[arg(long, num_args = 0..=2, value_names = ["CERT", "KEY"])]
     tls: Option<Vec<PathBuf>>,
 }
 
 impl Encryption {
-    /// How bytes travel then. What cannot be used ends the program as every bad option does: it is named, and the exit
-    /// code is 2.
+    /// The transport with or without TLS. Files that cannot be used are an invalid option: the program prints the error
+    /// and exits with code 2.
     pub fn transport(&self) -> Transport {
         self.encrypt(Transport::new()).unwrap_or_else(|error| {
             Error::raw(ErrorKind::ValueValidation, format!("--tls: {error}\n")).exit()
@@ -29,17 +29,17 @@ impl Encryption {
             None => return Ok(transport),
             Some([]) => self_signed()?,
             Some([chain, key]) => Certificate::from_files(chain, key)?,
-            Some(_) => return Err("give a certificate and its key, or neither".into()),
+            Some(_) => return Err("give both a certificate and its key, or neither".into()),
         };
         Ok(transport.tls(&Tls::builder().certificate(certificate).build()?))
     }
 }
 
-/// A new certificate for this machine, which vouches for itself: good for trying things out. Nobody trusts it.
+/// A new self-signed certificate for `localhost` and 127.0.0.1. No client trusts it; use it to try things out.
 ///
 /// # Errors
 ///
-/// When the kernel gives no random numbers.
+/// If the kernel gives no random numbers.
 pub fn self_signed() -> Result<Certificate, BoxError> {
     let made = rcgen::generate_simple_self_signed(["localhost", "127.0.0.1"].map(str::to_owned))?;
     Ok(Certificate::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes())?)

@@ -1,7 +1,7 @@
-//! Listeners: one that has limits, and one on a unix socket by which the first is asked and changed.
+//! Listeners: one with limits, and one on a unix socket that takes commands to inspect and change the first.
 //! Try `nc 127.0.0.1 7007`, and meanwhile `echo status | nc -U -q1 /tmp/listeners.sock`.
 
-#![allow(clippy::print_stderr, reason = "that is where a program says why it does not start")]
+#![allow(clippy::print_stderr, reason = "start errors go to stderr")]
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use impresario::server::{Alarm, Endpoint, ListenerRef, Policy, Rate, Suspend, in
 
 #[derive(Parser)]
 struct Args {
-    /// Where to listen, beside the sockets that this program is started with.
+    /// Listening address: HOST:PORT. Sockets in LISTEN_FDS are added to it.
     #[arg(long, default_value = "127.0.0.1:7007")]
     listen: String,
-    /// The unix socket that commands are sent to.
+    /// Path of the unix socket for commands.
     #[arg(long, default_value = "/tmp/listeners.sock")]
     admin: String,
 }
@@ -29,14 +29,14 @@ impl Handler for Echo {
 }
 
 // ANCHOR: admin
-/// Does what it is told with a listener, and says how it went.
+/// Executes commands on a listener and sends their results.
 struct Admin(ListenerRef);
 
 impl Handler for Admin {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
         let Admin(listener) = self;
         let deadline = Duration::from_secs(10);
-        let done = match data.trim_ascii() {
+        let result = match data.trim_ascii() {
             b"status" => Ok(format!("{:?}, {:?}", listener.status(), listener.metrics())),
             b"connections" => Ok(format!("{:?}", listener.connections())),
             b"suspend" => listener.suspend(Suspend::CloseSockets).await.map(|()| "suspended".into()),
@@ -44,7 +44,7 @@ impl Handler for Admin {
             b"drain" => listener.drain(deadline).await.map(|drained| format!("{drained:?}")),
             _ => Ok("status, connections, suspend, resume, or drain".into()),
         };
-        let line = done.unwrap_or_else(|error| error.to_string());
+        let line = result.unwrap_or_else(|error| error.to_string());
         socket.send(format!("{line}\n")).await?;
         Ok(Next::Close)
     }
@@ -65,14 +65,16 @@ fn main() -> ExitCode {
     // ANCHOR_END: limits
     // ANCHOR: inherited
     match inherited() {
-        Ok(sockets) => echo = sockets.into_iter().fold(echo, |echo, one| echo.add_endpoint(one.socket)),
+        Ok(sockets) => {
+            echo = sockets.into_iter().fold(echo, |echo, inherited| echo.add_endpoint(inherited.socket))
+        }
         Err(error) => {
             eprintln!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     }
     // ANCHOR_END: inherited
-    let outside = echo.listener_ref();
-    let admin = Listener::on(Endpoint::unix(admin).mode(0o600), move || Admin(outside.clone()));
+    let echo_ref = echo.listener_ref();
+    let admin = Listener::on(Endpoint::unix(admin).mode(0o600), move || Admin(echo_ref.clone()));
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).child(admin.child_spec("admin")).run()
 }

@@ -1,5 +1,5 @@
-//! Ownership: a door reads the first line of a connection and gives the connection to the room that it names. Try
-//! `nc 127.0.0.1 7008`, and say `echo` or `count`.
+//! Ownership: a handler reads the first line of a connection and transfers the connection to the actor that the line
+//! names. Try `nc 127.0.0.1 7008`, and type `echo` or `count`.
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use clap::Parser;
@@ -8,40 +8,40 @@ use impresario::server::{Active, ActiveEvent, ActiveSocket, Connections};
 
 #[derive(Parser)]
 struct Args {
-    /// Where to listen.
+    /// Listening address: HOST:PORT.
     #[arg(long, default_value = "127.0.0.1:7008")]
     listen: String,
 }
 
-/// The longest line that is waited for.
+/// Maximum length of the first line, in bytes.
 const MAX_LINE: usize = 80;
 
-// ANCHOR: door
-/// Owns a connection until it has named a room.
-struct Door {
+// ANCHOR: dispatcher
+/// Owns a connection until its first line has named the new owner.
+struct Dispatcher {
     echoes: Connections<fn() -> Echo>,
     counters: DynamicRef<Accepted>,
     line: Vec<u8>,
 }
 
-impl Handler for Door {
+impl Handler for Dispatcher {
     async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
         self.line.extend_from_slice(&data);
         let Some(end) = self.line.iter().position(|byte| *byte == b'\n').filter(|end| *end < MAX_LINE) else {
             return Ok(if self.line.len() < MAX_LINE { Next::Continue } else { Next::Close });
         };
-        // What came after the line is the new owner's to read.
+        // The new owner reads the bytes after the line.
         let rest = self.line.split_off(end + 1);
         socket.unread(rest);
         let accepted = socket.release()?;
-        let given = match self.line.trim_ascii() {
+        let transferred = match self.line.trim_ascii() {
             b"echo" => {
-                accepted.transfer(|it| self.echoes.start(it).map_err(|refusal| refusal.into_accepted())).await
+                accepted.transfer(|it| self.echoes.start(it).map_err(|error| error.into_accepted())).await
             }
             _ => accepted.transfer(|it| self.counters.start(it)).await,
         };
-        if let Err(error) = given {
-            // Nobody took it, so it is ours again.
+        if let Err(error) = transferred {
+            // The transfer failed and gave the connection back.
             let reason = error.to_string();
             *socket = error.into_accepted().claim()?;
             socket.send(format!("{reason}\n")).await?;
@@ -50,7 +50,7 @@ impl Handler for Door {
         Ok(Next::Continue)
     }
 }
-// ANCHOR_END: door
+// ANCHOR_END: dispatcher
 
 struct Echo;
 
@@ -62,7 +62,7 @@ impl Handler for Echo {
 }
 
 // ANCHOR: active
-/// Any actor can own a connection. This one has the bytes pushed to it, one piece at a time.
+/// Any actor can own a connection. This one gets the bytes as messages, one at a time.
 struct Counter {
     accepted: Option<Accepted>,
     socket: Option<ActiveSocket>,
@@ -74,7 +74,7 @@ impl Actor for Counter {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let Some(Ok(socket)) = self.accepted.take().map(Accepted::claim) else { return ctx.stop() };
-        // It is still one of the door's connections, and asked to leave with them.
+        // It still counts as a connection of the listener, so a drain of the listener asks it to close.
         ctx.spawn(socket.draining().into_actor(self).map(|(), _, ctx| ctx.stop()));
         self.socket = Some(socket.activate(Active::Once, ctx));
     }
@@ -83,14 +83,14 @@ impl Actor for Counter {
 impl actix::Handler<ActiveEvent> for Counter {
     type Result = ();
 
-    fn handle(&mut self, pushed: ActiveEvent, ctx: &mut Context<Self>) {
-        let (ActiveEvent::Data(data), Some(socket)) = (pushed, &self.socket) else {
+    fn handle(&mut self, event: ActiveEvent, ctx: &mut Context<Self>) {
+        let (ActiveEvent::Data(data), Some(socket)) = (event, &self.socket) else {
             return ctx.stop();
         };
         self.bytes += data.len();
         match socket.try_send(format!("{} bytes\n", self.bytes)) {
             Ok(()) => socket.set_active(Active::Once),
-            // A client that does not read its answers.
+            // The client does not read its answers.
             Err(_) => ctx.stop(),
         }
     }
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     let counters_spec = counters.child_spec("counters", counters_spec.shutdown(Shutdown::Kill));
     let echoes_spec = echoes.child_spec("echoes");
     let drain = echoes.drain_spec("drain", std::time::Duration::from_secs(10).into());
-    let door = Listener::tcp(listen, move || Door {
+    let dispatcher = Listener::tcp(listen, move || Dispatcher {
         echoes: echoes.clone(),
         counters: counters.clone(),
         line: Vec::new(),
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     Supervisor::new(Strategy::OneForOne)
         .child(counters_spec)
         .child(echoes_spec)
-        .child(door.child_spec("door"))
+        .child(dispatcher.child_spec("dispatcher"))
         .child(drain)
         .run()
 }

@@ -1,7 +1,7 @@
-//! TLS: an encrypted echo. SIGUSR1 reads the certificate anew, and no connection notices. Try
+//! TLS: an encrypted echo. SIGUSR1 reloads the certificate without an effect on open connections. Try
 //! `openssl s_client -quiet -connect 127.0.0.1:7443`.
 
-#![allow(clippy::print_stderr, reason = "that is where a program says why it does not start")]
+#![allow(clippy::print_stderr, reason = "start errors go to stderr")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Clone, Parser)]
 struct Args {
-    /// Where to listen.
+    /// Listening address: HOST:PORT.
     #[arg(long, default_value = "127.0.0.1:7443")]
     listen: String,
-    /// The certificate in PEM, with those that vouch for it; without it, one is made.
+    /// PEM file of the certificate chain. Without it, a self-signed certificate is made.
     #[arg(long, requires = "key")]
     certificate: Option<PathBuf>,
-    /// Its key.
+    /// PEM file of the private key.
     #[arg(long, requires = "certificate")]
     key: Option<PathBuf>,
-    /// A proxy in front says who connects.
+    /// Require the PROXY protocol: a proxy sends the address of each client.
     #[arg(long)]
     proxy: bool,
 }
@@ -60,7 +60,7 @@ impl Handler for Echo {
 }
 
 // ANCHOR: reload
-/// Reads the certificate anew when it is told to. What cannot be read changes nothing.
+/// Reloads the certificate on SIGUSR1. After an error the old certificate stays in use.
 struct Reload {
     args: Args,
     tls: Tls,
@@ -73,8 +73,8 @@ impl Actor for Reload {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let (args, tls, log) = (self.args.clone(), self.tls.clone(), self.env.log().clone());
         let reload = async move {
-            let Ok(mut told) = signal(SignalKind::user_defined1()) else { return };
-            while told.recv().await.is_some() {
+            let Ok(mut usr1) = signal(SignalKind::user_defined1()) else { return };
+            while usr1.recv().await.is_some() {
                 match load(&args) {
                     Ok(new) => tls.reload(&new),
                     Err(error) => slog::error!(log, "the old certificate stays"; "reason" => %error),

@@ -1,5 +1,5 @@
-//! Tree: a supervision tree to shoot at. It does nothing but live; commands on stdin crash, stop, suspend and trace its
-//! children, and `tree` shows what became of them. Try `help`.
+//! Tree: a supervision tree of idle actors. Commands on stdin crash, stop, suspend and trace them, and `tree` prints
+//! the result. Try `help`.
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,18 @@ use slog::Logger;
 use tokio::sync::mpsc;
 
 const HELP: &str = "\
-tree              show everything
-crash CHILD       end it with an error
-suspend CHILD     let it handle nothing
-resume CHILD      let it go on
-trace CHILD       log all it does
-hang CHILD        let it hold its thread for a while
-stop CHILD        stop it and leave it down
-restart CHILD     start it again
-session           start one more session
-quit              stop everything, in order";
+tree              print the tree
+crash CHILD       send it an exit signal with an error
+suspend CHILD     suspend it: it handles no messages
+resume CHILD      resume it
+trace CHILD       log its events
+hang CHILD        block its thread for 2 s
+stop CHILD        stop it without a restart
+restart CHILD     start it after a stop
+session           start a dynamic child
+quit              shut the tree down and exit";
 
-/// Lives until it is told to end.
+/// Runs until it is stopped.
 struct Idle;
 
 impl Actor for Idle {
@@ -32,14 +32,14 @@ fn child(id: &str) -> ChildSpec {
     ChildSpec::actor(id, |_| Ok(Idle))
 }
 
-/// How long something may take to end.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a thread may stand still before somebody hears of it.
+/// Maximum time from an exit signal to the exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time after which the watchdog reports a blocked thread.
 const STALL: Duration = Duration::from_millis(250);
-/// How long `hang` does.
+/// Time for which `hang` blocks a thread.
 const HANG: Duration = Duration::from_secs(2);
-/// How many events of a trace wait for the log; more are dropped and counted.
-const MAX_HEARD: usize = 1_000;
+/// Bound of the channel of trace events. When it is full, events are dropped and counted.
+const MAX_TRACE_EVENTS: usize = 1_000;
 
 // ANCHOR: watchdog
 fn watch(tree: &Tree, log: Logger) -> io::Result<Watchdog> {
@@ -49,19 +49,19 @@ fn watch(tree: &Tree, log: Logger) -> io::Result<Watchdog> {
 
 // ANCHOR: trace
 fn trace(pid: &Pid, log: Logger) {
-    let (events, mut heard) = mpsc::channel::<TraceEvent>(MAX_HEARD);
+    let (events, mut received) = mpsc::channel::<TraceEvent>(MAX_TRACE_EVENTS);
     pid.trace(events);
     actix::spawn(async move {
-        while let Some(event) = heard.recv().await {
-            slog::info!(log, "{}", event.kind; "life" => %event.pid, "missed" => event.missed);
+        while let Some(event) = received.recv().await {
+            slog::info!(log, "{}", event.kind; "pid" => %event.pid, "missed" => event.missed);
         }
     });
 }
 // ANCHOR_END: trace
 
-/// Works on the state of an actor for far too long.
+/// Blocks the thread of an actor, by a function that runs on its state.
 async fn hang(pid: &Pid) -> Result<(), String> {
-    let idle = pid.actor::<Idle>().ok_or("a supervisor does no work that could hang")?;
+    let idle = pid.actor::<Idle>().ok_or("a supervisor cannot be blocked")?;
     let work = |_: &mut Idle| {
         let end = Instant::now() + HANG;
         while Instant::now() < end {}
@@ -91,17 +91,17 @@ impl Console {
         Ok(Self { log, tree, _watchdog: watchdog, shop, sessions })
     }
 
-    /// What a command says, or why it could not be done.
-    async fn obey(&self, command: &str, id: &str) -> Result<String, String> {
+    /// Executes a command. Returns its output, or the error.
+    async fn execute(&self, command: &str, id: &str) -> Result<String, String> {
         match command {
             "tree" => return Ok(self.tree.tree().await.to_string()),
             "crash" => {
                 let pid = self.find(id).await?;
-                pid.exit(ExitReason::Error("crashed by hand".to_owned()));
-                // A supervisor ignores it.
-                let ended = tokio::time::timeout(PATIENCE, pid.wait_exit()).await;
-                return ended
-                    .map(|reason| format!("{id} {pid} ended: {reason}"))
+                pid.exit(ExitReason::Error("crashed by command".to_owned()));
+                // A supervisor ignores exit signals.
+                let exited = tokio::time::timeout(EXIT_TIMEOUT, pid.wait_exit()).await;
+                return exited
+                    .map(|reason| format!("{id} {pid} exited: {reason}"))
                     .map_err(|_| format!("{id} goes on"));
             }
             "suspend" => self.find(id).await?.suspend().await.map_err(|error| error.to_string())?,
@@ -117,7 +117,10 @@ impl Console {
                     .map(drop)
                     .map_err(|error| error.to_string())?;
             }
-            "session" => self.sessions.start(()).map_err(|()| "there is nobody to start it".to_owned())?,
+            "session" => self
+                .sessions
+                .start(())
+                .map_err(|()| "the supervisor of the sessions does not run".to_owned())?,
             _ => return Ok(HELP.to_owned()),
         }
         Ok("done".to_owned())
@@ -125,17 +128,17 @@ impl Console {
 
     async fn find(&self, id: &str) -> Result<Pid, String> {
         let tree = self.tree.tree().await;
-        tree.find(id).and_then(|child| child.pid.clone()).ok_or(format!("no child {id:?} is alive"))
+        tree.find(id).and_then(|child| child.pid.clone()).ok_or(format!("no child {id:?} runs"))
     }
 
-    /// The supervisor that has such a child.
+    /// The static supervisor of this child.
     async fn parent(&self, id: &str) -> Result<&SupervisorRef, String> {
         for supervisor in [self.tree.root(), &self.shop] {
             if supervisor.child_pid(id).await.is_ok() {
                 return Ok(supervisor);
             }
         }
-        Err(format!("there is no child {id:?} with a place of its own"))
+        Err(format!("no static child has the id {id:?}"))
     }
 
     async fn run(self, mut lines: mpsc::Receiver<String>) -> io::Result<()> {
@@ -144,22 +147,22 @@ impl Console {
             if command == "quit" {
                 break;
             }
-            // What is suspended does not answer.
-            let said = tokio::time::timeout(2 * PATIENCE, self.obey(command, id.trim())).await;
-            let said = said.unwrap_or_else(|_| Err("no answer".to_owned()));
-            let said = said.unwrap_or_else(|error| format!("error: {error}"));
-            writeln!(io::stdout(), "{}\n", said.trim_end())?;
+            // A suspended supervisor does not answer.
+            let output = tokio::time::timeout(2 * EXIT_TIMEOUT, self.execute(command, id.trim())).await;
+            let output = output.unwrap_or_else(|_| Err("no answer".to_owned()));
+            let output = output.unwrap_or_else(|error| format!("error: {error}"));
+            writeln!(io::stdout(), "{}\n", output.trim_end())?;
         }
         self.tree.stop();
-        writeln!(io::stdout(), "ended: {}", self.tree.stopped().await)
+        writeln!(io::stdout(), "exited: {}", self.tree.stopped().await)
     }
 }
 
 fn main() -> io::Result<()> {
-    let (tell, lines) = mpsc::channel(16);
-    // A read of stdin blocks, so it has a thread of its own.
+    let (sender, lines) = mpsc::channel(16);
+    // Reads of stdin block, so they have a thread of their own.
     std::thread::spawn(move || {
-        io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell.blocking_send(line))
+        io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| sender.blocking_send(line))
     });
     actix::System::new().block_on(async {
         let console = Console::start().await.map_err(io::Error::other)?;

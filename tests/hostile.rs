@@ -1,4 +1,4 @@
-//! Clients of the `http` example that do not behave. Each costs its own connection and nothing else.
+//! Misbehaving clients of the `http` example. Each affects its own connection only.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use impresario_testkit::{Connection, Mode, Pattern, Site, Tree, in_both_modes};
 
 in_both_modes! {
     garbage_gets_400_and_a_close,
-    a_head_of_one_mib_gets_431_or_a_close,
-    a_head_that_never_ends_gets_a_close,
-    silent_clients_cost_only_their_connections,
-    half_a_request_and_an_end_costs_its_connection,
-    resets_cost_their_connections,
-    a_client_that_does_not_read_its_answer_costs_its_connection,
-    a_body_with_two_lengths_is_refused,
+    a_head_of_1_mib_gets_431_or_a_close,
+    an_endless_head_gets_a_close,
+    silent_clients_do_not_disturb_others,
+    half_a_request_and_eof_closes_its_connection,
+    resets_close_only_their_connections,
+    a_client_that_does_not_read_delays_no_other,
+    a_request_with_two_lengths_is_rejected,
 }
 
-/// Runs something hostile and checks that the server is as it was: the same processes, and all of them answer.
-fn unharmed(mode: Mode, attack: impl FnOnce(&Site)) {
+/// Runs an attack and checks that the processes are the same and that all of them serve requests.
+fn assert_unharmed(mode: Mode, attack: impl FnOnce(&Site)) {
     let site = Site::start(mode, 2, &[]);
     let tree: Tree = site.tree();
     let mut witnesses = site.connect_to_each(&tree.workers);
@@ -29,11 +29,11 @@ fn unharmed(mode: Mode, attack: impl FnOnce(&Site)) {
 }
 
 fn connect(site: &Site) -> Connection {
-    Connection::open(site.address).expect("it listens")
+    Connection::open(site.address).expect("the program listens")
 }
 
 fn garbage_gets_400_and_a_close(mode: Mode) {
-    unharmed(mode, |site| {
+    assert_unharmed(mode, |site| {
         let hello_of_tls = b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n";
         let cases: [&[u8]; 6] = [
             b"garbage\r\n\r\n",
@@ -45,53 +45,53 @@ fn garbage_gets_400_and_a_close(mode: Mode) {
         ];
         for bytes in cases {
             let mut client = connect(site);
-            client.send(bytes).expect("it reads");
-            let answer = client.until_closed().expect("it closes");
+            client.send(bytes).expect("the peer reads");
+            let answer = client.until_closed().expect("the peer closes");
             let text = String::from_utf8_lossy(&answer);
-            assert!(text.starts_with("HTTP/1.1 400 "), "{bytes:?} is answered with {text:?}");
+            assert!(text.starts_with("HTTP/1.1 400 "), "{bytes:?} gets {text:?}");
         }
         for seed in 0..20 {
             let mut client = connect(site);
             client.send(&Pattern::new(seed, 4_096).bytes()).and_then(|()| client.finish()).ok();
-            client.until_closed().expect("it closes");
+            client.until_closed().expect("the peer closes");
         }
     });
 }
 
-/// What the server says to a head, or to as much of it as it reads.
+/// The response to a head, or to the part of it that the server reads.
 fn answer_to(client: &mut Connection, head: &[u8]) -> io::Result<String> {
-    // It may answer and close before it has read everything, so a failed send is as good as a whole one.
+    // The server may respond and close before it has read everything, so a send error is no failure.
     client.send(head).ok();
     Ok(String::from_utf8_lossy(&client.until_closed()?).into_owned())
 }
 
-fn a_head_of_one_mib_gets_431_or_a_close(mode: Mode) {
-    unharmed(mode, |site| {
+fn a_head_of_1_mib_gets_431_or_a_close(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let one_line = format!("GET / HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
         let many_lines =
             format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\n", "X-Y: 0123456789\r\n".repeat(1 << 16));
         let target = format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "x".repeat(1 << 20));
         for head in [one_line, many_lines, target] {
-            let text = answer_to(&mut connect(site), head.as_bytes()).expect("it closes");
+            let text = answer_to(&mut connect(site), head.as_bytes()).expect("the peer closes");
             let refused = text.is_empty()
                 || ["431", "414", "400"].iter().any(|code| text.starts_with(&format!("HTTP/1.1 {code} ")));
-            assert!(refused, "{:?}... is answered with {text:?}", head.get(..40));
+            assert!(refused, "{:?}... gets {text:?}", head.get(..40));
         }
     });
 }
 
-fn a_head_that_never_ends_gets_a_close(mode: Mode) {
-    unharmed(mode, |site| {
+fn an_endless_head_gets_a_close(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let mut client = connect(site);
-        client.send(b"GET / HTTP/1.1\r\n").expect("it reads");
-        // Far more than anybody takes, and the loop ends as soon as it says so.
+        client.send(b"GET / HTTP/1.1\r\n").expect("the peer reads");
+        // 64 MiB is far above the limit. The loop ends at the first send error.
         let refused = (0..4_096).any(|_| client.send(&[b'x'; 16 * 1024]).is_err());
         assert!(refused, "64 MiB of one head were read");
     });
 }
 
-fn silent_clients_cost_only_their_connections(mode: Mode) {
-    unharmed(mode, |site| {
+fn silent_clients_do_not_disturb_others(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let silent: Vec<Connection> = (0..200).map(|_| connect(site)).collect();
         for _ in 0..50 {
             assert_eq!(site.get("/").expect("others are served").status, 200);
@@ -100,8 +100,8 @@ fn silent_clients_cost_only_their_connections(mode: Mode) {
     });
 }
 
-fn half_a_request_and_an_end_costs_its_connection(mode: Mode) {
-    unharmed(mode, |site| {
+fn half_a_request_and_eof_closes_its_connection(mode: Mode) {
+    assert_unharmed(mode, |site| {
         for part in [
             "",
             "G",
@@ -110,14 +110,14 @@ fn half_a_request_and_an_end_costs_its_connection(mode: Mode) {
             "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhe",
         ] {
             let mut client = connect(site);
-            client.send(part.as_bytes()).and_then(|()| client.finish()).expect("it reads");
+            client.send(part.as_bytes()).and_then(|()| client.finish()).expect("the peer reads");
             client.until_closed().unwrap_or_else(|error| panic!("not closed after {part:?}: {error}"));
         }
     });
 }
 
-fn resets_cost_their_connections(mode: Mode) {
-    unharmed(mode, |site| {
+fn resets_close_only_their_connections(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let starts: [&[u8]; 4] = [
             b"",
             b"GET / HTT",
@@ -127,31 +127,31 @@ fn resets_cost_their_connections(mode: Mode) {
         for start in starts.iter().cycle().take(80) {
             let mut client = connect(site);
             client.send(start).ok();
-            client.reset().expect("it is open");
+            client.reset().expect("the connection is open");
         }
     });
 }
 
-fn a_client_that_does_not_read_its_answer_costs_its_connection(mode: Mode) {
-    unharmed(mode, |site| {
+fn a_client_that_does_not_read_delays_no_other(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let mut client = connect(site);
         let head = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", 32 << 20);
-        client.send(head.as_bytes()).expect("it reads");
-        let mut writer = client.try_clone().expect("a descriptor");
+        client.send(head.as_bytes()).expect("the peer reads");
+        let mut writer = client.try_clone().expect("a free descriptor");
         let stuck = std::thread::spawn(move || writer.send(&Pattern::new(1, 32 << 20).bytes()));
         for _ in 0..50 {
             assert_eq!(site.get("/").expect("others are served").status, 200);
         }
-        // Both handles share the connection, so this ends what the writer waits for.
-        client.shut_down().expect("it is open");
+        // Both handles share the connection, so this ends the blocked send.
+        client.shut_down().expect("the connection is open");
         stuck.join().expect("no panic").ok();
     });
 }
 
-fn a_body_with_two_lengths_is_refused(mode: Mode) {
-    unharmed(mode, |site| {
+fn a_request_with_two_lengths_is_rejected(mode: Mode) {
+    assert_unharmed(mode, |site| {
         let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nContent-Length: 9\r\n\r\nabc";
-        let text = answer_to(&mut connect(site), head.as_bytes()).expect("it closes");
-        assert!(text.starts_with("HTTP/1.1 400 "), "answered with {text:?}");
+        let text = answer_to(&mut connect(site), head.as_bytes()).expect("the peer closes");
+        assert!(text.starts_with("HTTP/1.1 400 "), "response {text:?}");
     });
 }

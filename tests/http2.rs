@@ -1,4 +1,4 @@
-//! HTTP/2 with the `http` example: connections that come from the router as descriptors, and others.
+//! HTTP/2 with the `http` example, with a router and without.
 
 use std::future::Future;
 
@@ -11,19 +11,21 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 in_both_modes! {
-    requests_of_a_connection_are_answered_by_one_worker_at_the_same_time,
-    a_panic_costs_its_stream_and_no_process,
-    a_term_lets_streams_finish,
-    a_worker_that_dies_costs_its_connections,
+    streams_of_a_connection_run_in_one_worker_in_parallel,
+    a_panic_resets_its_stream_only,
+    sigterm_lets_open_streams_finish,
+    death_of_a_worker_closes_only_its_connections,
 }
 
-/// Runs a test of clients.
+/// Runs an async test with a timeout.
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(4 * DEADLINE, test).await.expect("the test hangs") })
+    runtime.block_on(async {
+        tokio::time::timeout(4 * DEADLINE, test).await.expect("the test runs into its timeout")
+    })
 }
 
-/// A client that knows that it talks HTTP/2.
+/// A client that starts with HTTP/2 (prior knowledge).
 struct Client {
     send: SendRequest<Bytes>,
     connection: JoinHandle<Result<(), Error>>,
@@ -31,15 +33,15 @@ struct Client {
 
 impl Client {
     async fn open(site: &Site) -> Self {
-        let stream = TcpStream::connect(site.address).await.expect("it listens");
-        let (send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        let stream = TcpStream::connect(site.address).await.expect("the program listens");
+        let (send, connection) = h2::client::handshake(stream).await.expect("the peer speaks HTTP/2");
         Self { send, connection: tokio::spawn(connection) }
     }
 
     async fn begin(&mut self, path: &str) -> ResponseFuture {
         self.send = self.send.clone().ready().await.expect("the connection is there");
         let request = Request::get(format!("http://test{path}")).body(()).expect("a good path");
-        self.send.send_request(request, true).expect("room for a stream").0
+        self.send.send_request(request, true).expect("a free stream").0
     }
 
     async fn get(&mut self, path: &str) -> Result<String, Error> {
@@ -58,7 +60,7 @@ async fn text(response: ResponseFuture) -> Result<String, Error> {
     Ok(String::from_utf8(all).expect("text"))
 }
 
-fn requests_of_a_connection_are_answered_by_one_worker_at_the_same_time(mode: Mode) {
+fn streams_of_a_connection_run_in_one_worker_in_parallel(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let workers = site.tree().workers;
     run(async {
@@ -70,17 +72,17 @@ fn requests_of_a_connection_are_answered_by_one_worker_at_the_same_time(mode: Mo
         }
         let mut answers = Vec::new();
         for pid in pids {
-            answers.push(text(pid).await.expect("an answer"));
+            answers.push(text(pid).await.expect("a response"));
         }
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
         assert!(workers.contains(&answers[0].parse().expect("a pid")), "a worker answers");
-        assert_eq!(text(slow).await.expect("an answer"), "done\n");
+        assert_eq!(text(slow).await.expect("a response"), "done\n");
     });
     assert_eq!(site.get("/").expect("HTTP/1 is answered too").text(), "hello\n");
 }
 
-fn a_panic_costs_its_stream_and_no_process(mode: Mode) {
+fn a_panic_resets_its_stream_only(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let tree = site.tree();
     run(async {
@@ -96,35 +98,35 @@ fn a_panic_costs_its_stream_and_no_process(mode: Mode) {
     });
 }
 
-fn a_term_lets_streams_finish(mode: Mode) {
+fn sigterm_lets_open_streams_finish(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     run(async {
         let mut idle = Client::open(&site).await;
-        assert_eq!(idle.get("/").await.expect("an answer"), "hello\n");
+        assert_eq!(idle.get("/").await.expect("a response"), "hello\n");
         let mut client = Client::open(&site).await;
         let slow = client.begin("/slow/2000").await;
-        // It was asked later, so the slow one is seen.
-        assert_eq!(client.get("/").await.expect("an answer"), "hello\n");
+        // This request came later, so the server has received the slow one.
+        assert_eq!(client.get("/").await.expect("a response"), "hello\n");
         site.program.signal(Signal::TERM);
-        // Told to go away, although somebody could still ask.
+        // GOAWAY closes an idle connection, although the client could send more requests.
         idle.connection.await.expect("no panic").expect("an orderly end");
-        assert_eq!(text(slow).await.expect("a running request is finished"), "done\n");
+        assert_eq!(text(slow).await.expect("the running request finishes"), "done\n");
         client.connection.await.expect("no panic").expect("an orderly end");
     });
     assert_eq!(site.program.wait().code(), Some(0));
 }
 
-fn a_worker_that_dies_costs_its_connections(mode: Mode) {
+fn death_of_a_worker_closes_only_its_connections(mode: Mode) {
     let site = Site::start(mode, 1, &[]);
     let worker = site.tree().workers[0];
     run(async {
         let mut client = Client::open(&site).await;
-        assert_eq!(client.get("/pid").await.expect("an answer"), worker.to_string());
-        site.shoot(worker);
-        // With an error or without: its kernel says no more than that it is over.
+        assert_eq!(client.get("/pid").await.expect("a response"), worker.to_string());
+        site.kill(worker);
+        // With an error or without: the kernel closes the connection of a killed process.
         let _ = client.connection.await.expect("no panic");
         let workers = site.tree_without(&[worker]).workers;
         let mut client = Client::open(&site).await;
-        assert_eq!(client.get("/pid").await.expect("an answer"), workers[0].to_string());
+        assert_eq!(client.get("/pid").await.expect("a response"), workers[0].to_string());
     });
 }

@@ -1,46 +1,47 @@
-//! The processes of the `http` example when nothing happens: who they are, and what they cost and say.
+//! The processes of an idle `http` example: threads, processor time and log lines.
 
 use std::time::Duration;
 
 use impresario_testkit::{Mode, Signal, Site, in_both_modes, procfs};
 
 in_both_modes! {
-    those_that_fork_have_no_threads,
-    an_idle_tree_uses_no_processor,
-    every_line_of_json_has_role_and_pid,
-    every_line_for_a_terminal_has_role_and_pid,
+    main_and_prototype_have_one_thread,
+    an_idle_tree_uses_no_processor_time,
+    every_json_log_line_has_role_and_pid,
+    every_terminal_log_line_has_role_and_pid,
 }
 
-/// How long an idle tree is watched, and how many clock ticks (of 10 ms) all its processes may use together.
+/// Time for which an idle tree is observed, and its bound of clock ticks (10 ms each) for all processes
+/// together.
 const WATCH: Duration = Duration::from_secs(1);
 const IDLE_TICKS: u64 = 10;
 
-fn those_that_fork_have_no_threads(mode: Mode) {
+fn main_and_prototype_have_one_thread(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    assert_eq!(site.get("/").expect("a response").status, 200);
     assert_eq!(procfs::threads(tree.main), Some(1), "main");
     assert_eq!(procfs::threads(tree.prototype), Some(1), "the prototype");
 }
 
-fn an_idle_tree_uses_no_processor(mode: Mode) {
+fn an_idle_tree_uses_no_processor_time(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let pids = site.tree().pids();
     let silent = site.connect_to_each(&site.tree().workers);
     let used = || -> u64 { pids.iter().filter_map(|pid| procfs::ticks(*pid)).sum() };
     let before = used();
-    assert!(!site.program.exits_within(WATCH), "it goes on");
+    assert!(!site.program.exits_within(WATCH), "the tree runs on");
     let ticks = used() - before;
     assert!(ticks <= IDLE_TICKS, "an idle tree used {ticks} clock ticks in {WATCH:?}");
     drop(silent);
 }
 
-/// Everything main and the others say from the start to the end, one worker's death included; and all their pids.
-fn said(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
+/// All log lines from start to exit, with the death of one worker, and the pids of all processes.
+fn stderr(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     let mut site = Site::start(mode, 2, &["--log", format]);
     let tree = site.tree();
     let dead = *tree.workers.first().expect("two workers");
-    site.shoot(dead);
+    site.kill(dead);
     let after = site.tree_without(&[dead]);
     drop(site.connect_to_each(&after.workers));
     site.program.signal(Signal::TERM);
@@ -50,8 +51,8 @@ fn said(mode: Mode, format: &str) -> (Vec<String>, Vec<u32>) {
     (lines, [tree.pids(), after.pids()].concat())
 }
 
-fn every_line_of_json_has_role_and_pid(mode: Mode) {
-    let (lines, pids) = said(mode, "json");
+fn every_json_log_line_has_role_and_pid(mode: Mode) {
+    let (lines, pids) = stderr(mode, "json");
     for line in lines {
         let value: serde_json::Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
@@ -60,15 +61,15 @@ fn every_line_of_json_has_role_and_pid(mode: Mode) {
             .get("pid")
             .and_then(serde_json::Value::as_u64)
             .unwrap_or_else(|| panic!("no pid in {line}"));
-        assert!(pids.iter().any(|known| u64::from(*known) == pid), "the pid of nobody in {line}");
+        assert!(pids.iter().any(|known| u64::from(*known) == pid), "an unknown pid in {line}");
         for key in value.as_object().into_iter().flat_map(serde_json::Map::keys) {
-            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key:?} is there twice in {line}");
+            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key:?} occurs twice in {line}");
         }
     }
 }
 
-fn every_line_for_a_terminal_has_role_and_pid(mode: Mode) {
-    let (lines, pids) = said(mode, "terminal");
+fn every_terminal_log_line_has_role_and_pid(mode: Mode) {
+    let (lines, pids) = stderr(mode, "terminal");
     for line in lines {
         let after =
             |key: &str| line.rsplit_once(key).map(|(_, rest)| rest.split(',').next().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! How the `http` example ends: in order, at its time-out, at a second signal.
+//! Shutdown of the `http` example: drain, timeout, second signal.
 
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
@@ -10,33 +10,33 @@ use impresario_testkit::{
 };
 
 in_both_modes! {
-    a_term_lets_running_requests_finish,
-    an_int_does_the_same,
-    control_c_reaches_all_processes_and_they_still_drain,
-    idle_connections_hold_nothing_up,
-    a_silent_client_holds_nothing_up,
-    half_a_head_holds_it_up_no_longer_than_the_time_out,
-    after_the_time_out_the_rest_is_killed,
-    a_second_signal_ends_it_at_once,
-    a_frozen_worker_is_killed_at_the_time_out,
+    sigterm_lets_running_requests_finish,
+    sigint_lets_running_requests_finish,
+    sigint_to_the_process_group_drains,
+    idle_connections_do_not_delay_the_shutdown,
+    a_silent_client_does_not_delay_the_shutdown,
+    half_a_head_delays_a_shutdown_to_the_timeout,
+    running_requests_are_killed_at_the_timeout,
+    a_second_signal_kills_immediately,
+    a_frozen_worker_is_killed_at_the_timeout,
     a_worker_killed_while_draining_is_not_replaced,
-    a_signal_during_the_start_leaves_nothing,
+    a_signal_during_the_start_leaves_no_process,
 }
 
-/// How soon something must have happened that needs no waiting; generous, since other tests run at the same time.
+/// Bound for events that need no wait. Generous, because other tests run at the same time.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A connection on which a worker is working on `/slow/<milliseconds>`.
+/// A connection with a running request for `/slow/<milliseconds>`.
 fn slow_request(site: &Site, milliseconds: u32) -> Http {
-    let mut slow = Http::open(site.address).expect("it listens");
-    let worker = slow.pid().expect("an answer");
-    slow.send("GET", &format!("/slow/{milliseconds}"), &[], b"").expect("it reads");
-    // The same worker answers somebody who came later, so it has seen the request by now.
+    let mut slow = Http::open(site.address).expect("the program listens");
+    let worker = slow.pid().expect("a response");
+    slow.send("GET", &format!("/slow/{milliseconds}"), &[], b"").expect("the peer reads");
+    // The same worker serves a later request, so it has received the slow one.
     drop(site.connect_to_each(&[worker]));
     slow
 }
 
-/// Waits until nobody listens any more.
+/// Waits until connects are refused.
 fn until_refused(site: &Site) {
     site.program.until("new connections are refused", || {
         Connection::open(site.address).err().filter(|error| error.kind() == ErrorKind::ConnectionRefused)
@@ -52,30 +52,30 @@ fn drains_after(mut site: Site, signal: impl FnOnce(&Site)) {
     let answer = slow.receive().expect("a running request is finished");
     assert_eq!((answer.status, answer.text().as_str()), (200, "done\n"));
     assert_eq!(site.program.wait().code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(2) + SOON, "it ends when the last request does");
+    assert!(start.elapsed() < Duration::from_secs(2) + SOON, "main exits with the last request");
 }
 
-fn a_term_lets_running_requests_finish(mode: Mode) {
+fn sigterm_lets_running_requests_finish(mode: Mode) {
     drains_after(Site::start(mode, 2, &[]), |site| site.program.signal(Signal::TERM));
 }
 
-fn an_int_does_the_same(mode: Mode) {
+fn sigint_lets_running_requests_finish(mode: Mode) {
     drains_after(Site::start(mode, 2, &[]), |site| site.program.signal(Signal::INT));
 }
 
-fn control_c_reaches_all_processes_and_they_still_drain(mode: Mode) {
+fn sigint_to_the_process_group_drains(mode: Mode) {
     let mut command = Command::new(example_path("http"));
     command.args(["--listen", "127.0.0.1:0", "--workers", "2"]).process_group(0);
     if mode == Mode::Direct {
         command.arg("--direct");
     }
     drains_after(Site::of(Program::spawn(command), mode, 2), |site| {
-        // A terminal signals all of the foreground group, not main alone.
+        // A terminal signals the whole foreground process group.
         site.program.signal_group(Signal::INT);
     });
 }
 
-fn idle_connections_hold_nothing_up(mode: Mode) {
+fn idle_connections_do_not_delay_the_shutdown(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let mut idle = site.connect_to_each(&site.tree().workers);
     let start = Instant::now();
@@ -87,10 +87,10 @@ fn idle_connections_hold_nothing_up(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn a_silent_client_holds_nothing_up(mode: Mode) {
+fn a_silent_client_does_not_delay_the_shutdown(mode: Mode) {
     let mut site = Site::start(mode, 1, &[]);
-    let mut silent = Connection::open(site.address).expect("it listens");
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    let mut silent = Connection::open(site.address).expect("the program listens");
+    assert_eq!(site.get("/").expect("a response").status, 200);
     let start = Instant::now();
     site.program.signal(Signal::TERM);
     assert!(silent.until_closed().expect("a connection without a request is closed").is_empty());
@@ -98,18 +98,18 @@ fn a_silent_client_holds_nothing_up(mode: Mode) {
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn half_a_head_holds_it_up_no_longer_than_the_time_out(mode: Mode) {
+fn half_a_head_delays_a_shutdown_to_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 1, &["--shutdown-timeout", "1"]);
-    let mut half = Connection::open(site.address).expect("it listens");
-    half.send(b"GET / HTTP/1.1\r\nHo").expect("it reads");
-    assert_eq!(site.get("/").expect("an answer").status, 200);
+    let mut half = Connection::open(site.address).expect("the program listens");
+    half.send(b"GET / HTTP/1.1\r\nHo").expect("the peer reads");
+    assert_eq!(site.get("/").expect("a response").status, 200);
     let start = Instant::now();
     site.program.signal(Signal::TERM);
     site.program.wait();
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
-fn after_the_time_out_the_rest_is_killed(mode: Mode) {
+fn running_requests_are_killed_at_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 2, &["--shutdown-timeout", "1"]);
     let mut slow = slow_request(&site, 60_000);
     let start = Instant::now();
@@ -117,13 +117,13 @@ fn after_the_time_out_the_rest_is_killed(mode: Mode) {
     let status = site.program.wait();
     assert!(start.elapsed() >= Duration::from_secs(1), "it waited only {:?}", start.elapsed());
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
-    assert_eq!(status.code(), Some(1), "the exit says that something had to be killed");
+    assert_eq!(status.code(), Some(1), "exit code 1 reports a kill");
     assert!(slow.receive().is_err());
-    let said = site.program.said();
-    assert!(said.contains("kill"), "main says that it killed what was left:\n{said}");
+    let stderr = site.program.stderr();
+    assert!(stderr.contains("kill"), "main logs a kill:\n{stderr}");
 }
 
-fn a_second_signal_ends_it_at_once(mode: Mode) {
+fn a_second_signal_kills_immediately(mode: Mode) {
     for second in [Signal::TERM, Signal::INT] {
         let mut site = Site::start(mode, 2, &["--shutdown-timeout", "60"]);
         let mut slow = slow_request(&site, 60_000);
@@ -133,14 +133,14 @@ fn a_second_signal_ends_it_at_once(mode: Mode) {
         site.program.signal(second);
         let status = site.program.wait();
         assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
-        assert_eq!(status.code(), Some(1), "the exit says that something had to be killed");
+        assert_eq!(status.code(), Some(1), "exit code 1 reports a kill");
         assert!(slow.receive().is_err());
     }
 }
 
-fn a_frozen_worker_is_killed_at_the_time_out(mode: Mode) {
+fn a_frozen_worker_is_killed_at_the_timeout(mode: Mode) {
     let mut site = Site::start(mode, 2, &["--shutdown-timeout", "1"]);
-    let frozen = Process::open(site.tree().workers[0]).expect("it runs");
+    let frozen = Process::open(site.tree().workers[0]).expect("the process runs");
     frozen.freeze();
     let start = Instant::now();
     site.program.signal(Signal::TERM);
@@ -155,22 +155,22 @@ fn a_worker_killed_while_draining_is_not_replaced(mode: Mode) {
     site.program.signal(Signal::TERM);
     until_refused(&site);
     let start = Instant::now();
-    site.shoot(worker);
+    site.kill(worker);
     site.program.wait();
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
     drop(slow);
 }
 
-fn a_signal_during_the_start_leaves_nothing(mode: Mode) {
+fn a_signal_during_the_start_leaves_no_process(mode: Mode) {
     for lines in 0..5 {
         let mut arguments = vec!["--listen", "127.0.0.1:0", "--workers", "4"];
         if mode == Mode::Direct {
             arguments.push("--direct");
         }
         let mut program = Program::start("http", &arguments);
-        // Each time somewhat later, as told by what it has said; when it says less than that, it has long started.
+        // The signal comes after a growing number of log lines; after `ready` at the latest.
         let mut seen = 0;
-        program.wait_for_line("however early", |line| {
+        program.wait_for_line("at any time", |line| {
             seen += 1;
             seen > lines || line.contains("ready")
         });

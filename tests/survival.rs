@@ -1,28 +1,29 @@
-//! Each process of the `http` example is shot, and the others go on.
+//! Each process of the `http` example is killed in turn, and the others go on.
 
 use std::io::ErrorKind;
 
-use impresario_testkit::{Connection, Http, LEFT_OVER, Mode, Process, Signal, Site, all_exit, in_both_modes};
+use impresario_testkit::{
+    Connection, Http, Mode, Process, Signal, Site, TREE_EXIT_TIMEOUT, all_exit, in_both_modes,
+};
 
 in_both_modes! {
-    a_worker_is_replaced,
-    all_workers_at_once_are_replaced,
-    a_prototype_takes_its_workers_along_and_is_replaced,
-    nothing_outlives_main,
-    a_frozen_tree_does_not_outlive_main_either,
+    a_killed_worker_is_replaced,
+    all_workers_killed_together_are_replaced,
+    a_killed_prototype_is_replaced_with_its_workers,
+    killing_main_ends_every_process,
+    killing_main_ends_a_frozen_tree,
 }
 
-fn a_worker_is_replaced(mode: Mode) {
+fn a_killed_worker_is_replaced(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let mut connections = site.connect_to_each(&tree.workers);
     let (dead, living) = (tree.workers[0], tree.workers[1]);
 
-    // While the prototype is frozen nobody can replace the worker, so what is answered now is answered by the other
-    // one.
-    let prototype = Process::open(tree.prototype).expect("it runs");
+    // A frozen prototype cannot replace the worker, so all responses until then come from the other worker.
+    let prototype = Process::open(tree.prototype).expect("the process runs");
     prototype.freeze();
-    site.shoot(dead);
+    site.kill(dead);
     assert!(connections[0].get("/").is_err(), "the connections of a dead worker end");
     assert_eq!(connections[1].pid().expect("those of other workers go on"), living);
     let mut waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
@@ -34,7 +35,7 @@ fn a_worker_is_replaced(mode: Mode) {
             );
         }
     }
-    prototype.signal(Signal::CONT).expect("it can be thawed");
+    prototype.signal(Signal::CONT).expect("SIGCONT can be sent");
     for mut http in waiting {
         assert_eq!(http.receive().expect("new connections wait at most for the replacement").status, 200);
     }
@@ -46,11 +47,11 @@ fn a_worker_is_replaced(mode: Mode) {
     assert_eq!(connections[1].pid().expect("and its connections still go on"), living);
 }
 
-fn all_workers_at_once_are_replaced(mode: Mode) {
+fn all_workers_killed_together_are_replaced(mode: Mode) {
     let site = Site::start(mode, 3, &[]);
     let tree = site.tree();
     for worker in &tree.workers {
-        site.shoot(*worker);
+        site.kill(*worker);
     }
     assert_eq!(site.ask().receive().expect("a new connection waits for a replacement").status, 200);
     let after = site.tree_without(&tree.workers);
@@ -59,15 +60,15 @@ fn all_workers_at_once_are_replaced(mode: Mode) {
 }
 
 #[test]
-fn a_router_is_replaced() {
+fn a_killed_router_is_replaced() {
     let site = Site::start(Mode::Router, 2, &[]);
     let tree = site.tree();
-    let router = tree.router.expect("it has a router");
+    let router = tree.router.expect("the tree has a router");
     let mut connections = site.connect_to_each(&tree.workers);
 
-    // While main is frozen nobody can replace the router: the gap is as long as the test wants it.
+    // A frozen main cannot replace the router, so the gap lasts until SIGCONT.
     site.program.freeze();
-    site.shoot(router);
+    site.kill(router);
     let waiting: Vec<Http> = (0..20).map(|_| site.ask()).collect();
     for (pid, http) in tree.workers.iter().zip(&mut connections) {
         assert_eq!(http.pid().expect("connections that were handed over go on"), *pid);
@@ -86,20 +87,20 @@ fn a_router_is_replaced() {
 }
 
 #[test]
-fn no_connect_is_refused_while_a_router_is_shot() {
+fn no_connect_is_refused_while_a_router_is_killed() {
     let site = Site::start(Mode::Router, 2, &[]);
-    let router = site.tree().router.expect("it has a router");
+    let router = site.tree().router.expect("the tree has a router");
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             for _ in 0..300 {
                 match Connection::open(site.address) {
-                    // What the router had accepted and not yet handed over goes down with it.
+                    // A connection that the router has accepted but not handed over is closed with it.
                     Ok(connection) => drop(connection),
                     Err(error) => assert_ne!(error.kind(), ErrorKind::ConnectionRefused, "{error}"),
                 }
             }
         });
-        site.shoot(router);
+        site.kill(router);
         asking.join().expect("no connect is refused");
     });
     let after = site.tree_without(&[router]);
@@ -107,31 +108,31 @@ fn no_connect_is_refused_while_a_router_is_shot() {
 }
 
 #[test]
-fn a_new_router_knows_workers_that_came_and_went() {
+fn a_new_router_knows_the_present_workers() {
     let site = Site::start(Mode::Router, 2, &[]);
     let first = site.tree();
-    site.shoot(first.workers[0]);
+    site.kill(first.workers[0]);
     let second = site.tree_without(&first.workers[..1]);
     drop(site.connect_to_each(&second.workers));
-    let router = second.router.expect("it has a router");
-    site.shoot(router);
+    let router = second.router.expect("the tree has a router");
+    site.kill(router);
     let third = site.tree_without(&[first.workers[0], router]);
     assert_eq!(third.workers, second.workers);
     drop(site.connect_to_each(&third.workers));
 
-    site.shoot(third.workers[1]);
+    site.kill(third.workers[1]);
     let fourth = site.tree_without(&[first.workers[0], router, third.workers[1]]);
     assert_eq!(fourth.router, third.router);
     drop(site.connect_to_each(&fourth.workers));
 }
 
-fn a_prototype_takes_its_workers_along_and_is_replaced(mode: Mode) {
+fn a_killed_prototype_is_replaced_with_its_workers(mode: Mode) {
     let site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let workers: Vec<Process> =
-        tree.workers.iter().map(|pid| Process::open(*pid).expect("it runs")).collect();
-    site.shoot(tree.prototype);
-    assert!(all_exit(&workers, LEFT_OVER).is_empty(), "the workers end with their prototype");
+        tree.workers.iter().map(|pid| Process::open(*pid).expect("the process runs")).collect();
+    site.kill(tree.prototype);
+    assert!(all_exit(&workers, TREE_EXIT_TIMEOUT).is_empty(), "the workers end with their prototype");
 
     assert_eq!(site.ask().receive().expect("a new connection waits for new workers").status, 200);
     let dead = [&tree.workers[..], &[tree.prototype]].concat();
@@ -140,26 +141,30 @@ fn a_prototype_takes_its_workers_along_and_is_replaced(mode: Mode) {
     drop(site.connect_to_each(&after.workers));
 }
 
-fn nothing_outlives_main(mode: Mode) {
+fn killing_main_ends_every_process(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     let others: Vec<Process> = tree.pids().into_iter().filter_map(Process::open).collect();
     let mut connections = site.connect_to_each(&tree.workers);
-    site.shoot(tree.main);
-    assert_eq!(all_exit(&others, LEFT_OVER), [0; 0], "still there one second after main, of {tree:?}");
+    site.kill(tree.main);
+    assert_eq!(
+        all_exit(&others, TREE_EXIT_TIMEOUT),
+        [0; 0],
+        "still there one second after main, of {tree:?}"
+    );
     for http in &mut connections {
         assert!(http.until_closed().expect("its connections end").is_empty());
     }
     site.program.wait();
-    assert!(Connection::open(site.address).is_err(), "nobody listens any more");
+    assert!(Connection::open(site.address).is_err(), "connects are refused");
 }
 
-fn a_frozen_tree_does_not_outlive_main_either(mode: Mode) {
+fn killing_main_ends_a_frozen_tree(mode: Mode) {
     let mut site = Site::start(mode, 2, &[]);
     let tree = site.tree();
     for pid in tree.pids() {
-        Process::open(pid).expect("it runs").freeze();
+        Process::open(pid).expect("the process runs").freeze();
     }
-    site.shoot(tree.main);
+    site.kill(tree.main);
     site.program.wait();
 }

@@ -1,5 +1,5 @@
-//! The examples `echo --tls` and `tls`, driven as a user would: what goes in encrypted comes out encrypted, and a
-//! certificate that cannot be used is named.
+//! Tests of `echo --tls` and of the `tls` example: encrypted echo, and errors for certificates that cannot be
+//! used.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// A certificate that vouches for itself, and its key, in files of their own.
+/// A self-signed certificate and its key, in files.
 struct Files {
     folder: PathBuf,
 }
@@ -27,11 +27,11 @@ impl Files {
         files
     }
 
-    /// Puts another certificate and key in their place.
+    /// Replaces both files by a new certificate and key.
     fn renew(&self) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a host name");
-        fs::write(self.certificate(), made.cert.pem()).expect("it can be written");
-        fs::write(self.key(), made.signing_key.serialize_pem()).expect("it can be written");
+        fs::write(self.certificate(), made.cert.pem()).expect("the file can be written");
+        fs::write(self.key(), made.signing_key.serialize_pem()).expect("the file can be written");
     }
 
     fn certificate(&self) -> String {
@@ -42,7 +42,7 @@ impl Files {
         self.folder.join("key.pem").display().to_string()
     }
 
-    /// A client that trusts the present certificate, and no other.
+    /// A client that trusts only the current certificate.
     fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.certificate()).expect("PEM")).expect("a certificate");
@@ -64,7 +64,7 @@ fn client(roots: RootCertStore) -> Arc<ClientConfig> {
 
 type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 
-/// A connection whose handshake is done.
+/// Connects and completes the handshake.
 fn connect(config: Arc<ClientConfig>, address: SocketAddr) -> io::Result<Encrypted> {
     let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
@@ -79,14 +79,14 @@ fn connect(config: Arc<ClientConfig>, address: SocketAddr) -> io::Result<Encrypt
 
 /// Sends these bytes and expects them back.
 fn echoes(stream: &mut Encrypted, bytes: &[u8]) {
-    stream.write_all(bytes).and_then(|()| stream.flush()).expect("it reads");
+    stream.write_all(bytes).and_then(|()| stream.flush()).expect("the peer reads");
     let mut back = vec![0; bytes.len()];
-    stream.read_exact(&mut back).expect("it answers");
+    stream.read_exact(&mut back).expect("the peer answers");
     assert_eq!(back, bytes);
 }
 
 #[test]
-fn echo_encrypts_with_the_certificate_that_it_is_given() {
+fn echo_serves_tls_with_the_given_certificate() {
     let files = Files::new("echo");
     let options = ["--listen", "127.0.0.1:0", "--tls", &files.certificate(), &files.key()];
     let mut program = Program::start("echo", &options);
@@ -94,21 +94,21 @@ fn echo_encrypts_with_the_certificate_that_it_is_given() {
     let mut one = connect(files.client(), address).expect("a handshake");
     echoes(&mut one, b"hello\n");
 
-    // Who does not speak TLS is not echoed, and costs nobody else anything.
-    let mut plain = Connection::open(address).expect("it listens");
+    // A client without TLS gets no echo and does not disturb other connections.
+    let mut plain = Connection::open(address).expect("the program listens");
     plain.send(b"hello, in the clear\n").expect("the kernel takes it");
-    let answer = plain.until_closed().expect("it is closed");
+    let answer = plain.until_closed().expect("the peer closes");
     assert!(!answer.windows(5).any(|window| window == b"hello"), "{}", answer.escape_ascii());
     echoes(&mut one, b"still here\n");
 
-    // An end without the good-bye of TLS would be an error.
+    // A close without `close_notify` would be an error.
     program.signal(Signal::TERM);
     assert_eq!(one.read(&mut [0]).expect("an orderly end"), 0);
     assert_eq!(program.wait().code(), Some(0));
 }
 
 #[test]
-fn echo_encrypts_on_many_threads_and_within_its_limit() {
+fn echo_serves_tls_on_threads_within_its_limit() {
     let files = Files::new("limit");
     let (certificate, key) = (files.certificate(), files.key());
     let mut options = vec!["--listen", "127.0.0.1:0", "--arbiters", "2", "--max-connections", "3"];
@@ -120,33 +120,33 @@ fn echo_encrypts_on_many_threads_and_within_its_limit() {
     for stream in &mut open {
         echoes(stream, b"hello\n");
     }
-    // One more is not served before somebody has left: till then its hello waits in the kernel.
+    // One more connection waits in the kernel's queue until another one is closed.
     let waiting = TcpStream::connect_timeout(&address, DEADLINE).expect("the kernel answers");
-    waiting.set_nonblocking(true).expect("it is open");
+    waiting.set_nonblocking(true).expect("the connection is open");
     let mut early = ClientConnection::new(files.client(), ServerName::try_from("localhost").expect("a name"))
         .expect("a good configuration");
     early.write_tls(&mut &waiting).expect("the kernel takes it");
     for stream in &mut open {
         echoes(stream, b"meanwhile\n");
     }
-    let error = early.read_tls(&mut &waiting).expect_err("nobody has answered");
+    let error = early.read_tls(&mut &waiting).expect_err("no response");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     drop(open.pop());
-    waiting.set_nonblocking(false).expect("it is open");
+    waiting.set_nonblocking(false).expect("the connection is open");
     waiting.set_read_timeout(Some(DEADLINE)).expect("a time");
     echoes(&mut StreamOwned::new(early, waiting), b"at last\n");
 }
 
 #[test]
-fn echo_makes_a_certificate_when_it_is_given_none() {
+fn echo_without_certificate_generates_one() {
     let program = Program::start("echo", &["--listen", "127.0.0.1:0", "--tls"]);
     let address = program.address_after("listening");
-    let error = connect(client(RootCertStore::empty()), address).expect_err("nobody vouches for it");
+    let error = connect(client(RootCertStore::empty()), address).expect_err("the issuer is unknown");
     assert!(error.to_string().contains("UnknownIssuer"), "{error}");
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_named() {
+fn an_unusable_certificate_is_reported() {
     let (files, other) = (Files::new("one"), Files::new("other"));
     let (certificate, key) = (files.certificate(), files.key());
     let cases: [(&[&str], &str); 5] = [
@@ -158,20 +158,20 @@ fn a_certificate_that_cannot_be_used_is_named() {
     ];
     for (options, named) in cases {
         let mut program = Program::start("echo", options);
-        assert_eq!(program.wait().code(), Some(2), "{options:?}: {}", program.said());
-        let said = program.lines();
-        let first = said.first().unwrap_or_else(|| panic!("{options:?} says nothing"));
-        assert!(first.contains("--tls") && first.contains(named), "{options:?} says {first:?}");
+        assert_eq!(program.wait().code(), Some(2), "{options:?}: {}", program.stderr());
+        let lines = program.lines();
+        let first = lines.first().unwrap_or_else(|| panic!("{options:?} prints nothing"));
+        assert!(first.contains("--tls") && first.contains(named), "{options:?} prints {first:?}");
     }
     let options = ["--certificate", "/nowhere/cert.pem", "--key", &key];
     let mut program = Program::start("tls", &options);
     assert_eq!(program.wait().code(), Some(1));
-    let said = program.said();
-    assert!(said.starts_with("cannot start: cannot read /nowhere/cert.pem"), "{said}");
+    let stderr = program.stderr();
+    assert!(stderr.starts_with("cannot start: cannot read /nowhere/cert.pem"), "{stderr}");
 }
 
 #[test]
-fn the_tls_example_takes_a_new_certificate_while_it_runs() {
+fn tls_example_reloads_its_certificate_on_sigusr1() {
     let files = Files::new("reload");
     let (certificate, key) = (files.certificate(), files.key());
     let program =
@@ -181,15 +181,15 @@ fn the_tls_example_takes_a_new_certificate_while_it_runs() {
     echoes(&mut before, b"one\n");
     files.renew();
     let new = files.client();
-    connect(Arc::clone(&new), address).expect_err("it does not look by itself");
+    connect(Arc::clone(&new), address).expect_err("no reload without a signal");
     program.signal(Signal::USR1);
     let mut after = program.until("the new certificate serves", || connect(Arc::clone(&new), address).ok());
     echoes(&mut before, b"two\n");
     echoes(&mut after, b"three\n");
 
-    // What cannot be read changes nothing.
-    fs::write(files.key(), "nothing").expect("it can be written");
+    // An unreadable key changes nothing.
+    fs::write(files.key(), "nothing").expect("the file can be written");
     program.signal(Signal::USR1);
-    program.wait_for_line("that says so", |line| line.contains("the old certificate stays"));
+    program.wait_for_line("about the reload error", |line| line.contains("the old certificate stays"));
     echoes(&mut connect(new, address).expect("a handshake"), b"four\n");
 }

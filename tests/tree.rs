@@ -1,4 +1,4 @@
-//! The `tree` example, driven as a user would: commands in, text out.
+//! Tests of the `tree` example: commands on stdin, text on stdout, log on stderr.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,12 +15,12 @@ struct Console {
     log: Receiver<String>,
 }
 
-/// The lines of what a child says, read until it ends.
+/// The lines of a pipe. A thread reads them until the child exits.
 fn follow(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, lines) = channel();
-    // Lines that nobody wants any more are read all the same, or the child could not write.
+    let (sender, lines) = channel();
+    // Reads on after the receiver is dropped, because a full pipe would block the child.
     let read =
-        move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
+        move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
     thread::spawn(read);
     lines
 }
@@ -29,36 +29,36 @@ impl Console {
     fn start() -> Self {
         let mut command = Command::new(example_path("tree"));
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it can be started");
-        let lines = follow(child.stdout.take().expect("it is piped"));
-        let log = follow(child.stderr.take().expect("it is piped"));
+        let mut child = command.spawn().expect("the example can be started");
+        let lines = follow(child.stdout.take().expect("the stream is piped"));
+        let log = follow(child.stderr.take().expect("the stream is piped"));
         let stdin = child.stdin.take();
         Self { child, stdin, lines, log }
     }
 
-    /// Waits for a line of the log that has all of these, skipping those before.
+    /// Waits for a log line that contains all of these texts.
     #[track_caller]
     fn logs(&self, all: &[&str]) {
-        let mut said = Vec::new();
-        while !said.last().is_some_and(|line: &String| all.iter().all(|part| line.contains(part))) {
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(|line: &String| all.iter().all(|part| line.contains(part))) {
             match self.log.recv_timeout(DEADLINE) {
-                Ok(line) => said.push(line),
-                Err(_) => panic!("no line with {all:?} in the log: {said:#?}"),
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("no line with {all:?} in the log: {seen:#?}"),
             }
         }
     }
 
     fn line(&self) -> String {
-        self.lines.recv_timeout(DEADLINE).expect("it answers")
+        self.lines.recv_timeout(DEADLINE).expect("the peer answers")
     }
 
-    /// The lines of an answer, which ends with an empty one.
+    /// Sends a command. Returns the lines of the answer, which ends with an empty line.
     fn ask(&mut self, command: &str) -> Vec<String> {
-        writeln!(self.stdin.as_ref().expect("it is open"), "{command}").expect("it reads");
+        writeln!(self.stdin.as_ref().expect("the connection is open"), "{command}").expect("the peer reads");
         std::iter::from_fn(|| Some(self.line()).filter(|line| !line.is_empty())).collect()
     }
 
-    /// The tree, without what changes from run to run: the ages.
+    /// The tree without the uptimes, which differ in each run.
     fn tree(&mut self) -> Vec<String> {
         let is_age = |part: &str| part.strip_suffix(" s").is_some_and(|age| age.parse::<u64>().is_ok());
         let without =
@@ -66,7 +66,7 @@ impl Console {
         self.ask("tree").into_iter().map(without).collect()
     }
 
-    /// Asks for the tree until this holds; what is started again is there a moment later.
+    /// Requests the tree until the condition holds: a restart takes a moment.
     fn tree_when(&mut self, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
         let start = Instant::now();
         loop {
@@ -74,27 +74,27 @@ impl Console {
             if holds(&tree) {
                 return tree;
             }
-            assert!(start.elapsed() < DEADLINE, "it does not come to that: {tree:#?}");
+            assert!(start.elapsed() < DEADLINE, "the condition does not become true: {tree:#?}");
         }
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // It may be over already.
+        // The child may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn what_is_done_to_the_children_is_seen_in_the_tree() {
+fn commands_on_children_are_seen_in_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("tree").len(), 6, "the root, three children, and two below");
     assert!(console.ask("help").iter().any(|line| line.starts_with("crash CHILD")));
 
-    let said = console.ask("crash database").concat();
-    assert!(said.starts_with("database <") && said.ends_with("ended: crashed by hand"), "{said}");
+    let output = console.ask("crash database").concat();
+    assert!(output.starts_with("database <") && output.ends_with("exited: crashed by command"), "{output}");
     let restarted = |tree: &[String], id: &str| {
         tree.iter().any(|line| line.contains(id) && line.contains("running") && line.ends_with("restarts 1"))
     };
@@ -107,7 +107,7 @@ fn what_is_done_to_the_children_is_seen_in_the_tree() {
     assert_eq!(console.ask("suspend shop"), ["done"]);
     let tree = console.tree();
     assert!(tree.iter().any(|line| line.contains("shop") && line.contains("suspended")), "{tree:?}");
-    assert!(restarted(&tree, "orders"), "a suspended supervisor still says what it supervises: {tree:?}");
+    assert!(restarted(&tree, "orders"), "the tree of a suspended supervisor is known: {tree:?}");
     for id in ["cache", "shop"] {
         assert_eq!(console.ask(&format!("resume {id}")), ["done"]);
     }
@@ -116,7 +116,7 @@ fn what_is_done_to_the_children_is_seen_in_the_tree() {
     assert_eq!(console.ask("stop orders"), ["done"]);
     assert!(console.tree().iter().any(|line| line.contains("orders down")));
     assert_eq!(console.ask("restart orders"), ["done"]);
-    assert!(console.ask("restart orders").concat().starts_with("error: "), "it runs");
+    assert!(console.ask("restart orders").concat().starts_with("error: "), "the process runs");
     assert!(console.ask("crash nobody").concat().starts_with("error: "));
 
     for _ in 0..2 {
@@ -125,13 +125,13 @@ fn what_is_done_to_the_children_is_seen_in_the_tree() {
     let tree = console.tree_when(|tree| tree.iter().filter(|line| line.contains("─ sessions")).count() == 3);
     assert!(tree.iter().any(|line| line.contains("sessions") && line.contains("dynamic")), "{tree:?}");
 
-    writeln!(console.stdin.as_ref().expect("it is open"), "quit").expect("it reads");
-    assert_eq!(console.line(), "ended: shutdown");
-    assert!(console.child.wait().expect("it is a child").success());
+    writeln!(console.stdin.as_ref().expect("the connection is open"), "quit").expect("the peer reads");
+    assert_eq!(console.line(), "exited: shutdown");
+    assert!(console.child.wait().expect("the child can be waited for").success());
 }
 
 #[test]
-fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
+fn restart_limit_exits_supervisor_and_parent_restarts_it() {
     let mut console = Console::start();
     for _ in 0..4 {
         console
@@ -144,7 +144,7 @@ fn too_many_crashes_end_a_supervisor_and_its_parent_starts_it_again() {
 }
 
 #[test]
-fn a_trace_and_a_thread_that_stands_still_are_logged() {
+fn a_trace_and_a_blocked_thread_are_logged() {
     let mut console = Console::start();
     assert_eq!(console.ask("trace database"), ["done"]);
     assert_eq!(console.ask("suspend database"), ["done"]);
@@ -152,7 +152,7 @@ fn a_trace_and_a_thread_that_stands_still_are_logged() {
     assert_eq!(console.ask("resume database"), ["done"]);
     console.logs(&["INFO resumed"]);
     console.ask("crash database");
-    console.logs(&["INFO end: crashed by hand"]);
+    console.logs(&["INFO end: crashed by command"]);
 
     assert!(console.ask("hang shop").concat().starts_with("error: "), "it is a supervisor");
     assert_eq!(console.ask("hang cache"), ["done"]);
@@ -161,21 +161,21 @@ fn a_trace_and_a_thread_that_stands_still_are_logged() {
 }
 
 #[test]
-fn what_does_not_answer_or_does_not_end_is_not_waited_for_without_end() {
+fn a_command_to_a_suspended_supervisor_times_out() {
     let mut console = Console::start();
     assert!(console.ask("crash shop").concat().starts_with("error: shop goes on"), "it ignores exit signals");
     assert_eq!(console.ask("suspend shop"), ["done"]);
     assert_eq!(console.ask("stop database"), ["error: no answer"]);
-    assert_eq!(console.ask("suspend database"), ["done"], "the next command is obeyed");
+    assert_eq!(console.ask("suspend database"), ["done"], "the next command is executed");
     assert_eq!(console.ask("resume shop"), ["done"]);
-    // What it was asked for while it was suspended is done now.
+    // The supervisor now handles the request that came while it was suspended.
     console.tree_when(|tree| tree.iter().any(|line| line.contains("database down")));
 }
 
 #[test]
-fn the_end_of_the_commands_is_the_end_of_the_tree() {
+fn end_of_stdin_stops_the_tree() {
     let mut console = Console::start();
     assert_eq!(console.ask("session"), ["done"]);
     console.stdin = None;
-    assert_eq!(console.line(), "ended: shutdown");
+    assert_eq!(console.line(), "exited: shutdown");
 }

@@ -1,10 +1,10 @@
-//! Processor time of a server and everything below it.
+//! Processor time of a server with all its processes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// What a process and its descendants have used. Those that have ended are not counted.
+/// Processor time of a process and its running descendants. Exited ones are not counted.
 pub(crate) fn used(root: u32) -> Duration {
     let parents = parents();
     let mut family = vec![root];
@@ -22,14 +22,14 @@ fn parents() -> BTreeMap<u32, u32> {
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter_map(|pid| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, which may contain anything, ends with the last parenthesis; the state and the parent follow.
+        // The name may contain anything, so it ends with the last parenthesis. State and parent follow.
         let (_, rest) = stat.rsplit_once(')')?;
         Some((pid, rest.split_ascii_whitespace().nth(1)?.parse().ok()?))
     })
     .collect()
 }
 
-/// What the threads of one process have used: the first figure of each one's `schedstat`, in nanoseconds.
+/// Processor time of the threads of a process: the first number of each `schedstat`, in nanoseconds.
 fn of_process(pid: u32) -> Duration {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
     let nanos = threads.filter_map(|thread| {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_seen() {
+    fn used_grows_with_processor_time() {
         let before = used(std::process::id());
         let mut sum = 0_u64;
         while used(std::process::id()) < before + Duration::from_millis(5) {

@@ -1,37 +1,37 @@
-//! Why there is no figure.
+//! Errors of a run and of a measurement.
 
 use std::io;
 use std::process::ExitStatus;
 
-/// What ends a run without a result.
+/// An error that ends the run without a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
-    /// No row has this name.
+    /// Unknown row.
     #[error("there is no row {name:?}: choose from {known}")]
     Row { name: String, known: String },
-    /// No server has this name.
+    /// Unknown server.
     #[error("there is no server {0:?}")]
     Server(String),
-    /// Not an address.
-    #[error("{0:?} is no address: write IP:PORT")]
+    /// Invalid address.
+    #[error("{0:?} is not an address: write IP:PORT")]
     Address(String),
-    /// A server ended by itself.
-    #[error("server {name} ended before it was ready ({status}); it said:\n{said}")]
-    Ended { name: &'static str, status: ExitStatus, said: String },
-    /// A server does not answer.
-    #[error("server {name} does not answer: {last}; it said:\n{said}")]
-    Silent { name: &'static str, last: String, said: String },
-    /// A server answered wrongly or not at all under load: a figure would mean nothing.
-    #[error("server {name} fails under load: {failure}; it said:\n{said}")]
-    Failed { name: &'static str, failure: Failure, said: String },
-    /// A hidden argument that means nothing.
-    #[error("{0:?} is no work, no framework, or no time")]
+    /// A server exited before it was ready.
+    #[error("server {name} exited before it was ready ({status}); stderr:\n{stderr}")]
+    Ended { name: &'static str, status: ExitStatus, stderr: String },
+    /// A server is not ready within its start timeout.
+    #[error("server {name} is not ready: {last}; stderr:\n{stderr}")]
+    Silent { name: &'static str, last: String, stderr: String },
+    /// A server responded wrongly or not at all under load.
+    #[error("server {name} fails under load: {failure}; stderr:\n{stderr}")]
+    Failed { name: &'static str, failure: Failure, stderr: String },
+    /// Invalid hidden argument.
+    #[error("{0:?} is not a work, framework or time")]
     Argument(String),
-    /// Actors did not do their work.
-    #[error("{work} by {framework} has no figure ({status}); it said:\n{said}")]
-    Work { work: &'static str, framework: &'static str, status: ExitStatus, said: String },
-    /// The operating system refused something.
+    /// A measurement of actors failed.
+    #[error("{work} by {framework} has no figure ({status}); stderr:\n{stderr}")]
+    Work { work: &'static str, framework: &'static str, status: ExitStatus, stderr: String },
+    /// A system call failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -40,13 +40,13 @@ pub(crate) enum Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Failure {
-    /// Operations went wrong.
+    /// Operations failed.
     #[error("{count} operations failed, the first one with: {first}")]
     Operations { count: u64, first: io::Error },
-    /// Nothing was done.
-    #[error("nothing was done in the time given; raise --secs")]
+    /// No operation was completed.
+    #[error("no operation was completed in time; raise --secs")]
     Nothing,
-    /// A task of the load generator did not end as it should.
-    #[error("a client broke: {0}")]
+    /// A task of the load generator panicked.
+    #[error("a client task failed: {0}")]
     Client(#[from] tokio::task::JoinError),
 }

@@ -1,19 +1,20 @@
-//! What an idle connection costs in memory: many are opened, each echoes once, then they do nothing.
+//! Memory of an idle connection: many are opened, each echoes once and then stays idle.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
+use crate::echo::echo;
 use crate::error::{Error, Failure};
-use crate::load::{Load, dial, echo};
+use crate::load::{Load, dial};
 use crate::memory::resident;
 use crate::server::Server;
 
-/// Descriptors of the load generator that are no connections.
+/// Number of descriptors of the load generator beside its connections.
 const RESERVED: usize = 256;
 
-/// So many idle connections.
+/// A number of idle connections.
 #[derive(Clone, Copy)]
 pub(crate) struct Idle {
     pub(crate) connections: usize,
@@ -21,8 +22,8 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Starts a server, since memory that was used once is seldom given back, and opens the connections; how many bytes
-    /// of resident memory it needs for each.
+    /// Resident memory of a server per connection, in bytes. Each measurement starts a new server, because
+    /// used memory is seldom returned to the kernel.
     pub(crate) async fn measure(self, name: &'static str) -> Result<f64, Error> {
         let connections = self.connections.min(possible()?);
         let server = Server::start(name, Load::Echo { connections: 1, bytes: self.bytes }).await?;
@@ -46,7 +47,8 @@ impl Idle {
     }
 }
 
-/// How many connections the limit on open files allows, once it is as high as may be; servers inherit it.
+/// Number of connections below the limit of open files. Raises the soft limit to the hard one; servers
+/// inherit it.
 fn possible() -> io::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;

@@ -1,19 +1,22 @@
-//! Rows that measure us and a peer in the same run: `impresario-bench [ROW...] [--json]`.
+//! Compares Impresario with peers in the same run: `impresario-bench [ROW...] [--json]`.
 //!
-//! Both servers of a row run in child processes (this program again, with a hidden first argument) for as long as
-//! the row does. The load generator, one thread in this process, turns to them alternately, round after round, so
-//! that whatever the machine does meanwhile happens to both. Rows of actors have no load: each of their measurements
-//! is such a process. A figure is the median of its rounds.
+//! Both servers of a row run as child processes: this program with a hidden first argument. The load
+//! generator is one thread of this process. It measures the two sides alternately, so that disturbances of
+//! the machine affect both. Rows of actors have no load generator: each measurement is a child process. A
+//! figure is the median of all rounds.
 //!
-//! `--help` says what the columns of the table are.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of this program is its purpose")]
+//! `--help` explains the columns of the table.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table goes to stdout, errors to stderr")]
 
 mod actors;
+mod command;
 mod cpu;
+mod echo;
 mod error;
 mod idle;
 mod load;
 mod memory;
+mod payload;
 mod peers;
 mod report;
 mod rows;
@@ -22,56 +25,43 @@ mod serve;
 mod server;
 mod tls;
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use command::{ACT, SERVE, seconds};
 use error::Error;
-use rows::Row;
 
-/// The hidden first argument of a child process; the name of a server and its address follow.
-const SERVE: &str = "serve";
-/// The same for one measurement of actors; work, framework and seconds follow.
-const ACT: &str = "act";
-
-/// Measures us and a peer in the same run, and prints a line for each row.
+/// Measures Impresario and a peer in the same run and prints a line for each row.
 ///
-/// The columns:
+/// Columns:
 ///
-/// row         what is done; a row of actors whose name ends in that of a framework has it as the peer
-/// ours, peer  the median of the rounds; the lower of the two in the middle
-/// ratio       ours divided by the peer's: the more the better, but in bytes the less the better
-/// unit        of ours and peer; a second is one of processor time where actors do the work
-/// p50/p99 us  how long an operation took, as the client sees it, over all rounds
-/// spread      how far the rounds are apart, as a share of the median: what the ratio is worth
-/// cpu us      the processor time that the server, with all its processes, needs for an operation
+/// `row`           what is measured; in rows of actors, a framework at the end of the name is the peer
+/// `ours`, `peer`  Impresario and the peer: median of the rounds, the lower of the two in the middle
+/// `ratio`         `ours` divided by `peer`; more is better, in rows of bytes less is better
+/// `unit`          unit of `ours` and `peer`; for actors, seconds are processor time
+/// `p50/p99 us`    latency of an operation at the client over all rounds, in microseconds
+/// `spread`        difference of the highest and the lowest round, as a share of the median
+/// `cpu us`        processor time of all processes of the server per operation, in microseconds
 ///
-/// The last three are for each side. A row without servers under load has the spread only.
+/// The last three exist for each side. Rows without a server under load have only the spread.
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Options {
-    /// Rows to measure; all when none is named.
+    /// Rows to measure [default: all]
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// How many times each side is measured.
+    /// Number of measurements of each side.
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
-    /// How many seconds one measurement takes; of processor time, where actors are measured.
+    /// Seconds of one measurement; processor time for actors, else real time.
     #[arg(long, default_value_t = 0.4, value_parser = seconds)]
     secs: f64,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("write a number of seconds from 0.05 to 600".to_owned()),
-    }
 }
 
 fn main() -> ExitCode {
@@ -90,7 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a child process does: it is one of the servers until it is killed.
+/// Child process: runs a server until it is killed.
 fn serve(name: &str, address: &str) -> ExitCode {
     let parsed = address.parse::<SocketAddr>().map_err(|_| Error::Address(address.to_owned()));
     match parsed.and_then(|address| server::run(name, address)) {
@@ -102,7 +92,7 @@ fn serve(name: &str, address: &str) -> ExitCode {
     }
 }
 
-/// What a child process does: it says the figure of one measurement.
+/// Child process: runs one measurement of actors and prints the figure.
 fn act(work: &str, framework: &str, seconds: &str) -> ExitCode {
     match actors::run(work, framework, seconds) {
         Ok(figure) => {
@@ -136,6 +126,3 @@ fn measure(options: &Options) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// A row and what came out of it.
-type Measured = (&'static Row, rows::Figures);

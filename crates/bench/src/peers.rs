@@ -1,4 +1,4 @@
-//! What we are measured against: the least that does the same on one thread, without supervision.
+//! The peers of the servers: minimal programs on one thread, without supervision.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,37 +15,36 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::Error;
+use crate::payload::HELLO;
 use crate::tls;
 
-/// The body of every HTTP answer, theirs and ours.
-pub(crate) const HELLO: &[u8] = b"hello\n";
-/// How many connections may wait to be accepted.
+/// Bound of the accept queue.
 const BACKLOG: u32 = 4096;
-/// What a bare echo reads at most at once.
+/// Buffer of an echo connection, in bytes.
 const ECHO_BUFFER: usize = 4096;
 
-/// A bare tokio loop that echoes.
+/// An echo on tokio.
 pub(crate) fn echo(address: SocketAddr) -> Result<(), Error> {
     accept(address, |mut stream| {
         tokio::spawn(async move { reflect(&mut stream).await });
     })
 }
 
-/// The same by bare tokio-rustls.
+/// An echo on tokio-rustls.
 pub(crate) fn tls_echo(address: SocketAddr) -> Result<(), Error> {
-    let acceptor = TlsAcceptor::from(tls::server()?);
+    let acceptor = TlsAcceptor::from(tls::server::config()?);
     accept(address, |stream| {
         let handshake = acceptor.accept(stream);
         tokio::spawn(async move {
             let Ok(mut stream) = handshake.await else { return };
             reflect(&mut stream).await;
-            // As above.
+            // An error means that the client has closed.
             stream.shutdown().await.ok();
         });
     })
 }
 
-/// Gives back what comes. A client that is gone, in whatever way, ends its task and nothing else.
+/// Sends back all bytes until the client closes or fails.
 pub(crate) async fn reflect(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     let mut buffer = vec![0; ECHO_BUFFER];
     while let Ok(length) = stream.read(&mut buffer).await {
@@ -56,19 +55,19 @@ pub(crate) async fn reflect(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) 
     }
 }
 
-/// Bare hyper that says hello.
+/// An HTTP server on hyper.
 pub(crate) fn hyper(address: SocketAddr) -> Result<(), Error> {
     accept(address, |stream| {
         let answer = service_fn(|_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(HELLO))))
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-        // As above.
+        // An error means that the client has closed.
         tokio::spawn(async move { connection.await.ok() });
     })
 }
 
-/// Accepts for ever on a runtime of one thread.
+/// Accepts connections on a runtime of one thread until the process is killed.
 fn accept(address: SocketAddr, serve: impl Fn(TcpStream)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

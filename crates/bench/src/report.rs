@@ -1,13 +1,12 @@
-//! Figures as text.
+//! Output of figures.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::Measured;
 use crate::rows::{Figures, Row, Side};
 
-/// The first line of the table.
+/// The head of the table.
 pub(crate) fn head() -> String {
     format!(
         "{:<20}{:>12}{:>12}{:>8}  {:<15}{:>32}{:>32}",
@@ -15,7 +14,7 @@ pub(crate) fn head() -> String {
     )
 }
 
-/// A row's line of the table.
+/// The line of a row.
 pub(crate) fn line(row: &Row, figures: &Figures) -> String {
     format!(
         "{:<20}{:>12.0}{:>12.0}{:>8.3}  {:<15}{:>32}{:>32}",
@@ -30,7 +29,7 @@ pub(crate) fn line(row: &Row, figures: &Figures) -> String {
 }
 
 fn detail(side: &Side) -> String {
-    // Rules and actors have no requests.
+    // Rows of rules and actors have no latency.
     if side.cpu_micros() == 0.0 {
         return format!("{:.0}%", side.spread() * 100.0);
     }
@@ -39,8 +38,8 @@ fn detail(side: &Side) -> String {
     format!("{p50}/{p99}, {:.0}%, {:.2}", side.spread() * 100.0, side.cpu_micros())
 }
 
-/// All rows as one object.
-pub(crate) fn json(results: &[Measured]) -> String {
+/// All rows as one JSON object.
+pub(crate) fn json(results: &[(&Row, Figures)]) -> String {
     let round = |value: f64, digits: f64| (value * digits).round() / digits;
     let mut object = Map::new();
     for (row, figures) in results {

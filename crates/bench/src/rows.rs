@@ -1,19 +1,20 @@
-//! The rows: who is measured against whom, and by which load.
+//! The rows: subject, peer and load of each.
 
 use std::time::Duration;
 
-use crate::actors::{self, Framework, Work};
+use crate::actors;
+use crate::actors::kind::{Framework, Work};
 use crate::error::Error;
 use crate::idle::Idle;
 use crate::load::{Histogram, Load, Outcome};
 use crate::rules::Rules;
 use crate::server::Server;
 
-/// How many connections each load keeps open.
+/// Number of connections of each load.
 const CONNECTIONS: usize = 64;
-/// How many rounds memory is measured at most: it does not depend on what else the machine does.
+/// Maximum number of rounds of memory rows: other programs do not disturb them.
 const IDLE_ROUNDS: u16 = 3;
-/// How many bytes an echo has.
+/// Bytes of one echo.
 const ECHO_BYTES: usize = 64;
 
 /// One comparison.
@@ -23,15 +24,15 @@ pub(crate) struct Row {
     subject: Subject,
 }
 
-/// What is compared.
+/// What a row compares.
 enum Subject {
     /// Two servers under the same load.
     Servers { ours: &'static str, peer: &'static str, load: Load },
     /// Memory of two servers with the same idle connections.
     Idle { ours: &'static str, peer: &'static str, idle: Idle },
-    /// The rules of supervision at two sizes.
+    /// The supervision rules at two sizes.
     Rules { ours: Rules, peer: Rules },
-    /// Actors of ours and of a peer doing the same work.
+    /// Actors of Impresario and of a peer that do the same work.
     Actors { peer: Framework, work: Work },
 }
 
@@ -41,7 +42,7 @@ impl Row {
     }
 }
 
-/// All rows, in the order in which they are measured.
+/// All rows, in the order of measurement.
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "echo-64",
@@ -146,7 +147,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::actors("shutdown-tokio", Work::Shutdown, Framework::Tokio),
 ];
 
-/// The rows with these names, or all.
+/// The rows with these names; all without names.
 pub(crate) fn select(names: &[String]) -> Result<Vec<&'static Row>, Error> {
     if names.is_empty() {
         return Ok(ROWS.iter().collect());
@@ -160,20 +161,20 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<&'static Row>, Error> {
     names.iter().map(find).collect()
 }
 
-/// What came out of a row.
+/// Result of a row.
 pub(crate) struct Figures {
     pub(crate) ours: Side,
     pub(crate) peer: Side,
 }
 
 impl Figures {
-    /// How many times as much we do as the peer; in bytes, how many times as much we take.
+    /// Figure of Impresario divided by that of the peer. In rows of bytes, less is better.
     pub(crate) fn ratio(&self) -> f64 {
         self.ours.rate() / self.peer.rate()
     }
 }
 
-/// One side's rounds.
+/// The rounds of one side.
 #[derive(Default)]
 pub(crate) struct Side {
     rates: Vec<f64>,
@@ -195,13 +196,13 @@ impl Side {
         self.rates.sort_by(f64::total_cmp);
     }
 
-    /// The median of the rounds; the lower of the two in the middle.
+    /// Median of the rounds; with an even number, the lower of the two in the middle.
     pub(crate) fn rate(&self) -> f64 {
         self.rates.get(self.rates.len().saturating_sub(1) / 2).copied().unwrap_or_default()
     }
 
-    /// How many microseconds of processor time the server needed for one operation: a figure that other programs on the
-    /// machine disturb less than the rate.
+    /// Microseconds of processor time of the server per operation. Other programs disturb it less than the
+    /// rate.
     pub(crate) fn cpu_micros(&self) -> f64 {
         if self.operations == 0 {
             return 0.0;
@@ -209,7 +210,8 @@ impl Side {
         self.cpu.as_secs_f64() * 1e6 / self.operations as f64
     }
 
-    /// How far the rounds are apart, as a share of the median: what a ratio is worth.
+    /// Difference of the highest and the lowest round, as a share of the median. It limits what the ratio is
+    /// worth.
     pub(crate) fn spread(&self) -> f64 {
         let ends = self.rates.last().zip(self.rates.first());
         ends.map_or(0.0, |(highest, lowest)| (highest - lowest) / self.rate())
@@ -217,35 +219,35 @@ impl Side {
 }
 
 impl Row {
-    /// Measures both sides alternately. The side that begins changes from round to round.
+    /// Measures both sides alternately. The first side changes from round to round.
     pub(crate) async fn measure(&self, rounds: u16, time: Duration) -> Result<Figures, Error> {
         let mut figures = Figures { ours: Side::default(), peer: Side::default() };
         match self.subject {
             Subject::Servers { ours, peer, load } => {
                 let ours = Server::start(ours, load).await?;
                 let peer = Server::start(peer, load).await?;
-                for is_ours in turns(rounds) {
+                for is_ours in sides(rounds) {
                     let (side, server) =
                         if is_ours { (&mut figures.ours, &ours) } else { (&mut figures.peer, &peer) };
                     side.add(&server.measure(time).await?);
                 }
             }
             Subject::Idle { ours, peer, idle } => {
-                for is_ours in turns(rounds.min(IDLE_ROUNDS)) {
+                for is_ours in sides(rounds.min(IDLE_ROUNDS)) {
                     let (side, name) =
                         if is_ours { (&mut figures.ours, ours) } else { (&mut figures.peer, peer) };
                     side.add_rate(idle.measure(name).await?);
                 }
             }
             Subject::Rules { ours, peer } => {
-                for is_ours in turns(rounds) {
+                for is_ours in sides(rounds) {
                     let (side, rules) =
                         if is_ours { (&mut figures.ours, ours) } else { (&mut figures.peer, peer) };
                     side.add_rate(rules.measure(time));
                 }
             }
             Subject::Actors { peer, work } => {
-                for is_ours in turns(work.rounds(rounds)) {
+                for is_ours in sides(work.rounds(rounds)) {
                     let (side, framework) = if is_ours {
                         (&mut figures.ours, Framework::Ours)
                     } else {
@@ -259,8 +261,8 @@ impl Row {
     }
 }
 
-/// Whether it is our turn, for two turns a round.
-fn turns(rounds: u16) -> impl Iterator<Item = bool> {
+/// The order of sides: true is Impresario. Two measurements per round.
+fn sides(rounds: u16) -> impl Iterator<Item = bool> {
     (0..rounds).flat_map(|round| [round % 2 == 0, round % 2 != 0])
 }
 
@@ -269,17 +271,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_selected_by_name() {
+    fn select_finds_rows_by_unique_name() {
         assert_eq!(select(&[]).expect("all").len(), ROWS.len());
         let one = select(&["http-router".to_owned()]).expect("it exists");
         assert_eq!(one.iter().map(|row| row.name).collect::<Vec<_>>(), ["http-router"]);
         let names: std::collections::BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
-        assert_eq!(names.len(), ROWS.len(), "a name is given twice");
+        assert_eq!(names.len(), ROWS.len(), "two rows have the same name");
         assert!(matches!(select(&["nothing".to_owned()]), Err(Error::Row { .. })));
     }
 
     #[test]
-    fn a_side_is_its_median() {
+    fn a_side_has_median_spread_and_cpu_time() {
         let mut side = Side::default();
         assert_eq!((side.rate(), side.spread()), (0.0, 0.0));
         for operations in [300, 100, 200] {

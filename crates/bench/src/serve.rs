@@ -1,4 +1,4 @@
-//! Our side of the rows: what a user would write.
+//! The servers of Impresario, written as a user writes them.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,10 +16,10 @@ use impresario::prelude::{
 use impresario::server::{Tls, Transport};
 
 use crate::error::Error;
-use crate::peers::HELLO;
+use crate::payload::HELLO;
 use crate::tls;
 
-/// How many workers serve the rows with processes.
+/// Number of workers in rows with processes.
 const WORKERS: u32 = 2;
 
 struct Echo;
@@ -31,7 +31,7 @@ impl Handler for Echo {
     }
 }
 
-/// The same answer as the bare peer's, so that only what is around it differs.
+/// The response of the peer, so that only the framework differs.
 #[derive(Clone)]
 struct Hello;
 
@@ -55,9 +55,9 @@ pub(crate) fn echo(address: SocketAddr) -> ExitCode {
     Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run()
 }
 
-/// The same, encrypted.
+/// An echo with TLS in one process.
 pub(crate) fn tls_echo(address: SocketAddr) -> Result<ExitCode, Error> {
-    let transport = Transport::new().tls(&Tls::from_config(tls::server()?));
+    let transport = Transport::new().tls(&Tls::from_config(tls::server::config()?));
     let echo = Listener::tcp(address, transport.wrap(|| Echo));
     Ok(Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo")).run())
 }
@@ -68,7 +68,7 @@ pub(crate) fn http(address: SocketAddr) -> ExitCode {
     Supervisor::new(Strategy::OneForOne).child(hello.child_spec("hello")).run()
 }
 
-/// HTTP in worker processes, behind a router or accepting themselves.
+/// HTTP in worker processes, with or without a router.
 pub(crate) fn workers(address: SocketAddr, router: bool) -> ExitCode {
     let hello = App::new("hello", || impresario_http::service(Hello)).pool(Pool::fixed(WORKERS));
     let main = Main::new();

@@ -1,4 +1,4 @@
-//! Servers under test: each a child process, this program again.
+//! Servers under test. Each is a child process that runs this program.
 
 use std::fs::File;
 use std::io;
@@ -10,30 +10,31 @@ use std::time::{Duration, Instant};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use crate::command::SERVE;
 use crate::error::{Error, Failure};
 use crate::load::{Load, Outcome};
-use crate::{SERVE, cpu, peers, serve};
+use crate::{cpu, peers, serve};
 
-/// How long a server may take until it answers.
+/// Bound of the time until a server is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before it is asked again.
+/// Interval of the checks whether a server is ready.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// How much of what a server said is shown at most.
-const MAX_SAID: usize = 16 * 1024;
+/// Bound of the stderr in an error, in bytes.
+const MAX_STDERR: usize = 16 * 1024;
 
-/// A server that runs as a child process for as long as this value lives.
+/// A server that runs as a child process until the value is dropped.
 pub(crate) struct Server {
     name: &'static str,
     address: SocketAddr,
     load: Load,
     child: Child,
-    /// What it writes to stderr: shown when it fails, and else in nobody's way.
+    /// The stderr of the server: a memory file that is shown in errors.
     stderr: File,
 }
 
 impl Server {
-    /// Starts it on a free port and waits until it answers as the load wants it.
+    /// Starts a server on a free port and waits until it serves one operation of the load.
     pub(crate) async fn start(name: &'static str, load: Load) -> Result<Self, Error> {
         let address = free_address()?;
         let stderr = File::from(memfd_create(c"stderr", MemfdFlags::CLOEXEC).map_err(io::Error::from)?);
@@ -47,17 +48,17 @@ impl Server {
         let end = Instant::now() + START_TIMEOUT;
         while let Err(error) = load.probe(address).await {
             if let Some(status) = server.child.try_wait()? {
-                return Err(Error::Ended { name, status, said: server.said() });
+                return Err(Error::Ended { name, status, stderr: server.stderr_text() });
             }
             if Instant::now() >= end {
-                return Err(Error::Silent { name, last: error.to_string(), said: server.said() });
+                return Err(Error::Silent { name, last: error.to_string(), stderr: server.stderr_text() });
             }
             tokio::time::sleep(RETRY).await;
         }
         Ok(server)
     }
 
-    /// Puts it under its load for this time; also returns the processor time that it needed for that.
+    /// Runs the load for this time. Also returns the processor time of the server.
     pub(crate) async fn measure(&self, time: Duration) -> Result<(Outcome, Duration), Error> {
         let before = cpu::used(self.child.id());
         let outcome = self.load.run(self.address, time).await;
@@ -76,17 +77,17 @@ impl Server {
         self.child.id()
     }
 
-    /// What it did wrong, and what it said.
+    /// The error for a failed measurement, with the stderr of the server.
     pub(crate) fn failed(&self, failure: Failure) -> Error {
-        Error::Failed { name: self.name, failure, said: self.said() }
+        Error::Failed { name: self.name, failure, stderr: self.stderr_text() }
     }
 
-    /// What it has written to stderr, if that can still be read.
-    fn said(&self) -> String {
-        let mut said = vec![0; MAX_SAID];
-        // Not by `read`, which would move the place where the server writes next.
-        match self.stderr.read_at(&mut said, 0) {
-            Ok(length) => String::from_utf8_lossy(said.get(..length).unwrap_or_default()).into_owned(),
+    /// The stderr of the server so far.
+    fn stderr_text(&self) -> String {
+        let mut text = vec![0; MAX_STDERR];
+        // `read_at` does not move the file offset, which the server shares.
+        match self.stderr.read_at(&mut text, 0) {
+            Ok(length) => String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned(),
             Err(error) => format!("(cannot be read: {error})"),
         }
     }
@@ -94,20 +95,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Errors mean that it is already gone. Whatever it forked goes with it: our trees do not outlive their main.
+        // Errors mean that it has exited. Processes of a tree exit with their main.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// An address that nobody listens on just now.
+/// A free loopback address.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
-/// Is one of the servers; what a child process does.
+/// Runs a server. Called in the child process.
 pub(crate) fn run(name: &str, address: SocketAddr) -> Result<ExitCode, Error> {
-    // A load generator that is killed takes its servers along.
+    // The server dies with the load generator.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
     match name {
         "bare-echo" => peers::echo(address).map(|()| ExitCode::SUCCESS),

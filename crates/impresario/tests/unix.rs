@@ -99,7 +99,7 @@ fn main_that_cannot_start_leaves_no_file() {
     let bad = format!("unix:{}", folder.0.join("nowhere/s").display());
     let mut program = start(&format!("{good} {bad}"), DIRECT);
     assert!(!program.wait().success());
-    assert_eq!(folder.files(), Vec::<OsString>::new(), "{}", program.said());
+    assert_eq!(folder.files(), Vec::<OsString>::new(), "{}", program.stderr());
 }
 
 fn main() -> ExitCode {

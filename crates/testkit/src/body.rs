@@ -1,27 +1,28 @@
-//! Bodies of HTTP messages: reading them as they come, and making ones that can be checked as they come.
+//! Bodies of HTTP messages: a reader for any framing, and reproducible test data that is checked while it
+//! arrives.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line of a chunk header that is read.
+/// Bound of a chunk header line, in bytes.
 const MAX_CHUNK_LINE: u64 = 1024;
 
-/// The rest of a response, read as it arrives. At its end the connection is ready for the next response.
+/// Reader of the rest of a response. After its end the connection is ready for the next response.
 #[derive(Debug)]
 pub struct Body<'a, R> {
     source: &'a mut R,
     framing: Framing,
 }
 
-/// How the end of a body is known.
+/// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// So many bytes are still to come.
+    /// This number of bytes remains.
     Length(u64),
-    /// So many bytes of this chunk are still to come, and then the next chunk.
+    /// This number of bytes remains of the current chunk; another chunk header follows.
     Chunk(u64),
-    /// The next thing is the size of a chunk; not the first one's when the flag is set.
+    /// A chunk header comes next. `after_chunk`: the CRLF of the previous chunk precedes it.
     Size { after_chunk: bool },
-    /// All until the other side closes.
+    /// The body ends when the peer closes.
     UntilClose,
 }
 
@@ -31,9 +32,9 @@ impl<'a, R: BufRead> Body<'a, R> {
     }
 
     fn limited(&mut self, buffer: &mut [u8], left: u64) -> io::Result<usize> {
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let length = self.source.read(buffer.get_mut(..room).unwrap_or_default())?;
-        if length == 0 && room > 0 {
+        let capacity = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let length = self.source.read(buffer.get_mut(..capacity).unwrap_or_default())?;
+        if length == 0 && capacity > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(length)
@@ -45,8 +46,9 @@ impl<'a, R: BufRead> Body<'a, R> {
         }
         let line = self.line()?;
         let digits = line.split(';').next().unwrap_or_default().trim();
-        let size = u64::from_str_radix(digits, 16)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no chunk size")))?;
+        let size = u64::from_str_radix(digits, 16).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is not a chunk size"))
+        })?;
         if size == 0 {
             while !self.line()?.is_empty() {}
         }
@@ -58,7 +60,9 @@ impl<'a, R: BufRead> Body<'a, R> {
         self.source.by_ref().take(MAX_CHUNK_LINE).read_line(&mut line)?;
         match line.strip_suffix("\r\n") {
             Some(text) => Ok(text.to_owned()),
-            None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{line:?} is no whole line"))),
+            None => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{line:?} is not a whole line")))
+            }
         }
     }
 }
@@ -89,7 +93,8 @@ impl<R: BufRead> Read for Body<'_, R> {
     }
 }
 
-/// Bytes that look random and can be made again, so that neither side has to keep them (xorshift64*).
+/// Pseudo-random bytes (xorshift64*) that sender and receiver generate from the same seed, so neither stores
+/// them.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     state: u64,
@@ -97,23 +102,23 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// So many bytes; other seeds give other bytes.
+    /// `length` bytes. Different seeds give different bytes.
     #[must_use]
     pub fn new(seed: u64, length: u64) -> Self {
         Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, left: length }
     }
 
-    /// All of them at once.
+    /// All bytes as one vector.
     #[must_use]
     pub fn bytes(self) -> Vec<u8> {
         self.collect()
     }
 
-    /// Whether the source gives exactly these bytes and then ends.
+    /// Returns whether the source yields exactly these bytes and then its end.
     ///
     /// # Errors
     ///
-    /// What the source says.
+    /// Any read error of the source.
     pub fn matches(mut self, source: &mut impl Read) -> io::Result<bool> {
         let mut chunk = vec![0; 64 * 1024];
         loop {
@@ -154,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_its_framing_says() {
+    fn length_chunks_and_close_end_a_body() {
         let (body, rest) = read("hellorest", Framing::Length(5));
         assert_eq!((body.expect("whole"), rest.as_str()), ("hello".to_owned(), "rest"));
 
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_cut_short_is_an_error() {
+    fn a_truncated_body_is_an_error() {
         assert!(read("hell", Framing::Length(5)).0.is_err());
         for chunks in ["", "5\r\nhell", "5\r\nhello\r\n", "x\r\n", "5\r\nhello\r\n0\r\n"] {
             assert!(read(chunks, Framing::Size { after_chunk: false }).0.is_err(), "{chunks:?}");
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_knows_itself() {
+    fn pattern_matches_only_equal_seed_and_length() {
         let bytes = Pattern::new(7, 100_000).bytes();
         assert!(Pattern::new(7, 100_000).matches(&mut bytes.as_slice()).expect("memory can be read"));
         assert!(!Pattern::new(8, 100_000).matches(&mut bytes.as_slice()).expect("memory can be read"));

@@ -1,4 +1,4 @@
-//! Bytes over TCP, with an end to every wait.
+//! A blocking TCP client with a timeout on every operation.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::DEADLINE;
+use crate::limits::DEADLINE;
 
-/// A TCP connection on which no read or write takes longer than [`DEADLINE`].
+/// A TCP connection. No read or write blocks longer than [`DEADLINE`].
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects, with `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// When nobody listens there, or nobody answers in time.
+    /// If the connection is refused or not established within [`DEADLINE`].
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_nodelay(true)?;
@@ -28,40 +28,40 @@ impl Connection {
         Ok(Self { stream })
     }
 
-    /// A second handle on the same connection, for reading and writing at the same time.
+    /// A second handle of the same connection, so one thread can read while another writes.
     ///
     /// # Errors
     ///
-    /// When there is no descriptor left.
+    /// If no descriptor is free.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { stream: self.stream.try_clone()? })
     }
 
-    /// Sends all of these bytes.
+    /// Sends all bytes.
     ///
     /// # Errors
     ///
-    /// When the other side is gone or does not read in time.
+    /// If the peer has closed, or does not read within [`DEADLINE`].
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
-    /// Receives exactly this many bytes.
+    /// Receives exactly `length` bytes.
     ///
     /// # Errors
     ///
-    /// When the other side closes before, or does not send them in time.
+    /// If the peer closes earlier, or does not send them within [`DEADLINE`].
     pub fn receive(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Whether nothing has come that was not received, neither bytes nor an end.
+    /// Returns whether the receive buffer is empty: neither bytes nor an end of file have arrived.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// If the connection is reset.
     pub fn is_silent(&self) -> io::Result<bool> {
         self.stream.set_nonblocking(true)?;
         let come = self.stream.peek(&mut [0]);
@@ -73,29 +73,29 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more will be sent; what the other side sends can still be read.
+    /// Shuts the sending direction down. Bytes of the peer can still be received.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// If the connection is closed.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// Ends the connection in both directions, also for other handles on it.
+    /// Shuts both directions down, for all handles of this connection.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// If the connection is closed.
     pub fn shut_down(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Both)
     }
 
-    /// Everything until the other side closes, be it by an end of file or by a reset.
+    /// Receives until the peer closes, by end of file or by reset.
     ///
     /// # Errors
     ///
-    /// When it does not close in time.
+    /// If the peer does not close within [`DEADLINE`] of its last byte.
     pub fn until_closed(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
@@ -110,11 +110,11 @@ impl Connection {
         }
     }
 
-    /// Drops the connection with a reset instead of an orderly end.
+    /// Closes with a reset (`SO_LINGER` with 0 s) instead of a FIN.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses the option.
+    /// If the kernel refuses the option.
     pub fn reset(self) -> io::Result<()> {
         Ok(set_socket_linger(&self.stream, Some(Duration::ZERO))?)
     }

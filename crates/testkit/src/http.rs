@@ -1,40 +1,40 @@
-//! As much HTTP/1.1 as a test needs: requests on a connection that is kept, and whole or streamed answers.
+//! A blocking HTTP/1.1 client for tests: keep-alive requests, whole responses and streamed bodies.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
 
-use crate::Connection;
 use crate::body::{Body, Framing, Pattern};
+use crate::client::Connection;
 
-/// The most bytes of head that an answer may have.
+/// Bound of a response head, in bytes.
 const MAX_HEAD: u64 = 64 * 1024;
 
-/// A connection to an HTTP server. It is kept between requests.
+/// A keep-alive connection to an HTTP server.
 #[derive(Debug)]
 pub struct Http {
     connection: Connection,
     reader: BufReader<Connection>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The status code.
+    /// Status code.
     pub status: u16,
-    /// Names in lower case, and values.
+    /// Header names in lower case, with their values.
     pub headers: Vec<(String, String)>,
-    /// All of the body.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The value of a header, by its name in lower case.
+    /// The value of the header with this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text.
+    /// The body as text; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -46,24 +46,24 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// When nobody listens there.
+    /// As [`Connection::open`].
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let connection = Connection::open(address)?;
         let reader = BufReader::new(connection.try_clone()?);
         Ok(Self { connection, reader })
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a GET request and receives the response.
     ///
     /// # Errors
     ///
-    /// When the connection ends before the answer does, or the answer is no HTTP.
+    /// If the connection closes before the response is complete, or the response is not HTTP/1.1.
     pub fn get(&mut self, path: &str) -> io::Result<Response> {
         self.send("GET", path, &[], b"")?;
         self.receive()
     }
 
-    /// Asks on a connection of its own, which is closed then.
+    /// Sends a GET request on a new connection, with `Connection: close`.
     ///
     /// # Errors
     ///
@@ -74,24 +74,24 @@ impl Http {
         http.receive()
     }
 
-    /// Which process answers on this connection.
+    /// The pid of the process that serves this connection, from `GET /pid`.
     ///
     /// # Errors
     ///
-    /// As [`Http::get`], and when the answer is no pid.
+    /// As [`Http::get`], and if the body is not a pid.
     pub fn pid(&mut self) -> io::Result<u32> {
         let response = self.get("/pid")?;
         let text = response.text();
         text.trim()
             .parse()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} is no pid")))
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} is not a pid")))
     }
 
-    /// Sends a request with a whole body and does not wait for the answer.
+    /// Sends a request with a whole body. Does not wait for the response.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// If the connection is closed.
     pub fn send(
         &mut self,
         method: &str,
@@ -110,20 +110,20 @@ impl Http {
         self.connection.send(&[request.as_bytes(), body].concat())
     }
 
-    /// Sends these bytes, whatever they are.
+    /// Sends raw bytes.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// If the connection is closed.
     pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.connection.send(bytes)
     }
 
-    /// Waits for the next answer.
+    /// Receives the next response.
     ///
     /// # Errors
     ///
-    /// When the connection ends before the answer does, or the answer is no HTTP.
+    /// If the connection closes before the response is complete, or the response is not HTTP/1.1.
     pub fn receive(&mut self) -> io::Result<Response> {
         let (status, headers) = self.head()?;
         let mut response = Response { status, headers, body: Vec::new() };
@@ -132,12 +132,12 @@ impl Http {
         Ok(response)
     }
 
-    /// Posts a body and checks the answer's body while both are under way; returns the status, and whether what
-    /// came back is what was sent.
+    /// Sends a POST request with `length` bytes of `pattern` and compares the response body while both are in
+    /// transit. Returns the status, and whether the response body equals the pattern.
     ///
     /// # Errors
     ///
-    /// When the connection ends before the answer does.
+    /// If the connection closes before the response is complete.
     pub fn post_pattern(&mut self, path: &str, pattern: &Pattern, length: u64) -> io::Result<(u16, bool)> {
         let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n");
         self.connection.send(head.as_bytes())?;
@@ -156,7 +156,8 @@ impl Http {
             let (status, headers) = self.head()?;
             let framing = framing(&Response { status, headers, body: Vec::new() });
             let same = pattern.clone().matches(&mut Body::new(&mut self.reader, framing));
-            // A refused body may be cut off while it is sent, so only the answer counts then.
+            // The server may close the connection during a rejected upload, so a send error counts only with
+            // status 200.
             match sending.join() {
                 Ok(Err(error)) if status == 200 => Err(error),
                 _ => Ok((status, same?)),
@@ -164,11 +165,11 @@ impl Http {
         })
     }
 
-    /// Everything until the other side closes, by an end of file or a reset.
+    /// Receives until the server closes, by end of file or by reset.
     ///
     /// # Errors
     ///
-    /// When it does not close in time.
+    /// As [`Connection::until_closed`].
     pub fn until_closed(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = self.reader.buffer().to_vec();
         self.reader.consume(bytes.len());
@@ -185,11 +186,12 @@ impl Http {
                 Some(text) => Ok(text.to_owned()),
                 None => Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    format!("{line:?} is no line of a head"),
+                    format!("{line:?} is not a header line"),
                 )),
             }
         };
-        let invalid = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is no HTTP"));
+        let invalid =
+            |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is not HTTP/1.1"));
         let first = next()?;
         let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.ok_or_else(|| invalid(&first))?;
@@ -226,10 +228,10 @@ mod tests {
 
     use super::*;
 
-    /// A server that reads so many requests without a body and answers with these bytes, then closes.
+    /// A server that reads `requests` requests without a body, sends `answer` once and closes.
     fn canned(requests: usize, answer: &'static str) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the socket is bound");
         thread::spawn(move || {
             let (stream, _) = listener.accept().expect("the test connects");
             let ends = BufReader::new(&stream).lines().map_while(Result::ok).filter(String::is_empty);
@@ -240,30 +242,33 @@ mod tests {
     }
 
     #[test]
-    fn answers_on_one_connection_are_told_apart() {
+    fn three_responses_on_one_connection_are_separated() {
         let answers = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n12HTTP/1.1 404 Not Found\r\n\
                        Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 500 X\r\n\r\nrest";
-        let mut http = Http::open(canned(3, answers)).expect("it listens");
+        let mut http = Http::open(canned(3, answers)).expect("the program listens");
         for _ in 0..3 {
-            http.send("GET", "/", &[("A", "b")], b"").expect("it reads");
+            http.send("GET", "/", &[("A", "b")], b"").expect("the peer reads");
         }
-        let first = http.receive().expect("an answer");
+        let first = http.receive().expect("a response");
         assert_eq!(
             (first.status, first.text().as_str(), first.header("content-length")),
             (200, "12", Some("2"))
         );
-        let second = http.receive().expect("an answer");
+        let second = http.receive().expect("a response");
         assert_eq!((second.status, second.text().as_str()), (404, "abc"));
-        assert_eq!(http.receive().expect("an answer").text(), "rest");
-        assert!(http.until_closed().expect("it closes").is_empty());
+        assert_eq!(http.receive().expect("a response").text(), "rest");
+        assert!(http.until_closed().expect("the peer closes").is_empty());
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error() {
+    fn an_invalid_response_is_an_error() {
         for answer in
             ["", "SSH-2.0-x\r\n", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx\r\n\r\n", "HTTP/1.1 200 OK\r\n"]
         {
-            assert!(Http::open(canned(1, answer)).expect("it listens").get("/").is_err(), "{answer:?}");
+            assert!(
+                Http::open(canned(1, answer)).expect("the program listens").get("/").is_err(),
+                "{answer:?}"
+            );
         }
     }
 }

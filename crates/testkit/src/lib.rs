@@ -1,22 +1,20 @@
-//! Drives built programs as a user would: starts them, talks to them, shoots them, and sees that nothing is left.
+//! Test support: runs built example programs as child processes and talks to them over their sockets.
 //!
-//! Four types to know:
-//!
-//! * [`Program`]: an example that runs as a child process, with everything it forked.
+//! * [`Program`]: an example that runs as a child process, with all processes that it forks.
 //! * [`Site`]: the `http` example and its tree: main, router, prototype, workers.
-//! * [`Connection`] and [`Http`]: blocking clients whose every wait has an end.
+//! * [`Connection`] and [`Http`]: blocking clients with a timeout on every operation.
+//! * [`scenario`]: plays recorded supervision scenarios, with simulated processes and with real actors.
 //!
-//! Nothing here waits for time to pass: a wait is for an exit (a pidfd), a line on stderr or bytes on a socket, and
-//! each has a [`DEADLINE`]. What goes wrong is a panic with a text, because the callers are tests.
+//! No function sleeps. A wait ends with an exit (pidfd), a line on stderr or bytes on a socket, and after
+//! [`DEADLINE`] at the latest. A failed wait is a panic with a text, because the callers are tests.
 //!
-//! Beside that, [`scenario`] plays recorded scenarios, with simulated processes and with real actors.
-//!
-//! This crate deliberately knows nothing of the workspace but the rules of supervision and the actors that play them: of
-//! a program it sees processes, sockets and `/proc`.
+//! Of the workspace this crate knows the supervision rules and the actors. A program is known by its
+//! processes, its sockets and `/proc`.
 
 mod body;
 mod client;
 mod http;
+mod limits;
 mod log;
 mod process;
 pub mod procfs;
@@ -27,23 +25,13 @@ mod site;
 pub use body::{Body, Pattern};
 pub use client::Connection;
 pub use http::{Http, Response};
+pub use limits::{DEADLINE, TICK, TREE_EXIT_TIMEOUT};
 pub use process::{Process, all_exit};
 pub use program::{Program, example_path};
 pub use rustix::process::Signal;
 pub use site::{Mode, Site, Tree};
 
-use std::time::Duration;
-
-/// How long anything may take before a test calls it lost. Generous: the machine may be busy with other tests.
-pub const DEADLINE: Duration = Duration::from_secs(20);
-
-/// How soon after main's death nothing of its tree may be left.
-pub const LEFT_OVER: Duration = Duration::from_secs(1);
-
-/// How often a condition is looked at that has no event of its own.
-pub const TICK: Duration = Duration::from_millis(5);
-
-/// Makes tests of functions that take a [`Mode`]: one with a router, one with workers that accept.
+/// Makes two tests of each function that takes a [`Mode`]: one with a router, one with workers that accept.
 #[macro_export]
 macro_rules! in_both_modes {
     ($($test:ident),+ $(,)?) => {

@@ -1,11 +1,11 @@
-//! What a program says on stderr, line by line, as it says it.
+//! The stderr of a program, line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The lines so far. A thread reads them until the last process that holds the other end of the pipe is gone.
+/// The lines so far. A thread reads them until the last process with the write end of the pipe has exited.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<Shared>);
 
@@ -38,13 +38,13 @@ impl Log {
         log
     }
 
-    /// All lines so far.
+    /// A copy of all lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.state().lines.clone()
     }
 
-    /// What `find` makes of the first line, from number `from` on, of which it makes something, as soon as that
-    /// line is there; `None` when the deadline passes or the program has said its last word.
+    /// Returns the first `Some` that `find` returns for a line, starting at line number `from`. Returns
+    /// `None` after `limit`, or when the last process with the write end has exited.
     pub(crate) fn wait_for<T>(
         &self,
         from: usize,
@@ -67,14 +67,14 @@ impl Log {
         }
     }
 
-    /// Whether the last holder of the other end is gone, waiting for it at most this long.
+    /// Returns whether the last process with the write end has exited. Blocks for at most `limit`.
     pub(crate) fn ends_within(&self, limit: Duration) -> bool {
         let waiting = self.0.changed.wait_timeout_while(self.state(), limit, |state| !state.ended);
         waiting.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A test that panicked while it held the lock has left the lines whole: they are only ever pushed.
+        // Lines are only pushed, so the state is whole even if a test panicked while it held the lock.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,10 +89,10 @@ mod tests {
     use std::io::{Write, pipe};
 
     use super::*;
-    use crate::DEADLINE;
+    use crate::limits::DEADLINE;
 
     #[test]
-    fn lines_arrive_and_the_end_is_seen() {
+    fn lines_arrive_and_closing_the_pipe_is_seen() {
         let (reader, mut writer) = pipe().expect("a pipe");
         let log = Log::follow(reader);
         assert!(!log.ends_within(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! A process named by a descriptor, whoever its parent is.
+//! A process that is known by a pidfd, child or not.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,10 +9,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{DEADLINE, procfs};
+use crate::limits::DEADLINE;
+use crate::procfs;
 
-/// A process whose exit can be waited for. It counts as gone once it is a zombie: the parent it ends up with (pid 1
-/// of a container) may never wait for it.
+/// A process to signal and to wait for. A zombie counts as exited: its parent, such as pid 1 of a container,
+/// may never call `wait`.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -20,37 +21,37 @@ pub struct Process {
 }
 
 impl Process {
-    /// Names the process that has this pid now, or `None` when there is none.
+    /// Opens the process that has this pid now. Returns `None` if there is none.
     #[must_use]
     pub fn open(pid: u32) -> Option<Self> {
         let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
         Some(Self { pid, descriptor: pidfd_open(raw, PidfdFlags::empty()).ok()? })
     }
 
-    /// The pid it had when it was named.
+    /// The pid at the time of [`open`](Self::open).
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Sends a signal.
+    /// Sends a signal with `pidfd_send_signal`.
     ///
     /// # Errors
     ///
-    /// `ESRCH` when it is gone and has been waited for.
+    /// `ESRCH` if its parent has waited for it.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(&self.descriptor, signal)?)
     }
 
-    /// Sends SIGSTOP and waits until it has stopped. The signal alone stops one of its threads at once, and the others
-    /// only when that one has been scheduled.
+    /// Sends `SIGSTOP` and waits until all threads have stopped. The signal stops one thread immediately, the
+    /// others when they are next scheduled.
     ///
     /// # Panics
     ///
-    /// When it is gone, or does not stop.
+    /// If it has exited, or does not stop within [`DEADLINE`].
     #[track_caller]
     pub fn freeze(&self) {
-        self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot freeze {}: {error}", self.pid));
+        self.signal(Signal::STOP).unwrap_or_else(|error| panic!("cannot stop {}: {error}", self.pid));
         let end = Instant::now() + DEADLINE;
         while procfs::is_frozen(self.pid) != Some(true) {
             assert!(Instant::now() < end, "{} does not stop", self.pid);
@@ -58,7 +59,7 @@ impl Process {
         }
     }
 
-    /// Waits for the exit, at most this long.
+    /// Returns whether it exits within `limit`.
     #[must_use]
     pub fn exits_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
@@ -76,7 +77,7 @@ impl Process {
     }
 }
 
-/// Waits until all of them are gone, at most this long altogether; returns the pids of those that are not.
+/// Waits until all processes have exited, for at most `limit` in total. Returns the pids of the others.
 #[must_use]
 pub fn all_exit(processes: &[Process], limit: Duration) -> Vec<u32> {
     let end = Instant::now() + limit;
@@ -96,16 +97,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_is_seen_without_a_wait() {
+    fn exit_of_a_zombie_is_seen_without_wait() {
         let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat runs");
-        let process = Process::open(child.id()).expect("it runs");
+        let process = Process::open(child.id()).expect("the process runs");
         assert!(!process.exits_within(Duration::from_millis(1)));
         assert_eq!(all_exit(&[process], Duration::ZERO), [child.id()]);
 
-        let process = Process::open(child.id()).expect("it runs");
-        process.signal(Signal::KILL).expect("it can be killed");
-        assert!(process.exits_within(crate::DEADLINE), "a zombie counts as gone");
-        child.wait().expect("it is ours");
+        let process = Process::open(child.id()).expect("the process runs");
+        process.signal(Signal::KILL).expect("SIGKILL can be sent");
+        assert!(process.exits_within(crate::limits::DEADLINE), "a zombie counts as exited");
+        child.wait().expect("the child can be waited for");
         assert!(Process::open(child.id()).is_none());
     }
 }

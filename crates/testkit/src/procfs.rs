@@ -1,10 +1,11 @@
-//! What `/proc` says about processes. Everything is optional: any process may be gone the next moment.
+//! Process data of `/proc`. Every function returns an `Option` or an empty list, because a process may exit
+//! at any time.
 
 use std::collections::HashSet;
 use std::fs;
 
-/// The processes in whose environment this variable has this value: a program's own process and whatever it forked,
-/// however deep and whoever their parent is now. A zombie has no environment any more, so it is not among them.
+/// The pids of all processes with this environment variable: a program and all its descendants, even after a
+/// change of parent. A zombie has no environment, so it is not listed.
 #[must_use]
 pub fn marked(name: &str, value: &str) -> Vec<u32> {
     let mark = format!("{name}={value}");
@@ -22,25 +23,25 @@ fn has_variable(pid: u32, mark: &[u8]) -> bool {
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == mark))
 }
 
-/// Its parent's pid.
+/// Pid of the parent.
 #[must_use]
 pub fn parent(pid: u32) -> Option<u32> {
     field(pid, 1)?.parse().ok()
 }
 
-/// Whether it has ended and nobody has waited for it yet.
+/// Returns whether it has exited and its parent has not waited for it.
 #[must_use]
 pub fn is_zombie(pid: u32) -> bool {
     field(pid, 0).is_some_and(|state| state == "Z")
 }
 
-/// How many descriptors it has open.
+/// Number of open descriptors.
 #[must_use]
 pub fn descriptors(pid: u32) -> Option<usize> {
     Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
 }
 
-/// How many TCP connections it holds whose port on this machine is this one.
+/// Number of its TCP connections with this local port.
 #[must_use]
 pub fn connections(pid: u32, port: u16) -> Option<usize> {
     let held: HashSet<String> = fs::read_dir(format!("/proc/{pid}/fd"))
@@ -51,26 +52,26 @@ pub fn connections(pid: u32, port: u16) -> Option<usize> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
     let is_held = |line: &&str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        // The local address is the second one, the state the fourth (0A listens), and the inode the tenth.
+        // Columns of `/proc/net/tcp`: 2 is the local address, 4 the state (0A is LISTEN), 10 the inode.
         let [_, address, _, state, _, _, _, _, _, inode, ..] = fields.as_slice() else { return false };
         address.ends_with(&local) && *state != "0A" && held.contains(&format!("socket:[{inode}]"))
     };
     Some(table.lines().filter(is_held).count())
 }
 
-/// Whether all of its threads wait for something, so that what has reached it so far has been dealt with.
+/// Returns whether all threads sleep, so everything that reached it has been handled.
 #[must_use]
 pub fn is_idle(pid: u32) -> Option<bool> {
     all_threads_are(pid, 'S')
 }
 
-/// Whether all of its threads have been stopped by a signal.
+/// Returns whether a signal has stopped all threads.
 #[must_use]
 pub fn is_frozen(pid: u32) -> Option<bool> {
     all_threads_are(pid, 'T')
 }
 
-/// Whether all of its threads are in this state (`proc_pid_stat(5)`).
+/// Returns whether all threads are in this state (`proc_pid_stat(5)`).
 fn all_threads_are(pid: u32, state: char) -> Option<bool> {
     let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     Some(threads.all(|thread| {
@@ -80,20 +81,21 @@ fn all_threads_are(pid: u32, state: char) -> Option<bool> {
     }))
 }
 
-/// How many threads it has.
+/// Number of threads.
 #[must_use]
 pub fn threads(pid: u32) -> Option<usize> {
     Some(fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
 }
 
-/// The processor time that it and the children it has waited for have used, in clock ticks (100 a second).
+/// Processor time of it and of the children that it waited for, in clock ticks of 1/100 s.
 #[must_use]
 pub fn ticks(pid: u32) -> Option<u64> {
-    // utime, stime, cutime and cstime are fields 14 to 17 of stat(5); ours are counted from field 3, the state.
+    // `utime`, `stime`, `cutime` and `cstime` are fields 14 to 17 of `stat(5)`. `field` counts from field 3,
+    // the state.
     (11..=14).map(|index| field(pid, index)?.parse::<u64>().ok()).sum()
 }
 
-/// A field of `/proc/<pid>/stat` counted from the one after the name, which may itself contain spaces.
+/// A field of `/proc/<pid>/stat`, counted from the one after the name. The name may contain spaces.
 fn field(pid: u32, index: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_described() {
+    fn procfs_describes_this_process() {
         assert_eq!(parent(id()), Some(parent_id()));
         assert!(!is_zombie(id()));
         assert!(descriptors(id()).is_some_and(|count| count >= 3));
@@ -118,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_counted_by_port() {
+    fn connections_counts_accepted_ones_of_the_port() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the socket is bound");
         assert_eq!(connections(id(), address.port()), Some(0), "a listening socket is none");
-        let client = std::net::TcpStream::connect(address).expect("it listens");
+        let client = std::net::TcpStream::connect(address).expect("the program listens");
         let accepted = listener.accept().expect("it was connected to");
         assert_eq!(connections(id(), address.port()), Some(1));
         drop((client, accepted));
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_finds_children_and_grandchildren() {
+    fn marked_finds_children_and_grandchildren() {
         let value = format!("procfs-{}", id());
         let mut child = Command::new("sh")
             .args(["-c", "sleep 600 & echo started; wait"])
@@ -142,22 +144,22 @@ mod tests {
             .expect("sh runs");
         let mut line = String::new();
         let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
-        std::io::BufRead::read_line(&mut stdout, &mut line).expect("it says that it has started");
+        std::io::BufRead::read_line(&mut stdout, &mut line).expect("the script prints a line");
 
-        // In the middle of its exec, the grandchild shows no environment.
-        let end = Instant::now() + crate::DEADLINE;
+        // During its `exec`, the grandchild has no readable environment.
+        let end = Instant::now() + crate::limits::DEADLINE;
         let mut found = Vec::new();
         while found.len() != 2 && Instant::now() < end {
             found = marked("IMPRESARIO_TESTKIT", &value);
         }
         assert!(found.contains(&child.id()) && found.len() == 2, "found {found:?}");
         for pid in found {
-            let process = crate::Process::open(pid).expect("it runs");
-            process.signal(crate::Signal::KILL).expect("it can be killed");
-            assert!(process.exits_within(crate::DEADLINE));
+            let process = crate::process::Process::open(pid).expect("the process runs");
+            process.signal(rustix::process::Signal::KILL).expect("SIGKILL can be sent");
+            assert!(process.exits_within(crate::limits::DEADLINE));
         }
         assert!(is_zombie(child.id()));
-        child.wait().expect("it is ours");
+        child.wait().expect("the child can be waited for");
         assert!(marked("IMPRESARIO_TESTKIT", &value).is_empty());
     }
 }

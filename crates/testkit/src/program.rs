@@ -7,17 +7,20 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::process::{Pid, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::limits::{DEADLINE, TICK, TREE_EXIT_TIMEOUT};
 use crate::log::Log;
-use crate::{DEADLINE, LEFT_OVER, Process, Signal, TICK, all_exit, procfs};
+use crate::process::{Process, all_exit};
+use crate::procfs;
 
-/// Every process of a program's tree carries this in its environment, so that all of them can be found again.
+/// Environment variable of every process of a program's tree; [`procfs::marked`] finds them by it.
 const MARK: &str = "IMPRESARIO_TEST_TREE";
 
-/// A built example that runs as a child process, with everything it forked.
+/// A built example that runs as a child process, with all processes that it forks.
 ///
-/// When the value is dropped, main is killed, and the test fails if anything of its tree outlives it.
+/// `Drop` kills main. The test fails if a process of the tree outlives main by more than
+/// [`TREE_EXIT_TIMEOUT`].
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -27,11 +30,11 @@ pub struct Program {
     waited_for: bool,
 }
 
-/// Where cargo puts an example: next to the folder of the test executables.
+/// Path of a built example: next to the folder of the test executables.
 ///
 /// # Panics
 ///
-/// When it has not been built, saying how to build it.
+/// If it has not been built. The text names the command.
 #[must_use]
 pub fn example_path(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows its own path");
@@ -46,11 +49,11 @@ pub fn example_path(name: &str) -> PathBuf {
 }
 
 impl Program {
-    /// Starts an example and does not wait for anything.
+    /// Starts an example. Returns without waiting for it.
     ///
     /// # Panics
     ///
-    /// When it has not been built or cannot be started.
+    /// If it has not been built or cannot be started.
     #[must_use]
     pub fn start(example: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(example_path(example));
@@ -58,11 +61,11 @@ impl Program {
         Self::spawn(command)
     }
 
-    /// Starts a command that the caller has prepared; its standard streams are set here.
+    /// Starts a prepared command. Its stdin, stdout and stderr are replaced.
     ///
     /// # Panics
     ///
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn spawn(mut command: Command) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -76,143 +79,146 @@ impl Program {
         Self { child, process, log, mark, waited_for: false }
     }
 
-    /// The pid of main.
+    /// Pid of main.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// Sends main a signal.
+    /// Sends a signal to main.
     ///
     /// # Panics
     ///
-    /// When main has already been waited for.
+    /// If main was waited for.
     pub fn signal(&self, signal: Signal) {
         self.process
             .signal(signal)
             .unwrap_or_else(|error| panic!("cannot signal main {}: {error}", self.pid()));
     }
 
-    /// Stops main until it gets SIGCONT; see [`Process::freeze`].
+    /// Stops main until `SIGCONT`; see [`Process::freeze`].
     ///
     /// # Panics
     ///
-    /// When main has already been waited for.
+    /// If main was waited for.
     #[track_caller]
     pub fn freeze(&self) {
         self.process.freeze();
     }
 
-    /// Sends a signal to the process group that main leads, as a terminal does at control-C. The command must have
-    /// been prepared with `process_group(0)`.
+    /// Sends a signal to the process group of main, as a terminal does for Ctrl-C. The command needs
+    /// `process_group(0)`.
     ///
     /// # Panics
     ///
-    /// When main leads no group.
+    /// If main leads no process group.
     pub fn signal_group(&self, signal: Signal) {
         let group = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid");
         kill_process_group(group, signal)
             .unwrap_or_else(|error| panic!("cannot signal group {group:?}: {error}"));
     }
 
-    /// Every line on stderr so far.
+    /// All lines on stderr so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.log.lines()
     }
 
-    /// Waits for a line on stderr for which the condition holds, and returns it.
+    /// Waits for the first line on stderr for which `matches` returns true, and returns it.
     ///
     /// # Panics
     ///
-    /// When the program ends or the deadline passes without such a line.
+    /// If main exits, or [`DEADLINE`] passes, without such a line.
     #[track_caller]
-    pub fn wait_for_line(&self, what: &str, mut matches: impl FnMut(&str) -> bool) -> String {
+    pub fn wait_for_line(&self, description: &str, mut matches: impl FnMut(&str) -> bool) -> String {
         let found = self.log.wait_for(0, DEADLINE, |line| matches(line).then(|| line.to_owned()));
-        found.unwrap_or_else(|| panic!("no line on stderr {what}; it said:\n{}", self.said()))
+        found.unwrap_or_else(|| panic!("no line on stderr {description}; stderr:\n{}", self.stderr()))
     }
 
-    /// The address in the first line that has this word and a loopback address.
+    /// The loopback address in the first line that contains `word` and such an address.
     ///
     /// # Panics
     ///
-    /// When no such line comes.
+    /// If main exits, or [`DEADLINE`] passes, without such a line.
     #[track_caller]
     #[must_use]
     pub fn address_after(&self, word: &str) -> SocketAddr {
         let found =
             self.log.wait_for(0, DEADLINE, |line| line.contains(word).then(|| loopback_address(line))?);
         found.unwrap_or_else(|| {
-            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; it said:\n{}", self.said())
+            panic!("no line on stderr with {word:?} and an address on 127.0.0.1; stderr:\n{}", self.stderr())
         })
     }
 
-    /// Whether main ends, waiting for it at most this long.
+    /// Returns whether main exits within `limit`.
     #[must_use]
     pub fn exits_within(&self, limit: Duration) -> bool {
         self.process.exits_within(limit)
     }
 
-    /// Looks again and again until there is a value, which fails at once when main ends.
+    /// Calls `look` every [`TICK`] until it returns `Some`.
     ///
     /// # Panics
     ///
-    /// When main ends or the deadline passes.
+    /// If main exits or [`DEADLINE`] passes first.
     #[track_caller]
-    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    pub fn until<T>(&self, description: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + DEADLINE;
         loop {
             if let Some(value) = look() {
                 return value;
             }
-            assert!(Instant::now() < end, "it did not come to pass that {what}; it said:\n{}", self.said());
-            let ended = self.exits_within(TICK);
-            assert!(!ended, "main ended before {what}; it said:\n{}", self.said());
+            assert!(Instant::now() < end, "timeout before {description}; stderr:\n{}", self.stderr());
+            let exited = self.exits_within(TICK);
+            assert!(!exited, "main exited before {description}; stderr:\n{}", self.stderr());
         }
     }
 
-    /// Waits for the end of main and checks that nothing of its tree is left.
+    /// Waits for the exit of main and checks that all processes of its tree have exited.
     ///
     /// # Panics
     ///
-    /// When main does not end before the deadline, or something outlives it by more than [`LEFT_OVER`].
+    /// If main does not exit within [`DEADLINE`], or a process outlives it by more than
+    /// [`TREE_EXIT_TIMEOUT`].
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let ended = self.exits_within(DEADLINE);
-        assert!(ended, "main {} does not end; it said:\n{}", self.pid(), self.said());
-        let left = self.left_over();
+        let exited = self.exits_within(DEADLINE);
+        assert!(exited, "main {} does not exit; stderr:\n{}", self.pid(), self.stderr());
+        let left = self.survivors();
         let status = self.child.wait().expect("main is our child");
         self.waited_for = true;
-        assert!(left.is_empty(), "{left:?} outlived main {}; it said:\n{}", self.pid(), self.said());
+        assert!(left.is_empty(), "{left:?} outlived main {}; stderr:\n{}", self.pid(), self.stderr());
         status
     }
 
-    /// The pids of all live processes of the tree, main among them.
+    /// Pids of all running processes of the tree, main included.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
         procfs::marked(MARK, &self.mark)
     }
 
-    /// Everything on stderr so far, as text.
+    /// All of stderr so far, as text.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn stderr(&self) -> String {
         self.lines().join("\n")
     }
 
-    /// What outlives main, which has ended, by more than it may; it is killed. All of stderr has been read then.
-    fn left_over(&self) -> Vec<u32> {
-        let gone_by = Instant::now() + LEFT_OVER;
-        while !self.nobody_is_left() {
-            if Instant::now() >= gone_by {
-                return self.kill_what_is_left();
+    /// Pids of the processes that outlive main by more than [`TREE_EXIT_TIMEOUT`]; they are killed. Call it
+    /// after the exit of main. Afterwards stderr is complete.
+    fn survivors(&self) -> Vec<u32> {
+        let deadline = Instant::now() + TREE_EXIT_TIMEOUT;
+        while !self.has_exited() {
+            if Instant::now() >= deadline {
+                return self.kill_survivors();
             }
         }
         Vec::new()
     }
 
-    /// Whether all are gone, waiting a moment for it. `/proc` alone does not tell: it shows no environment of a process
-    /// that is being torn down or is in the middle of an `exec`. But each process of the tree holds stderr.
-    fn nobody_is_left(&self) -> bool {
+    /// Returns whether all processes of the tree have exited, after at most two [`TICK`]s. `/proc` is not
+    /// enough: a process has no readable environment during its exit or `exec`. But every process of the tree
+    /// holds stderr.
+    fn has_exited(&self) -> bool {
         all_exit(&self.left(), TICK).is_empty() && self.log.ends_within(TICK)
     }
 
@@ -220,22 +226,25 @@ impl Program {
         self.processes().into_iter().filter_map(Process::open).collect()
     }
 
-    fn kill_what_is_left(&self) -> Vec<u32> {
-        let killed_by = Instant::now() + LEFT_OVER;
+    fn kill_survivors(&self) -> Vec<u32> {
+        let deadline = Instant::now() + TREE_EXIT_TIMEOUT;
         let mut killed = Vec::new();
         loop {
             for process in self.left() {
-                // It may be gone by itself by now, which is as good.
+                // `ESRCH`: it has exited meanwhile.
                 process.signal(Signal::KILL).ok();
                 if !killed.contains(&process.pid()) {
                     killed.push(process.pid());
                 }
             }
-            if self.nobody_is_left() {
+            if self.has_exited() {
                 return killed;
             }
-            let late = Instant::now() >= killed_by;
-            assert!(!late || thread::panicking(), "an unknown process still holds main's stderr");
+            let late = Instant::now() >= deadline;
+            assert!(
+                !late || thread::panicking(),
+                "a process without the mark still holds the stderr of main"
+            );
             if late {
                 return killed;
             }
@@ -246,22 +255,22 @@ impl Program {
 impl Drop for Program {
     #[expect(
         clippy::print_stderr,
-        reason = "a failed test shows what the program said; the harness captures it"
+        reason = "a failed test shows the stderr of the program; the harness captures it"
     )]
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("--- stderr of main {}:\n{}", self.pid(), self.said());
+            eprintln!("--- stderr of main {}:\n{}", self.pid(), self.stderr());
         }
         if self.waited_for {
             return;
         }
-        // An error means that it has ended by itself.
+        // An error means that main has exited.
         self.process.signal(Signal::KILL).ok();
-        let ended = self.exits_within(DEADLINE);
-        let left = self.left_over();
+        let exited = self.exits_within(DEADLINE);
+        let left = self.survivors();
         self.child.wait().ok();
         if !thread::panicking() {
-            assert!(ended && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());
+            assert!(exited && left.is_empty(), "{left:?} outlived main {}, which was killed", self.pid());
         }
     }
 }
@@ -286,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_in_lines() {
+    fn loopback_address_is_found_in_log_lines() {
         for line in [
             "INFO listening, address: 127.0.0.1:4012, pid: 1",
             r#"{"msg":"listening","address":"127.0.0.1:4012"}"#,
@@ -299,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_followed_to_its_end() {
+    fn lines_address_and_exit_code_of_a_program() {
         let mut program = shell("echo one >&2; echo listening 127.0.0.1:7 >&2; exit 3");
         assert_eq!(program.address_after("listening").port(), 7);
         assert_eq!(program.wait().code(), Some(3));
@@ -308,15 +317,15 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "outlived main")]
-    fn what_is_left_is_found_and_killed() {
+    fn a_surviving_child_fails_wait_and_is_killed() {
         let mut program = shell("sleep 600 & echo started >&2");
         program.wait_for_line("that it has started", |line| line == "started");
         program.wait();
     }
 
     #[test]
-    #[should_panic(expected = "main ended before")]
-    fn waiting_fails_at_once_when_main_ends() {
+    #[should_panic(expected = "main exited before")]
+    fn until_fails_when_main_exits() {
         let program = shell("exit 0");
         program.until("the impossible happens", || None::<()>);
     }

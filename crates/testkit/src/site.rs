@@ -4,27 +4,33 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::{DEADLINE, Http, Process, Program, Response, Signal, procfs};
+use rustix::process::Signal;
 
-/// How connections come to the workers.
+use crate::http::{Http, Response};
+use crate::limits::DEADLINE;
+use crate::process::Process;
+use crate::procfs;
+use crate::program::Program;
+
+/// How connections reach the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A router accepts them and hands them over.
+    /// A router accepts them and hands them to workers.
     Router,
-    /// The workers accept them (`--direct`).
+    /// The workers accept them (option `--direct`).
     Direct,
 }
 
-/// Who is who, by pid.
+/// The pids of the tree by role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    /// The root of the tree.
+    /// Root of the tree.
     pub main: u32,
-    /// The process that accepts and hands over, in [`Mode::Router`].
+    /// The process that accepts and hands connections to workers; only in [`Mode::Router`].
     pub router: Option<u32>,
-    /// The parent of the workers.
+    /// Parent of the workers.
     pub prototype: u32,
-    /// The processes that answer, in ascending order.
+    /// The processes that serve requests, in ascending order.
     pub workers: Vec<u32>,
 }
 
@@ -38,38 +44,38 @@ impl Tree {
         pids
     }
 
-    /// The tree that these processes make, if they make a whole one: main, whose children are one prototype with so
-    /// many children and, with a router, one process without any.
+    /// The tree of these (pid, parent) pairs if it is complete: main with one prototype that has `workers`
+    /// children and, in router mode, one more child without children.
     fn of(main: u32, processes: &[(u32, u32)], mode: Mode, workers: usize) -> Option<Self> {
         let children =
             |of: u32| processes.iter().filter(move |(_, parent)| *parent == of).map(|(pid, _)| *pid);
         let prototype = children(main).find(|child| children(*child).next().is_some())?;
         let mut others = children(main).filter(|child| *child != prototype);
         let tree = Self { main, router: others.next(), prototype, workers: children(prototype).collect() };
-        let whole = tree.workers.len() == workers
+        let complete = tree.workers.len() == workers
             && tree.router.is_some() == (mode == Mode::Router)
             && tree.pids().len() == processes.len();
-        whole.then_some(tree)
+        complete.then_some(tree)
     }
 }
 
-/// The `http` example while it runs.
+/// The running `http` example.
 #[derive(Debug)]
 pub struct Site {
-    /// Its processes and what they say.
+    /// Its processes and its stderr.
     pub program: Program,
-    /// Where it listens.
+    /// Listening address.
     pub address: SocketAddr,
     mode: Mode,
     workers: usize,
 }
 
 impl Site {
-    /// Starts it on a free port and waits until it is ready.
+    /// Starts the example on a free port and waits for its `ready` line.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// As [`Program::address_after`].
     #[track_caller]
     #[must_use]
     pub fn start(mode: Mode, workers: usize, more: &[&str]) -> Self {
@@ -82,11 +88,11 @@ impl Site {
         Self::of(Program::start("http", &arguments), mode, workers)
     }
 
-    /// Waits until a program that the caller has started is ready.
+    /// Waits for the `ready` line of a program that the caller has started.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// As [`Program::address_after`].
     #[track_caller]
     #[must_use]
     pub fn of(program: Program, mode: Mode, workers: usize) -> Self {
@@ -94,26 +100,26 @@ impl Site {
         Self { program, address, mode, workers }
     }
 
-    /// Waits until the tree is whole.
+    /// Waits until the tree is complete.
     ///
     /// # Panics
     ///
-    /// When it does not become whole before the deadline.
+    /// If it is not complete within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn tree(&self) -> Tree {
         self.tree_without(&[])
     }
 
-    /// Waits until the tree is whole and has none of these processes.
+    /// Waits until the tree is complete and contains none of the pids in `dead`.
     ///
     /// # Panics
     ///
-    /// When it does not become so before the deadline.
+    /// If it does not become so within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn tree_without(&self, dead: &[u32]) -> Tree {
-        self.program.until(&format!("the tree is whole and without {dead:?}"), || {
+        self.program.until(&format!("the tree is complete and without {dead:?}"), || {
             let pids = self.program.processes().into_iter();
             let processes: Option<Vec<_>> = pids.map(|pid| Some((pid, procfs::parent(pid)?))).collect();
             let tree = Tree::of(self.program.pid(), &processes?, self.mode, self.workers)?;
@@ -121,19 +127,19 @@ impl Site {
         })
     }
 
-    /// Kills a process of the tree by SIGKILL and waits until it is gone.
+    /// Sends `SIGKILL` to a process of the tree and waits for its exit.
     ///
     /// # Panics
     ///
-    /// When it does not exist or does not go.
+    /// If there is no such process or it does not exit within [`DEADLINE`].
     #[track_caller]
-    pub fn shoot(&self, pid: u32) {
+    pub fn kill(&self, pid: u32) {
         let process = Process::open(pid).unwrap_or_else(|| panic!("there is no process {pid}"));
         process.signal(Signal::KILL).unwrap_or_else(|error| panic!("cannot kill {pid}: {error}"));
-        assert!(process.exits_within(DEADLINE), "{pid} survives SIGKILL");
+        assert!(process.exits_within(DEADLINE), "{pid} does not exit after SIGKILL");
     }
 
-    /// Asks on a connection of its own.
+    /// Sends a GET request on a new connection.
     ///
     /// # Errors
     ///
@@ -142,39 +148,40 @@ impl Site {
         Http::get_once(self.address, path)
     }
 
-    /// Connects and asks for `/pid` without a wait for the answer.
+    /// Connects and requests `/pid`. Does not wait for the response.
     ///
     /// # Panics
     ///
-    /// When the connection is refused.
+    /// If the connection is refused.
     #[track_caller]
     #[must_use]
     pub fn ask(&self) -> Http {
-        let mut http = Http::open(self.address).unwrap_or_else(|error| panic!("a connect failed: {error}"));
+        let mut http = Http::open(self.address).unwrap_or_else(|error| panic!("the connect failed: {error}"));
         http.send("GET", "/pid", &[], b"")
-            .unwrap_or_else(|error| panic!("a request could not be sent: {error}"));
+            .unwrap_or_else(|error| panic!("the request could not be sent: {error}"));
         http
     }
 
-    /// An open connection to each worker, which has answered on it, in the order of [`Tree::workers`].
+    /// One open connection to each worker, in the order of [`Tree::workers`]. Each has served one request.
     ///
     /// # Panics
     ///
-    /// When a worker gets no connection before the deadline.
+    /// If a worker gets no connection within [`DEADLINE`].
     #[track_caller]
     #[must_use]
     pub fn connect_to_each(&self, workers: &[u32]) -> Vec<Http> {
         let end = Instant::now() + DEADLINE;
         let mut found: Vec<Option<Http>> = workers.iter().map(|_| None).collect();
-        // The others stay open until all are found, so that the one with the least connections has its turn.
+        // Other connections stay open until all are found: the router prefers the worker with the fewest
+        // connections.
         let mut others = Vec::new();
         while found.iter().any(Option::is_none) {
-            assert!(Instant::now() < end, "of {workers:?} only some get connections: {found:?}");
+            assert!(Instant::now() < end, "not all of {workers:?} get a connection: {found:?}");
             let mut http =
-                Http::open(self.address).unwrap_or_else(|error| panic!("a connect failed: {error}"));
-            let pid = http.pid().unwrap_or_else(|error| panic!("no answer on a new connection: {error}"));
+                Http::open(self.address).unwrap_or_else(|error| panic!("the connect failed: {error}"));
+            let pid = http.pid().unwrap_or_else(|error| panic!("no response on a new connection: {error}"));
             match workers.iter().position(|worker| *worker == pid).and_then(|index| found.get_mut(index)) {
-                Some(place @ None) => *place = Some(http),
+                Some(slot @ None) => *slot = Some(http),
                 _ => others.push(http),
             }
         }
@@ -187,17 +194,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_recognised_only_when_it_is_whole() {
-        let whole = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)];
-        let tree = Tree::of(1, &whole, Mode::Router, 2).expect("it is whole");
+    fn only_a_complete_tree_is_recognised() {
+        let complete = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)];
+        let tree = Tree::of(1, &complete, Mode::Router, 2).expect("the tree is complete");
         assert_eq!(tree, Tree { main: 1, router: Some(3), prototype: 2, workers: vec![4, 5] });
         assert_eq!(tree.pids(), [1, 2, 3, 4, 5]);
-        assert_eq!(Tree::of(1, &whole, Mode::Direct, 2), None, "a router too many");
-        assert_eq!(Tree::of(1, &whole, Mode::Router, 3), None, "a worker too few");
+        assert_eq!(Tree::of(1, &complete, Mode::Direct, 2), None, "a router too many");
+        assert_eq!(Tree::of(1, &complete, Mode::Router, 3), None, "a worker too few");
         assert_eq!(Tree::of(1, &[(1, 0), (2, 1), (3, 1)], Mode::Router, 0), None, "no prototype to be seen");
         assert_eq!(Tree::of(1, &[(1, 0), (2, 1), (3, 2), (9, 3)], Mode::Direct, 1), None, "one too many");
 
-        let direct = Tree::of(1, &[(1, 0), (2, 1), (3, 2)], Mode::Direct, 1).expect("it is whole");
+        let direct = Tree::of(1, &[(1, 0), (2, 1), (3, 2)], Mode::Direct, 1).expect("the tree is complete");
         assert_eq!((direct.router, direct.workers), (None, vec![3]));
     }
 }

@@ -1,4 +1,5 @@
-//! Every scenario in `tests/scenarios`, played in the virtual world and with real actors: its trace is OTP's, line by line.
+//! Plays every scenario of `tests/scenarios` in the virtual world and with real actors, and compares its
+//! trace with OTP's, line by line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,8 @@ use std::process::Command;
 use impresario_testkit::scenario::trace::difference;
 use impresario_testkit::scenario::{ActorsWorld, Scenario, VirtualWorld, World, run};
 
-/// How many there are at least; a folder that was not found must not pass.
-const AT_LEAST: usize = 204;
+/// Lower bound of the number of scenarios; an empty or missing folder must not pass.
+const AT_LEAST: usize = 209;
 
 fn scenarios() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
@@ -31,7 +32,7 @@ fn parse(file: &Path) -> Scenario {
     Scenario::parse(&read(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// What is asked of us: OTP's trace, or ours where we differ on purpose, which then says why.
+/// The expected trace: OTP's, or the `.impresario` file, which starts with the reason for the difference.
 fn expected(file: &Path) -> Vec<String> {
     let otp = lines(&read(&file.with_extension("trace")));
     let own = file.with_extension("impresario");
@@ -39,8 +40,8 @@ fn expected(file: &Path) -> Vec<String> {
         return otp;
     }
     let own = lines(&read(&own));
-    let (why, own) = own.split_first().expect("a reason");
-    assert!(why.starts_with("# "), "{} does not say why: {why:?}", file.display());
+    let (reason, own) = own.split_first().expect("a first line");
+    assert!(reason.starts_with("# "), "{} has no reason in its first line: {reason:?}", file.display());
     assert!(difference(&otp, own).is_some(), "{} does not differ from OTP", file.display());
     own.to_vec()
 }
@@ -60,17 +61,17 @@ fn compare<W: World>(world: impl Fn() -> W) {
 }
 
 #[test]
-fn every_trace_is_the_expected_one() {
+fn virtual_world_writes_the_expected_traces() {
     compare(VirtualWorld::new);
 }
 
 #[test]
-fn real_actors_write_the_same_traces() {
+fn real_actors_write_the_expected_traces() {
     compare(ActorsWorld::paused);
 }
 
 #[test]
-fn a_trace_is_the_same_each_time() {
+fn playing_twice_gives_equal_traces() {
     for file in scenarios() {
         let scenario = parse(&file);
         let [first, second] = [(); 2].map(|()| run(&scenario, VirtualWorld::new()));
@@ -79,7 +80,7 @@ fn a_trace_is_the_same_each_time() {
 }
 
 #[test]
-fn nothing_follows_a_step_that_cannot_be_made() {
+fn an_impossible_step_is_the_last_line() {
     let text = r#"{"children": [{"id": "a"}], "steps": [["kill", "b"], ["kill", "a"], ["shutdown"]]}"#;
     let scenario = Scenario::parse(text).expect("its form is right");
     for trace in [run(&scenario, VirtualWorld::new()), run(&scenario, ActorsWorld::paused())] {
@@ -88,7 +89,7 @@ fn nothing_follows_a_step_that_cannot_be_made() {
 }
 
 #[test]
-fn what_is_not_a_scenario_is_refused_with_its_place() {
+fn an_invalid_scenario_error_names_the_place() {
     for (text, place) in [
         ("[1]", "a scenario"),
         ("{", "not json"),
@@ -100,7 +101,7 @@ fn what_is_not_a_scenario_is_refused_with_its_place() {
         (r#"{"steps": [["sleep", "long"]]}"#, "milliseconds"),
         (r#"{"sort_stops": "maybe"}"#, "sort_stops"),
         (r#"{"sup": {"init": "maybe"}}"#, "init"),
-        (r#"{"childen": []}"#, r#"a scenario has no key "childen", but these: name, "#),
+        (r#"{"childen": []}"#, r#"a scenario has no key "childen", only these: name, "#),
         (r#"{"sup": {"strateg": "one_for_all"}}"#, r#"sup has no key "strateg""#),
         (r#"{"children": [{"id": "a", "on_shutdwon": "record"}]}"#, r#"a child has no key "on_shutdwon""#),
         (r#"{"children": [{"id": "a", "on_shutdown": "recrod"}]}"#, "on_shutdown"),
@@ -116,13 +117,14 @@ fn what_is_not_a_scenario_is_refused_with_its_place() {
 }
 
 #[test]
-fn the_program_says_how_it_is_called() {
-    for (option, code, said) in
+fn help_prints_usage_and_unknown_option_exits_2() {
+    for (option, code, expected) in
         [("--help", 0, "usage: scenario"), ("-h", 0, "usage: scenario"), ("--hlep", 2, "")]
     {
-        let program = Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("it runs");
+        let program =
+            Command::new(env!("CARGO_BIN_EXE_scenario")).arg(option).output().expect("the process runs");
         assert_eq!(program.status.code(), Some(code), "{option}");
         let text = String::from_utf8_lossy(&program.stdout);
-        assert!(text.starts_with(said) && text.is_empty() == said.is_empty(), "{option}: {text}");
+        assert!(text.starts_with(expected) && text.is_empty() == expected.is_empty(), "{option}: {text}");
     }
 }

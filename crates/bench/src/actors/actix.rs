@@ -1,21 +1,21 @@
-//! Plain actix: nobody supervises.
+//! actix without supervision.
 
 use actix::{Actor as _, Addr};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::adder::{Add, Adder, Boom, News, Seat, Stop, gone, here};
-use super::work;
+use super::adder::{ActorEvent, Add, Adder, Notifier, Panic, Stop, next_drop, next_start};
+use super::workload;
 
 pub(super) struct Actix;
 
-impl work::Actors for Actix {
+impl workload::Actors for Actix {
     type Adder = Addr<Adder>;
-    type Nursery = Bare;
-    type Phoenix = Replaced;
-    type Crowd = Bare;
+    type SpawnStop = Bare;
+    type Restart = Replaced;
+    type IdleActors = Bare;
 }
 
-impl work::Adder for Addr<Adder> {
+impl workload::Adder for Addr<Adder> {
     async fn start() -> Self {
         Adder::new(None).start()
     }
@@ -27,76 +27,76 @@ impl work::Adder for Addr<Adder> {
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.send(Add(number)).await.expect("it lives")
+        self.send(Add(number)).await.expect("the actor runs")
     }
 }
 
-/// Actors that say when they are gone: actix does not.
+/// Actors that send an event when they are dropped, because actix has no exit notification.
 pub(super) struct Bare {
-    sender: UnboundedSender<News>,
-    news: UnboundedReceiver<News>,
+    sender: UnboundedSender<ActorEvent>,
+    events: UnboundedReceiver<ActorEvent>,
     addresses: Vec<Addr<Adder>>,
 }
 
 impl Bare {
     fn new() -> Self {
-        let (sender, news) = unbounded_channel();
-        Self { sender, news, addresses: Vec::new() }
+        let (sender, events) = unbounded_channel();
+        Self { sender, events, addresses: Vec::new() }
     }
 }
 
-fn spawn(news: &UnboundedSender<News>) -> Addr<Adder> {
-    Adder::new(Some(Seat::known(news))).start()
+fn spawn(events: &UnboundedSender<ActorEvent>) -> Addr<Adder> {
+    Adder::new(Some(Notifier::drop_only(events))).start()
 }
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::new()
     }
 
     async fn step(&mut self) {
         spawn(&self.sender).do_send(Stop);
-        gone(&mut self.news).await;
+        next_drop(&mut self.events).await;
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::new()
     }
 
     async fn add(&mut self, actors: usize) {
         let Self { sender, addresses, .. } = self;
-        work::fill(addresses, actors, || spawn(sender)).await;
+        workload::spawn_in_batches(addresses, actors, || spawn(sender)).await;
     }
 
     async fn stop(mut self) {
         self.addresses.iter().for_each(|address| address.do_send(Stop));
         for _ in &self.addresses {
-            gone(&mut self.news).await;
+            next_drop(&mut self.events).await;
         }
     }
 }
 
-/// An actor that is replaced by hand: its end is seen because it is dropped.
+/// An actor that the benchmark restarts. Its exit is known by its drop.
 pub(super) struct Replaced {
-    present: Addr<Adder>,
-    sender: UnboundedSender<News>,
-    news: UnboundedReceiver<News>,
+    current: Addr<Adder>,
+    sender: UnboundedSender<ActorEvent>,
+    events: UnboundedReceiver<ActorEvent>,
 }
 
-impl work::Steps for Replaced {
+impl workload::Steps for Replaced {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
-        let present = Adder::new(Some(Seat::announced(&sender))).start();
-        here(&mut news).await;
-        Self { present, sender, news }
+        let (sender, mut events) = unbounded_channel();
+        let current = Adder::new(Some(Notifier::with_start(&sender))).start();
+        next_start(&mut events).await;
+        Self { current, sender, events }
     }
 
     async fn step(&mut self) {
-        self.present.do_send(Boom);
-        gone(&mut self.news).await;
-        self.present = Adder::new(Some(Seat::announced(&self.sender))).start();
-        here(&mut self.news).await;
+        self.current.do_send(Panic);
+        next_drop(&mut self.events).await;
+        self.current = Adder::new(Some(Notifier::with_start(&self.sender))).start();
+        next_start(&mut self.events).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The actix actor that both plain actix and our supervisors run.
+//! The actix actor that both plain actix and the supervisors of Impresario run.
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -6,57 +6,57 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// Adds numbers.
 pub(super) struct Adder {
     sum: u64,
-    seat: Option<Seat>,
+    notifier: Option<Notifier>,
 }
 
-/// What an actor says of itself.
-pub(super) enum News {
-    Here(Addr<Adder>),
-    Gone,
+/// An event that an actor sends about itself.
+pub(super) enum ActorEvent {
+    Started(Addr<Adder>),
+    Dropped,
 }
 
-/// By what an actor tells that it is there, and that it is gone.
-pub(super) struct Seat {
-    news: UnboundedSender<News>,
-    announces: bool,
+/// Sends the start of an actor, if asked to, and its drop.
+pub(super) struct Notifier {
+    events: UnboundedSender<ActorEvent>,
+    sends_start: bool,
 }
 
-impl Seat {
-    /// Of an actor that says both.
-    pub(super) fn announced(news: &UnboundedSender<News>) -> Self {
-        Self { news: news.clone(), announces: true }
+impl Notifier {
+    /// For an actor that sends both.
+    pub(super) fn with_start(events: &UnboundedSender<ActorEvent>) -> Self {
+        Self { events: events.clone(), sends_start: true }
     }
 
-    /// Of an actor whose address is known to whoever started it.
-    pub(super) fn known(news: &UnboundedSender<News>) -> Self {
-        Self { news: news.clone(), announces: false }
+    /// For an actor with an address that its starter knows: only the drop.
+    pub(super) fn drop_only(events: &UnboundedSender<ActorEvent>) -> Self {
+        Self { events: events.clone(), sends_start: false }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Notifier {
     fn drop(&mut self) {
-        // At the end of the program nobody listens any more.
-        let _ = self.news.send(News::Gone);
+        // An error means that the measurement is finished.
+        let _ = self.events.send(ActorEvent::Dropped);
     }
 }
 
-/// Skips to the next address.
-pub(super) async fn here(news: &mut UnboundedReceiver<News>) -> Addr<Adder> {
+/// Waits for the next start and returns the address.
+pub(super) async fn next_start(events: &mut UnboundedReceiver<ActorEvent>) -> Addr<Adder> {
     loop {
-        if let News::Here(address) = news.recv().await.expect("somebody holds a sender") {
+        if let ActorEvent::Started(address) = events.recv().await.expect("a sender exists") {
             return address;
         }
     }
 }
 
-/// Skips to the next end.
-pub(super) async fn gone(news: &mut UnboundedReceiver<News>) {
-    while !matches!(news.recv().await.expect("somebody holds a sender"), News::Gone) {}
+/// Waits for the next drop.
+pub(super) async fn next_drop(events: &mut UnboundedReceiver<ActorEvent>) {
+    while !matches!(events.recv().await.expect("a sender exists"), ActorEvent::Dropped) {}
 }
 
 impl Adder {
-    pub(super) fn new(seat: Option<Seat>) -> Self {
-        Self { sum: 0, seat }
+    pub(super) fn new(notifier: Option<Notifier>) -> Self {
+        Self { sum: 0, notifier }
     }
 }
 
@@ -64,13 +64,13 @@ impl Actor for Adder {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if let Some(seat) = self.seat.as_ref().filter(|seat| seat.announces) {
-            let _ = seat.news.send(News::Here(ctx.address()));
+        if let Some(notifier) = self.notifier.as_ref().filter(|notifier| notifier.sends_start) {
+            let _ = notifier.events.send(ActorEvent::Started(ctx.address()));
         }
     }
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(pub(super) u64);
 
 impl Message for Add {
@@ -101,17 +101,17 @@ impl Handler<Stop> for Adder {
     }
 }
 
-/// Has the actor panic.
-pub(super) struct Boom;
+/// Makes the actor panic.
+pub(super) struct Panic;
 
-impl Message for Boom {
+impl Message for Panic {
     type Result = ();
 }
 
-impl Handler<Boom> for Adder {
+impl Handler<Panic> for Adder {
     type Result = ();
 
-    fn handle(&mut self, _: Boom, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("boom");
     }
 }

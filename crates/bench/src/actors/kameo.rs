@@ -1,4 +1,4 @@
-//! kameo: actors with supervision of their own.
+//! kameo: actors with built-in supervision.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use kameo::message::{Context, Message};
 use kameo::supervision::RestartPolicy;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::work;
+use super::workload;
 
 pub(super) struct Kameo;
 
-impl work::Actors for Kameo {
+impl workload::Actors for Kameo {
     type Adder = ActorRef<Adder>;
-    type Nursery = Bare;
-    type Phoenix = Supervised;
-    type Crowd = Bare;
+    type SpawnStop = Bare;
+    type Restart = Supervised;
+    type IdleActors = Bare;
 }
 
 /// Adds numbers.
@@ -27,16 +27,16 @@ impl Actor for Adder {
     type Args = Option<UnboundedSender<()>>;
     type Error = Infallible;
 
-    async fn on_start(news: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
-        if let Some(news) = news {
-            // At the end of the program nobody listens any more.
-            let _ = news.send(());
+    async fn on_start(events: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        if let Some(events) = events {
+            // An error means that the measurement is finished.
+            let _ = events.send(());
         }
         Ok(Self(0))
     }
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(u64);
 
 impl Message<Add> for Adder {
@@ -48,13 +48,13 @@ impl Message<Add> for Adder {
     }
 }
 
-/// Has the actor panic.
-pub(super) struct Boom;
+/// Makes the actor panic.
+pub(super) struct Panic;
 
-impl Message<Boom> for Adder {
+impl Message<Panic> for Adder {
     type Reply = ();
 
-    async fn handle(&mut self, _: Boom, _: &mut Context<Self, ()>) {
+    async fn handle(&mut self, _: Panic, _: &mut Context<Self, ()>) {
         panic!("boom");
     }
 }
@@ -63,19 +63,19 @@ fn spawn() -> ActorRef<Adder> {
     Adder::spawn_with_mailbox(None, unbounded())
 }
 
-impl work::Adder for ActorRef<Adder> {
+impl workload::Adder for ActorRef<Adder> {
     async fn start() -> Self {
         spawn()
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            self.tell(Add(1)).send().await.expect("it lives");
+            self.tell(Add(1)).send().await.expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.ask(Add(number)).send().await.expect("it lives")
+        self.ask(Add(number)).send().await.expect("the actor runs")
     }
 }
 
@@ -83,30 +83,30 @@ impl work::Adder for ActorRef<Adder> {
 #[derive(Default)]
 pub(super) struct Bare(Vec<ActorRef<Adder>>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
     async fn step(&mut self) {
         let actor = spawn();
-        actor.stop_gracefully().await.expect("it lives");
+        actor.stop_gracefully().await.expect("the actor runs");
         actor.wait_for_shutdown().await;
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
     async fn add(&mut self, actors: usize) {
-        work::fill(&mut self.0, actors, spawn).await;
+        workload::spawn_in_batches(&mut self.0, actors, spawn).await;
     }
 
     async fn stop(self) {
         for actor in &self.0 {
-            actor.stop_gracefully().await.expect("it lives");
+            actor.stop_gracefully().await.expect("the actor runs");
         }
         for actor in &self.0 {
             actor.wait_for_shutdown().await;
@@ -114,7 +114,7 @@ impl work::Crowd for Bare {
     }
 }
 
-/// Has a child, and does nothing else.
+/// Supervises one child.
 struct Supervisor;
 
 impl Actor for Supervisor {
@@ -126,28 +126,28 @@ impl Actor for Supervisor {
     }
 }
 
-/// A child that kameo restarts; its mailbox stays.
+/// A child that kameo restarts. Its mailbox survives the restart.
 pub(super) struct Supervised {
     child: ActorRef<Adder>,
-    news: UnboundedReceiver<()>,
+    events: UnboundedReceiver<()>,
     _supervisor: ActorRef<Supervisor>,
 }
 
-impl work::Steps for Supervised {
+impl workload::Steps for Supervised {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let supervisor = Supervisor::spawn(());
         let child = Adder::supervise_with(&supervisor, move || Some(sender.clone()))
             .restart_policy(RestartPolicy::Permanent)
             .restart_limit(u32::MAX, Duration::from_millis(1))
             .spawn_with_mailbox(unbounded())
             .await;
-        news.recv().await.expect("the child holds a sender");
-        Self { child, news, _supervisor: supervisor }
+        events.recv().await.expect("the child holds a sender");
+        Self { child, events, _supervisor: supervisor }
     }
 
     async fn step(&mut self) {
-        self.child.tell(Boom).send().await.expect("its mailbox stays");
-        self.news.recv().await.expect("the child holds a sender");
+        self.child.tell(Panic).send().await.expect("the mailbox survives the restart");
+        self.events.recv().await.expect("the child holds a sender");
     }
 }

@@ -1,4 +1,4 @@
-//! Our side: everything under a supervisor, and addressed by names that lead to the present life.
+//! Impresario: every actor is under a supervisor and is addressed by a reference that follows restarts.
 
 use std::time::Duration;
 
@@ -8,40 +8,40 @@ use impresario::prelude::{ChildRef, ChildSpec, Intensity, Strategy, Supervisor};
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::adder::{Add, Adder, Boom, News, Seat, Stop, gone, here};
-use super::work;
+use super::adder::{ActorEvent, Add, Adder, Notifier, Panic, Stop, next_drop, next_start};
+use super::workload;
 
 /// A restart limit that is never reached.
 const INTENSITY: Intensity = Intensity::new(1_000, Duration::from_millis(1));
 
 pub(super) struct Ours;
 
-impl work::Actors for Ours {
+impl workload::Actors for Ours {
     type Adder = Child;
-    type Nursery = Children;
-    type Phoenix = Restarted;
-    type Crowd = Children;
+    type SpawnStop = Children;
+    type Restart = Restarted;
+    type IdleActors = Children;
 }
 
-/// A tree with one child. Its reports go nowhere, as those of the peers do.
+/// A tree with one child. Its reports are discarded, as those of the peers are.
 async fn tree(child: ChildSpec) -> Tree {
     let supervisor = Supervisor::new(Strategy::OneForOne)
         .intensity(INTENSITY)
         .logger(Logger::root(Discard, o!()))
         .child(child);
-    supervisor.start().await.expect("nothing in it can fail to start")
+    supervisor.start().await.expect("the tree starts")
 }
 
-/// One child, known by its name.
+/// One child with its reference.
 pub(super) struct Child(ChildRef<Adder>);
 
 impl Child {
-    fn present(&self) -> ActorRef<Adder> {
+    fn current(&self) -> ActorRef<Adder> {
         self.0.actor().expect("the tree has started")
     }
 }
 
-impl work::Adder for Child {
+impl workload::Adder for Child {
     async fn start() -> Self {
         let name = ChildRef::new();
         tree(name.child_spec("adder", |_| Ok(Adder::new(None)))).await;
@@ -49,54 +49,55 @@ impl work::Adder for Child {
     }
 
     async fn tell(&self, times: u64) {
-        // Once for a burst: nothing can restart the child while this does not yield.
-        let child = self.present();
+        // One lookup per burst: the child cannot restart before this task yields.
+        let child = self.current();
         for _ in 0..times {
-            child.cast(Add(1)).expect("it lives, and there is room for a burst");
+            child.cast(Add(1)).expect("the actor runs and a burst fits into its mailbox");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.0.call(Add(number)).await.expect("it lives")
+        self.0.call(Add(number)).await.expect("the actor runs")
     }
 }
 
 /// Temporary children of a dynamic supervisor.
 pub(super) struct Children {
     tree: Tree,
-    name: DynamicRef<Seat>,
-    sender: UnboundedSender<News>,
-    news: UnboundedReceiver<News>,
+    name: DynamicRef<Notifier>,
+    sender: UnboundedSender<ActorEvent>,
+    events: UnboundedReceiver<ActorEvent>,
     addresses: Vec<Addr<Adder>>,
 }
 
 impl Children {
     async fn new() -> Self {
         let name = DynamicRef::new();
-        let spec = name.child_spec("adders", DynamicSupervisor::new(|_, seat| Ok(Adder::new(Some(seat)))));
+        let spec =
+            name.child_spec("adders", DynamicSupervisor::new(|_, notifier| Ok(Adder::new(Some(notifier)))));
         let tree = tree(spec).await;
-        let (sender, news) = unbounded_channel();
-        Self { tree, name, sender, news, addresses: Vec::new() }
+        let (sender, events) = unbounded_channel();
+        Self { tree, name, sender, events, addresses: Vec::new() }
     }
 
     fn spawn(&self) {
-        assert!(self.name.start(Seat::announced(&self.sender)).is_ok(), "the supervisor is there");
+        assert!(self.name.start(Notifier::with_start(&self.sender)).is_ok(), "the supervisor runs");
     }
 }
 
-impl work::Steps for Children {
+impl workload::Steps for Children {
     async fn start() -> Self {
         Self::new().await
     }
 
     async fn step(&mut self) {
         self.spawn();
-        here(&mut self.news).await.do_send(Stop);
-        gone(&mut self.news).await;
+        next_start(&mut self.events).await.do_send(Stop);
+        next_drop(&mut self.events).await;
     }
 }
 
-impl work::Crowd for Children {
+impl workload::IdleActors for Children {
     async fn start() -> Self {
         Self::new().await
     }
@@ -105,10 +106,10 @@ impl work::Crowd for Children {
         self.addresses.reserve_exact(actors);
         let wanted = self.addresses.len() + actors;
         while self.addresses.len() < wanted {
-            let now = work::AT_ONCE.min(wanted - self.addresses.len());
+            let now = workload::MAX_STARTS_IN_PROGRESS.min(wanted - self.addresses.len());
             (0..now).for_each(|_| self.spawn());
             for _ in 0..now {
-                self.addresses.push(here(&mut self.news).await);
+                self.addresses.push(next_start(&mut self.events).await);
             }
         }
     }
@@ -116,7 +117,7 @@ impl work::Crowd for Children {
     async fn stop(mut self) {
         self.tree.stop();
         for _ in &self.addresses {
-            gone(&mut self.news).await;
+            next_drop(&mut self.events).await;
         }
         self.tree.stopped().await;
     }
@@ -125,20 +126,20 @@ impl work::Crowd for Children {
 /// One child that is restarted.
 pub(super) struct Restarted {
     name: ChildRef<Adder>,
-    news: UnboundedReceiver<News>,
+    events: UnboundedReceiver<ActorEvent>,
 }
 
-impl work::Steps for Restarted {
+impl workload::Steps for Restarted {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let name = ChildRef::new();
-        tree(name.child_spec("adder", move |_| Ok(Adder::new(Some(Seat::announced(&sender)))))).await;
-        here(&mut news).await;
-        Self { name, news }
+        tree(name.child_spec("adder", move |_| Ok(Adder::new(Some(Notifier::with_start(&sender)))))).await;
+        next_start(&mut events).await;
+        Self { name, events }
     }
 
     async fn step(&mut self) {
-        self.name.addr().expect("the tree has started").do_send(Boom);
-        here(&mut self.news).await;
+        self.name.addr().expect("the tree has started").do_send(Panic);
+        next_start(&mut self.events).await;
     }
 }

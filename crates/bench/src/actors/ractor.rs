@@ -1,87 +1,92 @@
-//! ractor: actors with links to a supervisor that is told of their ends and restarts them by hand.
+//! ractor: actors linked to a supervisor, which gets their exits as events and restarts them in its handler.
 
 use ractor::concurrency::JoinHandle;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, call};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::work;
+use super::workload;
 
 pub(super) struct Ractor;
 
-impl work::Actors for Ractor {
-    type Adder = ActorRef<Said>;
-    type Nursery = Bare;
-    type Phoenix = Supervised;
-    type Crowd = Bare;
+impl workload::Actors for Ractor {
+    type Adder = ActorRef<AdderMessage>;
+    type SpawnStop = Bare;
+    type Restart = Supervised;
+    type IdleActors = Bare;
 }
 
-/// The same with a supervisor: it differs in how it starts and stops only.
+/// The same with a supervisor. Only start and stop differ.
 pub(super) struct RactorLinked;
 
-impl work::Actors for RactorLinked {
-    type Adder = ActorRef<Said>;
-    type Nursery = Linked;
-    type Phoenix = Supervised;
-    type Crowd = Bare;
+impl workload::Actors for RactorLinked {
+    type Adder = ActorRef<AdderMessage>;
+    type SpawnStop = Linked;
+    type Restart = Supervised;
+    type IdleActors = Bare;
 }
 
 /// Adds numbers.
 pub(super) struct Adder;
 
-/// What it is told.
-pub(super) enum Said {
+/// Messages of the actor.
+pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, RpcReplyPort<u64>),
-    Boom,
+    Panic,
 }
 
 impl Actor for Adder {
-    type Msg = Said;
+    type Msg = AdderMessage;
     type State = u64;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Said>, (): ()) -> Result<u64, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<AdderMessage>, (): ()) -> Result<u64, ActorProcessingErr> {
         Ok(0)
     }
 
-    async fn handle(&self, _: ActorRef<Said>, said: Said, sum: &mut u64) -> Result<(), ActorProcessingErr> {
-        match said {
-            Said::Add(number) => *sum += number,
-            Said::Ask(number, reply) => {
+    async fn handle(
+        &self,
+        _: ActorRef<AdderMessage>,
+        message: AdderMessage,
+        sum: &mut u64,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AdderMessage::Add(number) => *sum += number,
+            AdderMessage::Ask(number, reply) => {
                 *sum += number;
                 reply.send(*sum)?;
             }
-            Said::Boom => panic!("boom"),
+            AdderMessage::Panic => panic!("boom"),
         }
         Ok(())
     }
 }
 
-async fn spawn() -> (ActorRef<Said>, JoinHandle<()>) {
-    Adder::spawn(None, Adder, ()).await.expect("it starts")
+async fn spawn() -> (ActorRef<AdderMessage>, JoinHandle<()>) {
+    Adder::spawn(None, Adder, ()).await.expect("the actor starts")
 }
 
-impl work::Adder for ActorRef<Said> {
+impl workload::Adder for ActorRef<AdderMessage> {
     async fn start() -> Self {
         spawn().await.0
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            self.cast(Said::Add(1)).expect("it lives");
+            self.cast(AdderMessage::Add(1)).expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        call!(self, Said::Ask, number).expect("it lives")
+        call!(self, AdderMessage::Ask, number).expect("the actor runs")
     }
 }
 
 /// Actors without a supervisor.
 #[derive(Default)]
-pub(super) struct Bare(Vec<(ActorRef<Said>, JoinHandle<()>)>);
+pub(super) struct Bare(Vec<(ActorRef<AdderMessage>, JoinHandle<()>)>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -89,11 +94,11 @@ impl work::Steps for Bare {
     async fn step(&mut self) {
         let (actor, end) = spawn().await;
         actor.stop(None);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -108,15 +113,15 @@ impl work::Crowd for Bare {
     async fn stop(self) {
         self.0.iter().for_each(|(actor, _)| actor.stop(None));
         for (_, end) in self.0 {
-            end.await.expect("it does not panic");
+            end.await.expect("the actor does not panic");
         }
     }
 }
 
-/// Actors linked to a supervisor that hears of their starts and ends: what ours always do.
+/// Actors linked to a supervisor that gets their starts and exits, as every actor of Impresario is.
 pub(super) struct Linked(ActorRef<()>);
 
-/// Hears of its children, and leaves it at that.
+/// Ignores the events of its children.
 struct Parent;
 
 impl Actor for Parent {
@@ -138,15 +143,16 @@ impl Actor for Parent {
     }
 }
 
-impl work::Steps for Linked {
+impl workload::Steps for Linked {
     async fn start() -> Self {
-        Self(Actor::spawn(None, Parent, ()).await.expect("it starts").0)
+        Self(Actor::spawn(None, Parent, ()).await.expect("the actor starts").0)
     }
 
     async fn step(&mut self) {
-        let (actor, end) = Adder::spawn_linked(None, Adder, (), self.0.get_cell()).await.expect("it starts");
+        let (actor, end) =
+            Adder::spawn_linked(None, Adder, (), self.0.get_cell()).await.expect("the actor starts");
         actor.stop(None);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
@@ -155,50 +161,50 @@ struct Supervisor;
 
 impl Actor for Supervisor {
     type Msg = ();
-    type State = UnboundedSender<ActorRef<Said>>;
-    type Arguments = UnboundedSender<ActorRef<Said>>;
+    type State = UnboundedSender<ActorRef<AdderMessage>>;
+    type Arguments = UnboundedSender<ActorRef<AdderMessage>>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<()>,
-        news: UnboundedSender<ActorRef<Said>>,
+        events: UnboundedSender<ActorRef<AdderMessage>>,
     ) -> Result<Self::State, ActorProcessingErr> {
         let (child, _) = Adder::spawn_linked(None, Adder, (), myself.get_cell()).await?;
-        news.send(child)?;
-        Ok(news)
+        events.send(child)?;
+        Ok(events)
     }
 
     async fn handle_supervisor_evt(
         &self,
         myself: ActorRef<()>,
         event: SupervisionEvent,
-        news: &mut Self::State,
+        events: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(..) = event {
             let (child, _) = Adder::spawn_linked(None, Adder, (), myself.get_cell()).await?;
-            news.send(child)?;
+            events.send(child)?;
         }
         Ok(())
     }
 }
 
-/// A child that is restarted by its supervisor's event handler.
+/// A child that the event handler of its supervisor restarts.
 pub(super) struct Supervised {
-    present: ActorRef<Said>,
-    news: UnboundedReceiver<ActorRef<Said>>,
+    current: ActorRef<AdderMessage>,
+    events: UnboundedReceiver<ActorRef<AdderMessage>>,
     _supervisor: ActorRef<()>,
 }
 
-impl work::Steps for Supervised {
+impl workload::Steps for Supervised {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
-        let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("it starts");
-        let present = news.recv().await.expect("the supervisor holds a sender");
-        Self { present, news, _supervisor: supervisor }
+        let (sender, mut events) = unbounded_channel();
+        let (supervisor, _) = Supervisor::spawn(None, Supervisor, sender).await.expect("the actor starts");
+        let current = events.recv().await.expect("the supervisor holds a sender");
+        Self { current, events, _supervisor: supervisor }
     }
 
     async fn step(&mut self) {
-        self.present.cast(Said::Boom).expect("it lives");
-        self.present = self.news.recv().await.expect("the supervisor holds a sender");
+        self.current.cast(AdderMessage::Panic).expect("the actor runs");
+        self.current = self.events.recv().await.expect("the supervisor holds a sender");
     }
 }

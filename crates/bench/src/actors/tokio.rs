@@ -1,75 +1,75 @@
-//! Bare tokio: a task and a channel are an actor; who wants supervision writes it.
+//! tokio: an actor is a task with a channel. It has no supervision.
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::work;
+use super::workload;
 
 pub(super) struct Tokio;
 
-impl work::Actors for Tokio {
-    type Adder = UnboundedSender<Said>;
-    type Nursery = Bare;
-    type Phoenix = Replaced;
-    type Crowd = Bare;
+impl workload::Actors for Tokio {
+    type Adder = UnboundedSender<AdderMessage>;
+    type SpawnStop = Bare;
+    type Restart = Replaced;
+    type IdleActors = Bare;
 }
 
-/// What an actor is told.
-pub(super) enum Said {
+/// Messages of the actor.
+pub(super) enum AdderMessage {
     Add(u64),
     Ask(u64, oneshot::Sender<u64>),
-    Boom,
+    Panic,
 }
 
-/// Adds numbers until nobody can tell it any.
-async fn adder(mut mailbox: UnboundedReceiver<Said>, news: Option<UnboundedSender<()>>) {
-    if let Some(news) = news {
-        // At the end of the program nobody listens any more.
-        let _ = news.send(());
+/// Adds numbers until all senders are dropped.
+async fn adder(mut mailbox: UnboundedReceiver<AdderMessage>, events: Option<UnboundedSender<()>>) {
+    if let Some(events) = events {
+        // An error means that the measurement is finished.
+        let _ = events.send(());
     }
     let mut sum = 0;
-    while let Some(said) = mailbox.recv().await {
-        match said {
-            Said::Add(number) => sum += number,
-            Said::Ask(number, reply) => {
+    while let Some(message) = mailbox.recv().await {
+        match message {
+            AdderMessage::Add(number) => sum += number,
+            AdderMessage::Ask(number, reply) => {
                 sum += number;
-                // Who does not wait any more does not need it.
+                // An error means that the caller has dropped the receiver.
                 let _ = reply.send(sum);
             }
-            Said::Boom => panic!("boom"),
+            AdderMessage::Panic => panic!("boom"),
         }
     }
 }
 
-fn spawn(news: Option<UnboundedSender<()>>) -> (UnboundedSender<Said>, JoinHandle<()>) {
+fn spawn(events: Option<UnboundedSender<()>>) -> (UnboundedSender<AdderMessage>, JoinHandle<()>) {
     let (actor, mailbox) = unbounded_channel();
-    (actor, tokio::spawn(adder(mailbox, news)))
+    (actor, tokio::spawn(adder(mailbox, events)))
 }
 
-impl work::Adder for UnboundedSender<Said> {
+impl workload::Adder for UnboundedSender<AdderMessage> {
     async fn start() -> Self {
         spawn(None).0
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            assert!(self.send(Said::Add(1)).is_ok(), "it lives");
+            assert!(self.send(AdderMessage::Add(1)).is_ok(), "the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
         let (reply, answer) = oneshot::channel();
-        assert!(self.send(Said::Ask(number, reply)).is_ok(), "it lives");
-        answer.await.expect("it lives")
+        assert!(self.send(AdderMessage::Ask(number, reply)).is_ok(), "the actor runs");
+        answer.await.expect("the actor runs")
     }
 }
 
 /// Actors without a supervisor.
 #[derive(Default)]
-pub(super) struct Bare(Vec<(UnboundedSender<Said>, JoinHandle<()>)>);
+pub(super) struct Bare(Vec<(UnboundedSender<AdderMessage>, JoinHandle<()>)>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -77,48 +77,48 @@ impl work::Steps for Bare {
     async fn step(&mut self) {
         let (actor, end) = spawn(None);
         drop(actor);
-        end.await.expect("it does not panic");
+        end.await.expect("the actor does not panic");
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
     async fn add(&mut self, actors: usize) {
-        work::fill(&mut self.0, actors, || spawn(None)).await;
+        workload::spawn_in_batches(&mut self.0, actors, || spawn(None)).await;
     }
 
     async fn stop(self) {
         let (actors, ends): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
         drop(actors);
         for end in ends {
-            end.await.expect("it does not panic");
+            end.await.expect("the actor does not panic");
         }
     }
 }
 
-/// An actor that is replaced by hand.
+/// An actor that the benchmark restarts.
 pub(super) struct Replaced {
-    present: UnboundedSender<Said>,
-    life: JoinHandle<()>,
+    current: UnboundedSender<AdderMessage>,
+    task: JoinHandle<()>,
     sender: UnboundedSender<()>,
-    news: UnboundedReceiver<()>,
+    events: UnboundedReceiver<()>,
 }
 
-impl work::Steps for Replaced {
+impl workload::Steps for Replaced {
     async fn start() -> Self {
-        let (sender, mut news) = unbounded_channel();
-        let (present, life) = spawn(Some(sender.clone()));
-        news.recv().await.expect("there is a sender");
-        Self { present, life, sender, news }
+        let (sender, mut events) = unbounded_channel();
+        let (current, task) = spawn(Some(sender.clone()));
+        events.recv().await.expect("a sender exists");
+        Self { current, task, sender, events }
     }
 
     async fn step(&mut self) {
-        assert!(self.present.send(Said::Boom).is_ok(), "it lives");
-        assert!((&mut self.life).await.is_err(), "it panics");
-        (self.present, self.life) = spawn(Some(self.sender.clone()));
-        self.news.recv().await.expect("there is a sender");
+        assert!(self.current.send(AdderMessage::Panic).is_ok(), "the actor runs");
+        assert!((&mut self.task).await.is_err(), "the actor panics");
+        (self.current, self.task) = spawn(Some(self.sender.clone()));
+        self.events.recv().await.expect("a sender exists");
     }
 }

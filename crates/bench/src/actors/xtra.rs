@@ -1,33 +1,33 @@
-//! xtra: small typed actors; who wants supervision writes it.
+//! xtra: small typed actors without supervision.
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use xtra::{Actor, Address, Context, Handler, Mailbox};
 
-use super::work;
+use super::workload;
 
 pub(super) struct Xtra;
 
-impl work::Actors for Xtra {
+impl workload::Actors for Xtra {
     type Adder = Address<Adder>;
-    type Nursery = Bare;
-    type Phoenix = Replaced;
-    type Crowd = Bare;
+    type SpawnStop = Bare;
+    type Restart = Replaced;
+    type IdleActors = Bare;
 }
 
 /// Adds numbers.
 pub(super) struct Adder {
     sum: u64,
-    news: Option<UnboundedSender<()>>,
+    events: Option<UnboundedSender<()>>,
 }
 
 impl Actor for Adder {
     type Stop = ();
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), ()> {
-        if let Some(news) = &self.news {
-            // At the end of the program nobody listens any more.
-            let _ = news.send(());
+        if let Some(events) = &self.events {
+            // An error means that the measurement is finished.
+            let _ = events.send(());
         }
         Ok(())
     }
@@ -35,7 +35,7 @@ impl Actor for Adder {
     async fn stopped(self) {}
 }
 
-/// Adds this; the answer is the sum.
+/// Adds a number. The reply is the sum.
 pub(super) struct Add(u64);
 
 impl Handler<Add> for Adder {
@@ -58,46 +58,46 @@ impl Handler<Stop> for Adder {
     }
 }
 
-/// Has the actor panic.
-pub(super) struct Boom;
+/// Makes the actor panic.
+pub(super) struct Panic;
 
-impl Handler<Boom> for Adder {
+impl Handler<Panic> for Adder {
     type Return = ();
 
-    async fn handle(&mut self, _: Boom, _: &mut Context<Self>) {
+    async fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("boom");
     }
 }
 
 fn spawn() -> Address<Adder> {
-    xtra::spawn_tokio(Adder { sum: 0, news: None }, Mailbox::unbounded())
+    xtra::spawn_tokio(Adder { sum: 0, events: None }, Mailbox::unbounded())
 }
 
-impl work::Adder for Address<Adder> {
+impl workload::Adder for Address<Adder> {
     async fn start() -> Self {
         spawn()
     }
 
     async fn tell(&self, times: u64) {
         for _ in 0..times {
-            let _answer = self.send(Add(1)).detach().await.expect("it lives");
+            let _answer = self.send(Add(1)).detach().await.expect("the actor runs");
         }
     }
 
     async fn ask(&self, number: u64) -> u64 {
-        self.send(Add(number)).await.expect("it lives")
+        self.send(Add(number)).await.expect("the actor runs")
     }
 }
 
 async fn stop(actor: &Address<Adder>) {
-    let _answer = actor.send(Stop).detach().await.expect("it lives");
+    let _answer = actor.send(Stop).detach().await.expect("the actor runs");
 }
 
 /// Actors without a supervisor.
 #[derive(Default)]
 pub(super) struct Bare(Vec<Address<Adder>>);
 
-impl work::Steps for Bare {
+impl workload::Steps for Bare {
     async fn start() -> Self {
         Self::default()
     }
@@ -110,13 +110,13 @@ impl work::Steps for Bare {
     }
 }
 
-impl work::Crowd for Bare {
+impl workload::IdleActors for Bare {
     async fn start() -> Self {
         Self::default()
     }
 
     async fn add(&mut self, actors: usize) {
-        work::fill(&mut self.0, actors, spawn).await;
+        workload::spawn_in_batches(&mut self.0, actors, spawn).await;
     }
 
     async fn stop(self) {
@@ -130,32 +130,32 @@ impl work::Crowd for Bare {
     }
 }
 
-/// An actor that is replaced by hand; its mailbox stays.
+/// An actor that the benchmark restarts. Its mailbox survives the restart.
 pub(super) struct Replaced {
     address: Address<Adder>,
     mailbox: Mailbox<Adder>,
-    life: JoinHandle<()>,
+    task: JoinHandle<()>,
     sender: UnboundedSender<()>,
-    news: UnboundedReceiver<()>,
+    events: UnboundedReceiver<()>,
 }
 
-fn begin(mailbox: &Mailbox<Adder>, news: &UnboundedSender<()>) -> JoinHandle<()> {
-    tokio::spawn(xtra::run(mailbox.clone(), Adder { sum: 0, news: Some(news.clone()) }))
+fn start_in(mailbox: &Mailbox<Adder>, events: &UnboundedSender<()>) -> JoinHandle<()> {
+    tokio::spawn(xtra::run(mailbox.clone(), Adder { sum: 0, events: Some(events.clone()) }))
 }
 
-impl work::Steps for Replaced {
+impl workload::Steps for Replaced {
     async fn start() -> Self {
         let (address, mailbox) = Mailbox::unbounded();
-        let (sender, mut news) = unbounded_channel();
-        let life = begin(&mailbox, &sender);
-        news.recv().await.expect("there is a sender");
-        Self { address, mailbox, life, sender, news }
+        let (sender, mut events) = unbounded_channel();
+        let task = start_in(&mailbox, &sender);
+        events.recv().await.expect("a sender exists");
+        Self { address, mailbox, task, sender, events }
     }
 
     async fn step(&mut self) {
-        let _answer = self.address.send(Boom).detach().await.expect("its mailbox stays");
-        assert!((&mut self.life).await.is_err(), "it panics");
-        self.life = begin(&self.mailbox, &self.sender);
-        self.news.recv().await.expect("there is a sender");
+        let _answer = self.address.send(Panic).detach().await.expect("the mailbox survives the restart");
+        assert!((&mut self.task).await.is_err(), "the actor panics");
+        self.task = start_in(&self.mailbox, &self.sender);
+        self.events.recv().await.expect("a sender exists");
     }
 }

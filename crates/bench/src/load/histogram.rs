@@ -1,14 +1,13 @@
-//! How long operations took: counted in buckets that are 1/16 of a power of two wide, so a quantile is right within
-//! 6 %.
+//! Latency histogram. Buckets are 1/16 of a power of two wide, so the error of a quantile is below 6.25 %.
 
 use std::time::Duration;
 
-/// Each power of two is divided into so many buckets.
+/// Number of buckets per power of two.
 const STEPS: u64 = 16;
-/// One bucket a step for each power of two of nanoseconds that 64 bits hold, and more than enough at the start.
+/// Enough buckets for all nanoseconds that fit into 64 bits.
 const BUCKETS: usize = 64 * STEPS as usize;
 
-/// Counted durations.
+/// Counts of durations.
 pub(crate) struct Histogram {
     buckets: Box<[u64]>,
     count: u64,
@@ -40,7 +39,7 @@ impl Histogram {
         self.count
     }
 
-    /// The duration below which this share of all lies; zero when there are none.
+    /// The duration below which this share of all lies. Zero if the histogram is empty.
     pub(crate) fn quantile(&self, share: f64) -> Duration {
         let wanted = (self.count as f64 * share).ceil() as u64;
         let mut seen = 0;
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_holds_what_its_end_says() {
+    fn a_bucket_end_is_within_a_sixteenth() {
         for nanos in (0..5_000).chain([u64::from(u32::MAX), 1 << 40, u64::MAX]) {
             let end = upper_end(index(nanos));
             assert!(end >= nanos && end - nanos <= nanos / STEPS, "{nanos} is in the bucket up to {end}");
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_what_was_recorded() {
+    fn quantiles_are_within_a_sixteenth() {
         let mut all = Histogram::default();
         assert_eq!(all.quantile(0.5), Duration::ZERO);
         for micros in 1..=1_000 {

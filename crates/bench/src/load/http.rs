@@ -1,24 +1,24 @@
-//! One request and its answer, with as little work for the client as an honest check allows.
+//! One HTTP request and its response, with little work for the client.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::peers::HELLO;
+use crate::payload::HELLO;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
-/// The most bytes of an answer.
+/// Bound of a response, in bytes.
 const MAX_ANSWER: usize = 4096;
 
-/// Asks and checks the answer: status, length, body. The buffer is only kept to be used again.
+/// Sends a request and checks status, length and body. `buffer` is kept between calls to save allocations.
 pub(crate) async fn hello(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
     stream.write_all(REQUEST).await?;
     buffer.resize(MAX_ANSWER, 0);
     let mut filled = 0;
     loop {
-        let room = buffer.get_mut(filled..).unwrap_or_default();
-        match stream.read(room).await? {
+        let free = buffer.get_mut(filled..).unwrap_or_default();
+        match stream.read(free).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             length => filled += length,
         }
@@ -28,10 +28,10 @@ pub(crate) async fn hello(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::R
     }
 }
 
-/// Whether this is a whole answer, or an error when it cannot become a right one.
+/// Returns whether the response is complete, or an error if it is wrong.
 fn is_whole(answer: &[u8]) -> io::Result<bool> {
     let wrong =
-        || io::Error::new(io::ErrorKind::InvalidData, format!("a wrong answer: {}", answer.escape_ascii()));
+        || io::Error::new(io::ErrorKind::InvalidData, format!("wrong response: {}", answer.escape_ascii()));
     let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if answer.len() < MAX_ANSWER { Ok(false) } else { Err(wrong()) };
     };
@@ -45,7 +45,7 @@ fn is_whole(answer: &[u8]) -> io::Result<bool> {
     Ok(body.len() == HELLO.len())
 }
 
-/// Whether the head announces the length of the body that is expected.
+/// Returns whether the head has the expected content length.
 fn has_length(head: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length:";
     let length = HELLO.len().to_string();
@@ -60,16 +60,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_whole_when_its_body_is() {
+    fn a_response_is_complete_with_its_body() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\ndate: now\r\n\r\nhello\n";
         for length in 0..answer.len() {
-            assert!(!is_whole(&answer[..length]).expect("it can still become right"), "after {length} bytes");
+            assert!(!is_whole(&answer[..length]).expect("an incomplete response"), "after {length} bytes");
         }
-        assert!(is_whole(answer).expect("it is right"));
+        assert!(is_whole(answer).expect("a complete response"));
     }
 
     #[test]
-    fn a_wrong_answer_is_an_error() {
+    fn a_wrong_response_is_an_error() {
         let cases: [&[u8]; 5] = [
             b"HTTP/1.1 503 X\r\ncontent-length: 6\r\n\r\nhello\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhello\n",

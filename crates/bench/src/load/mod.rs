@@ -1,4 +1,6 @@
-//! The load generator: one thread, many connections, one operation in flight on each.
+//! The load generator: one thread, many connections, one operation at a time on each.
+//!
+//! It knows the client side of the rows: echo, TLS, HTTP. It knows no rows and no server processes.
 
 mod histogram;
 mod http;
@@ -8,66 +10,66 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::echo::echo;
 use crate::error::Failure;
-use crate::tls;
+use crate::tls::client::Client as TlsClient;
 pub(crate) use histogram::Histogram;
 
-/// How long a load runs before it counts.
+/// Time of load before the measurement begins.
 const WARM_UP: Duration = Duration::from_millis(100);
-/// How long one operation may take.
+/// Bound of one operation.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
-/// From how many loopback addresses connections come, so that ports in TIME_WAIT never run out.
+/// Number of loopback addresses from which connections come, so that ports in TIME_WAIT do not run out.
 const SOURCES: usize = 64;
 
-/// What is done to a server, again and again.
+/// Operations that are repeated.
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
-    /// Bytes there and back on connections that stay.
+    /// Echo on open connections.
     Echo { connections: usize, bytes: usize },
     /// Connect, one echo, close.
     Connect { at_once: usize, bytes: usize },
-    /// The same, encrypted: the handshake and the good-byes belong to it.
+    /// The same with TLS. Handshake and `close_notify` are part of the operation.
     TlsConnect { at_once: usize, bytes: usize },
-    /// `GET /` on connections that stay.
+    /// `GET /` on open connections.
     Http { connections: usize },
 }
 
-/// What one measurement found.
+/// Result of one measurement.
 pub(crate) struct Outcome {
-    /// Those that count.
+    /// Operations within the measured time.
     pub(crate) operations: u64,
-    /// All, those of the warm-up and the last ones included.
+    /// All operations, with those of the warm-up and those that ended late.
     pub(crate) all: u64,
     pub(crate) time: Duration,
     pub(crate) latency: Histogram,
 }
 
 impl Outcome {
-    /// Operations a second.
+    /// Operations per second.
     pub(crate) fn rate(&self) -> f64 {
         self.operations as f64 / self.time.as_secs_f64()
     }
 }
 
 impl Load {
-    /// One operation, to see whether the server is there.
+    /// Runs one operation, to check whether the server is ready.
     pub(crate) async fn probe(self, address: SocketAddr) -> io::Result<()> {
-        let mut client = Client::new(self, address, 0, tls::Client::new()?);
+        let mut client = Client::new(self, address, 0, TlsClient::new()?);
         within(client.operation()).await
     }
 
-    /// Puts the server under this load, and counts what ends within this time after the warm-up.
+    /// Runs the load for the warm-up and then for `time`. Counts operations that begin and end within `time`.
     pub(crate) async fn run(self, address: SocketAddr, time: Duration) -> Result<Outcome, Failure> {
         let count = match self {
             Self::Echo { connections, .. } | Self::Http { connections } => connections,
             Self::Connect { at_once, .. } | Self::TlsConnect { at_once, .. } => at_once,
         };
         let start = Instant::now() + WARM_UP;
-        let tls = tls::Client::new().map_err(|first| Failure::Operations { count: 1, first })?;
+        let tls = TlsClient::new().map_err(|first| Failure::Operations { count: 1, first })?;
         let clients = (0..count).map(|number| Client::new(self, address, number, tls.clone()));
         let mut running: JoinSet<Tally> = clients.map(|client| client.run(start, start + time)).collect();
         let mut sum = Tally::default();
@@ -84,7 +86,7 @@ impl Load {
     }
 }
 
-/// What one client has seen.
+/// Result of one client.
 #[derive(Default)]
 struct Tally {
     latency: Histogram,
@@ -102,25 +104,25 @@ impl Tally {
     }
 }
 
-/// One of the many that make a load.
+/// One client of a load.
 struct Client {
     load: Load,
     address: SocketAddr,
     number: usize,
     stream: Option<TcpStream>,
-    tls: tls::Client,
+    tls: TlsClient,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    fn new(load: Load, address: SocketAddr, number: usize, tls: tls::Client) -> Self {
+    fn new(load: Load, address: SocketAddr, number: usize, tls: TlsClient) -> Self {
         Self { load, address, number, stream: None, tls, buffer: Vec::new() }
     }
 
-    /// Operates until the end and counts what begins after the start. The first error is its last operation.
+    /// Repeats the operation until `end` and counts from `start`. Stops at the first error.
     async fn run(mut self, start: Instant, end: Instant) -> Tally {
         let mut tally = Tally::default();
-        // One time-out for all: a timer for each operation would be measured along.
+        // One timeout for all operations, because a timer per operation would be part of the measurement.
         let last = end + OPERATION_TIMEOUT;
         let operations = async {
             loop {
@@ -136,7 +138,8 @@ impl Client {
                 }
             }
         };
-        let result = tokio::time::timeout_at(last.into(), operations).await.unwrap_or_else(|_| Err(late()));
+        let result =
+            tokio::time::timeout_at(last.into(), operations).await.unwrap_or_else(|_| Err(timeout_error()));
         if let Err(error) = result {
             tally.errors += 1;
             tally.first_error = Some(error);
@@ -170,26 +173,10 @@ pub(crate) async fn dial(address: SocketAddr, number: usize) -> io::Result<TcpSt
     Ok(stream)
 }
 
-pub(crate) async fn echo(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    bytes: usize,
-    buffer: &mut Vec<u8>,
-) -> io::Result<()> {
-    buffer.resize(bytes, b'x');
-    stream.write_all(buffer).await?;
-    stream.flush().await?;
-    buffer.fill(0);
-    stream.read_exact(buffer).await?;
-    if buffer.iter().all(|byte| *byte == b'x') {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "what came back is not what was sent"))
-}
-
-fn late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {OPERATION_TIMEOUT:?}"))
+fn timeout_error() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no response within {OPERATION_TIMEOUT:?}"))
 }
 
 async fn within(operation: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-    tokio::time::timeout(OPERATION_TIMEOUT, operation).await.unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(OPERATION_TIMEOUT, operation).await.unwrap_or_else(|_| Err(timeout_error()))
 }

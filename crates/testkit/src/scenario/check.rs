@@ -1,4 +1,4 @@
-//! What OTP checks at run time and Rust's types rule out: flags and specs as JSON become typed ones, or OTP's error.
+//! Validation of flags and specs in JSON. OTP checks them at run time; Rust's types rule most errors out.
 
 use std::time::Duration;
 
@@ -11,39 +11,39 @@ use serde_json::Value;
 use super::plan::SupervisorPlan;
 use super::term::{Term, quoted};
 
-/// What OTP says of an `init` that returns garbage.
+/// OTP's error for an `init` that returns garbage.
 pub const BAD_INIT: &str = "{bad_return,{otp_diff,init,garbage}}";
 
-/// Flags and specs that a supervisor can follow.
+/// Valid flags and specs.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// Whether its children are instances of one template (`simple_one_for_one`).
+    /// True for `simple_one_for_one`: all children are instances of one template.
     pub dynamic: bool,
-    /// The flags.
+    /// Supervisor flags.
     pub flags: Flags,
-    /// The specs, in the order of the children.
+    /// Child specs in start order.
     pub specs: Vec<ChildRules>,
 }
 
-/// What is wrong with a plan, as OTP's term for it.
+/// Why a plan is invalid, as OTP's term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Of the flags.
+    /// The flags are invalid.
     Flags(String),
-    /// Of the specs.
+    /// A spec is invalid.
     Specs(String),
-    /// A dynamic supervisor has exactly one spec. A start is told what it has instead; a code change, which has
-    /// looked at them first, what came of that.
+    /// A dynamic supervisor does not have exactly one spec. OTP's error at a start lists the specs. At a code
+    /// change it contains the result of the spec check, which runs first.
     Count {
         /// The specs.
         specs: String,
-        /// What came of looking at them.
+        /// Result of the spec check.
         looked_at: String,
     },
 }
 
 impl Refusal {
-    /// As a start says it.
+    /// OTP's error at a start.
     pub fn at_start(&self) -> String {
         match self {
             Self::Flags(error) => format!("{{supervisor_data,{error}}}"),
@@ -52,7 +52,7 @@ impl Refusal {
         }
     }
 
-    /// As a code change says it.
+    /// OTP's error at a code change.
     pub fn at_upgrade(&self) -> String {
         match self {
             Self::Flags(error) | Self::Specs(error) | Self::Count { looked_at: error, .. } => {
@@ -62,7 +62,7 @@ impl Refusal {
     }
 }
 
-/// Checks a whole plan, in OTP's order: flags first, then spec by spec.
+/// Checks a plan in OTP's order: flags first, then spec by spec.
 pub fn check(plan: &SupervisorPlan) -> Result<Checked, Refusal> {
     let (dynamic, flags) = flags(&plan.flags).map_err(Refusal::Flags)?;
     let specs = specs(plan, flags);
@@ -79,7 +79,7 @@ fn specs(plan: &SupervisorPlan, flags: Flags) -> Result<Vec<ChildRules>, String>
     let mut specs = Vec::new();
     for child in &plan.children {
         let spec = spec(&child.spec, flags.auto_shutdown);
-        // A duplicate before it comes first.
+        // A duplicate id among the earlier specs is reported before an invalid later spec.
         combination(flags, specs.clone())?;
         specs.push(spec?);
     }
@@ -87,7 +87,7 @@ fn specs(plan: &SupervisorPlan, flags: Flags) -> Result<Vec<ChildRules>, String>
     Ok(specs)
 }
 
-/// A spec as OTP's runner shows it in errors.
+/// A spec as OTP's runner prints it in errors.
 fn shown(spec: &Value) -> String {
     match (spec, spec.get("id")) {
         (Value::String(atom), _) => quoted(atom),
@@ -96,12 +96,12 @@ fn shown(spec: &Value) -> String {
     }
 }
 
-/// What the rules themselves find wrong.
+/// Errors that the supervision rules find.
 fn combination(flags: Flags, specs: Vec<ChildRules>) -> Result<(), String> {
     Supervisor::new(flags, specs).map(drop).map_err(|error| spec_error(&error))
 }
 
-/// OTP's term for what the rules find wrong.
+/// An error of the supervision rules as OTP's term.
 pub fn spec_error(error: &SpecError) -> String {
     match error {
         SpecError::DuplicateId { child } => format!("{{duplicate_child_name,{}}}", quoted(child.as_str())),
@@ -148,7 +148,7 @@ fn flags(sup: &Value) -> Result<(bool, Flags), String> {
     Ok((dynamic, Flags { strategy, intensity: Intensity::new(restarts, period), auto_shutdown }))
 }
 
-/// One spec, in OTP's order of its keys.
+/// Parses one spec, key by key in OTP's order.
 pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildRules, String> {
     if !spec.is_object() {
         return Err(format!("{{invalid_child_spec,{}}}", Term::from_json(spec)));
@@ -195,7 +195,7 @@ pub fn spec(spec: &Value, auto_shutdown: AutoShutdown) -> Result<ChildRules, Str
     Ok(ChildRules { restart, shutdown, significant, ..typed })
 }
 
-/// A spec as `childspec` prints it.
+/// A spec as the `childspec` line prints it.
 pub fn spec_text(spec: &ChildRules) -> String {
     let shutdown = match spec.shutdown {
         Shutdown::Kill => "brutal_kill".to_owned(),
@@ -206,6 +206,6 @@ pub fn spec_text(spec: &ChildRules) -> String {
         ChildKind::Worker => "worker",
         ChildKind::Supervisor => "supervisor",
     };
-    // The space at the end is OTP's runner's.
+    // OTP's runner prints the space at the end.
     format!("restart={} shutdown={shutdown} significant={} type={kind} ", spec.restart, spec.significant)
 }

@@ -1,29 +1,29 @@
-//! What can be wrong with a scenario's file.
+//! Errors of a scenario file.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Why a scenario cannot be run.
+/// Why a scenario file is invalid.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// It is not JSON.
+    /// The file is not JSON.
     Json(serde_json::Error),
-    /// Something in it is not what the format has there.
+    /// A value is not what the format allows.
     Bad {
-        /// Where.
+        /// What the value is for.
         place: String,
-        /// What is there.
+        /// The value.
         value: String,
     },
-    /// An object has a key that the format does not have there.
+    /// An object has an unknown key.
     UnknownKey {
         /// What the object is.
         place: String,
-        /// The key.
+        /// The unknown key.
         key: String,
-        /// The keys that there are.
+        /// All allowed keys.
         known: String,
     },
 }
@@ -33,7 +33,7 @@ impl ScenarioError {
         Self::Bad { place: place.to_owned(), value: value.to_string() }
     }
 
-    /// Refuses an object that has any other keys.
+    /// Returns an error if the object has a key that is not in `known`.
     pub(super) fn unless_known(place: &str, value: &Value, known: &[&str]) -> Result<(), Self> {
         let mut keys = value.as_object().into_iter().flat_map(|object| object.keys());
         match keys.find(|key| !known.contains(&key.as_str())) {
@@ -59,7 +59,7 @@ impl fmt::Display for ScenarioError {
                 write!(f, "{place} cannot be {value}; see tests/scenarios/README.md")
             }
             Self::UnknownKey { place, key, known } => {
-                write!(f, "{place} has no key {key:?}, but these: {known}; see tests/scenarios/README.md")
+                write!(f, "{place} has no key {key:?}, only these: {known}; see tests/scenarios/README.md")
             }
         }
     }

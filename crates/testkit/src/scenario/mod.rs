@@ -1,12 +1,14 @@
-//! Scenarios: trees of children whose behaviour is told in JSON, what is done to them, and the trace of what follows.
+//! Scenarios: trees of children with scripted behaviour, steps that act on them, and the trace that follows.
 //!
-//! The format is OTP's as much as ours: the same file, played with Erlang's own `supervisor`, gives the trace that
-//! ours is compared with. `tests/scenarios/README.md` describes it.
+//! Erlang's own `supervisor` plays the same files; its traces are the expected ones.
+//! `tests/scenarios/README.md` describes the format.
 //!
-//! * [`Scenario`]: one file, parsed.
-//! * [`World`]: where it is played. [`VirtualWorld`] is one of simulated processes on virtual time, [`ActorsWorld`] one
-//!   of real actors under real supervisors.
+//! * [`Scenario`]: one parsed file.
+//! * [`World`]: the place where it is played. [`VirtualWorld`] has simulated processes on virtual time,
+//!   [`ActorsWorld`] real actors under real supervisors.
 //! * [`run`]: plays a scenario and returns its trace.
+//!
+//! This folder knows the supervision rules and the actors. It knows no processes of the operating system.
 
 mod actors_world;
 pub mod check;
@@ -33,30 +35,30 @@ use plan::SupervisorPlan;
 use step::Step;
 use trace::SortStops;
 
-/// A tree and what is done to it.
+/// A tree and the steps that act on it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What it is called.
+    /// Name of the scenario.
     pub name: String,
-    /// Why OTP's own trace is a bug, if it is.
+    /// Why OTP's own trace is a bug, if it is one.
     pub otp_bug: Option<String>,
-    /// Which `stop` lines have no order of their own.
+    /// Which `stop` lines have no defined order.
     pub sort_stops: SortStops,
     /// The top supervisor.
     pub top: Arc<SupervisorPlan>,
-    /// What is done, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// What the object of a scenario may have: what it is called, why it is, where it comes from, and what it does.
+/// Allowed keys of a scenario object.
 const KEYS: [&str; 8] = ["name", "desc", "src", "otp_bug", "sort_stops", "sup", "children", "steps"];
 
 impl Scenario {
-    /// From the text of its file.
+    /// Parses the text of a scenario file.
     ///
     /// # Errors
     ///
-    /// A [`ScenarioError`] that names the place and what is there.
+    /// A [`ScenarioError`] that names the place and the value.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let value: Value = serde_json::from_str(text)?;
         if !value.is_object() {
@@ -84,7 +86,7 @@ impl Scenario {
     }
 }
 
-/// Plays a scenario in a world; its trace.
+/// Plays a scenario in a world and returns its trace.
 pub fn run<W: World>(scenario: &Scenario, mut world: W) -> Vec<String> {
     play(scenario, &mut world);
     trace::sort_stops(world.into_trace(), scenario.sort_stops)

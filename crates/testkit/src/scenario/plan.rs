@@ -1,4 +1,4 @@
-//! What a scenario says about supervisors and children.
+//! The supervisors and children of a scenario.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,84 +10,85 @@ use serde_json::Value;
 use super::error::ScenarioError;
 use super::term::Term;
 
-/// A supervisor: its flags, unchecked, and its children. What is wrong with them is for its start to find.
+/// A supervisor: flags and children. They are checked at its start, as in OTP.
 #[derive(Clone, Debug)]
 pub struct SupervisorPlan {
-    /// The object `sup`.
+    /// The `sup` object, unchecked.
     pub flags: Value,
-    /// In start order.
+    /// Children in start order.
     pub children: Vec<Arc<ChildPlan>>,
 }
 
-/// A child: its spec, unchecked, and what it does.
+/// A child: its spec and its behaviour.
 #[derive(Clone, Debug)]
 pub struct ChildPlan {
-    /// The object itself; a string stands for something that is no spec.
+    /// The child object, unchecked. A string is an invalid spec.
     pub spec: Value,
-    /// What it is called in the trace.
+    /// Id in the trace.
     pub id: String,
-    /// What its start attempts do, one after the other; the last one repeats. Never empty.
+    /// Behaviour of each start attempt, in order. The last one repeats. Never empty.
     pub starts: Vec<Attempt>,
-    /// What it does when told to stop; without it any exit signal ends it at once.
+    /// Reaction to a trapped exit signal. `None`: the child does not trap exits, so any signal but `normal`
+    /// ends it.
     pub on_shutdown: Option<OnShutdown>,
-    /// It is a supervisor with children of its own.
+    /// The children, if the child is a supervisor.
     pub nested: Option<SupervisorPlan>,
 }
 
-/// What one start attempt does.
+/// Behaviour of one start attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// How it goes.
+    /// Result of the start function.
     pub outcome: Outcome,
-    /// The reason of a failure, or of the end that `exit_after` brings.
+    /// Reason of a failure, or of the exit after `exit_after`.
     pub reason: Term,
-    /// How long the start function takes; its supervisor does nothing meanwhile.
+    /// Duration of the start function. It blocks the supervisor, as in OTP.
     pub delay: Duration,
-    /// When the started child exits by itself.
+    /// Time from the start to an exit by itself, if it exits.
     pub exit_after: Option<Duration>,
 }
 
-/// The start attempts of all ids of a world.
+/// Start attempts of all ids of a world.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    /// How many there were.
+    /// Number of attempts so far.
     made: HashMap<String, u32>,
-    /// What the next ones do.
+    /// Behaviour of the next attempts.
     next: HashMap<String, Vec<Attempt>>,
 }
 
-/// How a start attempt goes.
+/// Result of a start attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The child lives. `extra`: the caller is told more than that.
+    /// The child runs.
     Ok {
-        /// See there.
+        /// The start function returns `{ok, Pid, extra}`.
         extra: bool,
     },
-    /// The child is not needed.
+    /// The start function returns `ignore`.
     Ignore,
-    /// The start function returns what no start function returns.
+    /// The start function returns an invalid value.
     Garbage,
     /// The start function returns an error.
     Error,
-    /// The start function raises.
+    /// The start function raises an exception.
     Raise,
 }
 
-/// What a child that traps exits does when told to stop.
+/// Reaction of a child that traps exits to an exit signal.
 #[derive(Clone, Debug)]
 pub enum OnShutdown {
-    /// Nothing.
+    /// It ignores the signal.
     Ignore,
-    /// Stops after this time, with the reason given to it or with one of its own.
+    /// It exits after this time, with this reason or with that of the signal.
     After(Duration, Option<Term>),
-    /// Stops at once with this reason.
+    /// It exits immediately with this reason.
     Exit(Term),
-    /// Stops at once with the reason given to it.
+    /// It exits immediately with the reason of the signal.
     Obey,
 }
 
-/// What an object may have. The key `unknown` means nothing to anybody: supervisors overlook what they do not know.
+/// Allowed keys of each object. The key `unknown` is for tests: supervisors ignore unknown keys.
 const FLAGS: [&str; 6] = ["strategy", "intensity", "period", "auto_shutdown", "init", "unknown"];
 const CHILD: [&str; 11] = [
     "id",
@@ -106,7 +107,7 @@ const START: [&str; 4] = ["do", "reason", "delay_ms", "exit_after_ms"];
 const ON_SHUTDOWN: [&str; 2] = ["delay_ms", "exit"];
 
 impl SupervisorPlan {
-    /// From `{"sup": .., "children": ..}`.
+    /// Parses `{"sup": .., "children": ..}`.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
         ScenarioError::unless_known("sup", &value["sup"], &FLAGS)?;
         let init = &value["sup"]["init"];
@@ -127,14 +128,14 @@ impl SupervisorPlan {
         Ok(Self { flags, children })
     }
 
-    /// What the callback `init` returns instead of flags and specs.
+    /// What the `init` callback returns instead of flags and specs.
     pub fn init(&self) -> Option<&str> {
         self.flags["init"].as_str()
     }
 }
 
 impl ChildPlan {
-    /// From a CHILD.
+    /// Parses a child object.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
         ScenarioError::unless_known("a child", value, &CHILD)?;
         let id = value.as_str().or(value["id"].as_str()).unwrap_or("noid").to_owned();
@@ -161,7 +162,7 @@ impl Attempt {
         }
     }
 
-    /// From a list of start behaviours, or one.
+    /// Parses one start behaviour or a list of them.
     pub fn parse_all(value: &Value) -> Result<Vec<Self>, ScenarioError> {
         match value.as_array() {
             Some(list) if list.is_empty() => Err(ScenarioError::bad("start", value)),
@@ -170,7 +171,8 @@ impl Attempt {
         }
     }
 
-    /// What the trace says of this attempt, and why it failed, if it did; nothing of a child that is to live.
+    /// The trace line and the exit reason of a failed attempt. Returns `None` if the child starts. The reason
+    /// is `None` for `ignore`.
     pub fn failure(&self, id: &str, number: u32) -> Option<(String, Option<ExitReason>)> {
         let reason = &self.reason;
         Some(match self.outcome {
@@ -188,8 +190,8 @@ impl Attempt {
 
     fn parse(value: &Value) -> Result<Self, ScenarioError> {
         ScenarioError::unless_known("a start", value, &START)?;
-        let what = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
-        let outcome = match what {
+        let kind = value.as_str().or(value["do"].as_str()).unwrap_or("ok");
+        let outcome = match kind {
             "ok" => Outcome::Ok { extra: false },
             "ok_extra" => Outcome::Ok { extra: true },
             "ignore" => Outcome::Ignore,
@@ -208,7 +210,7 @@ impl Attempt {
 }
 
 impl Attempts {
-    /// The number of the next attempt of this id, and what it does.
+    /// Number and behaviour of the next attempt of this id.
     pub fn next(&mut self, id: &str, plan: &ChildPlan) -> (u32, Attempt) {
         let number = self.made.entry(id.to_owned()).or_default();
         *number += 1;
@@ -217,15 +219,16 @@ impl Attempts {
         (*number, attempt)
     }
 
-    /// Replaces what the next attempts of this id do. Not with nothing.
+    /// Replaces the behaviour of the next attempts of this id. `attempts` is not empty.
     pub fn replace(&mut self, id: &str, attempts: Vec<Attempt>) {
         self.next.insert(id.to_owned(), attempts);
     }
 }
 
 impl OnShutdown {
-    /// What follows from an exit signal with this reason: nothing, or an end, and how long it takes if not at once.
-    pub fn end(&self, given: &ExitReason) -> Option<(Option<Duration>, ExitReason)> {
+    /// Reaction to an exit signal: `None` if it is ignored, else the delay, if any, and the reason of the
+    /// exit.
+    pub fn response_to(&self, given: &ExitReason) -> Option<(Option<Duration>, ExitReason)> {
         let own = |own: &Option<Term>| own.as_ref().map_or_else(|| given.clone(), Term::to_reason);
         match self {
             Self::Ignore => None,
@@ -248,12 +251,12 @@ impl OnShutdown {
     }
 }
 
-/// An exception in a start function, as OTP gives it as a reason.
+/// The exit reason for an exception in a start function.
 pub fn raised(term: &str) -> ExitReason {
     ExitReason::Error(format!("{{'EXIT',{term}}}"))
 }
 
-/// A time in milliseconds, if there is one.
+/// Parses a time in milliseconds; `None` for null.
 pub(super) fn milliseconds(value: &Value) -> Result<Option<Duration>, ScenarioError> {
     match value {
         Value::Null => Ok(None),

@@ -9,32 +9,32 @@ use super::step::{Call, Op, Step, TOP};
 use super::term::Term;
 use super::world::{Answer, Booted, CallId, Listed, ProcessId, World, answer_text};
 
-// The times are those of the runner that recorded OTP's traces.
-/// How long a process that was told to go away may take.
+// All times equal those of the runner that recorded OTP's traces.
+/// Bound of the exit of a process that was asked to exit.
 const END: Duration = Duration::from_secs(5);
-/// How long a shutdown may take.
+/// Bound of a shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// How long the last shutdown may take.
+/// Bound of the shutdown at the end of the scenario.
 const LAST_SHUTDOWN: Duration = Duration::from_secs(10);
-/// How long an answer may take.
+/// Bound of the wait for an answer.
 const ANSWER: Duration = Duration::from_secs(60);
-/// How long an answer to an asynchronous call may take.
+/// Bound of the wait for the answer of an asynchronous call.
 const ASYNC_ANSWER: Duration = Duration::from_secs(10);
-/// What is left to a signal to arrive and be handled.
+/// Time for a signal to arrive and to be handled.
 const ARRIVAL: Duration = Duration::from_millis(20);
 /// The same for steps that do not wait.
 const ASYNC_ARRIVAL: Duration = Duration::from_millis(30);
-/// How often it is looked whether the world has settled.
+/// Interval of the checks whether the world is idle.
 const LOOK: Duration = Duration::from_millis(5);
-/// How often in a row nothing must have happened.
+/// Number of idle checks in a row after which the world is settled.
 const QUIET_LOOKS: u32 = 2;
-/// After so many looks it is not going to.
+/// Number of checks after which settling has failed.
 const MOST_LOOKS: u32 = 400;
 
-/// The length of a slot in `took` lines.
+/// Length of a slot in `took` lines.
 const SLOT: Duration = Duration::from_millis(100);
 
-/// Plays a scenario to its end; the world then holds its trace.
+/// Plays a scenario to its end. Afterwards the world holds the trace.
 pub fn play<W: World>(scenario: &Scenario, world: &mut W) {
     let mut script = Script { world, top: None, pending: Vec::new(), crashed: false };
     match script.world.boot(&scenario.top) {
@@ -58,9 +58,9 @@ pub fn play<W: World>(scenario: &Scenario, world: &mut W) {
 struct Script<'a, W> {
     world: &'a mut W,
     top: Option<ProcessId>,
-    /// Asynchronous calls whose answers nobody has waited for.
+    /// Asynchronous calls without an awaited answer.
     pending: Vec<CallId>,
-    /// A step could not be made, so those after it mean nothing.
+    /// A step was impossible, so no later step is played.
     crashed: bool,
 }
 
@@ -88,7 +88,7 @@ impl<W: World> Script<'_, W> {
         }
     }
 
-    /// Does what the step says; whether the world is to settle afterwards.
+    /// Performs a step. Returns whether the world settles afterwards.
     fn perform(&mut self, op: &Op) -> bool {
         match op {
             Op::ExitSelf { id, reason, wait } => {
@@ -132,7 +132,7 @@ impl<W: World> Script<'_, W> {
         true
     }
 
-    /// The latest life of an id; the trace says so when there was none.
+    /// The latest process of an id. Writes a `RUNNER_CRASH` line if there is none.
     fn process(&mut self, id: &str) -> Option<ProcessId> {
         let process = if id == TOP { self.top } else { self.world.process(id) };
         if process.is_none() {
@@ -218,7 +218,7 @@ impl<W: World> Script<'_, W> {
     fn await_reply(&mut self) {
         let answered = match self.pending.is_empty() {
             true => None,
-            // Any of them will do, and the first is the one that is served first.
+            // Calls are answered in order, so the oldest one is awaited.
             false => self.world.await_answer(self.pending.remove(0), ASYNC_ANSWER),
         };
         if answered.is_none() {
@@ -240,7 +240,7 @@ impl<W: World> Script<'_, W> {
         self.world.write(format!("took {took}"));
     }
 
-    /// Waits until nothing moves: no child of the top supervisor is about to be restarted, and no new line.
+    /// Waits until the world is settled: no new line, and no child of the top supervisor is restarting.
     fn settle(&mut self) {
         let (mut lines, mut quiet) = (self.world.lines(), 0);
         for _ in 0..=MOST_LOOKS {

@@ -1,4 +1,4 @@
-//! What is done to the tree, step by step.
+//! The steps of a scenario.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,105 +9,105 @@ use super::error::ScenarioError;
 use super::plan::{Attempt, ChildPlan, SupervisorPlan, milliseconds};
 use super::term::Term;
 
-/// A step and the line that announces it.
+/// A step and its line in the trace.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// `> op args`.
     pub line: String,
-    /// What is done.
+    /// The operation.
     pub op: Op,
 }
 
-/// What is done. Ids name the latest incarnation.
+/// An operation. An id names the latest incarnation of a child.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// A child exits by itself; `wait`: until it is gone.
+    /// A child exits by itself.
     ExitSelf {
-        /// Who.
+        /// Id of the child.
         id: String,
-        /// Why.
+        /// Exit reason.
         reason: Term,
-        /// See there.
+        /// Wait until it has exited.
         wait: bool,
     },
-    /// An exit signal from outside; then a little time passes.
+    /// An exit signal from outside, followed by a wait.
     Signal {
-        /// To whom.
+        /// Id of the receiver.
         id: String,
-        /// Why.
+        /// Reason of the signal.
         reason: Term,
-        /// With time for it to arrive, but none for what follows.
+        /// Wait for the arrival of the signal and for its consequences, not only for its arrival.
         wait: bool,
     },
-    /// A kill that nobody can refuse.
+    /// A kill, which cannot be trapped.
     Kill(String),
-    /// A message that nobody expects.
+    /// A message that the receiver does not know.
     Message(String),
     /// The child unlinks itself from its supervisor.
     Unlink(String),
-    /// An admin call or a query to the supervisor with this id.
+    /// A call to the supervisor with this id.
     Call(String, Call),
     /// Lists the children, sorted by their text.
     WhichSorted,
-    /// An admin call from another process.
+    /// A call from another process.
     CallAsync {
-        /// The name of the call, for its `reply` line.
+        /// Name of the call in its `reply` line.
         name: &'static str,
-        /// The child it is about.
+        /// Child that the call is about.
         id: String,
         /// The call.
         call: Call,
     },
-    /// Waits for the answer to it.
+    /// Waits for the answer of an asynchronous call.
     AwaitReply,
-    /// The top supervisor handles nothing from here.
+    /// Suspends the top supervisor.
     Suspend,
-    /// Until here.
+    /// Resumes the top supervisor.
     Resume,
-    /// The parent tells the top supervisor to stop, and waits.
+    /// Sends the top supervisor an exit signal of its parent and waits for its exit.
     Shutdown(Term),
-    /// Time passes.
+    /// Lets time pass.
     Sleep(Duration),
-    /// Nothing is done.
+    /// Does nothing but settle.
     Settle,
-    /// Replaces what the next start attempts of an id do.
+    /// Replaces the behaviour of the next start attempts of an id.
     SetStart(String, Vec<Attempt>),
     /// Replaces flags and specs of the top supervisor.
     Upgrade(Arc<SupervisorPlan>),
 }
 
-/// What a supervisor is asked for.
+/// A call to a supervisor.
 #[derive(Clone, Debug)]
 pub enum Call {
-    /// Add and start a child.
+    /// Adds and starts a child.
     StartChild(Arc<ChildPlan>),
-    /// Start an instance with this label.
+    /// Starts an instance with this label.
     StartInstance(String),
-    /// Terminate by id.
+    /// Terminates by id.
     Terminate(String),
-    /// Terminate by process: the latest incarnation of this id.
+    /// Terminates by process: the latest incarnation of this id.
     TerminateProcess(String),
-    /// Terminate a process that is no child.
-    TerminateStranger,
-    /// Restart by id.
+    /// Terminates a process that is not its child.
+    TerminateForeign,
+    /// Restarts by id.
     Restart(String),
-    /// Delete by id.
+    /// Deletes by id.
     Delete(String),
-    /// List the children.
+    /// Lists the children.
     Which,
-    /// Count them.
+    /// Counts the children.
     Count,
-    /// The spec of a child.
+    /// Returns the spec of a child.
     ChildSpec(String),
-    /// Go on with other flags and specs.
+    /// Replaces flags and specs.
     Upgrade(Arc<SupervisorPlan>),
 }
 
-/// The id of the top supervisor.
+/// Id of the top supervisor.
 pub const TOP: &str = "$sup";
 
 impl Step {
-    /// From `[op, arg, ...]`.
+    /// Parses `[op, arg, ...]`.
     pub fn parse(value: &Value) -> Result<Self, ScenarioError> {
         let bad = || ScenarioError::bad("step", value);
         let list = value.as_array().ok_or_else(bad)?;
@@ -122,7 +122,7 @@ impl Step {
     }
 }
 
-/// The arguments of a step; what is not there is not what the format has there.
+/// Arguments of a step. Every accessor returns `None` for a missing argument or one of the wrong type.
 struct Args<'a>(&'a [Value]);
 
 type Parsed = Option<Result<Op, ScenarioError>>;
@@ -181,7 +181,7 @@ impl Args<'_> {
             "count" => (self.supervisor(0)?, Call::Count),
             "childspec" => (TOP.to_owned(), Call::ChildSpec(self.text(0)?)),
             "terminate_pid" => (TOP.to_owned(), Call::TerminateProcess(self.text(0)?)),
-            "terminate_alien" => (TOP.to_owned(), Call::TerminateStranger),
+            "terminate_alien" => (TOP.to_owned(), Call::TerminateForeign),
             "start_dyn" => (TOP.to_owned(), Call::StartInstance(self.text(0)?)),
             _ => return None,
         };
@@ -216,21 +216,21 @@ impl Args<'_> {
     }
 }
 
-/// An argument as the announcing line shows it.
+/// An argument as the line of the step prints it.
 fn argument(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => format!("[{}]", list.iter().map(argument).collect::<Vec<_>>().join(",")),
         Value::Object(object) => match (object.get("do"), object.get("reason")) {
-            (Some(what), Some(reason)) => format!("{}:{}", flat(what), flat(reason)),
-            (Some(what), None) => flat(what),
+            (Some(action), Some(reason)) => format!("{}:{}", flat(action), flat(reason)),
+            (Some(action), None) => flat(action),
             (None, _) => object.get("id").map_or("{}".to_owned(), flat),
         },
         other => other.to_string(),
     }
 }
 
-/// The texts in a value, without what holds them together.
+/// All texts in a value, concatenated.
 fn flat(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,25 +1,25 @@
-//! Erlang terms as the scenarios write them (JSON) and as the traces print them.
+//! Erlang terms: parsed from the JSON of scenarios, printed as in traces.
 
 use std::fmt;
 
 use impresario_supervision::ExitReason;
 use serde_json::Value;
 
-/// A term: an atom, a number, a tuple, or a string that stays one.
+/// A term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Term {
-    /// Prints with quotes where Erlang needs them.
+    /// An atom; printed with quotes where Erlang needs them.
     Atom(String),
-    /// A whole number.
+    /// An integer.
     Number(i64),
-    /// Prints in braces.
+    /// A tuple; printed in braces.
     Tuple(Vec<Term>),
-    /// A text that was not meant as an atom.
+    /// A binary string.
     Binary(String),
 }
 
 impl Term {
-    /// As reasons and ids are written: a string is an atom, an array is a tuple.
+    /// Converts a reason or an id: a string is an atom, an array is a tuple.
     pub fn from_json(value: &Value) -> Self {
         match value {
             Value::Array(values) => Self::Tuple(values.iter().map(Self::from_json).collect()),
@@ -35,7 +35,7 @@ impl Term {
         Self::Atom(text.to_owned())
     }
 
-    /// What a life that ends with this term has as its reason.
+    /// The exit reason for this term.
     pub fn to_reason(&self) -> ExitReason {
         match self {
             Self::Atom(atom) => match atom.as_str() {
@@ -68,7 +68,8 @@ impl fmt::Display for Term {
     }
 }
 
-/// A reason as a trace prints it. A supervisor that gave up says `shutdown` there, as in OTP.
+/// A reason as a trace prints it. A supervisor that reached its restart limit exits with `shutdown`, as in
+/// OTP.
 pub fn reason_text(reason: &ExitReason) -> String {
     match reason {
         ExitReason::Normal => "normal".to_owned(),
@@ -107,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn terms_print_as_erlang_prints_them() {
+    fn json_terms_print_as_erlang_terms() {
         let print = |value: Value| Term::from_json(&value).to_string();
         assert_eq!(print(json!(["shutdown", ["a", 1, "B"]])), "{shutdown,{a,1,'B'}}");
         assert_eq!(print(json!("it's")), "'it\\'s'");
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_go_there_and_back() {
+    fn a_term_to_reason_and_back_is_equal() {
         for value in
             [json!("normal"), json!("shutdown"), json!(["shutdown", "x"]), json!("boom"), json!(["a", 1])]
         {

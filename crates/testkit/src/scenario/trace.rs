@@ -1,22 +1,22 @@
-//! The lines of a trace, and how traces are compared.
+//! Lines of a trace, and the comparison of traces.
 
 use impresario_supervision::ExitReason;
 
 use super::term::reason_text;
 
-/// Where OTP gives no order, adjacent `stop` lines are sorted.
+/// Which adjacent `stop` lines are sorted because OTP defines no order for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortStops {
-    /// It gives one.
+    /// None.
     #[default]
     No,
-    /// Everywhere.
+    /// All.
     All,
-    /// Only after a `kill` step, until the next step.
+    /// Those after a `kill` step, until the next step.
     AfterKill,
 }
 
-/// The line of a death.
+/// The line of an exit.
 pub(super) fn stop_line(id: &str, attempt: u32, reason: &ExitReason) -> String {
     format!("stop {id} {attempt} {}", reason_text(reason))
 }
@@ -44,7 +44,7 @@ pub fn sort_stops(lines: Vec<String>, mode: SortStops) -> Vec<String> {
     sorted
 }
 
-/// The first difference between two traces, as a text; `took` lines may differ by one slot.
+/// The first difference between two traces, as a text. `took` lines may differ by one slot.
 pub fn difference(expected: &[String], found: &[String]) -> Option<String> {
     let longest = expected.len().max(found.len());
     (0..longest).find_map(|at| {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_are_sorted_in_runs() {
+    fn adjacent_stop_lines_are_sorted_by_mode() {
         let trace = "stop b 1|stop a 1|stop $sup 1|stop d 1|stop c 1|end";
         let sorted = "stop a 1|stop b 1|stop $sup 1|stop c 1|stop d 1|end";
         assert_eq!(sort_stops(lines(trace), SortStops::All), lines(sorted));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn times_may_differ_by_one_slot() {
+    fn took_lines_may_differ_by_one_slot() {
         assert_eq!(difference(&lines("a|took 3x100ms"), &lines("a|took 4x100ms")), None);
         assert_eq!(difference(&lines("a|took <100ms"), &lines("a|took 1x100ms")), None);
         assert!(difference(&lines("a|took 3x100ms"), &lines("a|took 5x100ms")).is_some());

@@ -1,4 +1,4 @@
-//! What a scenario needs of the world it is played in.
+//! The interface of the worlds in which a scenario is played.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,38 +10,38 @@ use super::plan::{Attempt, SupervisorPlan};
 use super::step::Call;
 use super::term::{quoted, reason_text};
 
-/// How long a whole tree may take to start, to come to rest or to be gone: as good as for ever.
+/// Bound of waits for a whole tree to start, to become idle or to exit: 1 h, which no scenario reaches.
 pub(super) const LONG: Duration = Duration::from_secs(3_600);
 
-/// One life of a child or of the top supervisor, as the trace names it. Known for ever, dead or alive.
+/// One incarnation of a child, or the top supervisor. Stays valid after the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId(pub(super) usize);
 
-/// A call that was made, perhaps answered.
+/// A call, answered or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallId(pub(super) usize);
 
-/// What came of the start of the top supervisor.
+/// Result of the start of the top supervisor.
 #[derive(Clone, Debug)]
 pub enum Booted {
     /// It runs.
     Ok(ProcessId),
-    /// Its `init` said that it is not needed.
+    /// Its `init` returned `ignore`.
     Ignore,
     /// It did not start; OTP's term for the reason.
     Error(String),
 }
 
-/// What a supervisor answers.
+/// Answer of a supervisor.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// `ok`.
     Done,
     /// `{ok, Pid}`, or `{ok, Pid, extra}`.
     Started {
-        /// The life.
+        /// The started process.
         process: ProcessId,
-        /// See there.
+        /// Whether the start function returned `{ok, Pid, extra}`.
         extra: bool,
     },
     /// `{ok, undefined}`.
@@ -50,102 +50,103 @@ pub enum Answer {
     AlreadyStarted(ProcessId),
     /// `{error, Term}`, as the trace prints it.
     Error(String),
-    /// The children in OTP's order: each an id, and what is listed for it.
+    /// Children in OTP's order: id and state.
     Children(Vec<(String, Listed)>),
-    /// How many there are.
+    /// Counts of children.
     Counts(Counts),
-    /// A spec.
+    /// A child spec.
     Spec(ChildRules),
-    /// The supervisor ended, for this reason, before it answered.
+    /// The supervisor exited with this reason before it answered.
     Exit(ExitReason),
 }
 
-/// How a child is listed.
+/// State of a listed child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// With this life.
+    /// This process runs.
     Process(ProcessId),
-    /// As `restarting`.
+    /// `restarting`.
     Restarting,
-    /// As `undefined`.
+    /// `undefined`.
     Undefined,
 }
 
-/// A world in which a scenario is played: it keeps time, lets processes live and die, and writes the trace.
+/// A world in which a scenario is played: it keeps time, runs processes and writes the trace.
 ///
-/// The script that plays the steps knows nothing else of it, so it is the same for simulated children on virtual
-/// time and for real actors on a real runtime. Ids name children in the whole tree; a world keeps which life is the
-/// latest of an id, how many start attempts it had, and what the next ones do.
+/// The script that plays the steps uses only this trait. So it is the same for simulated processes on virtual
+/// time and for real actors. Ids are unique in the tree. A world keeps, for each id, its latest process, the
+/// number of start attempts and the behaviour of the next ones.
 pub trait World {
-    /// Starts the top supervisor and waits for the outcome.
+    /// Starts the top supervisor and waits for the result.
     fn boot(&mut self, plan: &Arc<SupervisorPlan>) -> Booted;
 
-    /// Adds a line to the trace, after the deaths that have already happened.
+    /// Appends a line to the trace, after the lines of all exits so far.
     fn write(&mut self, line: String);
 
-    /// How many lines there are.
+    /// Number of lines.
     fn lines(&self) -> usize;
 
-    /// The whole trace. What still lives is let go.
+    /// The whole trace. Processes that still run are killed.
     fn into_trace(self) -> Vec<String>;
 
-    /// How long the world has existed.
+    /// Time since the start of the world.
     fn elapsed(&self) -> Duration;
 
     /// Lets time pass.
     fn sleep(&mut self, time: Duration);
 
-    /// The latest life of an id.
+    /// The latest process of an id.
     fn process(&self, id: &str) -> Option<ProcessId>;
 
-    /// `ID#N` of a living process, `ID#dead` of a dead one that is its id's latest.
+    /// `ID#N` of a running process, `ID#dead` of an exited one that is the latest of its id, else `pid`.
     fn name(&self, process: ProcessId) -> String;
 
-    /// Whether it lives.
+    /// Returns whether it runs.
     fn is_alive(&self, process: ProcessId) -> bool;
 
-    /// Waits until it is dead, at most so long; whether it is.
+    /// Returns whether it exits within this time.
     fn await_end(&mut self, process: ProcessId, within: Duration) -> bool;
 
     /// Asks the process to exit by itself.
     fn exit_self(&mut self, process: ProcessId, reason: ExitReason);
 
-    /// Sends it an exit signal from outside, which is also where the parent of the top supervisor is.
+    /// Sends an exit signal from outside. For the top supervisor it comes from its parent.
     fn signal(&mut self, process: ProcessId, reason: ExitReason);
 
-    /// Kills it.
+    /// Kills the process.
     fn kill(&mut self, process: ProcessId);
 
-    /// Sends it a message that it does not know.
+    /// Sends a message that the process does not know.
     fn message(&mut self, process: ProcessId);
 
-    /// Cuts the link between it and its supervisor.
+    /// Removes the link between a process and its supervisor.
     fn unlink(&mut self, process: ProcessId);
 
-    /// The supervisor handles nothing more; returns when it does so.
+    /// Suspends a supervisor. Returns when it handles nothing more.
     fn suspend(&mut self, supervisor: ProcessId);
 
-    /// It goes on.
+    /// Resumes a supervisor.
     fn resume(&mut self, supervisor: ProcessId);
 
-    /// Calls a supervisor. With `announce`, the world writes this text and the answer when the answer arrives.
-    fn call(&mut self, supervisor: ProcessId, call: Call, announce: Option<String>) -> CallId;
+    /// Calls a supervisor. With `line_prefix`, the world writes a line of this prefix and the answer when it
+    /// arrives.
+    fn call(&mut self, supervisor: ProcessId, call: Call, line_prefix: Option<String>) -> CallId;
 
-    /// Waits for the answer, at most so long.
+    /// Waits for the answer, for at most `within`.
     fn await_answer(&mut self, call: CallId, within: Duration) -> Option<Answer>;
 
-    /// Replaces what the next start attempts of an id do.
+    /// Replaces the behaviour of the next start attempts of an id.
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>);
 }
 
-/// Why a call was refused or failed, as OTP says it.
+/// An error of a call as OTP prints it.
 pub fn error_text(error: &RequestError, call: &Call) -> String {
     match error {
         RequestError::NotFound => "not_found".to_owned(),
         RequestError::AlreadyPresent => "already_present".to_owned(),
         RequestError::Running => "running".to_owned(),
         RequestError::Restarting => "restarting".to_owned(),
-        // OTP adds the spec to the reason of a child that was to be added.
+        // For an added child, OTP puts the spec into the reason.
         RequestError::StartFailed(reason) if matches!(call, Call::StartChild(_)) => {
             format!("start {}", reason_text(reason))
         }

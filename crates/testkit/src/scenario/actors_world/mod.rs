@@ -1,17 +1,22 @@
-//! A world of real actors under real supervisors.
+//! A world of real actors under the supervisors of `impresario-actor`.
 //!
-//! Each child is an actor whose start function is an async factory; supervisors are those of `impresario-actor`, asked
-//! by their own admin calls, and their reports are taken from the log. What is OTP's own and not ours is played here:
-//! processes that outlive their supervisor, or leave it.
+//! Each child is an actor with an async factory as its start function. Calls go through the references of the
+//! supervisors; reports are read from the log. Two things exist only in OTP and are simulated here: processes
+//! that unlink from their supervisor, and processes that outlive it.
+//!
+//! `types.rs` holds the data, each other file one part of the behaviour. This folder knows no supervision
+//! rules of its own.
 
 mod calls;
 mod clock;
-mod gate;
-mod host;
-mod orphans;
+mod event_queue;
+mod worker_actor;
+
 mod reports;
-mod stage;
 mod starts;
+mod state;
+mod types;
+mod unsupervised;
 
 use std::fmt;
 use std::future::Future;
@@ -22,33 +27,33 @@ use actix_rt::{System, SystemRunner};
 use impresario_actor::{ExitReason, Restart, Strategy, Supervisor, Tree};
 use slog::{Drain, Logger, o};
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::check::{BAD_INIT, check};
 use super::plan::{Attempt, SupervisorPlan};
 use super::step::{Call, TOP};
 use super::world::{Answer, Booted, CallId, LONG, ProcessId, World};
-use clock::pass;
-use gate::{Letter, calm};
-use host::Word;
+use clock::elapse;
+use event_queue::yield_to_others;
 use reports::Reports;
-use stage::{Body, Name, Stage};
+use types::{Body, QueuedEvent, Shared, State, TRACED, WorkerCommand};
 
-/// A world of actors on a runtime of its own, on the thread that made it.
+/// A world of actors with its own runtime on the current thread.
 pub struct ActorsWorld {
     system: SystemRunner,
-    stage: Arc<Stage>,
+    shared: Arc<Shared>,
     tree: Option<Tree>,
-    begun: Instant,
+    started_at: Instant,
 }
 
 impl ActorsWorld {
-    /// A world in which time passes as it does.
+    /// A world on real time.
     pub fn new() -> Self {
         Self::with_clock(false)
     }
 
-    /// A world in which time passes only when nothing else is left to do, and then at once.
+    /// A world on tokio's paused clock: time advances only when all tasks wait for it.
     pub fn paused() -> Self {
         Self::with_clock(true)
     }
@@ -58,61 +63,54 @@ impl ActorsWorld {
             let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
             runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))
         });
-        let stage = Arc::new(Stage::default());
-        let watched = stage.clone();
-        let begun = system.block_on(async move {
+        let (tracing, mut traced) = mpsc::channel(TRACED);
+        let shared = Arc::new(Shared::new(tracing));
+        let watched = shared.clone();
+        let started_at = system.block_on(async move {
+            let shared = watched.clone();
+            actix_rt::spawn(async move {
+                while let Some(event) = traced.recv().await {
+                    shared.handle_trace_event(&event);
+                }
+            });
             actix_rt::spawn(async move {
                 loop {
-                    watched.gone.notified().await;
-                    watched.notice_deaths();
+                    watched.dropped.notified().await;
+                    watched.record_exits();
                 }
             });
             Instant::now()
         });
-        Self { system, stage, tree: None, begun }
+        Self { system, shared, tree: None, started_at }
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.system.block_on(work)
     }
 
-    /// Waits until something holds, at most so long; whether it does.
-    fn wait(&self, within: Duration, holds: impl Fn(&stage::Cast) -> bool) -> bool {
+    /// Waits until the condition holds, for at most `within`. Returns whether it holds.
+    fn wait(&self, within: Duration, holds: impl Fn(&State) -> bool) -> bool {
         self.run(async {
-            let held = timeout(within, self.stage.until(&holds)).await.is_ok();
-            held || holds(&self.stage.cast())
+            let held = timeout(within, self.shared.wait_until(&holds)).await.is_ok();
+            held || holds(&self.shared.lock())
         })
     }
 
     fn is_supervisor(&self, process: ProcessId) -> bool {
-        matches!(self.stage.cast().processes[process.0].body, Body::Supervisor(_))
+        matches!(self.shared.lock().processes[process.0].body, Body::Supervisor(_))
     }
 
-    /// Has a worker hear something, if it is played.
-    fn say(&self, process: ProcessId, word: Word) {
-        let host = match &self.stage.cast().processes[process.0].body {
-            Body::Worker { host: Some(host), .. } => host.clone(),
+    /// Sends a command to the actor of a worker, if it has one.
+    fn send_command(&self, process: ProcessId, command: WorkerCommand) {
+        let actor = match &self.shared.lock().processes[process.0].body {
+            Body::Worker { actor: Some(actor), .. } => actor.clone(),
             _ => return,
         };
-        self.run(async { host.do_send(word) });
+        self.run(async { actor.do_send(command) });
     }
 
-    fn is_orphan(&self, process: ProcessId) -> bool {
-        self.stage.cast().processes[process.0].orphan
-    }
-}
-
-impl Stage {
-    /// The parent tells a supervisor to stop.
-    fn stop(self: &Arc<Self>, supervisor: ProcessId, reason: ExitReason) {
-        let Some(name) = self.cast().supervisor(supervisor).map(|known| known.name.clone()) else { return };
-        actix_rt::spawn(async move {
-            // An error means that it is not there any more.
-            let _ = match name {
-                Name::Static(name) => name.stop(reason).await,
-                Name::Dynamic(name) => name.stop(reason).await,
-            };
-        });
+    fn is_unsupervised(&self, process: ProcessId) -> bool {
+        self.shared.lock().processes[process.0].unsupervised
     }
 }
 
@@ -126,77 +124,77 @@ impl World for ActorsWorld {
         if let Err(refusal) = check(plan) {
             return Booted::Error(refusal.at_start());
         }
-        let top = starts::nested_supervisor(&self.stage, None, TOP, plan).restart(Restart::Temporary);
-        let log = Logger::root(Reports(self.stage.clone()).fuse(), o!());
+        let top = starts::nested_supervisor(&self.shared, None, TOP, plan).restart(Restart::Temporary);
+        let log = Logger::root(Reports(self.shared.clone()).fuse(), o!());
         let root = Supervisor::new(Strategy::OneForOne).logger(log).child(top);
         self.tree = self.run(async { timeout(LONG, root.start()).await.ok()?.ok() });
-        self.wait(LONG, |cast| cast.booted.is_some());
-        self.stage.cast().booted.take().unwrap_or(Booted::Error("timeout".to_owned()))
+        self.wait(LONG, |state| state.booted.is_some());
+        self.shared.lock().booted.take().unwrap_or(Booted::Error("timeout".to_owned()))
     }
 
     fn write(&mut self, line: String) {
-        self.stage.write(line);
+        self.shared.write(line);
     }
 
     fn lines(&self) -> usize {
-        self.stage.cast().trace.len()
+        self.shared.lock().trace.len()
     }
 
     fn into_trace(self) -> Vec<String> {
-        let trace = std::mem::take(&mut self.stage.cast().trace);
+        let trace = std::mem::take(&mut self.shared.lock().trace);
         self.run(async {
             if let Some(tree) = &self.tree {
                 tree.kill();
-                // Who does not end even then is let go with the runtime.
+                // A tree that does not exit even then is dropped with the runtime.
                 let _ = timeout(LONG, tree.stopped()).await;
             }
-            calm().await;
+            yield_to_others().await;
         });
-        // They know the stage, and it knows them.
-        self.stage.cast().calls.clear();
-        self.stage.cast().processes.clear();
+        // Calls and processes hold the shared state, which holds them: break the cycle.
+        self.shared.lock().calls.clear();
+        self.shared.lock().processes.clear();
         trace
     }
 
     fn elapsed(&self) -> Duration {
-        self.run(async { self.begun.elapsed() })
+        self.run(async { self.started_at.elapsed() })
     }
 
     fn sleep(&mut self, time: Duration) {
         self.run(async {
-            calm().await;
-            pass(time).await;
-            calm().await;
+            yield_to_others().await;
+            elapse(time).await;
+            yield_to_others().await;
         });
-        self.stage.notice_deaths();
+        self.shared.record_exits();
     }
 
     fn process(&self, id: &str) -> Option<ProcessId> {
-        self.stage.cast().latest.get(id).copied()
+        self.shared.lock().latest.get(id).copied()
     }
 
     fn name(&self, process: ProcessId) -> String {
-        self.stage.cast().name(process)
+        self.shared.lock().name(process)
     }
 
     fn is_alive(&self, process: ProcessId) -> bool {
-        self.stage.notice_deaths();
-        self.stage.cast().is_alive(process)
+        self.shared.record_exits();
+        self.shared.lock().is_alive(process)
     }
 
     fn await_end(&mut self, process: ProcessId, within: Duration) -> bool {
-        self.wait(within, |cast| !cast.is_alive(process))
+        self.wait(within, |state| !state.is_alive(process))
     }
 
     fn exit_self(&mut self, process: ProcessId, reason: ExitReason) {
         if !self.is_alive(process) {
             return;
         }
-        match (self.is_supervisor(process), self.is_orphan(process)) {
-            (true, false) => self.run(async { self.stage.unexpected(process) }),
+        match (self.is_supervisor(process), self.is_unsupervised(process)) {
+            (true, false) => self.run(async { self.shared.send_unexpected(process) }),
             (true, true) => {}
-            (false, false) => self.say(process, Word::ExitSelf(reason)),
-            (false, true) => self.stage.orphan_exits(process, &reason),
+            (false, false) => self.send_command(process, WorkerCommand::ExitSelf(reason)),
+            (false, true) => self.shared.exit_unsupervised(process, &reason),
         }
     }
 
@@ -205,24 +203,25 @@ impl World for ActorsWorld {
             return;
         }
         let (pid, is_top) = {
-            let cast = self.stage.cast();
-            let known = &cast.processes[process.0];
+            let state = self.shared.lock();
+            let known = &state.processes[process.0];
             (known.pid.clone(), known.parent.is_none())
         };
-        if self.is_orphan(process) {
+        if self.is_unsupervised(process) {
             if !self.is_supervisor(process) {
-                self.run(async { self.stage.exit_signal(process, &reason) });
+                self.run(async { self.shared.exit_signal(process, &reason) });
             }
         } else if is_top {
-            // The script stands where its parent is. Who is suspended hears that and nothing else.
+            // The script is the parent of the top supervisor. A suspended supervisor handles a stop request
+            // and nothing else.
             self.run(async {
-                let suspended = self.stage.cast().supervisor(process).is_some_and(|top| top.gate.suspended);
-                if suspended || self.stage.passes(process, || Letter::Stop(reason.clone())) {
-                    self.stage.stop(process, reason);
+                let suspended = self.shared.lock().supervisor(process).is_some_and(|top| top.queue.suspended);
+                if suspended || self.shared.admit_or_queue(process, || QueuedEvent::Stop(reason.clone())) {
+                    self.shared.stop(process, reason);
                 }
             });
-        } else if !self.is_supervisor(process) && self.stage.is_apart(process) {
-            self.say(process, Word::Signal(reason));
+        } else if !self.is_supervisor(process) && self.shared.needs_command(process) {
+            self.send_command(process, WorkerCommand::Signal(reason));
         } else {
             pid.exit(reason);
         }
@@ -232,19 +231,19 @@ impl World for ActorsWorld {
         if !self.is_alive(process) {
             return;
         }
-        if self.is_orphan(process) {
-            self.run(async { self.stage.kill_orphan(process) });
-        } else if !self.is_supervisor(process) && self.stage.is_apart(process) {
-            self.say(process, Word::Kill);
+        if self.is_unsupervised(process) {
+            self.run(async { self.shared.kill_unsupervised(process) });
+        } else if !self.is_supervisor(process) && self.shared.needs_command(process) {
+            self.send_command(process, WorkerCommand::Kill);
         } else {
-            let pid = self.stage.cast().processes[process.0].pid.clone();
+            let pid = self.shared.lock().processes[process.0].pid.clone();
             pid.kill();
         }
     }
 
     fn message(&mut self, process: ProcessId) {
-        if self.is_supervisor(process) && self.is_alive(process) && !self.is_orphan(process) {
-            self.run(async { self.stage.unexpected(process) });
+        if self.is_supervisor(process) && self.is_alive(process) && !self.is_unsupervised(process) {
+            self.run(async { self.shared.send_unexpected(process) });
         }
     }
 
@@ -252,10 +251,10 @@ impl World for ActorsWorld {
         if self.is_supervisor(process) {
             return self.message(process);
         }
-        let mut cast = self.stage.cast();
-        let known = &mut cast.processes[process.0];
-        // Who is busy dying reads nothing.
-        known.linked &= matches!(known.body, Body::Worker { dying: Some(_), .. });
+        let mut state = self.shared.lock();
+        let known = &mut state.processes[process.0];
+        // A process with a delayed exit reads no more messages.
+        known.linked &= matches!(known.body, Body::Worker { delayed_exit: Some(_), .. });
     }
 
     fn suspend(&mut self, supervisor: ProcessId) {
@@ -263,56 +262,56 @@ impl World for ActorsWorld {
             return;
         }
         self.run(async {
-            // Not in the middle of something.
-            let idle = self.stage.new_call(None);
-            self.stage.ask_nothing(supervisor, idle);
+            // Suspend between two events: wait for the answer to a count request and for an empty queue.
+            let idle = self.shared.new_call(None);
+            self.shared.send_noop(supervisor, idle);
             let at_rest = async {
-                self.stage.until(|cast| cast.calls[idle.0].answer.is_some()).await;
-                self.stage.until(|cast| cast.is_idle(supervisor)).await;
-                let pid = self.stage.cast().processes[supervisor.0].pid.clone();
-                // An error means that it is over.
+                self.shared.wait_until(|state| state.calls[idle.0].answer.is_some()).await;
+                self.shared.wait_until(|state| state.is_idle(supervisor)).await;
+                let pid = self.shared.lock().processes[supervisor.0].pid.clone();
+                // An error means that it has exited.
                 let _ = pid.suspend().await;
             };
-            // One that never comes to rest is taken as it is.
+            // A supervisor that does not become idle within 1 h is suspended as it is.
             let _ = timeout(LONG, at_rest).await;
-            if let Some(known) = self.stage.cast().supervisor(supervisor) {
-                known.gate.suspended = true;
+            if let Some(known) = self.shared.lock().supervisor(supervisor) {
+                known.queue.suspended = true;
             }
         });
     }
 
     fn resume(&mut self, supervisor: ProcessId) {
-        let pid = self.stage.cast().processes[supervisor.0].pid.clone();
-        if let Some(known) = self.stage.cast().supervisor(supervisor) {
-            known.gate.suspended = false;
+        let pid = self.shared.lock().processes[supervisor.0].pid.clone();
+        if let Some(known) = self.shared.lock().supervisor(supervisor) {
+            known.queue.suspended = false;
         }
         self.run(async {
             pid.resume();
-            self.stage.reopen(supervisor);
+            self.shared.resume_delivery(supervisor);
         });
     }
 
-    fn call(&mut self, supervisor: ProcessId, call: Call, announce: Option<String>) -> CallId {
-        let id = self.stage.new_call(announce);
-        if !self.is_alive(supervisor) || !self.is_supervisor(supervisor) || self.is_orphan(supervisor) {
-            self.stage.answer_at_once(id, Answer::Exit(ExitReason::NoProc));
+    fn call(&mut self, supervisor: ProcessId, call: Call, line_prefix: Option<String>) -> CallId {
+        let id = self.shared.new_call(line_prefix);
+        if !self.is_alive(supervisor) || !self.is_supervisor(supervisor) || self.is_unsupervised(supervisor) {
+            self.shared.answer_call(id, Answer::Exit(ExitReason::NoProc));
             return id;
         }
         self.run(async {
-            if self.stage.passes(supervisor, || Letter::Call(id, call.clone())) {
-                self.stage.ask(supervisor, id, &call);
+            if self.shared.admit_or_queue(supervisor, || QueuedEvent::Call(id, call.clone())) {
+                self.shared.send_call(supervisor, id, &call);
             }
         });
         id
     }
 
     fn await_answer(&mut self, call: CallId, within: Duration) -> Option<Answer> {
-        self.wait(within, |cast| cast.calls[call.0].answer.is_some());
-        self.stage.cast().calls[call.0].answer.clone()
+        self.wait(within, |state| state.calls[call.0].answer.is_some());
+        self.shared.lock().calls[call.0].answer.clone()
     }
 
     fn set_start(&mut self, id: &str, attempts: Vec<Attempt>) {
-        self.stage.cast().attempts.replace(id, attempts);
+        self.shared.lock().attempts.replace(id, attempts);
     }
 }
 
@@ -324,6 +323,6 @@ impl Default for ActorsWorld {
 
 impl fmt::Debug for ActorsWorld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ActorsWorld").field("begun", &self.begun).finish_non_exhaustive()
+        f.debug_struct("ActorsWorld").field("started_at", &self.started_at).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Reports of supervisors, taken from the log.
+//! Reports of supervisors, read from the log.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
-use super::stage::Stage;
+use super::types::Shared;
 
-/// The supervisor above the top one, which is no part of any scenario.
+/// Id of the supervisor above the top one. It is not part of the scenario.
 pub(super) const ROOT: &str = "root";
 
-pub(super) struct Reports(pub(super) Arc<Stage>);
+pub(super) struct Reports(pub(super) Arc<Shared>);
 
 impl Drain for Reports {
     type Ok = ();
@@ -19,7 +19,7 @@ impl Drain for Reports {
 
     fn log(&self, record: &Record<'_>, tree: &OwnedKVList) -> Result<(), Never> {
         let mut fields = Fields::default();
-        // Texts can always be taken.
+        // `Fields` accepts every value.
         let _ = tree.serialize(record, &mut fields);
         let _ = record.kv().serialize(record, &mut fields);
         let Some(kind) = fields.get("report") else { return Ok(()) };
@@ -28,18 +28,18 @@ impl Drain for Reports {
         }
         let (child, reason) =
             (fields.get("child").unwrap_or_default(), fields.get("reason").unwrap_or_default());
-        // One that is about no life speaks for all that gave this reason.
+        // A report without an incarnation covers all instances that exited with this reason.
         let lives = match fields.get("life") {
             Some(_) => String::new(),
             None => format!("*{}", fields.get("lives").unwrap_or_default()),
         };
-        self.0.notice_deaths();
+        self.0.record_exits();
         let term = match kind {
             "shutdown" => "reached_max_restart_intensity".to_owned(),
-            _ => self.0.cast().term(reason),
+            _ => self.0.lock().trace_text(reason),
         };
         self.0.write(format!("report {kind} {child}{lives} {term}"));
-        self.0.take_turns();
+        self.0.deliver_answers();
         Ok(())
     }
 }

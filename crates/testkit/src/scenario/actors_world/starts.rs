@@ -1,4 +1,4 @@
-//! Start functions, and the specs that call them.
+//! Start functions, and the child specs that contain them.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -6,66 +6,57 @@ use std::time::Duration;
 
 use impresario_actor::{
     ChildContext, ChildRef, ChildRules, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, StartError,
-    Supervisor, SupervisorRef, TraceEvent, TraceKind,
+    Supervisor, SupervisorRef,
 };
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::clock::pass;
-use super::gate::Gate;
-use super::host::Host;
-use super::stage::{self, Body, Name, Process, Stage, UnderWay, scripted};
+use super::clock::elapse;
+use super::state::scenario_reason;
+use super::types::{
+    self, Body, EventQueue, Process, Shared, StartGuard, StartInProgress, SupervisorHandle, WorkerActor,
+};
 use crate::scenario::check::{BAD_INIT, Checked, check};
 use crate::scenario::plan::{Attempt, ChildPlan, Outcome, SupervisorPlan};
 use crate::scenario::term::reason_text;
 use crate::scenario::world::{Booted, ProcessId};
 
-/// How much of what happens to a supervisor may wait to be noticed.
-const TRACED: usize = 64;
-
-/// A start function that runs in a supervisor.
-struct Starting {
-    stage: Arc<Stage>,
-    parent: ProcessId,
-}
-
-impl Starting {
-    fn begin(stage: &Arc<Stage>, parent: ProcessId) -> Self {
-        if let Some(supervisor) = stage.cast().supervisor(parent) {
-            supervisor.starting += 1;
+impl StartGuard {
+    fn begin(shared: &Arc<Shared>, parent: ProcessId) -> Self {
+        if let Some(supervisor) = shared.lock().supervisor(parent) {
+            supervisor.running_starts += 1;
         }
-        Self { stage: stage.clone(), parent }
+        Self { shared: shared.clone(), parent }
     }
 }
 
-impl Drop for Starting {
+impl Drop for StartGuard {
     fn drop(&mut self) {
-        if let Some(supervisor) = self.stage.cast().supervisor(self.parent) {
-            supervisor.starting -= 1;
+        if let Some(supervisor) = self.shared.lock().supervisor(self.parent) {
+            supervisor.running_starts -= 1;
         }
-        self.stage.moved.notify_waiters();
-        self.stage.reopen(self.parent);
+        self.shared.changed.notify_waiters();
+        self.shared.resume_delivery(self.parent);
     }
 }
 
-/// A child as a spec. What `rules` says of it holds.
+/// The spec of a child, with these rules.
 pub(super) fn child(
-    stage: &Arc<Stage>,
+    shared: &Arc<Shared>,
     parent: ProcessId,
     plan: &Arc<ChildPlan>,
     rules: &ChildRules,
 ) -> ChildSpec {
     let spec = match &plan.nested {
         Some(nested) => nested_supervisor(
-            stage,
+            shared,
             Some((parent, plan.clone())),
             rules.id.as_str(),
             &Arc::new(nested.clone()),
         ),
         None => {
-            let (stage, plan) = (stage.clone(), plan.clone());
-            ChildRef::new().child_spec_async(rules.id.clone(), move |env| {
-                worker(stage.clone(), parent, plan.clone(), plan.id.clone(), env)
+            let (shared, plan) = (shared.clone(), plan.clone());
+            ChildRef::new().child_spec_async(rules.id.clone(), move |context| {
+                worker(shared.clone(), parent, plan.clone(), plan.id.clone(), context)
             })
         }
     };
@@ -73,9 +64,9 @@ pub(super) fn child(
     if rules.significant { spec.significant() } else { spec }
 }
 
-/// A supervisor of these children.
+/// A static supervisor with the children of the plan.
 pub(super) fn supervisor(
-    stage: &Arc<Stage>,
+    shared: &Arc<Shared>,
     own: ProcessId,
     checked: &Checked,
     plan: &SupervisorPlan,
@@ -84,24 +75,24 @@ pub(super) fn supervisor(
         .intensity(checked.flags.intensity)
         .auto_shutdown(checked.flags.auto_shutdown);
     let children = plan.children.iter().zip(&checked.specs);
-    children.fold(supervisor, |supervisor, (plan, rules)| supervisor.child(child(stage, own, plan, rules)))
+    children.fold(supervisor, |supervisor, (plan, rules)| supervisor.child(child(shared, own, plan, rules)))
 }
 
-/// A supervisor of instances of the one child.
+/// A dynamic supervisor with the one child of the plan as its template.
 pub(super) fn dynamic_supervisor(
-    stage: &Arc<Stage>,
+    shared: &Arc<Shared>,
     own: ProcessId,
     checked: &Checked,
     plan: &SupervisorPlan,
 ) -> Option<DynamicSupervisor<String>> {
     let (template, rules) = (plan.children.first()?.clone(), checked.specs.first()?);
-    let stage = stage.clone();
+    let shared = shared.clone();
     let supervisor = match template.nested.clone().map(Arc::new) {
         Some(nested) => DynamicSupervisor::from_specs(move |_, label: String| {
-            Ok(nested_supervisor(&stage, Some((own, template.clone())), &label, &nested))
+            Ok(nested_supervisor(&shared, Some((own, template.clone())), &label, &nested))
         }),
-        None => DynamicSupervisor::new_async(move |env, label: String| {
-            worker(stage.clone(), own, template.clone(), label, env)
+        None => DynamicSupervisor::new_async(move |context, label: String| {
+            worker(shared.clone(), own, template.clone(), label, context)
         }),
     };
     let supervisor = supervisor
@@ -114,244 +105,233 @@ pub(super) fn dynamic_supervisor(
     Some(if rules.significant { supervisor.significant() } else { supervisor })
 }
 
-/// A supervisor as a spec: the top one, or the child of another.
+/// The spec of a supervisor: the top one (`parent` is `None`) or a nested one.
 pub(super) fn nested_supervisor(
-    stage: &Arc<Stage>,
+    shared: &Arc<Shared>,
     parent: Option<(ProcessId, Arc<ChildPlan>)>,
     id: &str,
     plan: &Arc<SupervisorPlan>,
 ) -> ChildSpec {
-    let start = Start { stage: stage.clone(), parent, label: id.to_owned(), plan: plan.clone() };
+    let start = SupervisorStart { shared: shared.clone(), parent, label: id.to_owned(), plan: plan.clone() };
     if check(plan).is_ok_and(|checked| checked.dynamic) {
-        let name = DynamicRef::new();
-        let start = Arc::new((start, Name::Dynamic(name.clone())));
-        return name.child_spec_async(id, move |env| {
+        let handle = DynamicRef::new();
+        let start = Arc::new((start, SupervisorHandle::Dynamic(handle.clone())));
+        return handle.child_spec_async(id, move |context| {
             let start = start.clone();
             async move {
-                let (start, name) = &*start;
-                let (process, checked) = start.begin(env, name.clone()).await?;
-                dynamic_supervisor(&start.stage, process, &checked, &start.plan)
+                let (start, handle) = &*start;
+                let (process, checked) = start.begin(context, handle.clone()).await?;
+                dynamic_supervisor(&start.shared, process, &checked, &start.plan)
                     .ok_or(StartError::from("it was checked"))
             }
         });
     }
-    let name = SupervisorRef::new();
-    let start = Arc::new((start, Name::Static(name.clone())));
-    name.child_spec_async(id, move |env| {
+    let handle = SupervisorRef::new();
+    let start = Arc::new((start, SupervisorHandle::Static(handle.clone())));
+    handle.child_spec_async(id, move |context| {
         let start = start.clone();
         async move {
-            let (start, name) = &*start;
-            let (process, checked) = start.begin(env, name.clone()).await?;
-            Ok(supervisor(&start.stage, process, &checked, &start.plan))
+            let (start, handle) = &*start;
+            let (process, checked) = start.begin(context, handle.clone()).await?;
+            Ok(supervisor(&start.shared, process, &checked, &start.plan))
         }
     })
 }
 
-/// What starts a supervisor.
-struct Start {
-    stage: Arc<Stage>,
+/// Start function of a supervisor.
+struct SupervisorStart {
+    shared: Arc<Shared>,
     parent: Option<(ProcessId, Arc<ChildPlan>)>,
     label: String,
     plan: Arc<SupervisorPlan>,
 }
 
-impl Start {
-    async fn begin(&self, env: ChildContext, name: Name) -> Result<(ProcessId, Checked), StartError> {
+impl SupervisorStart {
+    async fn begin(
+        &self,
+        context: ChildContext,
+        handle: SupervisorHandle,
+    ) -> Result<(ProcessId, Checked), StartError> {
         let (mut attempt, mut extra, mut starting) = (1, false, None);
         if let Some((parent, plan)) = &self.parent {
-            starting = Some(Starting::begin(&self.stage, *parent));
-            (attempt, extra) = self.stage.start_function(&self.label, plan).await?;
+            starting = Some(StartGuard::begin(&self.shared, *parent));
+            (attempt, extra) = self.shared.run_start(&self.label, plan).await?;
         }
         let failed = match self.plan.init() {
             Some("ignore") => {
-                self.stage.write(format!("start_error {} {attempt} ignore", self.label));
+                self.shared.write(format!("start_error {} {attempt} ignore", self.label));
                 return Err(StartError::Ignore);
             }
             Some(_) => BAD_INIT.to_owned(),
             None => match check(&self.plan) {
                 Ok(checked) => {
-                    let body = Body::Supervisor(Box::new(stage::Supervisor {
-                        name: name.clone(),
+                    let body = Body::Supervisor(Box::new(types::Supervisor {
+                        handle: handle.clone(),
                         checked: checked.clone(),
-                        starting: 0,
-                        under_way: None,
-                        told: None,
-                        gate: Gate::default(),
+                        start: starting,
+                        running_starts: 0,
+                        start_in_progress: None,
+                        stop_requested_at: None,
+                        queue: EventQueue::default(),
                     }));
-                    let process = self.stage.cast().born(Process {
+                    let process = self.shared.lock().add_process(Process {
                         id: self.label.clone(),
                         attempt,
                         parent: self.parent.as_ref().map(|(parent, _)| *parent),
-                        pid: env.pid(),
+                        pid: context.pid(),
                         body,
                         linked: true,
-                        orphan: false,
-                        announced: false,
+                        unsupervised: false,
+                        start_recorded: false,
                         extra,
                         exit: None,
                     });
-                    let (events, traced) = mpsc::channel(TRACED);
-                    env.pid().trace(events);
-                    actix_rt::spawn(self.stage.clone().watch(process, traced));
-                    actix_rt::spawn(self.stage.clone().follow(process, name, starting));
+                    context.pid().trace(self.shared.tracing.clone());
+                    actix_rt::spawn(self.shared.clone().watch_exit(process));
                     return Ok((process, checked));
                 }
                 Err(refusal) => refusal.at_start(),
             },
         };
-        self.stage.write(format!("start_error {} {attempt} error {failed}", self.label));
+        self.shared.write(format!("start_error {} {attempt} error {failed}", self.label));
         Err(StartError::Failed(ExitReason::Error(failed)))
     }
 }
 
-/// The start function of a worker.
+/// Start function of a worker.
 async fn worker(
-    stage: Arc<Stage>,
+    shared: Arc<Shared>,
     parent: ProcessId,
     plan: Arc<ChildPlan>,
     label: String,
-    env: ChildContext,
-) -> Result<Host, StartError> {
-    if stage.cast().failed.contains(&label) {
-        // It is tried again after what has happened meanwhile.
-        stage.queue(parent).await;
+    context: ChildContext,
+) -> Result<WorkerActor, StartError> {
+    if shared.lock().failed.contains(&label) {
+        // A second attempt comes after the events that have queued since the first one.
+        shared.wait_until_idle(parent).await;
     }
-    let _starting = Starting::begin(&stage, parent);
-    let (number, attempt) = stage.next_attempt(&label, &plan);
-    stage.is_under_way(
+    let _starting = StartGuard::begin(&shared, parent);
+    let (number, attempt) = shared.next_attempt(&label, &plan);
+    shared.begin_start(
         parent,
-        UnderWay {
+        StartInProgress {
             id: label.clone(),
             number,
             attempt: attempt.clone(),
-            until: Instant::now() + attempt.delay,
-            traps: plan.on_shutdown.clone(),
-            pid: env.pid(),
+            returns_at: Instant::now() + attempt.delay,
+            on_shutdown: plan.on_shutdown.clone(),
+            pid: context.pid(),
         },
     );
-    let started = stage.run(&label, number, &attempt).await;
-    stage.is_done(parent);
+    let started = shared.run_attempt(&label, number, &attempt).await;
+    shared.end_start(parent);
     let extra = started?;
-    let body = Body::Worker { traps: plan.on_shutdown.clone(), host: None, dying: None, told: None };
-    let process = stage.cast().born(Process {
+    let body = Body::Worker {
+        on_shutdown: plan.on_shutdown.clone(),
+        actor: None,
+        delayed_exit: None,
+        stop_requested_at: None,
+    };
+    let process = shared.lock().add_process(Process {
         id: label,
         attempt: number,
         parent: Some(parent),
-        pid: env.pid(),
+        pid: context.pid(),
         body,
         linked: true,
-        orphan: false,
-        announced: false,
+        unsupervised: false,
+        start_recorded: false,
         extra,
         exit: None,
     });
-    Ok(Host {
-        stage,
+    Ok(WorkerActor {
+        shared,
         process,
-        env,
-        traps: plan.on_shutdown.clone(),
+        context,
+        on_shutdown: plan.on_shutdown.clone(),
         exit_after: attempt.exit_after.map(|after| (after, attempt.reason.to_reason())),
-        leaving: false,
-        dying: false,
-        told: false,
-        ghost: None,
+        exiting: false,
+        delayed_exit: false,
+        stop_requested: false,
+        hidden_exit: None,
     })
 }
 
-impl Stage {
+impl Shared {
     fn next_attempt(&self, label: &str, plan: &ChildPlan) -> (u32, Attempt) {
-        self.take_turns();
-        self.cast().attempts.next(label, plan)
+        self.deliver_answers();
+        self.lock().attempts.next(label, plan)
     }
 
-    async fn start_function(
+    async fn run_start(self: &Arc<Self>, label: &str, plan: &ChildPlan) -> Result<(u32, bool), StartError> {
+        let (number, attempt) = self.next_attempt(label, plan);
+        self.run_attempt(label, number, &attempt).await.map(|extra| (number, extra))
+    }
+
+    /// Runs a start attempt. Returns whether the start function returns `{ok, Pid, extra}`.
+    async fn run_attempt(
         self: &Arc<Self>,
         label: &str,
-        plan: &ChildPlan,
-    ) -> Result<(u32, bool), StartError> {
-        let (number, attempt) = self.next_attempt(label, plan);
-        self.run(label, number, &attempt).await.map(|extra| (number, extra))
-    }
-
-    /// What a start attempt does; whether it returns more than a process.
-    async fn run(self: &Arc<Self>, label: &str, number: u32, attempt: &Attempt) -> Result<bool, StartError> {
+        number: u32,
+        attempt: &Attempt,
+    ) -> Result<bool, StartError> {
         if attempt.delay == Duration::ZERO {
-            // It waits for the child's word at least.
+            // A start function without delay also waits for its child, so other tasks run meanwhile.
             tokio::task::yield_now().await;
         } else {
-            pass(attempt.delay).await;
+            elapse(attempt.delay).await;
         }
-        self.cast().failed.remove(label);
+        self.lock().failed.remove(label);
         let Some((line, failed)) = attempt.failure(label, number) else {
             return Ok(attempt.outcome == Outcome::Ok { extra: true });
         };
         self.write(line);
         let Some(reason) = failed else { return Err(StartError::Ignore) };
-        self.cast().failed.insert(label.to_owned());
+        self.lock().failed.insert(label.to_owned());
         if attempt.outcome == Outcome::Raise {
-            // A panic that was meant: the hook, which would print it where a backtrace is asked for, is not called.
+            // `resume_unwind` skips the panic hook: the scenario asks for this panic, so it is not printed.
             resume_unwind(Box::new(attempt.reason.to_string()));
         }
-        self.cast().learn(&reason);
+        self.lock().remember_reason(&reason);
         Err(StartError::Failed(reason))
     }
 
-    fn is_under_way(&self, parent: ProcessId, start: UnderWay) {
-        if let Some(supervisor) = self.cast().supervisor(parent) {
-            supervisor.under_way = Some(start);
+    fn begin_start(&self, parent: ProcessId, start: StartInProgress) {
+        if let Some(supervisor) = self.lock().supervisor(parent) {
+            supervisor.start_in_progress = Some(start);
         }
     }
 
-    fn is_done(&self, parent: ProcessId) {
-        if let Some(supervisor) = self.cast().supervisor(parent) {
-            supervisor.under_way = None;
+    fn end_start(&self, parent: ProcessId) {
+        if let Some(supervisor) = self.lock().supervisor(parent) {
+            supervisor.start_in_progress = None;
         }
     }
 
-    /// Notices when a supervisor is told to stop.
-    async fn watch(self: Arc<Self>, process: ProcessId, mut traced: mpsc::Receiver<TraceEvent>) {
-        while let Some(event) = traced.recv().await {
-            if event.kind == TraceKind::Stop {
-                self.is_told(process);
-            }
-        }
-    }
-
-    /// Sees a supervisor start, and end.
-    async fn follow(self: Arc<Self>, process: ProcessId, name: Name, starting: Option<Starting>) {
-        let pid = self.cast().processes[process.0].pid.clone();
-        // It is served when all children are started.
-        let ready = match &name {
-            Name::Static(name) => name.count_children().await.is_ok(),
-            Name::Dynamic(name) => name.count_children().await.is_ok(),
-        };
-        if ready {
-            self.announce(process);
-            let mut cast = self.cast();
-            if cast.processes[process.0].parent.is_none() {
-                cast.booted = Some(Booted::Ok(process));
-            }
-        }
-        drop(starting);
+    /// Waits for the exit of a supervisor and records it.
+    async fn watch_exit(self: Arc<Self>, process: ProcessId) {
+        let pid = self.lock().processes[process.0].pid.clone();
         let reason = pid.wait_exit().await;
-        if ready {
-            return self.supervisor_ended(process, &reason);
+        self.record_exits();
+        if self.lock().processes[process.0].start_recorded {
+            return self.supervisor_exited(process, &reason);
         }
-        self.notice_deaths();
+        let start = self.lock().supervisor(process).and_then(|known| known.start.take());
+        drop(start);
         let line = {
-            let mut cast = self.cast();
-            let term = reason_text(&cast.learn(&reason));
-            cast.processes[process.0].exit = Some(scripted(&reason));
-            let known = &cast.processes[process.0];
+            let mut state = self.lock();
+            let term = reason_text(&state.remember_reason(&reason));
+            state.processes[process.0].exit = Some(scenario_reason(&reason));
+            let known = &state.processes[process.0];
             let line = format!("start_error {} {} error {term}", known.id, known.attempt);
             if known.parent.is_none() {
-                cast.booted = Some(Booted::Error(term));
+                state.booted = Some(Booted::Error(term));
                 None
             } else {
                 Some(line)
             }
         };
         line.into_iter().for_each(|line| self.write(line));
-        self.moved.notify_waiters();
+        self.changed.notify_waiters();
     }
 }

@@ -1,12 +1,10 @@
-//! What the rules answer, as OTP would say it.
+//! Answers of the rules, as OTP gives them.
 
 use std::sync::Arc;
 
 use impresario_supervision::{ChildInfo, ChildKey, ChildState, Counts, Reply, RequestError, RequestId};
 
-use super::VirtualWorld;
-use super::messages::UNEXPECTED;
-use super::supervisor::SupervisorId;
+use super::types::{SupervisorId, UNEXPECTED, VirtualWorld};
 use crate::scenario::check::check;
 use crate::scenario::step::Call;
 use crate::scenario::world::{Answer, Listed, error_text};
@@ -16,14 +14,14 @@ impl VirtualWorld {
         match state {
             ChildState::Down => Listed::Undefined,
             ChildState::Restarting => Listed::Restarting,
-            ChildState::Running(life) => self.supervisors[id.0]
-                .lives
-                .get(&life)
+            ChildState::Running(incarnation) => self.supervisors[id.0]
+                .processes
+                .get(&incarnation)
                 .map_or(Listed::Undefined, |process| Listed::Process(*process)),
         }
     }
 
-    /// The rules gave the child that a call adds an entry.
+    /// Stores the plan of a child that a call has added.
     pub(super) fn added(&mut self, id: SupervisorId, request: RequestId, key: ChildKey) {
         let supervisor = &mut self.supervisors[id.0];
         if let Some((_, Call::StartChild(plan))) = supervisor.requests.get(&request) {
@@ -32,45 +30,45 @@ impl VirtualWorld {
     }
 
     pub(super) fn reply(&mut self, id: SupervisorId, request: RequestId, reply: Reply) {
-        // Its end, which is near, answers all that it leaves open.
+        // The exit of the supervisor, which follows, answers all open calls.
         if reply == Reply::Error(RequestError::ShuttingDown) {
             return;
         }
         if request == UNEXPECTED {
-            return self.complain();
+            return self.report_unexpected();
         }
-        let Some((call, what)) = self.supervisors[id.0].requests.remove(&request) else { return };
-        let answer = self.answer(id, &what, reply);
+        let Some((call, operation)) = self.supervisors[id.0].requests.remove(&request) else { return };
+        let answer = self.answer(id, &operation, reply);
         self.finish(call, answer);
     }
 
-    fn answer(&mut self, id: SupervisorId, what: &Call, reply: Reply) -> Answer {
+    fn answer(&mut self, id: SupervisorId, operation: &Call, reply: Reply) -> Answer {
         match reply {
-            Reply::Started(_, life) => {
-                let process = self.supervisors[id.0].lives[&life];
+            Reply::Started(_, incarnation) => {
+                let process = self.supervisors[id.0].processes[&incarnation];
                 Answer::Started { process, extra: self.processes[process.0].extra }
             }
             Reply::Ignored => Answer::Undefined,
-            Reply::Error(error) => self.error(id, what, &error),
+            Reply::Error(error) => self.error(id, operation, &error),
             Reply::Children(children) => {
                 let line = |child: &ChildInfo| (child.id.to_string(), self.listed(id, child.state));
                 Answer::Children(children.iter().map(line).collect())
             }
             Reply::Counts(counts) => {
-                let active = counts.active - self.supervisors[id.0].unseen.len();
+                let active = counts.active - self.supervisors[id.0].unreported_exits.len();
                 Answer::Counts(Counts { active, ..counts })
             }
             Reply::Spec(spec) => Answer::Spec(spec),
             Reply::Replaced(keys) => {
-                self.replaced(id, what, &keys);
+                self.replaced(id, operation, &keys);
                 Answer::Done
             }
             _ => Answer::Done,
         }
     }
 
-    fn replaced(&mut self, id: SupervisorId, what: &Call, keys: &[ChildKey]) {
-        let Call::Upgrade(plan) = what else { return };
+    fn replaced(&mut self, id: SupervisorId, operation: &Call, keys: &[ChildKey]) {
+        let Call::Upgrade(plan) = operation else { return };
         let plan = Arc::clone(plan);
         let supervisor = &mut self.supervisors[id.0];
         for (key, child) in keys.iter().zip(&plan.children) {
@@ -80,10 +78,12 @@ impl VirtualWorld {
             check(&plan).map_or(supervisor.auto_shutdown, |checked| checked.flags.auto_shutdown);
     }
 
-    fn error(&self, id: SupervisorId, what: &Call, error: &RequestError) -> Answer {
+    fn error(&self, id: SupervisorId, operation: &Call, error: &RequestError) -> Answer {
         match error {
-            RequestError::AlreadyStarted(life) => Answer::AlreadyStarted(self.supervisors[id.0].lives[life]),
-            error => Answer::Error(error_text(error, what)),
+            RequestError::AlreadyStarted(incarnation) => {
+                Answer::AlreadyStarted(self.supervisors[id.0].processes[incarnation])
+            }
+            error => Answer::Error(error_text(error, operation)),
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Calls to supervisors, and what they answer.
+//! Calls to simulated supervisors.
 
 use impresario_supervision::{ChildKey, Request, RequestError};
 
-use super::VirtualWorld;
-use super::supervisor::{Rules, SupervisorId};
+use super::types::{Rules, SupervisorId, VirtualWorld};
 use crate::scenario::check::{check, spec, spec_error};
 use crate::scenario::plan::SupervisorPlan;
 use crate::scenario::step::Call;
@@ -11,28 +10,29 @@ use crate::scenario::term::quoted;
 use crate::scenario::world::{Answer, CallId, Listed, ProcessId};
 
 impl VirtualWorld {
-    pub(super) fn ask(&mut self, id: SupervisorId, call: CallId, what: &Call) {
+    pub(super) fn send_call(&mut self, id: SupervisorId, call: CallId, operation: &Call) {
         let answer = match self.supervisors[id.0].rules {
-            Rules::Static(_) => self.ask_static(id, call, what),
-            Rules::Dynamic(_) => self.ask_dynamic(id, call, what),
+            Rules::Static(_) => self.call_static(id, call, operation),
+            Rules::Dynamic(_) => self.call_dynamic(id, call, operation),
         };
         if let Some(answer) = answer {
             self.finish(call, answer);
         }
     }
 
-    /// Asks the rules; the answer, if they are not needed for it.
-    fn ask_static(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    /// Passes a call to the rules of a static supervisor. Returns the answer if it does not depend on the
+    /// rules.
+    fn call_static(&mut self, id: SupervisorId, call: CallId, operation: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
         let auto_shutdown = self.supervisors[id.0].auto_shutdown;
-        let request = match what {
+        let request = match operation {
             Call::StartChild(plan) => match spec(&plan.spec, auto_shutdown) {
                 Ok(spec) => Request::StartChild(spec),
                 Err(term) => return error(&term),
             },
             Call::StartInstance(label) => return error(&format!("{{invalid_child_spec,[{label:?}]}}")),
             Call::Terminate(child) => Request::TerminateChild(child.as_str().into()),
-            Call::TerminateProcess(_) | Call::TerminateStranger => return error("not_found"),
+            Call::TerminateProcess(_) | Call::TerminateForeign => return error("not_found"),
             Call::Restart(child) => Request::RestartChild(child.as_str().into()),
             Call::Delete(child) => Request::DeleteChild(child.as_str().into()),
             Call::Which => Request::WhichChildren,
@@ -46,16 +46,16 @@ impl VirtualWorld {
         };
         let now = self.time();
         let supervisor = &mut self.supervisors[id.0];
-        let by = supervisor.next_request(call, what);
+        let by = supervisor.next_request(call, operation);
         if let Rules::Static(rules) = &mut supervisor.rules {
             rules.request(now, by, request);
         }
         None
     }
 
-    fn ask_dynamic(&mut self, id: SupervisorId, call: CallId, what: &Call) -> Option<Answer> {
+    fn call_dynamic(&mut self, id: SupervisorId, call: CallId, operation: &Call) -> Option<Answer> {
         let error = |term: &str| Some(Answer::Error(term.to_owned()));
-        match what {
+        match operation {
             Call::StartInstance(label) => self.start_instance(id, call, label),
             Call::StartChild(_) => error("badarg"),
             Call::Terminate(_) | Call::Restart(_) | Call::Delete(_) => error("simple_one_for_one"),
@@ -63,7 +63,7 @@ impl VirtualWorld {
                 Some(process) => self.terminate_process(id, call, process),
                 None => error("simple_one_for_one"),
             },
-            Call::TerminateStranger => error("not_found"),
+            Call::TerminateForeign => error("not_found"),
             Call::Which => Some(self.instances(id)),
             Call::Count => {
                 let Rules::Dynamic(rules) = &self.supervisors[id.0].rules else { return None };
@@ -90,7 +90,7 @@ impl VirtualWorld {
                 supervisor.plans.insert(key, (label.to_owned(), template.clone()));
                 None
             }
-            // It is about to end, which answers everybody.
+            // The exit of the supervisor, which follows, answers all open calls.
             Err(RequestError::ShuttingDown) => None,
             Err(refused) => Some(Answer::Error(quoted(&refused.to_string()))),
         }
@@ -99,13 +99,13 @@ impl VirtualWorld {
     fn terminate_process(&mut self, id: SupervisorId, call: CallId, process: ProcessId) -> Option<Answer> {
         let key = self.key_of(id, process);
         let Some(key) = key else {
-            // Whether a dead process was one of its own is something that OTP does not remember.
+            // OTP does not know whether a dead process was its child, and answers `ok`.
             let dead = !self.processes[process.0].is_alive();
             return Some(if dead { Answer::Done } else { Answer::Error("not_found".to_owned()) });
         };
         let now = self.time();
         let supervisor = &mut self.supervisors[id.0];
-        let by = supervisor.next_request(call, &Call::TerminateStranger);
+        let by = supervisor.next_request(call, &Call::TerminateForeign);
         if let Rules::Dynamic(rules) = &mut supervisor.rules {
             rules.terminate_child(now, by, key);
         }
@@ -114,13 +114,13 @@ impl VirtualWorld {
 
     fn key_of(&self, id: SupervisorId, process: ProcessId) -> Option<ChildKey> {
         let label = &self.processes[process.0].id;
-        let mine = self.processes[process.0].birth.is_some_and(|(parent, _)| parent == id);
+        let mine = self.processes[process.0].started_by.is_some_and(|(parent, _)| parent == id);
         let plans = self.supervisors[id.0].plans.iter().filter(|_| mine);
-        // Labels may be used again, keys are not: the latest is meant.
+        // Labels may repeat, keys do not. The highest key is the latest child with this label.
         plans.filter(|(_, (known, _))| known == label).map(|(key, _)| *key).max()
     }
 
-    /// OTP lists instances by process, the restarting ones last.
+    /// OTP lists instances by pid, restarting ones last.
     fn instances(&self, id: SupervisorId) -> Answer {
         let supervisor = &self.supervisors[id.0];
         let Rules::Dynamic(rules) = &supervisor.rules else { return Answer::Children(Vec::new()) };

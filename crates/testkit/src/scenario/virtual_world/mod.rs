@@ -1,54 +1,30 @@
-//! A world of simulated processes on virtual time: the clock jumps to the next thing that happens.
+//! A world of simulated processes on virtual time. The clock jumps to the next scheduled event.
 //!
-//! Processes, links and exit signals are Erlang's; what supervisors decide is ours: each of them is one instance of
-//! the rules, told what its process would be told, in the order in which it would be.
+//! Processes, links and exit signals behave as in Erlang. Each supervisor is one instance of the rules of
+//! `impresario-supervision`, which gets the events of its process in their order. `types.rs` holds the data,
+//! each other file one part of the behaviour. This folder knows no actors and no runtime.
 
-mod agenda;
 mod answers;
 mod calls;
 mod messages;
 mod process;
+mod schedule;
 mod starts;
 mod supervisor;
+mod types;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Time};
 
-use super::plan::{Attempt, Attempts, SupervisorPlan};
+use super::plan::{Attempt, SupervisorPlan};
 use super::step::Call;
 use super::world::{Answer, Booted, CallId, LONG, ProcessId, World};
-use agenda::{Happening, Place, Turn};
-use messages::Letter;
-use process::{Body, Process};
-use supervisor::{Supervisor, SupervisorId};
 
-/// A world in which time passes only when nothing else is left to do.
-#[derive(Debug, Default)]
-pub struct VirtualWorld {
-    now: Duration,
-    next_number: u64,
-    /// What will happen, by time and then in the order in which it was arranged.
-    agenda: BTreeMap<(Duration, Place, u64), Happening>,
-    processes: Vec<Process>,
-    supervisors: Vec<Supervisor>,
-    attempts: Attempts,
-    /// The latest life of each id.
-    latest: HashMap<String, ProcessId>,
-    calls: Vec<PendingCall>,
-    /// What other processes will do when they come to their turn.
-    turns: Vec<Turn>,
-    booted: Option<Booted>,
-    trace: Vec<String>,
-}
+use types::{Body, PendingCall, QueuedMessage, ScheduledEvent, SupervisorId, Wakeup};
 
-#[derive(Debug)]
-struct PendingCall {
-    announce: Option<String>,
-    answer: Option<Answer>,
-}
+pub use types::VirtualWorld;
 
 impl VirtualWorld {
     /// An empty world at time 0.
@@ -68,11 +44,11 @@ impl VirtualWorld {
     }
 
     fn finish(&mut self, call: CallId, answer: Answer) {
-        if self.calls[call.0].announce.is_none() {
+        if self.calls[call.0].line_prefix.is_none() {
             self.calls[call.0].answer = Some(answer);
             return;
         }
-        self.wake(Turn::Answered(call, answer));
+        self.wake(Wakeup::CallAnswered(call, answer));
     }
 }
 
@@ -85,7 +61,7 @@ impl World for VirtualWorld {
         }
         match super::check::check(plan) {
             Err(refusal) => return Booted::Error(refusal.at_start()),
-            Ok(checked) => self.begin_supervisor(super::step::TOP, 1, None, checked, plan),
+            Ok(checked) => self.start_supervisor(super::step::TOP, 1, None, checked, plan),
         };
         self.wait(LONG, |world| world.booted.is_some());
         self.booted.take().unwrap_or(Booted::Error("timeout".to_owned()))
@@ -135,29 +111,29 @@ impl World for VirtualWorld {
     }
 
     fn exit_self(&mut self, process: ProcessId, reason: ExitReason) {
-        self.arrange(Duration::ZERO, Happening::ExitSelf(process, reason));
+        self.schedule(Duration::ZERO, ScheduledEvent::ExitSelf(process, reason));
     }
 
     fn signal(&mut self, process: ProcessId, reason: ExitReason) {
-        // The script stands where the parent of the top supervisor is.
-        let from_parent = self.processes[process.0].birth.is_none();
+        // The script is the parent of the top supervisor.
+        let from_parent = self.processes[process.0].started_by.is_none();
         self.exit_signal(process, reason, from_parent);
     }
 
     fn kill(&mut self, process: ProcessId) {
-        self.die(process, ExitReason::Killed);
+        self.exit_process(process, ExitReason::Killed);
     }
 
     fn message(&mut self, process: ProcessId) {
         if let Some(supervisor) = self.supervisor_of(process) {
-            self.send(supervisor, Letter::Unexpected);
+            self.send(supervisor, QueuedMessage::Unexpected);
         }
     }
 
     fn unlink(&mut self, process: ProcessId) {
         match self.processes[process.0].body {
-            Body::Worker { busy_dying, .. } => self.processes[process.0].linked &= busy_dying,
-            Body::Supervisor(supervisor) => self.send(supervisor, Letter::Unexpected),
+            Body::Worker { exiting, .. } => self.processes[process.0].linked &= exiting,
+            Body::Supervisor(supervisor) => self.send(supervisor, QueuedMessage::Unexpected),
         }
     }
 
@@ -170,14 +146,14 @@ impl World for VirtualWorld {
     fn resume(&mut self, supervisor: ProcessId) {
         let Some(supervisor) = self.supervisor_of(supervisor) else { return };
         self.supervisors[supervisor.0].suspended = false;
-        self.arrange(Duration::ZERO, Happening::Look(supervisor));
+        self.schedule(Duration::ZERO, ScheduledEvent::ReadMailbox(supervisor));
     }
 
-    fn call(&mut self, supervisor: ProcessId, call: Call, announce: Option<String>) -> CallId {
+    fn call(&mut self, supervisor: ProcessId, call: Call, line_prefix: Option<String>) -> CallId {
         let id = CallId(self.calls.len());
-        self.calls.push(PendingCall { announce, answer: None });
+        self.calls.push(PendingCall { line_prefix, answer: None });
         match self.supervisor_of(supervisor).filter(|_| self.is_alive(supervisor)) {
-            Some(supervisor) => self.send(supervisor, Letter::Call(id, call)),
+            Some(supervisor) => self.send(supervisor, QueuedMessage::Call(id, call)),
             None => self.finish(id, Answer::Exit(ExitReason::NoProc)),
         }
         id

@@ -1,30 +1,12 @@
-//! A supervisor process: an instance of the rules, and what it needs to do as they say.
+//! A simulated supervisor: performs the actions of its rules.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use impresario_supervision as rules;
-use impresario_supervision::{
-    Action, AutoShutdown, ChildKey, Event, ExitReason, Incarnation, RequestId, Time,
-};
+use impresario_supervision::{Action, Event, ExitReason, Incarnation, RequestId, Time};
 
-use super::VirtualWorld;
-use super::agenda::Happening;
-use super::messages::Letter;
-use super::starts::Starting;
-use crate::scenario::plan::ChildPlan;
+use super::types::{QueuedMessage, Rules, ScheduledEvent, Supervisor, SupervisorId, VirtualWorld};
 use crate::scenario::step::Call;
-use crate::scenario::world::{CallId, ProcessId};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SupervisorId(pub(super) usize);
-
-#[derive(Debug)]
-pub(super) enum Rules {
-    Static(Box<rules::Supervisor>),
-    Dynamic(Box<rules::DynamicSupervisor>),
-}
+use crate::scenario::world::CallId;
 
 impl Rules {
     pub(super) fn handle(&mut self, now: Time, event: Event) {
@@ -49,105 +31,85 @@ impl Rules {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Supervisor {
-    pub(super) process: ProcessId,
-    pub(super) rules: Rules,
-    /// What is known of each entry, and what it is called in the trace.
-    pub(super) plans: HashMap<ChildKey, (String, Arc<ChildPlan>)>,
-    /// What instances of a dynamic one are made from.
-    pub(super) template: Option<Arc<ChildPlan>>,
-    pub(super) auto_shutdown: AutoShutdown,
-    pub(super) lives: HashMap<Incarnation, ProcessId>,
-    /// Start functions under way.
-    pub(super) starting: HashMap<Incarnation, Starting>,
-    /// Lives that were told to end, until it hears that they have.
-    pub(super) told: HashSet<Incarnation>,
-    /// Lives that ended without its knowledge.
-    pub(super) unseen: HashSet<Incarnation>,
-    pub(super) mailbox: VecDeque<Letter>,
-    /// It starts its first children, and listens to nothing else.
-    pub(super) starting_up: bool,
-    pub(super) suspended: bool,
-    pub(super) requests: BTreeMap<RequestId, (CallId, Call)>,
-    pub(super) armed: Option<Duration>,
-}
-
 impl Supervisor {
     pub(super) fn is_idle(&self) -> bool {
-        self.starting.is_empty() && self.told.is_empty() && self.mailbox.is_empty()
+        self.starting.is_empty() && self.stopping.is_empty() && self.mailbox.is_empty()
     }
 
-    /// It reads nothing from its mailbox.
-    pub(super) fn is_deaf(&self) -> bool {
-        let waits = matches!(self.rules, Rules::Dynamic(_)) && !self.told.is_empty();
-        self.starting_up || self.suspended || waits || self.is_blocked()
+    /// Returns whether it reads nothing from its mailbox.
+    pub(super) fn is_not_receiving(&self) -> bool {
+        let waits = matches!(self.rules, Rules::Dynamic(_)) && !self.stopping.is_empty();
+        self.starting_up || self.suspended || waits || self.runs_start_function()
     }
 
-    /// A start function runs in it. Only a dynamic one has to wait: see `attend`.
-    pub(super) fn is_blocked(&self) -> bool {
+    /// Returns whether a start function blocks it. Only a dynamic supervisor is blocked; see
+    /// `process_mailbox`.
+    pub(super) fn runs_start_function(&self) -> bool {
         matches!(self.rules, Rules::Dynamic(_)) && !self.starting.is_empty()
     }
 
-    pub(super) fn next_request(&mut self, call: CallId, what: &Call) -> RequestId {
-        // A call has one number in the whole world.
+    pub(super) fn next_request(&mut self, call: CallId, operation: &Call) -> RequestId {
+        // Numbers of calls are unique in the world.
         let id = RequestId(call.0 as u64);
-        self.requests.insert(id, (call, what.clone()));
+        self.requests.insert(id, (call, operation.clone()));
         id
     }
 }
 
 impl VirtualWorld {
-    /// Does what the rules say, until they say nothing more.
-    pub(super) fn act(&mut self, id: SupervisorId) {
-        while !self.supervisors[id.0].is_blocked() {
+    /// Performs the actions of the rules until there are none.
+    pub(super) fn perform_actions(&mut self, id: SupervisorId) {
+        while !self.supervisors[id.0].runs_start_function() {
             let Some(action) = self.supervisors[id.0].rules.poll_action() else { break };
-            self.perform(id, action);
+            self.perform_action(id, action);
         }
-        self.arm(id);
+        self.arm_timer(id);
     }
 
-    fn perform(&mut self, id: SupervisorId, action: Action) {
+    fn perform_action(&mut self, id: SupervisorId, action: Action) {
         match action {
-            Action::Start(key, life) => self.start(id, key, life),
-            Action::Stop(life) => self.end(id, life, false),
-            Action::Kill(life) => self.end(id, life, true),
+            Action::Start(key, incarnation) => self.start(id, key, incarnation),
+            Action::Stop(incarnation) => self.terminate(id, incarnation, false),
+            Action::Kill(incarnation) => self.terminate(id, incarnation, true),
             Action::Added(request, key) => self.added(id, request, key),
             Action::Forget(key) => drop(self.supervisors[id.0].plans.remove(&key)),
             Action::Reply(request, reply) => self.reply(id, request, reply),
             Action::Report(report) => self.report(id, &report),
-            Action::Ready => self.arrange(Duration::ZERO, Happening::Ready(id)),
+            Action::Ready => self.schedule(Duration::ZERO, ScheduledEvent::Ready(id)),
             Action::Exit(reason) => {
                 let process = self.supervisors[id.0].process;
-                self.arrange(Duration::ZERO, Happening::Exit(process, reason));
+                self.schedule(Duration::ZERO, ScheduledEvent::Exit(process, reason));
             }
         }
     }
 
-    /// Tells or kills a life, and monitors it from here on.
-    fn end(&mut self, id: SupervisorId, life: Incarnation, kill: bool) {
+    /// Stops or kills a child, and monitors it from here on.
+    fn terminate(&mut self, id: SupervisorId, incarnation: Incarnation, kill: bool) {
         let supervisor = &mut self.supervisors[id.0];
-        supervisor.told.insert(life);
-        // A start function that is under way is not interrupted; the word is said when it returns.
-        let Some(&process) = supervisor.lives.get(&life) else { return };
+        supervisor.stopping.insert(incarnation);
+        // A running start function is not interrupted. The child is stopped when it returns.
+        let Some(&process) = supervisor.processes.get(&incarnation) else { return };
         if !self.processes[process.0].is_alive() {
-            let reason = self.flush(id, life);
-            self.arrange(Duration::ZERO, Happening::Down(id, life, reason));
+            let reason = self.take_exit_reason(id, incarnation);
+            self.schedule(Duration::ZERO, ScheduledEvent::MonitoredExit(id, incarnation, reason));
         } else if kill {
-            self.die(process, ExitReason::Killed);
+            self.exit_process(process, ExitReason::Killed);
         } else {
             self.exit_signal(process, ExitReason::Shutdown, true);
         }
     }
 
-    /// Why a life ended that was found dead: the news of it may be in the mailbox.
-    fn flush(&mut self, id: SupervisorId, life: Incarnation) -> ExitReason {
+    /// The exit reason of a child that was found dead: that of the exit message in the mailbox, else
+    /// `noproc`.
+    fn take_exit_reason(&mut self, id: SupervisorId, incarnation: Incarnation) -> ExitReason {
         let supervisor = &mut self.supervisors[id.0];
-        supervisor.unseen.remove(&life);
-        let news =
-            supervisor.mailbox.iter().position(|letter| matches!(letter, Letter::Exit(of, _) if *of == life));
+        supervisor.unreported_exits.remove(&incarnation);
+        let news = supervisor
+            .mailbox
+            .iter()
+            .position(|message| matches!(message, QueuedMessage::Exit(of, _) if *of == incarnation));
         match news.and_then(|at| supervisor.mailbox.remove(at)) {
-            Some(Letter::Exit(_, reason)) => reason,
+            Some(QueuedMessage::Exit(_, reason)) => reason,
             _ => ExitReason::NoProc,
         }
     }

@@ -1,92 +1,92 @@
-//! The work, the same for all: a framework only says how it does each step.
+//! The work, equal for all frameworks. A framework implements only its steps.
 //!
-//! All of it is one thread that never waits for anything but itself, so time is the processor's: what else runs on the
-//! machine counts for nobody.
+//! All work is one thread that waits only for itself, so time is processor time. Other programs on the
+//! machine do not count.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::task::yield_now;
 
-use super::Work;
+use super::kind::Work;
 use crate::error::Error;
 use crate::memory::resident;
 
-/// How many messages are told before the producer yields.
+/// Number of messages between two yields of the producer.
 const BURST: u64 = 256;
-/// How many bursts are told between two looks at the clock.
+/// Number of bursts between two reads of the clock.
 const BURSTS: u32 = 16;
-/// How many steps are done between two looks at the clock.
+/// Number of steps between two reads of the clock.
 const BATCH: u32 = 256;
-/// How many starts are under way at once when many actors are started.
-pub(super) const AT_ONCE: usize = 256;
-/// How many idle actors are measured.
+/// Maximum number of starts in progress when many actors are started.
+pub(super) const MAX_STARTS_IN_PROGRESS: usize = 256;
+/// Number of idle actors that are measured.
 const IDLE: usize = 100_000;
-/// How many actors are there before: what is made once, and by the first ones, is not theirs.
+/// Number of actors before the measurement, so that things made once do not count.
 const IDLE_BEFORE: usize = 1_000;
-/// How many actors are stopped at once.
+/// Number of actors that are stopped at the same time.
 const STOPPED: u32 = 80_000;
 
-/// One framework. Its futures can be tasks of any runtime.
+/// A framework. Its futures may run as tasks of any runtime.
 pub(super) trait Actors {
     type Adder: Adder;
-    type Nursery: Steps;
-    type Phoenix: Steps;
-    type Crowd: Crowd;
+    type SpawnStop: Steps;
+    type Restart: Steps;
+    type IdleActors: IdleActors;
 }
 
-/// One actor that adds numbers, addressed as its users would.
+/// One actor that adds numbers, addressed as in a program.
 pub(super) trait Adder: Send + Sync {
     fn start() -> impl Future<Output = Self> + Send;
-    /// Tells it the number 1 this many times. Its mailbox has no limit.
+    /// Sends the number 1 this many times, without a reply. The mailbox has no bound.
     fn tell(&self, times: u64) -> impl Future<Output = ()> + Send;
-    /// Tells it a number; answers with the sum.
+    /// Sends a number. Returns the sum.
     fn ask(&self, number: u64) -> impl Future<Output = u64> + Send;
 }
 
-/// What is done one after the other: for a nursery, that an actor is started, and when it runs stopped, and its end
-/// waited for; for a phoenix, that its actor panics, and the replacement is waited for until it runs.
+/// Work that is repeated step by step. Of `SpawnStop`: starts an actor, stops it and waits for its exit. Of
+/// `Restart`: makes an actor panic and waits until its replacement runs.
 pub(super) trait Steps: Send {
     fn start() -> impl Future<Output = Self> + Send;
     fn step(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Actors that do nothing, and can all be told something.
-pub(super) trait Crowd: Send {
+/// Idle actors that can be stopped.
+pub(super) trait IdleActors: Send {
     fn start() -> impl Future<Output = Self> + Send;
-    /// Starts this many, and waits until they run.
+    /// Starts this many more, and waits until they run.
     fn add(&mut self, actors: usize) -> impl Future<Output = ()> + Send;
-    /// Tells all to stop, and waits until all have ended.
+    /// Stops all, and waits until all have exited.
     fn stop(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Starts this many more for a crowd whose starts are not waited for: they run when whoever starts them yields.
-pub(super) async fn fill<T>(crowd: &mut Vec<T>, actors: usize, mut spawn: impl FnMut() -> T) {
+/// Starts this many actors without waiting for each start. Starts complete when this task yields.
+pub(super) async fn spawn_in_batches<T>(crowd: &mut Vec<T>, actors: usize, mut spawn: impl FnMut() -> T) {
     crowd.reserve_exact(actors);
     for number in 1..=actors {
         crowd.push(spawn());
-        if number % AT_ONCE == 0 || number == actors {
+        if number % MAX_STARTS_IN_PROGRESS == 0 || number == actors {
             yield_now().await;
         }
     }
 }
 
-/// Does the work; its figure.
+/// Runs the work. Returns its figure.
 pub(super) async fn run<A: Actors>(work: Work, time: Duration) -> Result<f64, Error> {
     match work {
         Work::Tell => Ok(tell::<A::Adder>(time).await),
         Work::Ask => Ok(rate::<Asking<A::Adder>>(time).await),
-        Work::SpawnStop => Ok(rate::<A::Nursery>(time).await),
-        Work::Restart => Ok(rate::<A::Phoenix>(time).await),
+        Work::SpawnStop => Ok(rate::<A::SpawnStop>(time).await),
+        Work::Restart => Ok(rate::<A::Restart>(time).await),
         Work::IdleMemory => {
-            let mut crowd = A::Crowd::start().await;
+            let mut crowd = A::IdleActors::start().await;
             crowd.add(IDLE_BEFORE).await;
             let before = resident(std::process::id())?;
             crowd.add(IDLE).await;
             Ok(resident(std::process::id())?.saturating_sub(before) as f64 / IDLE as f64)
         }
         Work::Shutdown => {
-            let mut crowd = A::Crowd::start().await;
+            let mut crowd = A::IdleActors::start().await;
             crowd.add(STOPPED as usize).await;
             let begin = used();
             crowd.stop().await;
@@ -95,7 +95,7 @@ pub(super) async fn run<A: Actors>(work: Work, time: Duration) -> Result<f64, Er
     }
 }
 
-/// Asks, and looks at the answers.
+/// Calls the actor and checks each reply.
 struct Asking<A> {
     adder: A,
     sum: u64,
@@ -108,34 +108,34 @@ impl<A: Adder> Steps for Asking<A> {
 
     async fn step(&mut self) {
         self.sum += 1;
-        assert_eq!(self.adder.ask(1).await, self.sum, "an answer is wrong");
+        assert_eq!(self.adder.ask(1).await, self.sum, "wrong sum");
     }
 }
 
-/// Messages that were told and handled in a second.
+/// Messages sent and handled per second.
 async fn tell<A: Adder>(time: Duration) -> f64 {
     let adder = A::start().await;
-    let (begin, mut told) = (used(), 0);
-    // However short the time is, something is done.
+    let (begin, mut sent) = (used(), 0);
+    // At least one burst, even if the time is too short.
     loop {
         for _ in 0..BURSTS {
             adder.tell(BURST).await;
-            told += BURST;
+            sent += BURST;
             yield_now().await;
         }
         if used() >= begin + time {
             break;
         }
     }
-    // What is still in the mailbox is handled before this is answered.
-    assert_eq!(adder.ask(0).await, told, "messages are missing");
-    told as f64 / (used() - begin).as_secs_f64()
+    // The mailbox is in order, so the reply comes after all messages.
+    assert_eq!(adder.ask(0).await, sent, "messages are missing");
+    sent as f64 / (used() - begin).as_secs_f64()
 }
 
-/// Steps in a second.
+/// Steps per second.
 async fn rate<S: Steps>(time: Duration) -> f64 {
     let mut steps = S::start().await;
-    // The first ones pay for what is made once.
+    // The first batch pays for things that are made once.
     batch(&mut steps).await;
     let (begin, mut done) = (used(), 0_u64);
     loop {
@@ -154,7 +154,7 @@ async fn batch<S: Steps>(steps: &mut S) {
     }
 }
 
-/// The processor time that this process has used.
+/// Processor time of this process.
 fn used() -> Duration {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(tv_sec.unsigned_abs(), tv_nsec.unsigned_abs().try_into().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! TLS for the rows that have it: one configuration for both servers, and a client that costs little.
+//! The TLS client of the load generator.
 
 use std::io;
 use std::sync::Arc;
@@ -9,25 +9,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::load::echo;
+use super::NAME;
+use crate::echo::echo;
 
-/// The name in the certificate.
-const NAME: &str = "localhost";
-
-/// What both servers say in a handshake: the defaults of rustls, and a P-256 certificate made just now.
-pub(crate) fn server() -> io::Result<Arc<ServerConfig>> {
-    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
-    let config = builder.with_no_client_auth().with_single_cert(vec![made.cert.into()], key.into());
-    config.map(Arc::new).map_err(io::Error::other)
-}
-
-/// Connects, and each time by a whole handshake: no session is resumed.
+/// Connects with a full handshake each time: sessions are not resumed.
 #[derive(Clone)]
 pub(crate) struct Client(TlsConnector);
 
@@ -35,13 +23,13 @@ impl Client {
     pub(crate) fn new() -> io::Result<Self> {
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
-        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Credulous));
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate));
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Handshake, one echo, and the good-byes of both sides.
+    /// Handshake, one echo, and `close_notify` of both sides.
     pub(crate) async fn echo(&self, stream: TcpStream, bytes: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
         let mut stream = self.0.connect(name, stream).await?;
@@ -56,11 +44,11 @@ impl Client {
     }
 }
 
-/// Checks nothing: it is the server that is measured, and a client with more to do than the server would be the limit.
+/// Accepts every certificate. The server is measured, so the client does as little work as possible.
 #[derive(Debug)]
-struct Credulous;
+struct AcceptAnyCertificate;
 
-impl ServerCertVerifier for Credulous {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -103,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::peers;
+    use crate::tls::server;
 
     const BYTES: usize = 64;
 
@@ -113,45 +102,45 @@ mod tests {
 
     /// Both ends of a connection.
     async fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
-        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).await;
-        let (server, _) = listener.accept().await.expect("somebody has connected");
-        (client.expect("it listens"), server)
+        let client = TcpStream::connect(listener.local_addr().expect("the socket is bound")).await;
+        let (server, _) = listener.accept().await.expect("a client has connected");
+        (client.expect("the program listens"), server)
     }
 
-    /// A client that asks a server as many times, which says good-bye or does not: how its last time went, and what
-    /// handshakes there were.
-    async fn ask(times: usize, good_bye: bool) -> (io::Result<()>, Vec<Option<HandshakeKind>>) {
+    /// Connects `times` times to a server that sends `close_notify` or does not. Returns the result of the
+    /// last connection, and the kind of each handshake.
+    async fn connect_times(times: usize, close_notify: bool) -> (io::Result<()>, Vec<Option<HandshakeKind>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let acceptor = TlsAcceptor::from(server().expect("a configuration"));
+        let acceptor = TlsAcceptor::from(server::config().expect("a configuration"));
         let client = Client::new().expect("a configuration");
         let (mut last, mut handshakes, mut buffer) = (Ok(()), Vec::new(), Vec::new());
         for _ in 0..times {
-            let (asking, answering) = pair(&listener).await;
-            let answer = async {
-                let mut stream = acceptor.accept(answering).await.expect("a handshake");
+            let (client_stream, server_stream) = pair(&listener).await;
+            let server = async {
+                let mut stream = acceptor.accept(server_stream).await.expect("a handshake");
                 peers::reflect(&mut stream).await;
-                if good_bye {
+                if close_notify {
                     stream.shutdown().await.expect("the client reads");
                 }
                 stream.get_ref().1.handshake_kind()
             };
-            let (asked, handshake) = tokio::join!(client.echo(asking, BYTES, &mut buffer), answer);
-            last = asked;
+            let (result, handshake) = tokio::join!(client.echo(client_stream, BYTES, &mut buffer), server);
+            last = result;
             handshakes.push(handshake);
         }
         (last, handshakes)
     }
 
     #[test]
-    fn what_is_measured_is_a_whole_handshake_each_time() {
-        let (last, handshakes) = run(ask(3, true));
-        last.expect("an echo and a good-bye");
+    fn three_connections_make_three_full_handshakes() {
+        let (last, handshakes) = run(connect_times(3, true));
+        last.expect("an echo and close_notify");
         assert_eq!(handshakes, [Some(HandshakeKind::Full); 3]);
     }
 
     #[test]
-    fn a_server_that_says_no_good_bye_has_no_figure() {
-        let (last, _) = run(ask(1, false));
+    fn a_missing_close_notify_is_an_error() {
+        let (last, _) = run(connect_times(1, false));
         assert_eq!(last.expect_err("it is cut off").kind(), io::ErrorKind::UnexpectedEof);
     }
 }
