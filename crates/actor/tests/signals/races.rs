@@ -1,12 +1,10 @@
 //! What happens at the same moment, on several arbiters: ends, links, monitors, calls.
 
-mod common;
-
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use actix_rt::Arbiter;
-use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
 use impresario_actor::{
     CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, TraceKind, Tree,

@@ -1,13 +1,11 @@
 //! Who is known by a name or in a group, over restarts and ends.
 
-mod common;
-
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
+use crate::common::{Child, Heard, Process, child, quiet, start};
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
-use common::{Child, Heard, Process, child, quiet, start};
 use futures::task::{ArcWake, waker};
 use impresario_actor::{
     ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, NameError, Pid, Registry, Restart,

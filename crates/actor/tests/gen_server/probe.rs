@@ -1,5 +1,4 @@
 //! A server that does what it is told and says what it hears.
-#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::future::IntoFuture;
 

@@ -1,12 +1,10 @@
 //! Corners in which a life was once told, ended or heard of in the wrong way.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Heard, child, pair, quiet, start};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
-use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
     CallError, ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer,
     ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorError,
@@ -98,7 +96,7 @@ async fn a_trapped_exit_comes_after_what_was_said_before() {
     let boss = a.name.actor().expect("it lives");
     b.run(move |process, ctx| {
         for _ in 0..results {
-            boss.cast(common::Run(Box::new(|process, _| {
+            boss.cast(crate::common::Run(Box::new(|process, _| {
                 let own = process.env.pid();
                 let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
             })))
@@ -380,7 +378,7 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
         }
         let _tree = start([spec]).await;
         let life = victim.pid();
-        let call = victim.name.call(common::Run(Box::new(move |process, ctx| {
+        let call = victim.name.call(crate::common::Run(Box::new(move |process, ctx| {
             let env = process.env.clone();
             let last = Last(Some(Box::new(move || match panics {
                 true => panic!("second"),
@@ -402,8 +400,8 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
 }
 
 /// Says that it is there.
-fn says() -> common::Run {
-    common::Run(Box::new(|process, _| {
+fn says() -> crate::common::Run {
+    crate::common::Run(Box::new(|process, _| {
         let own = process.env.pid();
         let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
     }))
@@ -426,8 +424,8 @@ async fn nothing_that_waits_is_handled_after_a_panic() {
             false => assert!(own.cast(message).is_ok(), "there is room"),
         };
         // All of it waits when the panic comes.
-        let all = common::Run(Box::new(move |_, _| {
-            send(common::Run(Box::new(move |_, ctx| {
+        let all = crate::common::Run(Box::new(move |_, _| {
+            send(crate::common::Run(Box::new(move |_, ctx| {
                 ctx.notify(says());
                 if in_wait {
                     return ctx.wait(actix::fut::wrap_future(async { panic!("as told") }));

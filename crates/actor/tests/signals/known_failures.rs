@@ -1,13 +1,11 @@
 //! What goes or went wrong in other actor frameworks, as they or their users tell it; here it must not.
 
-mod common;
-
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
-use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::join_all;
 use impresario_actor::{
     CallError, CastError, ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, Intensity, Pid,

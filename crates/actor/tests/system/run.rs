@@ -61,7 +61,7 @@ struct Program {
 impl Program {
     fn start(what: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("it runs"));
-        command.args(["--exact", "program", "--nocapture"]).env(PROGRAM, what);
+        command.args(["--exact", "run::program", "--nocapture"]).env(PROGRAM, what);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be started");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut lines = stdout.by_ref().lines().map_while(Result::ok);

@@ -1,11 +1,9 @@
 //! Messages that are sent later, on a clock that the tests set.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Child, Process, child, pair, start};
 use actix::{AsyncContext, Context, Handler, Message};
-use common::{Child, Process, child, pair, start};
 use impresario_actor::{
     ChildContext, ChildRef, ExitReason, GenServer, ServerContext, ServerRef, Strategy, Supervisor, Timer,
     Tree,
@@ -246,7 +244,8 @@ async fn a_cancelled_timer_does_not_fire() {
     let name = ChildRef::new();
     let spec = name.child_spec("clock", move |_| Ok(Clock(tell.clone(), Instant::now())));
     let (setter, setter_spec) = child("setter");
-    let tree = Supervisor::new(Strategy::OneForOne).logger(common::quiet()).child(spec).child(setter_spec);
+    let tree =
+        Supervisor::new(Strategy::OneForOne).logger(crate::common::quiet()).child(spec).child(setter_spec);
     let _tree = tree.start().await.expect("it starts");
     for round in 0..200_u64 {
         let (hand_over, mut timers) = mpsc::channel(1);
@@ -290,5 +289,5 @@ async fn actix_has_its_own_timers_for_oneself() {
     })
     .await;
     b.pid().kill();
-    assert!(matches!(a.hears().await, common::Heard::Down(_, ExitReason::NoProc)));
+    assert!(matches!(a.hears().await, crate::common::Heard::Down(_, ExitReason::NoProc)));
 }

@@ -1,13 +1,11 @@
 //! What lives know of each other: links, monitors, exit signals, names, calls.
 
-mod common;
-
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::Arbiter;
-use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use impresario_actor::{
     CallError, CastError, ChildRef, ExitReason, NameError, Strategy, Supervisor, SysError,
 };

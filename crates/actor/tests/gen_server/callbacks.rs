@@ -1,12 +1,10 @@
 //! Servers: what is done before the next message, beside it, and when none comes.
 
-mod probe;
-
 use std::time::Duration;
 
+use crate::probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use futures::FutureExt;
 use impresario_actor::{ExitReason, Info, ServerActor};
-use probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use tokio::sync::oneshot;
 
 #[actix::test]

@@ -1,5 +1,4 @@
 //! An actor that does what it is told and says what it hears.
-#![allow(dead_code, reason = "no test needs all of it")]
 
 use actix::{Actor, Context, Handler, Message};
 use impresario_actor::{

@@ -1,17 +1,15 @@
 //! Servers: what they are asked and told, and how they end.
 
-mod probe;
-
 use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use actix::{Context, Handler, Message};
 use impresario_actor::{
     CallError, CastError, DynamicRef, DynamicSupervisor, ExitReason, GenServer, Info, ReplyTo, Restart,
     ServerActor, ServerRef, Strategy, Supervisor,
 };
-use probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use tokio::sync::{mpsc, oneshot};
 
 #[actix::test]
