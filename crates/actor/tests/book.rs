@@ -1,4 +1,4 @@
-//! The snippets of the book's chapters on calls, links and monitors, as tests.
+//! The examples of the book's chapters on calls, links and monitors, as tests.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,13 +23,13 @@ fn supervisor() -> Supervisor {
 #[derive(Default)]
 struct Tally(HashMap<String, u64>);
 
-/// What it can be asked. Each question carries the way back of its answer, and so the answer's type.
+/// The calls. Each variant carries the reply handle, which has the type of the reply.
 enum Ask {
     Total(ReplyTo<u64>),
     Count(String, ReplyTo<Option<u64>>),
 }
 
-/// What it can be told.
+/// The casts.
 enum Tell {
     Add(String, u64),
     Line(String),
@@ -68,8 +68,8 @@ async fn count() -> Result<(), AnyError> {
     assert_eq!(tally.call(Ask::Total).await?, 7);
     assert_eq!(tally.call(|reply| Ask::Count("pears".to_owned(), reply)).await?, None);
 
-    // An error ends it with its text as the reason; the next life begins with nothing.
-    let life = tally.pid().ok_or("it runs")?;
+    // An error ends the server with its text as the reason. The restarted server is empty.
+    let life = tally.pid().ok_or("the server is not running")?;
     tally.cast(Tell::Line("four".to_owned()))?;
     assert_eq!(life.wait_exit().await.to_string(), "invalid digit found in string");
     assert_eq!(tally.call(Ask::Total).timeout(Duration::from_secs(1)).wait().await?, 0);
@@ -79,12 +79,12 @@ async fn count() -> Result<(), AnyError> {
 // ANCHOR_END: calls
 
 #[actix::test]
-async fn a_server_counts() {
-    count().await.expect("it counts");
+async fn server_counts_and_restarts_empty() {
+    count().await.expect("the counts are right");
 }
 
 // ANCHOR: later
-/// Looks things up somewhere slow, each thing once.
+/// Caches slow lookups. Concurrent calls for one key share one lookup.
 struct Cache {
     known: HashMap<u32, String>,
     waiting: HashMap<u32, Vec<ReplyTo<String>>>,
@@ -108,7 +108,7 @@ impl GenServer for Cache {
         let waiting = self.waiting.entry(key).or_default();
         waiting.push(reply);
         if waiting.len() == 1 {
-            // Others are served meanwhile.
+            // The server handles other messages while the lookup runs.
             ctx.spawn(look_up(key), move |cache, text, _| {
                 let text = text?;
                 for reply in cache.waiting.remove(&key).unwrap_or_default() {
@@ -129,10 +129,10 @@ async fn look_up(key: u32) -> Result<String, std::io::Error> {
 }
 
 #[actix::test]
-async fn a_cache_answers_later() {
+async fn cache_replies_after_background_lookup() {
     let cache = ServerRef::new();
     let spec = cache.child_spec("cache", |_| Ok(Cache { known: HashMap::new(), waiting: HashMap::new() }));
-    let _tree = supervisor().child(spec).start().await.expect("it starts");
+    let _tree = supervisor().child(spec).start().await.expect("the start succeeds");
     let ask = |key| {
         let cache = cache.clone();
         async move { cache.call(move |reply| Lookup(key, reply)).await }
@@ -144,7 +144,7 @@ async fn a_cache_answers_later() {
 }
 
 // ANCHOR: timers
-/// Says when nobody has given a sign of life for a minute.
+/// Raises the alarm when no message arrives for one minute.
 struct Watchdog {
     alarm: Option<oneshot::Sender<()>>,
 }
@@ -187,28 +187,28 @@ impl GenServer for Watchdog {
 // ANCHOR_END: timers
 
 #[actix::test]
-async fn a_watchdog_barks() {
+async fn watchdog_fires_after_idle_timeout() {
     tokio::time::pause();
     let (alarm, heard) = oneshot::channel();
     let alarm = std::sync::Mutex::new(Some(alarm));
     let dog = ServerRef::new();
     let spec = dog.child_spec("dog", move |_| Ok(Watchdog { alarm: alarm.lock().expect("no panic").take() }));
     let spec = spec.restart(Restart::Transient);
-    let _tree = supervisor().child(spec).start().await.expect("it starts");
-    let life = dog.pid().expect("it lives");
+    let _tree = supervisor().child(spec).start().await.expect("the start succeeds");
+    let life = dog.pid().expect("the actor is running");
     let begin = tokio::time::Instant::now();
     for _ in 0..3 {
-        dog.cast(Dog::SignOfLife).expect("there is room");
+        dog.cast(Dog::SignOfLife).expect("the mailbox has capacity");
         tokio::task::yield_now().await;
         tokio::time::advance(MINUTE / 2).await;
     }
-    heard.await.expect("it barks");
+    heard.await.expect("the watchdog fires");
     assert!(begin.elapsed() >= 2 * MINUTE);
     assert_eq!(life.wait_exit().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
 }
 
 // ANCHOR: monitor
-/// Keeps a seat for each guest, and clears it when the guest is gone.
+/// Keeps a seat for each guest and clears it when the guest has exited.
 struct Host {
     env: ChildContext,
     seats: HashMap<Pid, u32>,
@@ -244,11 +244,11 @@ impl Handler<Down> for Host {
 // ANCHOR_END: monitor
 
 // ANCHOR: link
-/// Half of a pair that makes no sense alone.
+/// One of two linked actors. An abnormal exit of one ends the other.
 struct Half {
     env: ChildContext,
     other: Option<Pid>,
-    /// Hears of the end of its other half instead of following it.
+    /// Traps exits: receives the exit of the other half as a message instead of exiting.
     traps: bool,
     heard: mpsc::UnboundedSender<ExitReason>,
 }
@@ -276,7 +276,7 @@ impl Handler<ExitSignal> for Half {
 // ANCHOR_END: link
 
 #[actix::test]
-async fn a_host_clears_seats_and_halves_fall_together() {
+async fn down_clears_the_seat_and_links_end_both_halves() {
     let (cleared, mut seats) = mpsc::unbounded_channel();
     let (host, first, second) = (ChildRef::new(), ChildRef::new(), ChildRef::new());
     let (heard, _nothing) = mpsc::unbounded_channel();
@@ -292,14 +292,15 @@ async fn a_host_clears_seats_and_halves_fall_together() {
                 })
                 .restart(Restart::Temporary),
         );
-    let tree = tree.start().await.expect("it starts");
+    let tree = tree.start().await.expect("the start succeeds");
     let other = first.pid();
     let spec = second.child_spec("second", move |env| {
         Ok(Half { env: env.clone(), other: other.clone(), traps: false, heard: heard.clone() })
     });
-    tree.root().start_child(spec.restart(Restart::Temporary)).await.expect("it starts");
-    let (one, two) = (first.pid().expect("it lives"), second.pid().expect("it lives"));
-    host.call(Seat(two.clone(), 12)).await.expect("it runs");
+    tree.root().start_child(spec.restart(Restart::Temporary)).await.expect("the start succeeds");
+    let (one, two) =
+        (first.pid().expect("the actor is running"), second.pid().expect("the actor is running"));
+    host.call(Seat(two.clone(), 12)).await.expect("the actor is running");
     one.kill();
     assert_eq!((two.wait_exit().await, seats.recv().await), (ExitReason::Killed, Some(12)));
 
@@ -308,12 +309,12 @@ async fn a_host_clears_seats_and_halves_fall_together() {
     let spec = ChildSpec::actor("third", move |env| {
         Ok(Half { env: env.clone(), other: other.clone(), traps: true, heard: heard.clone() })
     });
-    tree.root().start_child(spec).await.expect("it starts");
+    tree.root().start_child(spec).await.expect("the start succeeds");
     assert_eq!(hears.recv().await, Some(ExitReason::NoProc));
 }
 
 // ANCHOR: groups
-/// Knows how many workers there are, at any moment.
+/// Counts the members of the group `workers`.
 struct Crew(usize, mpsc::UnboundedSender<usize>);
 
 impl GenServer for Crew {
@@ -338,7 +339,7 @@ impl GenServer for Crew {
     }
 }
 
-/// Joins in the factory, so every life of it does.
+/// Joins the group in the factory, so each incarnation joins.
 fn worker(id: &str) -> ChildSpec {
     ChildSpec::actor(id, |env| {
         env.system().join("workers", &env.pid())?;
@@ -358,22 +359,22 @@ async fn by_name() -> Result<(), AnyError> {
     let tally = ServerRef::new().child_spec("tally", |_| Ok(Tally::default()));
     let tree = supervisor().child(tally.registered("tally")).start().await?;
 
-    let tally = tree.system().whereis_server::<Tally>("tally").ok_or("nobody has the name")?;
+    let tally = tree.system().whereis_server::<Tally>("tally").ok_or("the name is not registered")?;
     assert_eq!(tally.call(Ask::Total).await?, 0);
     Ok(())
 }
 // ANCHOR_END: names
 
 #[actix::test]
-async fn a_crew_is_counted_and_names_are_found() {
+async fn group_monitor_counts_workers_and_whereis_finds_names() {
     let (tell, mut counts) = mpsc::unbounded_channel();
     let crew = ServerRef::new();
     let spec = crew.child_spec("crew", move |_| Ok(Crew(0, tell.clone())));
     let tree = supervisor().child(spec).child(worker("a")).child(worker("b"));
-    let tree = tree.start().await.expect("it starts");
+    let tree = tree.start().await.expect("the start succeeds");
     tree.system().members("workers")[0].kill();
     for expected in [0, 1, 2, 1, 2] {
-        assert_eq!(counts.recv().await, Some(expected), "one ends, and its next life joins again");
+        assert_eq!(counts.recv().await, Some(expected), "one exits, and its next incarnation joins");
     }
-    by_name().await.expect("it is found");
+    by_name().await.expect("the server is found");
 }

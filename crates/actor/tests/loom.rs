@@ -1,9 +1,9 @@
-//! What threads share of a life, in every order in which threads can do it.
+//! Model checking of the part of an actor that other threads touch, in the interleavings with at most 2 preemptions.
 //!
-//! The sources are those of the crate; only the primitives below them are a model checker's. A wake-up that is lost is a
-//! deadlock here, which it reports.
+//! The sources are those of the crate. Its atomics, locks and wakers are replaced by those of loom. loom reports a lost
+//! wake-up as a deadlock.
 
-// The crate uses more of these modules than is tested here.
+// These tests use only a part of the included modules.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[path = "../src/bonds.rs"]
@@ -43,7 +43,7 @@ use pid::{Pid, Watch};
 use signal::{ExitSignal, Signal};
 use sync::AtomicU8;
 
-/// The primitives of the model checker.
+/// loom's atomics, locks and waker.
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
@@ -66,7 +66,7 @@ mod sync {
     }
 }
 
-/// What is said of panics elsewhere needs a thread's own state.
+/// The crate's module stores panics in thread-local state, which loom does not model. This one catches nothing.
 mod panic {
     use impresario_supervision::ExitReason;
 
@@ -79,7 +79,7 @@ mod census {
     pub(crate) struct Census;
 }
 
-/// One without names.
+/// A registry without names.
 #[derive(Clone, Default)]
 pub struct Registry;
 
@@ -99,7 +99,7 @@ fn life() -> Arc<Life> {
     Life::new(Registry, Incarnation::ROOT, Time::START)
 }
 
-/// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
+/// Checks all interleavings with at most 2 preemptions. A higher bound takes minutes and found no more failures.
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
@@ -110,7 +110,7 @@ fn exit(life: &Life) {
     life.signal(Signal::Exit { from: None, reason: ExitReason::Shutdown, linked: false });
 }
 
-/// Plays the task of a life until it has seen so many signals and errands.
+/// Runs the actor's task until it has received this number of signals and system messages.
 fn run(life: &Life, signals: usize, errands: usize) {
     let (mut heard, mut done) = (0, 0);
     block_on(poll_fn(|cx| {
@@ -121,13 +121,13 @@ fn run(life: &Life, signals: usize, errands: usize) {
         while life.take_errand().is_some() {
             done += 1;
         }
-        assert!(heard <= signals && done <= errands, "nothing comes twice");
+        assert!(heard <= signals && done <= errands, "a signal or system message arrived twice");
         if (heard, done) == (signals, errands) { Poll::Ready(()) } else { Poll::Pending }
     }));
 }
 
 #[test]
-fn no_letter_is_left_in_the_queue_of_actix() {
+fn messages_by_address_are_all_taken() {
     model(|| {
         let (life, queue) = (life(), Arc::new(AtomicU8::new(0)));
         let others = [1, 2].map(|_| {
@@ -150,13 +150,13 @@ fn no_letter_is_left_in_the_queue_of_actix() {
             if letters == 2 { Poll::Ready(()) } else { Poll::Pending }
         }));
         for other in others {
-            other.join().expect("it does not panic");
+            other.join().expect("no panic");
         }
     });
 }
 
 #[test]
-fn no_signal_and_no_errand_is_lost() {
+fn signal_and_system_message_are_both_received() {
     model(|| {
         let life = life();
         let (first, second) = (Arc::clone(&life), Arc::clone(&life));
@@ -171,7 +171,7 @@ fn no_signal_and_no_errand_is_lost() {
 }
 
 #[test]
-fn errands_that_come_together_are_all_done() {
+fn concurrent_system_messages_are_all_handled() {
     model(|| {
         let life = life();
         let other = Arc::clone(&life);
@@ -186,7 +186,7 @@ fn errands_that_come_together_are_all_done() {
 }
 
 #[test]
-fn no_kill_and_no_stop_is_lost() {
+fn kill_and_stop_flags_are_not_lost() {
     let says: [&[fn(&Life)]; 2] = [&[Life::kill, Life::stop], &[Life::stop]];
     for says in says {
         model(move || {
@@ -199,9 +199,9 @@ fn no_kill_and_no_stop_is_lost() {
             block_on(poll_fn(|cx| {
                 let word = life.poll(cx);
                 life.take_signals();
-                // The life itself changes other bits of the same word.
+                // The actor's own thread changes other bits of the same atomic.
                 life.set_suspended(!life.is_suspended());
-                // A stop that comes after a kill is not said.
+                // A stop after a kill sets no flag.
                 let heard = if says.len() == 1 { word.stop() } else { word.kill() };
                 if heard { Poll::Ready(()) } else { Poll::Pending }
             }));
@@ -211,7 +211,7 @@ fn no_kill_and_no_stop_is_lost() {
 }
 
 #[test]
-fn the_last_word_on_suspension_counts() {
+fn last_of_suspend_and_resume_decides() {
     model(|| {
         let life = life();
         let other = Arc::clone(&life);
@@ -232,7 +232,7 @@ fn the_last_word_on_suspension_counts() {
                         life.set_suspended(false);
                         resumed = true;
                     }
-                    Errand::Job(_) => unreachable!("nobody sends one"),
+                    Errand::Job(_) => unreachable!("no job was sent"),
                 }
             }
             if resumed { Poll::Ready(()) } else { Poll::Pending }
@@ -243,7 +243,7 @@ fn the_last_word_on_suspension_counts() {
 }
 
 #[test]
-fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
+fn system_message_to_an_exiting_actor_is_dropped() {
     model(|| {
         let life = life();
         let other = Arc::clone(&life);
@@ -280,7 +280,7 @@ fn door(limit: usize) -> Arc<Door<Nobody>> {
 }
 
 #[test]
-fn who_brings_a_message_wakes_whom_it_must() {
+fn push_wakes_the_receiver_when_needed() {
     model(|| {
         let (life, door) = (life(), door(8));
         let others = [1, 2].map(|messages| {
@@ -290,7 +290,7 @@ fn who_brings_a_message_wakes_whom_it_must() {
                     match door.push(Hello, None) {
                         Ok(true) => life.wake(),
                         Ok(false) => {}
-                        Err(_) => panic!("there is room"),
+                        Err(_) => panic!("the mailbox is full"),
                     }
                 }
             })
@@ -308,7 +308,7 @@ fn who_brings_a_message_wakes_whom_it_must() {
 }
 
 #[test]
-fn an_end_is_heard_of_once_by_whoever_watches() {
+fn exit_future_resolves_once() {
     model(|| {
         let life = life();
         let other = Arc::clone(&life);
@@ -324,7 +324,7 @@ fn an_end_is_heard_of_once_by_whoever_watches() {
 }
 
 #[test]
-fn a_monitored_end_is_heard_of_once_unless_it_is_taken_back() {
+fn monitor_sends_one_down_unless_demonitored() {
     for taken_back in [false, true] {
         model(move || {
             let (life, downs) = (life(), Arc::<Downs>::default());
@@ -351,7 +351,7 @@ fn linked(from: &Life, to: &Arc<Life>) -> bool {
 }
 
 #[test]
-fn a_link_to_somebody_who_ends_is_one_signal() {
+fn link_to_an_exiting_actor_sends_one_signal() {
     model(|| {
         let (a, b) = (life(), life());
         let other = Arc::clone(&b);
@@ -360,28 +360,28 @@ fn a_link_to_somebody_who_ends_is_one_signal() {
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
         let reasons: Vec<_> = a.take_signals().into_iter().collect();
-        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("it hears of it") };
-        // The second link is one of its own if the first is over.
+        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("no exit signal") };
+        // The second link sends its own signal if the actor has exited between the two.
         assert!(more.len() <= 1 && matches!(reason, ExitReason::Killed | ExitReason::NoProc));
         assert!(!linked(&a, &b));
     });
 }
 
 #[test]
-fn a_link_by_somebody_who_ends_is_whole_or_none() {
+fn link_by_an_exiting_actor_is_complete_or_absent() {
     model(|| {
         let (a, b) = (life(), life());
         let other = Arc::clone(&a);
         let other = thread::spawn(move || other.over(&ExitReason::Killed));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
-        assert!(!linked(&b, &a), "nobody is linked to one who is over");
+        assert!(!linked(&b, &a), "an exited actor is still linked");
         assert!(b.take_signals().len() <= 1);
     });
 }
 
 #[test]
-fn no_link_is_half() {
+fn concurrent_link_and_unlink_stay_symmetric() {
     model(|| {
         let (a, b) = (life(), life());
         let (mine, theirs) = (Arc::clone(&a), Arc::clone(&b));
@@ -394,7 +394,7 @@ fn no_link_is_half() {
 }
 
 #[test]
-fn when_both_ends_end_nobody_waits_for_the_other() {
+fn linked_actors_exiting_together_are_both_unlinked() {
     model(|| {
         let (a, b) = (life(), life());
         a.link(&Pid::of(&b));

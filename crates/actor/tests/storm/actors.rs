@@ -1,4 +1,4 @@
-//! The actors of a tree, and whoever asks its supervisors for something.
+//! The actors of a random tree and the requests to its supervisors.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::plan::{Body, Node, Start, Stop, Temper};
 use crate::record::{Mark, Record};
 
-/// What everybody in a tree shares.
+/// State that all actors of a tree share.
 #[derive(Clone, Default)]
 pub(crate) struct Stage {
     pub(crate) record: Record,
@@ -23,24 +23,24 @@ pub(crate) struct Stage {
     instances: Arc<AtomicUsize>,
 }
 
-/// A supervisor, and the ids of its children.
+/// A reference to a supervisor; for a static one also the ids of its children.
 #[derive(Clone)]
 pub(crate) enum Handle {
     Static(SupervisorRef, Vec<String>),
     Dynamic(DynamicRef<usize>),
 }
 
-/// What an actor does by itself.
+/// Action of an actor's message handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deed {
     Panic,
     Stop,
     Fail,
-    /// It waits for ever before anything else.
+    /// Waits for ever and handles nothing else.
     Hang,
 }
 
-/// What a supervisor is asked for.
+/// A request to a supervisor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wish {
     Start,
@@ -54,7 +54,7 @@ pub(crate) enum Wish {
 pub(crate) struct Member {
     env: ChildContext,
     stops: Stop,
-    /// Dropped last, so that it is the end.
+    /// The last field, so it is dropped last: its drop records the exit.
     mark: Mark,
 }
 
@@ -84,8 +84,8 @@ impl Handler<Do> for Member {
 
     fn handle(&mut self, Do(deed): Do, ctx: &mut Context<Self>) {
         match deed {
-            Deed::Panic => panic!("as told"),
-            // Not by way of `stopping`, which is how a supervisor is refused.
+            Deed::Panic => panic!("panic requested by the plan"),
+            // `stop()` would call `stopping()`, which may refuse.
             Deed::Stop => ctx.terminate(),
             Deed::Fail => {
                 self.env.set_exit_reason(ExitReason::Error("failed".to_owned()));
@@ -97,7 +97,7 @@ impl Handler<Do> for Member {
 }
 
 impl Stage {
-    /// For an instance: unique in this stage.
+    /// A number for an instance, unique in this stage.
     pub(crate) fn new_number(&self) -> usize {
         self.instances.fetch_add(1, Ordering::Relaxed)
     }
@@ -110,7 +110,7 @@ impl Stage {
         self.handles.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Everything is gone, a few turns after the end: who is killed with its supervisor is not waited for.
+    /// All actors have exited after 16 yields. A killed supervisor does not wait for its children.
     pub(crate) async fn check_all_gone(&self) {
         for _ in 0..16 {
             tokio::task::yield_now().await;
@@ -119,7 +119,9 @@ impl Stage {
     }
 
     pub(crate) fn tree(&self, root: &Node) -> Supervisor {
-        let Body::Static(group, intensity, children) = &root.body else { unreachable!("a root is static") };
+        let Body::Static(group, intensity, children) = &root.body else {
+            unreachable!("the root is a static supervisor")
+        };
         let tree = Supervisor::new(*group).intensity(*intensity).logger(Logger::root(Discard, o!()));
         self.with_children(tree, &[], children)
     }
@@ -168,7 +170,7 @@ impl Stage {
     }
 }
 
-/// Lets time pass, on the clock that stands still.
+/// Waits for `time` on the paused clock, which advances it.
 pub(crate) async fn pass(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
@@ -179,16 +181,16 @@ async fn member(mark: Mark, env: ChildContext, temper: Temper, attempt: usize) -
         Start::After(time) => pass(time).await,
         Start::Fail(time) => {
             pass(time).await;
-            return Err("as planned".into());
+            return Err("planned failure".into());
         }
-        Start::Panic => panic!("as planned"),
+        Start::Panic => panic!("planned failure"),
         Start::Ignore => return Err(StartError::Ignore),
     }
     Ok(Member { env, stops: temper.stops, mark })
 }
 
 impl Handle {
-    /// Asks, and does not care for the answer. A new instance has this number.
+    /// Sends the request and ignores the reply. A new instance gets `number`.
     pub(crate) async fn ask(self, wish: Wish, child: usize, pid: Option<Pid>, number: usize) {
         match self {
             Self::Static(name, ids) => {
@@ -215,7 +217,7 @@ impl Handle {
     }
 }
 
-/// An empty supervisor, to be added.
+/// A supervisor without children.
 fn nested(id: String) -> ChildSpec {
     Supervisor::new(Strategy::OneForOne).child_spec(id)
 }

@@ -1,5 +1,6 @@
-//! Random kills, stops, panics and requests on random trees of real actors, on a clock that stands still: what must hold
-//! in the record of every such storm.
+//! Property test: random kills, stops, panics and requests on random trees of real actors, on a paused clock.
+//!
+//! The record of each run must satisfy the invariants of supervision.
 
 mod actors;
 mod plan;
@@ -16,19 +17,19 @@ use tokio::time::{Instant, timeout};
 use actors::{Do, Handle, Stage, pass};
 use plan::{Node, Op};
 
-/// As good as for ever: no time-out of any plan is as long.
+/// Bound of the test: longer than every timeout in a plan.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A shutdown waits for a start that is under way so long at most.
+/// Maximum time that a shutdown waits for a start in progress.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_rules_hold(root in plan::root(), ops in plan::ops()) {
+    fn random_operations_keep_the_supervision_invariants(root in plan::root(), ops in plan::ops()) {
         let system = System::with_tokio_rt(|| {
-            Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
+            Builder::new_current_thread().enable_all().start_paused(true).build().expect("the runtime is built")
         });
         system.block_on(play(&root, ops));
     }
@@ -37,19 +38,19 @@ proptest! {
 async fn play(root: &Node, ops: Vec<Op>) {
     let stage = Stage::default();
     let Ok(tree) = stage.tree(root).start().await else {
-        // A first start that fails leaves nothing running.
+        // A failed first start leaves no actor running.
         return stage.check_all_gone().await;
     };
     for op in ops {
         perform(&stage, &tree, op).await;
         stage.record.check_lives();
     }
-    // What is under way comes to its end.
+    // Starts and restarts in progress complete.
     pass(PATIENCE).await;
     let alive = stage.record.alive();
     let asked = Instant::now();
     tree.stop();
-    let reason = timeout(LONG, tree.stopped()).await.expect("a tree ends");
+    let reason = timeout(LONG, tree.stopped()).await.expect("the tree exits");
     assert!(
         matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. } | ExitReason::Killed),
         "{reason}"
@@ -73,7 +74,7 @@ async fn perform(stage: &Stage, tree: &Tree, op: Op) {
         Op::Exit(at, reason) => pick(at).into_iter().for_each(|pid| pid.exit(reason.clone())),
         Op::Do(at, deed) => {
             let actor = pick(at).and_then(|pid| pid.actor::<actors::Member>());
-            // A full or closed queue is an answer, too.
+            // A full or closed mailbox is a valid result.
             let _ = actor.map(|actor| actor.cast(Do(deed)).is_ok());
         }
         Op::Pass(time) => pass(time).await,
@@ -85,7 +86,7 @@ async fn perform(stage: &Stage, tree: &Tree, op: Op) {
                 handles[at % handles.len()].clone()
             };
             let ask = handle.ask(wish, child, pick(child), stage.new_number());
-            // Whoever asks a supervisor that is stuck in a start goes on after a while.
+            // A supervisor that is stuck in a start may not reply. The caller stops waiting after this timeout.
             let _ = timeout(PATIENCE, ask).await;
         }
         Op::Settle => {

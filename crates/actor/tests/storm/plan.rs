@@ -1,4 +1,4 @@
-//! Random trees, and what is done to them.
+//! Random trees and random operations on them.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 
 use crate::actors::{Deed, Wish};
 
-/// A child and what is below it.
+/// A child and its subtree.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) restart: Restart,
-    /// Of what does the work; supervisors are waited for.
+    /// Shutdown rule of a worker or of the instances. Static supervisors have `Infinity`.
     pub(crate) shutdown: Shutdown,
     pub(crate) body: Body,
 }
@@ -24,10 +24,10 @@ pub(crate) enum Body {
     Dynamic(Intensity, Temper),
 }
 
-/// How an actor behaves.
+/// Behavior of an actor.
 #[derive(Clone, Debug)]
 pub(crate) struct Temper {
-    /// How starts go, one after the other; the last one repeats.
+    /// Outcome of each start in turn. The last one repeats.
     pub(crate) starts: Vec<Start>,
     pub(crate) stops: Stop,
 }
@@ -59,7 +59,7 @@ pub(crate) enum Op {
 }
 
 impl Node {
-    /// How long it may take to stop.
+    /// Maximum time that the node takes to stop.
     pub(crate) fn longest_stop(&self) -> Duration {
         let own = match self.shutdown {
             Shutdown::Timeout(time) => time,
@@ -68,7 +68,7 @@ impl Node {
         match &self.body {
             Body::Worker(Temper { stops: Stop::After(time), .. }) => own.max(*time) + SLACK,
             Body::Worker(_) => own + SLACK,
-            // All at once.
+            // Instances stop concurrently.
             Body::Dynamic(_, temper) => match temper.stops {
                 Stop::After(time) => own.max(time) + SLACK,
                 Stop::Obey | Stop::Refuse => own + SLACK,
@@ -78,7 +78,7 @@ impl Node {
     }
 }
 
-/// Timers have whole milliseconds.
+/// Tolerance for timers, which tokio rounds to whole milliseconds.
 pub(crate) const SLACK: Duration = Duration::from_millis(4);
 
 fn time() -> impl Strategy<Value = Duration> {
@@ -103,14 +103,14 @@ fn temper() -> impl Strategy<Value = Temper> {
     ];
     let stops =
         prop_oneof![3 => Just(Stop::Obey), 1 => time().prop_map(Stop::After), 1 => Just(Stop::Refuse)];
-    // The first start goes well, mostly: otherwise there is no storm.
+    // The first start of a worker succeeds: otherwise most trees would not start.
     (vec(start, 0..4), stops).prop_map(|(mut starts, stops)| {
         starts.insert(0, Start::Ok);
         Temper { starts, stops }
     })
 }
 
-/// Who refuses to stop is not waited for without end.
+/// Never `Infinity`: an actor that refuses to stop would block the shutdown.
 fn shutdown() -> impl Strategy<Value = Shutdown> {
     prop_oneof![1 => Just(Shutdown::Kill), 4 => time().prop_map(Shutdown::Timeout)]
 }

@@ -1,4 +1,4 @@
-//! What has happened, and what must hold of it.
+//! The record of all starts and exits, and the checks of its invariants.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,22 +8,22 @@ use tokio::time::Instant;
 
 use crate::plan::{Body, Node, SLACK};
 
-/// Everything that was ever begun.
+/// All incarnations that were started.
 #[derive(Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<Vec<Life>>>);
 
-/// A life of a child.
+/// One incarnation of a child.
 pub(crate) struct Life {
-    /// Where in the tree, by positions; instances of dynamic supervisors have a number of their own.
+    /// Position in the tree: an index for each level. Instances have a unique number instead.
     pub(crate) path: Vec<usize>,
     pub(crate) pid: Pid,
     shutdown: Shutdown,
     told: Option<Instant>,
-    /// When, and after how many others.
+    /// Time of the exit and number of earlier exits.
     gone: Option<(Instant, usize)>,
 }
 
-/// Held by whatever plays a life, from its first moment; its drop is the end.
+/// Held by the factory's future, then by the actor. Its drop records the exit.
 pub(crate) struct Mark {
     record: Record,
     at: usize,
@@ -50,24 +50,24 @@ impl Record {
         (0..lives.len()).filter(|&at| lives[at].gone.is_none()).collect()
     }
 
-    /// Never two lives of one child at once.
+    /// A child has at most one running incarnation.
     pub(crate) fn check_lives(&self) {
         let mut alive = HashMap::new();
         for life in self.lives().iter().filter(|life| life.gone.is_none()) {
             let other = alive.insert(life.path.clone(), life.pid.clone());
-            assert!(other.is_none(), "{:?} lives twice: {other:?} and {:?}", life.path, life.pid);
+            assert!(other.is_none(), "{:?} runs twice: {other:?} and {:?}", life.path, life.pid);
         }
     }
 
-    /// Exactly one end for each start, and everybody can hear of it.
+    /// Each start has an exit, and its pid has an exit reason.
     pub(crate) fn check_all_gone(&self) {
         for life in self.lives().iter() {
-            assert!(life.gone.is_some(), "{:?} is left", life.path);
-            assert!(life.pid.exit_reason().is_some(), "{:?} has no reason", life.path);
+            assert!(life.gone.is_some(), "{:?} is still running", life.path);
+            assert!(life.pid.exit_reason().is_some(), "{:?} has no exit reason", life.path);
         }
     }
 
-    /// A stuck child delays by its time-out at most.
+    /// A child exits at most its shutdown timeout after the stop request.
     pub(crate) fn check_stops(&self) {
         for life in self.lives().iter() {
             let (Some(told), Some((gone, _)), Shutdown::Timeout(limit)) =
@@ -79,7 +79,7 @@ impl Record {
         }
     }
 
-    /// Those who lived when a tree was told to stop went in reverse order, but for instances, which have none.
+    /// Children that were running at the stop of the tree exit in reverse order. Instances have no order.
     pub(crate) fn check_order(&self, alive: &[usize], root: &Node) {
         let lives = self.lives();
         let mut left: Vec<&Life> = alive.iter().map(|&at| &lives[at]).collect();
@@ -96,7 +96,7 @@ fn is_instance(root: &Node, path: &[usize]) -> bool {
     match (&root.body, path) {
         (Body::Dynamic(..), _) => true,
         (Body::Static(_, _, children), [at, rest @ ..]) => {
-            // One that was added later is a worker, and the last.
+            // A child that a request added has no node in the plan. It is not an instance.
             children.get(*at).is_some_and(|child| is_instance(child, rest))
         }
         _ => false,
@@ -104,7 +104,7 @@ fn is_instance(root: &Node, path: &[usize]) -> bool {
 }
 
 impl Mark {
-    /// It was told to stop, or stops by itself.
+    /// Records the time of the first stop request or of the actor's own stop.
     pub(crate) fn told(&self) {
         self.record.lives()[self.at].told.get_or_insert_with(Instant::now);
     }
@@ -115,7 +115,7 @@ impl Drop for Mark {
         let mut lives = self.record.lives();
         let turn = lives.iter().filter(|life| life.gone.is_some()).count();
         let life = &mut lives[self.at];
-        assert!(life.gone.is_none(), "{:?} ends twice", life.path);
+        assert!(life.gone.is_none(), "{:?} exits twice", life.path);
         life.gone = Some((Instant::now(), turn));
     }
 }

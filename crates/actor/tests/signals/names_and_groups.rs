@@ -1,13 +1,11 @@
-//! Who is known by a name or in a group, over restarts and ends.
-
-mod common;
+//! Registered names and groups, over restarts and exits.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
+use crate::common::{Child, Heard, Process, child, quiet, start};
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
-use common::{Child, Heard, Process, child, quiet, start};
 use futures::task::{ArcWake, waker};
 use impresario_actor::{
     ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, NameError, Pid, Registry, Restart,
@@ -28,16 +26,16 @@ fn named(id: &str) -> (ChildRef<Named>, ChildSpec) {
 }
 
 #[actix::test]
-async fn a_name_of_a_spec_follows_restarts() {
+async fn registered_name_follows_restarts() {
     let (tell, mut seen) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name.child_spec("room", move |env| {
         let own = env.system().whereis("room");
-        tell.send(own == Some(env.pid())).expect("the test waits");
+        tell.send(own == Some(env.pid())).expect("the test receives");
         Ok(Named)
     });
     let tree = start([spec.registered("room")]).await;
-    let first = name.pid().expect("it lives");
+    let first = name.pid().expect("the actor is running");
     assert_eq!(tree.system().whereis("room"), Some(first.clone()));
     first.kill();
     first.wait_exit().await;
@@ -45,12 +43,12 @@ async fn a_name_of_a_spec_follows_restarts() {
     let second = name.available().await;
     assert_eq!(tree.system().whereis_actor::<Named>("room"), Some(second));
     for _ in 0..2 {
-        assert_eq!(seen.recv().await, Some(true), "the factory finds the name in place");
+        assert_eq!(seen.recv().await, Some(true), "the name is registered before the factory runs");
     }
 }
 
 #[actix::test]
-async fn a_taken_name_is_a_failed_start_that_says_who() {
+async fn taken_name_fails_the_start_and_names_the_owner() {
     let ((first, first_spec), (second, second_spec)) = (named("a"), named("b"));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(first_spec).child(second_spec);
     let reason = tree.start().await.expect_err("the name is taken").to_string();
@@ -63,7 +61,7 @@ async fn a_taken_name_is_a_failed_start_that_says_who() {
 }
 
 #[actix::test]
-async fn a_start_that_fails_leaves_no_name() {
+async fn failed_start_releases_the_name() {
     for answer in [Err(StartError::Ignore), Err("no".into()), Ok(())] {
         let fails = answer != Err(StartError::Ignore);
         let spec = ChildSpec::actor("room", move |_| match &answer {
@@ -75,15 +73,15 @@ async fn a_start_that_fails_leaves_no_name() {
         let outcome = tree.root().start_child(spec.registered("room")).await;
         assert_eq!(outcome.is_err(), fails);
         assert_eq!(tree.system().registered(), [""; 0]);
-        tree.system().register("room", &witness.pid()).expect("it is free");
+        tree.system().register("room", &witness.pid()).expect("the name is free");
     }
 }
 
 #[actix::test]
-async fn a_supervisor_can_have_a_name_too() {
+async fn supervisor_is_registered_until_it_exits() {
     let nested = Supervisor::new(Strategy::OneForOne).child_spec("nested").registered("top");
     let tree = start([nested]).await;
-    let pid = tree.system().whereis("top").expect("it lives");
+    let pid = tree.system().whereis("top").expect("the actor is running");
     tree.stop();
     tree.stopped().await;
     assert_eq!(pid.exit_reason(), Some(ExitReason::Shutdown));
@@ -91,13 +89,16 @@ async fn a_supervisor_can_have_a_name_too() {
 }
 
 #[actix::test]
-async fn a_name_leads_only_to_what_it_is_asked_for() {
+async fn whereis_actor_of_another_type_is_none() {
     let (_, spec) = named("a");
     let tree = start([spec]).await;
     assert!(tree.system().whereis_actor::<Named>("room").is_some());
     assert!(tree.system().whereis_actor::<Process>("room").is_none());
     assert!(tree.system().whereis_actor::<Named>("kitchen").is_none());
-    assert!(tree.system().whereis("room").is_some_and(|pid| pid.is_alive()), "asking has hurt nobody");
+    assert!(
+        tree.system().whereis("room").is_some_and(|pid| pid.is_alive()),
+        "whereis_actor does not stop the actor"
+    );
 }
 
 async fn three() -> (Tree, [Child; 3]) {
@@ -111,16 +112,16 @@ async fn hears(child: &mut Child) -> GroupChange {
             assert_eq!(&*event.group, "room");
             event.change
         }
-        other => panic!("{other:?} is no news of the group"),
+        other => panic!("{other:?} is not a group event"),
     }
 }
 
 #[actix::test]
-async fn members_come_and_go() {
+async fn join_and_leave_update_the_members() {
     let (tree, [a, b, _]) = three().await;
     let (system, first, second) = (tree.system(), a.pid(), b.pid());
     for pid in [&first, &second, &first] {
-        system.join("room", pid).expect("it lives");
+        system.join("room", pid).expect("the actor is running");
     }
     assert_eq!(system.members("room"), [first.clone(), second.clone(), first.clone()]);
     assert_eq!(system.members_of::<Process>("room").len(), 3);
@@ -139,11 +140,11 @@ async fn members_come_and_go() {
 }
 
 #[actix::test]
-async fn who_is_told_of_an_end_finds_group_and_name_without_it() {
+async fn down_is_delivered_after_name_and_group_are_left() {
     let (tree, [mut a, b, _]) = three().await;
     let (system, second) = (tree.system().clone(), b.pid());
-    system.join("room", &second).expect("it lives");
-    system.register("host", &second).expect("it lives");
+    system.join("room", &second).expect("the actor is running");
+    system.register("host", &second).expect("the actor is running");
     let (pid, told) = (second.clone(), system.clone());
     a.run(move |process, ctx| {
         process.on_down = Some(Box::new(move || (told.members("room").len(), told.registered().len())));
@@ -154,7 +155,7 @@ async fn who_is_told_of_an_end_finds_group_and_name_without_it() {
     assert_eq!(a.hears().await, Heard::Counted(0, 0));
 }
 
-/// Looks at names and groups at the very moment at which an end is told.
+/// A waker that counts the members of the group and the registered names when the exit is reported.
 struct Look {
     system: Registry,
     seen: Mutex<Option<(usize, usize)>>,
@@ -168,11 +169,11 @@ impl ArcWake for Look {
 }
 
 #[actix::test]
-async fn names_and_groups_are_left_before_the_end_is_told() {
+async fn wait_exit_wakes_after_name_and_group_are_left() {
     let (tree, [_, b, _]) = three().await;
     let (system, second) = (tree.system().clone(), b.pid());
-    system.join("room", &second).expect("it lives");
-    system.register("host", &second).expect("it lives");
+    system.join("room", &second).expect("the actor is running");
+    system.register("host", &second).expect("the actor is running");
     let look = Arc::new(Look { system, seen: Mutex::new(None) });
     let (waker, mut ended) = (waker(Arc::clone(&look)), Box::pin(second.wait_exit()));
     assert!(ended.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
@@ -182,19 +183,19 @@ async fn names_and_groups_are_left_before_the_end_is_told() {
 }
 
 #[actix::test]
-async fn who_monitors_a_group_hears_all_of_it_in_order() {
+async fn group_monitor_gets_members_then_changes_in_order() {
     let (tree, [mut a, b, c]) = three().await;
     let (system, second, third) = (tree.system().clone(), b.pid(), c.pid());
-    system.join("room", &second).expect("it lives");
-    // Between the members and the first change nothing is lost, be the monitor ever so slow to start.
+    system.join("room", &second).expect("the actor is running");
+    // The join happens before the monitor's future is polled. It must arrive as the first change.
     let (inside, late) = (system.clone(), third.clone());
     a.run(move |process, ctx| {
         process.env.clone().monitor_group("room", ctx);
-        inside.join("room", &late).expect("it lives");
+        inside.join("room", &late).expect("the actor is running");
     })
     .await;
-    system.join("room", &a.pid()).expect("it lives");
-    system.join("kitchen", &third).expect("it lives");
+    system.join("room", &a.pid()).expect("the actor is running");
+    system.join("kitchen", &third).expect("the actor is running");
     third.kill();
     third.wait_exit().await;
     system.leave("room", &second);
@@ -211,12 +212,12 @@ async fn who_monitors_a_group_hears_all_of_it_in_order() {
 }
 
 #[actix::test]
-async fn a_group_that_is_not_monitored_any_more_is_not_heard_of() {
+async fn demonitored_group_sends_no_events() {
     let (tree, [mut a, b, _]) = three().await;
     let (system, second) = (tree.system().clone(), b.pid());
     a.run(move |process, ctx| {
         let monitor = process.env.clone().monitor_group("room", ctx);
-        system.join("room", &second).expect("it lives");
+        system.join("room", &second).expect("the actor is running");
         process.env.clone().demonitor_group(&monitor, ctx);
     })
     .await;
@@ -225,7 +226,7 @@ async fn a_group_that_is_not_monitored_any_more_is_not_heard_of() {
 }
 
 #[actix::test]
-async fn who_waits_hears_of_its_group_afterwards() {
+async fn suspended_actor_gets_group_events_after_resume() {
     let (tree, [mut a, b, _]) = three().await;
     let (system, second) = (tree.system().clone(), b.pid());
     a.run(|process, ctx| {
@@ -233,28 +234,28 @@ async fn who_waits_hears_of_its_group_afterwards() {
     })
     .await;
     assert_eq!(hears(&mut a).await, GroupChange::Members(vec![]));
-    a.pid().suspend().await.expect("it lives");
-    system.join("room", &second).expect("it lives");
+    a.pid().suspend().await.expect("the actor is running");
+    system.join("room", &second).expect("the actor is running");
     b.run(|_, _| {}).await;
-    assert!(a.heard.try_recv().is_err(), "it is suspended");
+    assert!(a.heard.try_recv().is_err(), "a suspended actor gets no event");
     a.pid().resume();
     assert_eq!(hears(&mut a).await, GroupChange::Joined(second));
 }
 
-/// A system hears of the ends of its own lives only, so what it knew of others it would know for ever.
+/// A registry is notified only when actors of its own tree exit, so it would keep an entry of another tree for ever.
 #[actix::test]
-async fn who_lives_in_another_tree_has_no_name_and_no_group_here() {
+async fn pid_of_another_tree_is_refused_by_names_and_groups() {
     let ((tree, _), (other, [stranger, ..])) = (three().await, three().await);
     let (here, pid) = (tree.system(), stranger.pid());
     assert_eq!(here.register("host", &pid), Err(NameError::OtherTree));
     assert_eq!(here.join("room", &pid), Err(NameError::OtherTree));
-    other.system().join("room", &pid).expect("it lives there");
+    other.system().join("room", &pid).expect("the actor is in this tree");
     assert!(here.registered().is_empty() && here.members("room").is_empty() && !here.leave("room", &pid));
 }
 
-/// Lives on other arbiters join and end while one listens: what it hears adds up to nothing.
+/// Actors on two other arbiters join and exit. The monitor gets one `Left` for each `Joined`.
 #[actix::test]
-async fn groups_add_up_over_arbiters() {
+async fn joins_and_exits_on_two_arbiters_balance() {
     const LIVES: usize = 200;
     let arbiters = [Arbiter::new(), Arbiter::new()];
     let (mut listener, listener_spec) = child("listener");
@@ -274,7 +275,7 @@ async fn groups_add_up_over_arbiters() {
         })
         .await;
     for spec in specs {
-        tree.root().start_child(spec).await.expect("it starts");
+        tree.root().start_child(spec).await.expect("the start succeeds");
     }
     let system: Registry = tree.system().clone();
     let members = system.members("room");
@@ -287,17 +288,17 @@ async fn groups_add_up_over_arbiters() {
             GroupChange::Joined(pid) => present.push(pid),
             GroupChange::Left(pid) => {
                 assert!(!pid.is_alive());
-                let index = present.iter().position(|member| *member == pid).expect("it had joined");
+                let index = present.iter().position(|member| *member == pid).expect("the member had joined");
                 present.remove(index);
             }
-            other => panic!("{other:?} in the middle"),
+            other => panic!("{other:?} after the first event"),
         }
     }
     assert_eq!((present, system.members("room")), (vec![], vec![]));
     assert!(arbiters.iter().all(Arbiter::stop));
 }
 
-/// Tries until it or its rival has the name; whether it is it.
+/// Tries to register until `own` or the other competitor has the name. Returns whether `own` has it.
 fn fight(system: &Registry, own: &Pid, dead: &Pid) -> bool {
     loop {
         if system.register("room", own).is_ok() {
@@ -311,13 +312,13 @@ fn fight(system: &Registry, own: &Pid, dead: &Pid) -> bool {
 }
 
 #[actix::test]
-async fn a_name_that_comes_free_goes_to_one() {
+async fn two_claims_of_a_released_name_have_one_winner() {
     let arbiter = Arbiter::new();
     for _ in 0..50 {
         let ((a, a_spec), (b, b_spec), (c, c_spec)) = (child("a"), child("b"), child("c"));
         let tree = start([a_spec.on(arbiter.handle()), b_spec, c_spec]).await;
         let (system, holder) = (tree.system().clone(), a.pid());
-        system.register("room", &holder).expect("it is free");
+        system.register("room", &holder).expect("the name is free");
         let fighters = [b.pid(), c.pid()].map(|own| {
             let (system, holder) = (system.clone(), holder.clone());
             std::thread::spawn(move || fight(&system, &own, &holder))
@@ -327,7 +328,7 @@ async fn a_name_that_comes_free_goes_to_one() {
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
         let winner = if won[0] { b.pid() } else { c.pid() };
         holder.wait_exit().await;
-        assert_eq!(system.whereis("room"), Some(winner), "the end of the first did not take it");
+        assert_eq!(system.whereis("room"), Some(winner), "the exit of the first holder keeps the new entry");
         tree.stop();
         tree.stopped().await;
     }

@@ -1,19 +1,17 @@
-//! What lives know of each other: links, monitors, exit signals, names, calls.
-
-mod common;
+//! Links, monitors, exit signals, names and calls between actors on one arbiter.
 
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::Arbiter;
-use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use impresario_actor::{
     CallError, CastError, ChildRef, ExitReason, NameError, Strategy, Supervisor, SysError,
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Answers when it gets the permit.
+/// A call that replies with the number that this channel delivers.
 #[derive(Message)]
 #[rtype(result = "u32")]
 struct Answer(oneshot::Receiver<u32>);
@@ -27,7 +25,7 @@ impl Handler<Answer> for Process {
 }
 
 #[actix::test]
-async fn a_monitor_hears_of_the_end_once() {
+async fn monitor_sends_one_down_and_noproc_after_exit() {
     let (_tree, mut a, b) = pair().await;
     let (other, reason) = (b.pid(), error("enough"));
     let monitored = other.clone();
@@ -38,7 +36,7 @@ async fn a_monitor_hears_of_the_end_once() {
     other.exit(reason.clone());
     assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
     assert_eq!(other.wait_exit().await, reason);
-    assert_eq!(other.wait_exit().await, reason, "the end can be asked for again");
+    assert_eq!(other.wait_exit().await, reason, "wait_exit can be called again");
 
     let late = other.clone();
     a.run(move |process, ctx| {
@@ -49,11 +47,11 @@ async fn a_monitor_hears_of_the_end_once() {
 }
 
 #[actix::test]
-async fn what_is_not_monitored_any_more_is_not_heard_of() {
+async fn demonitor_after_exit_drops_the_down() {
     let (_tree, mut a, b) = pair().await;
     let other = b.pid();
     let monitored = other.clone();
-    // Over before the monitor is taken back: it is not heard of all the same.
+    // The actor exits before the monitor is removed. The removed monitor still sends no `Down`.
     a.run(move |process, ctx| {
         let env = process.env.clone();
         let first = env.monitor(&monitored, ctx);
@@ -63,12 +61,12 @@ async fn what_is_not_monitored_any_more_is_not_heard_of() {
     })
     .await;
     assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
-    a.name.call(Run(Box::new(|_, _| {}))).await.expect("it runs");
-    assert!(a.heard.try_recv().is_err(), "only one of them was left");
+    a.name.call(Run(Box::new(|_, _| {}))).await.expect("the actor is running");
+    assert!(a.heard.try_recv().is_err(), "the removed monitor sent a Down");
 }
 
 #[actix::test]
-async fn a_link_takes_the_other_with_it() {
+async fn linked_actor_exits_with_the_same_reason() {
     let (_tree, a, b) = pair().await;
     let (first, second) = (a.pid(), b.pid());
     let to = second.clone();
@@ -78,17 +76,17 @@ async fn a_link_takes_the_other_with_it() {
 }
 
 #[actix::test]
-async fn a_normal_end_takes_nobody_with_it() {
+async fn normal_exit_leaves_linked_actors_running() {
     let (_tree, a, b) = pair().await;
     let to = b.pid();
     a.run(move |process, _| process.env.link(&to)).await;
     b.run(|process, ctx| process.env.clone().exit(ExitReason::Normal, ctx)).await;
     assert_eq!(b.name.pid(), None);
-    a.run(|process, _| assert!(process.env.links().is_empty(), "the link is gone with its other end")).await;
+    a.run(|process, _| assert!(process.env.links().is_empty(), "the exit removes the link")).await;
 }
 
 #[actix::test]
-async fn who_traps_exits_hears_of_them() {
+async fn trapped_exits_arrive_as_messages_except_kill() {
     let (_tree, mut a, b) = pair().await;
     let (first, second) = (a.pid(), b.pid());
     let to = second.clone();
@@ -101,32 +99,32 @@ async fn who_traps_exits_hears_of_them() {
     assert_eq!(a.hears().await, Heard::Exit(None, ExitReason::Normal));
     second.kill();
     assert_eq!(a.hears().await, Heard::Exit(Some(second.clone()), ExitReason::Killed));
-    // To be linked to somebody who is gone is an exit signal of its own.
+    // A link to an exited actor sends an exit signal with `NoProc`.
     a.run(move |process, _| process.env.link(&second)).await;
     assert!(matches!(a.hears().await, Heard::Exit(Some(_), ExitReason::NoProc)));
     first.kill();
     assert_eq!(first.wait_exit().await, ExitReason::Killed, "a kill cannot be trapped");
 }
 
-/// While this does not wait, nobody on this thread has a turn.
+/// The loop of 70,000 signals does not await, so the actor on the same thread takes none of them meanwhile.
 #[actix::test]
-async fn strangers_cannot_fill_the_memory_with_signals() {
+async fn unlinked_exit_signals_are_limited_to_65536() {
     let (mut a, spec) = child("a");
     let _tree = start([spec.mailbox_limit(100_000)]).await;
     a.run(|process, ctx| process.env.clone().trap_exits(ctx)).await;
     (0..70_000).for_each(|_| a.pid().exit(ExitReason::Normal));
     a.run(|_, _| {}).await;
-    // There is room again, and this comes last.
+    // The queue is empty again, so this signal is accepted and comes last.
     a.pid().exit(ExitReason::Shutdown);
     let mut heard = 0;
     while a.hears().await != Heard::Exit(None, ExitReason::Shutdown) {
         heard += 1;
     }
-    assert_eq!(heard, 65_536, "what waits is bounded");
+    assert_eq!(heard, 65_536, "the signal queue holds 65,536");
 }
 
 #[actix::test]
-async fn a_full_queue_takes_the_exits_of_links_and_not_those_of_strangers() {
+async fn full_mailbox_takes_linked_exits_and_drops_unlinked() {
     let ((mut a, spec), (b, b_spec)) = (child("a"), child("b"));
     let _tree = start([spec.mailbox_limit(2), b_spec]).await;
     let (life, other) = (a.pid(), b.pid());
@@ -135,7 +133,7 @@ async fn a_full_queue_takes_the_exits_of_links_and_not_those_of_strangers() {
         process.env.link(&other);
     })
     .await;
-    life.suspend().await.expect("it is there");
+    life.suspend().await.expect("the child exists");
     for _ in 0..3 {
         life.exit(ExitReason::Normal);
     }
@@ -150,7 +148,7 @@ async fn a_full_queue_takes_the_exits_of_links_and_not_those_of_strangers() {
 }
 
 #[actix::test]
-async fn an_unlinked_end_is_not_heard_of() {
+async fn exit_after_unlink_sends_no_signal() {
     let (_tree, a, b) = pair().await;
     let (first, second) = (a.pid(), b.pid());
     let to = second.clone();
@@ -166,7 +164,7 @@ async fn an_unlinked_end_is_not_heard_of() {
 }
 
 #[actix::test]
-async fn normal_from_outside_is_ignored_and_to_oneself_is_not() {
+async fn normal_signal_is_ignored_unless_sent_to_self() {
     let (_tree, a, _b) = pair().await;
     let first = a.pid();
     first.exit(ExitReason::Normal);
@@ -177,12 +175,12 @@ async fn normal_from_outside_is_ignored_and_to_oneself_is_not() {
 }
 
 #[actix::test]
-async fn a_name_is_free_when_the_end_is_heard_of() {
+async fn name_is_free_when_down_arrives() {
     let (tree, mut a, b) = pair().await;
     let (first, second) = (a.pid(), b.pid());
     let system = tree.system().clone();
-    system.register("room", &second).expect("it is free");
-    system.register("room", &second).expect("it is its own");
+    system.register("room", &second).expect("the name is free");
+    system.register("room", &second).expect("the actor already has the name");
     assert_eq!(system.register("room", &first), Err(NameError::Taken(second.clone())));
     assert_eq!(system.whereis("room"), Some(second.clone()));
     let monitored = second.clone();
@@ -194,15 +192,15 @@ async fn a_name_is_free_when_the_end_is_heard_of() {
     a.hears().await;
     assert_eq!(system.registered(), [""; 0]);
     assert_eq!(system.register("room", &second), Err(NameError::NotAlive));
-    system.register("room", &first).expect("it is free again");
+    system.register("room", &first).expect("the name is free again");
     assert!(system.unregister("room") && !system.unregister("room"));
 }
 
 #[actix::test]
-async fn a_call_fails_with_the_reason_of_the_end() {
+async fn call_fails_with_the_exit_reason() {
     let (_tree, a, b) = pair().await;
     let (_never, answer) = oneshot::channel();
-    let (life, victim) = (a.pid(), a.name.actor().expect("it lives"));
+    let (life, victim) = (a.pid(), a.name.actor().expect("the actor is running"));
     let call = actix_rt::spawn(victim.call(Answer(answer)).into_future());
     b.run(|_, _| {}).await;
     life.exit(error("enough"));
@@ -217,7 +215,7 @@ async fn a_call_fails_with_the_reason_of_the_end() {
 }
 
 #[actix::test]
-async fn a_call_has_a_time_out_and_its_answer_is_dropped() {
+async fn call_times_out_and_its_late_reply_is_dropped() {
     tokio::time::pause();
     let (_tree, a, _b) = pair().await;
     let (late, answer) = oneshot::channel();
@@ -225,39 +223,39 @@ async fn a_call_has_a_time_out_and_its_answer_is_dropped() {
     assert_eq!(a.name.call(Answer(answer)).timeout(limit).await, Err(CallError::Timeout(limit)));
     late.send(1).ok();
     let (now, answer) = oneshot::channel();
-    now.send(2).expect("it waits");
+    now.send(2).expect("the receiver is open");
     assert_eq!(a.name.call(Answer(answer)).await, Ok(2));
 }
 
 #[actix::test]
-async fn a_call_can_wait_for_the_next_life() {
+async fn call_with_wait_reaches_the_restarted_actor() {
     let (heard, _) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name
         .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
-    let tree = tree.await.expect("it starts");
-    let first = name.pid().expect("it lives");
-    tree.root().terminate_child("a").await.expect("it is there");
+    let tree = tree.await.expect("the start succeeds");
+    let first = name.pid().expect("the actor is running");
+    tree.root().terminate_child("a").await.expect("the child exists");
     assert_eq!(name.call(Run(Box::new(|_, _| {}))).await, Err(CallError::NotAvailable));
     let call = actix_rt::spawn(name.call(Run(Box::new(|_, _| {}))).wait().into_future());
     tokio::task::yield_now().await;
-    tree.root().restart_child("a").await.expect("it starts");
+    tree.root().restart_child("a").await.expect("the start succeeds");
     assert_eq!(call.await.expect("no panic"), Ok(()));
-    let second = name.pid().expect("it lives again");
+    let second = name.pid().expect("the actor is restarted");
     assert_ne!(first, second);
     assert!(first.incarnation() < second.incarnation());
 }
 
 #[actix::test]
-async fn a_full_queue_is_an_answer() {
+async fn cast_and_call_to_a_full_mailbox_return_full() {
     let (a, spec) = child("a");
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec.mailbox_limit(2)).start();
-    let _tree = tree.await.expect("it starts");
+    let _tree = tree.await.expect("the start succeeds");
     let nothing = || Run(Box::new(|_, _| {}));
-    // It gets no turn before this test waits for something.
-    a.name.cast(nothing()).expect("there is room");
-    a.name.cast(nothing()).expect("there is room");
+    // The actor runs on this thread, so it is not polled before this test awaits.
+    a.name.cast(nothing()).expect("the mailbox has capacity");
+    a.name.cast(nothing()).expect("the mailbox has capacity");
     assert!(matches!(a.name.cast(nothing()), Err(CastError::Full(_))));
     assert_eq!(a.name.call(nothing()).await, Err(CallError::Full));
     tokio::task::yield_now().await;
@@ -265,7 +263,7 @@ async fn a_full_queue_is_an_answer() {
 }
 
 #[actix::test]
-async fn who_floods_itself_lets_others_have_their_turn() {
+async fn self_sending_actor_yields_to_others() {
     #[derive(Message)]
     #[rtype(result = "()")]
     struct Again;
@@ -276,13 +274,13 @@ async fn who_floods_itself_lets_others_have_their_turn() {
         }
     }
     let (_tree, a, b) = pair().await;
-    a.name.cast(Again).expect("there is room");
+    a.name.cast(Again).expect("the mailbox has capacity");
     b.run(|_, _| {}).await;
     let life = a.pid();
     life.kill();
     assert_eq!(life.wait_exit().await, ExitReason::Killed);
 
-    // So does one that always has another future to run.
+    // The same for an actor that always has another future to poll.
     #[derive(Message)]
     #[rtype(result = "()")]
     struct Notify;
@@ -292,7 +290,7 @@ async fn who_floods_itself_lets_others_have_their_turn() {
             ctx.notify(Notify);
         }
     }
-    b.name.cast(Notify).expect("there is room");
+    b.name.cast(Notify).expect("the mailbox has capacity");
     let life = b.pid();
     tokio::task::yield_now().await;
     life.kill();
@@ -300,13 +298,13 @@ async fn who_floods_itself_lets_others_have_their_turn() {
 }
 
 #[actix::test]
-async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
+async fn suspended_actor_handles_nothing_until_resume_or_kill() {
     let (_tree, a, b) = pair().await;
     let life = a.pid();
     assert!(life.suspend().await.is_ok() && life.suspend().await.is_ok());
     let mut call = actix_rt::spawn(a.name.call(Run(Box::new(|_, _| {}))).into_future());
     b.run(|_, _| {}).await;
-    assert!(futures::poll!(&mut call).is_pending(), "it handles nothing");
+    assert!(futures::poll!(&mut call).is_pending(), "a suspended actor handles no message");
     life.resume();
     assert_eq!(call.await.expect("no panic"), Ok(()));
     assert!(life.suspend().await.is_ok());
@@ -315,9 +313,9 @@ async fn who_is_suspended_can_be_killed_and_goes_on_when_resumed() {
     assert_eq!(life.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
 }
 
-/// In one and the same turn one future takes monitors back and they have something to say.
+/// In one poll of the actor, a future removes the monitors while their events are pending.
 #[actix::test]
-async fn what_was_taken_back_is_not_heard_of_in_the_same_turn() {
+async fn demonitor_drops_events_pending_in_the_same_poll() {
     let (arbiter, (mut a, a_spec), (b, b_spec)) = (Arbiter::new(), child("a"), child("b"));
     let tree = start([a_spec, b_spec.on(arbiter.handle())]).await;
     let (system, other) = (tree.system().clone(), b.pid());
@@ -328,18 +326,20 @@ async fn what_was_taken_back_is_not_heard_of_in_the_same_turn() {
         let monitors = std::rc::Rc::new(std::cell::OnceCell::new());
         let taken = std::rc::Rc::clone(&monitors);
         let take_back = gone.into_actor(process).map(move |_, process: &mut Process, ctx| {
-            let (monitor, group) = taken.get().expect("they are there");
+            let (monitor, group) = taken.get().expect("the monitors are set");
             process.env.demonitor(monitor);
             process.env.clone().demonitor_group(group, ctx);
         });
         ctx.spawn(take_back);
-        monitors.set((env.monitor(&monitored, ctx), env.monitor_group("room", ctx))).expect("once");
+        monitors
+            .set((env.monitor(&monitored, ctx), env.monitor_group("room", ctx)))
+            .expect("the cell is empty");
     })
     .await;
-    assert!(matches!(a.hears().await, Heard::Group(_)), "the members, none");
-    // The actor has no turn before this test waits for something, and the other one is on another thread.
-    system.join("room", &other).expect("it lives");
-    go.send(()).expect("it waits");
+    assert!(matches!(a.hears().await, Heard::Group(_)), "the first event lists the members");
+    // The actor is not polled before this test awaits. The monitored actor runs on another thread.
+    system.join("room", &other).expect("the actor is running");
+    go.send(()).expect("the receiver is open");
     other.kill();
     while other.is_alive() {
         std::thread::yield_now();

@@ -1,5 +1,4 @@
-//! A server that does what it is told and says what it hears.
-#![allow(dead_code, reason = "no test needs all of it")]
+//! The test server: runs closures that tests send, and reports its callbacks on a channel.
 
 use std::future::IntoFuture;
 
@@ -13,11 +12,11 @@ use tokio::sync::mpsc;
 pub(crate) type Ctx<'a> = ServerContext<'a, Probe>;
 pub(crate) type Do = Box<dyn FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send>;
 
-/// A server that does what it is told, and says what it hears.
+/// Runs the closures of [`Tell`] and [`Ask::Run`] and reports `handle_info` and `terminate` to `heard`.
 pub(crate) struct Probe {
     pub(crate) heard: mpsc::UnboundedSender<Heard>,
     pub(crate) kept: Vec<ReplyTo<u32>>,
-    /// What it does in `init`, once.
+    /// Run once, in `init`.
     pub(crate) init: Option<Do>,
 }
 
@@ -89,14 +88,14 @@ impl Server {
         &self,
         what: impl FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send + 'static,
     ) {
-        self.name.cast(Tell(Box::new(what))).expect("there is room");
+        self.name.cast(Tell(Box::new(what))).expect("the mailbox has capacity");
     }
 
     pub(crate) async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("it says what it hears")
+        self.heard.recv().await.expect("the sender is open")
     }
 
-    /// A call that the server has begun to handle.
+    /// Spawns the call and returns when the server has handled it.
     pub(crate) async fn asks<T: Send + 'static>(
         &self,
         call: Call<ServerActor<Probe>, CallMessage<Ask, T>>,
@@ -106,7 +105,7 @@ impl Server {
         call
     }
 
-    /// Waits until it has handled what it was sent before.
+    /// Returns when the server has handled all earlier messages.
     pub(crate) async fn settled(&self) {
         assert_eq!(self.name.call(Ask::Value).await, Ok(7));
     }
@@ -126,9 +125,14 @@ pub(crate) fn error(text: &str) -> ExitReason {
     ExitReason::Error(text.to_owned())
 }
 
-/// A tree of this one child, once it has started.
+/// A started tree with this one child.
 pub(crate) async fn tree(child: ChildSpec) -> Tree {
-    Supervisor::new(Strategy::OneForOne).logger(quiet()).child(child).start().await.expect("it starts")
+    Supervisor::new(Strategy::OneForOne)
+        .logger(quiet())
+        .child(child)
+        .start()
+        .await
+        .expect("the start succeeds")
 }
 
 pub(crate) async fn server_with(init: impl Fn() -> Option<Do> + Send + Sync + 'static) -> Server {

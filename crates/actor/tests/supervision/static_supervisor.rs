@@ -1,4 +1,4 @@
-//! Real actors under real supervisors: what ends, how it is told, and what follows.
+//! [`Supervisor`] with a fixed list of children: order, strategies, restart limits, reports, requests and replacement.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use impresario_actor::{
 use slog::{Drain, Logger, OwnedKVList, Record, o};
 use tokio::sync::mpsc;
 
-/// Everything that happened, as lines; and a way to wait for the next one.
+/// Sender of the event lines that a [`Reader`] receives in order.
 #[derive(Clone)]
 struct Journal {
     tx: mpsc::UnboundedSender<String>,
@@ -31,7 +31,7 @@ impl Journal {
         let _ = self.tx.send(line.into());
     }
 
-    /// A logger whose records become lines: `message key=value ...` of the keys that say why.
+    /// A logger that writes each record as a line: the message, then the values of `child` and `reason`.
     fn logger(&self) -> Logger {
         Logger::root(Lines(Mutex::new(self.clone())).ignore_res(), o!())
     }
@@ -67,7 +67,7 @@ impl Drain for Lines {
         }
         let mut pick = Pick(String::new());
         let _ = slog::KV::serialize(&record.kv(), record, &mut pick);
-        self.0.lock().expect("nobody panics here").note(format!("{}{}", record.msg(), pick.0));
+        self.0.lock().expect("the lock is not poisoned").note(format!("{}{}", record.msg(), pick.0));
         Ok(())
     }
 }
@@ -133,7 +133,7 @@ fn tree(journal: &Journal) -> Supervisor {
 }
 
 fn send(child: &ChildRef<Probe>, message: Do) {
-    child.addr().expect("it was started").do_send(message);
+    child.addr().expect("the actor has started").do_send(message);
 }
 
 #[actix_rt::test]
@@ -141,17 +141,17 @@ async fn children_start_in_order_and_stop_in_reverse() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
     let (_, b) = probe("b", &journal);
-    let root = tree(&journal).child(a).child(b).start().await.expect("both start");
+    let root = tree(&journal).child(a).child(b).start().await.expect("both children start");
     root.stop();
     assert_eq!(root.stopped().await, ExitReason::Shutdown);
     lines.expect(&["+a", "+b", "-b", "-a"]).await;
 }
 
 #[actix_rt::test]
-async fn every_end_is_told_with_its_reason() {
+async fn each_exit_is_logged_with_its_reason() {
     let (journal, mut lines) = journal();
     let (a, spec) = probe("a", &journal);
-    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    let root = tree(&journal).child(spec).start().await.expect("the start succeeds");
     lines.expect(&["+a"]).await;
     for (message, reason) in [
         (Do::Panic, "panicked at "),
@@ -164,7 +164,7 @@ async fn every_end_is_told_with_its_reason() {
         let report = lines.next().await;
         assert!(report.starts_with(&format!("child_terminated a {reason}")), "{report}");
         if reason.starts_with("panicked") {
-            assert!(report.contains("supervision.rs:"), "the place is told: {report}");
+            assert!(report.contains("static_supervisor.rs:"), "the location is missing: {report}");
         }
         lines.expect(&["+a"]).await;
     }
@@ -174,13 +174,13 @@ async fn every_end_is_told_with_its_reason() {
 }
 
 #[actix_rt::test]
-async fn siblings_follow_the_strategy() {
+async fn rest_for_one_restarts_later_siblings() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
     let (b, b_spec) = probe("b", &journal);
     let (_, c) = probe("c", &journal);
     let group = Supervisor::new(Strategy::RestForOne).child(a).child(b_spec).child(c);
-    let root = tree(&journal).child(group.child_spec("group")).start().await.expect("all start");
+    let root = tree(&journal).child(group.child_spec("group")).start().await.expect("all children start");
     send(&b, Do::Stop);
     lines.expect(&["+a", "+b", "+c", "-b", "child_terminated b normal", "-c", "+b", "+c"]).await;
     root.stop();
@@ -189,17 +189,17 @@ async fn siblings_follow_the_strategy() {
 }
 
 #[actix_rt::test]
-async fn a_failed_first_start_leaves_nothing_running() {
+async fn failed_first_start_stops_earlier_children() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
     let bad = ChildSpec::actor("b", |_| -> Result<Probe, StartError> { Err("no disk".into()) });
-    let error = tree(&journal).child(a).child(bad).start().await.expect_err("b does not start");
+    let error = tree(&journal).child(a).child(bad).start().await.expect_err("child b fails to start");
     assert_eq!(error.to_string(), "child b failed to start: no disk");
     lines.expect(&["+a", "start_error b no disk", "-a"]).await;
 }
 
 #[actix_rt::test]
-async fn a_panic_while_starting_is_a_failed_start() {
+async fn panic_while_starting_fails_the_tree_start() {
     struct Bad;
     impl Actor for Bad {
         type Context = Context<Self>;
@@ -209,22 +209,22 @@ async fn a_panic_while_starting_is_a_failed_start() {
     }
     let (journal, _lines) = journal();
     let error =
-        tree(&journal).child(ChildSpec::actor("b", |_| Ok(Bad))).start().await.expect_err("it panics");
+        tree(&journal).child(ChildSpec::actor("b", |_| Ok(Bad))).start().await.expect_err("the start fails");
     assert!(error.to_string().contains("cannot begin"), "{error}");
     let error = tree(&journal)
         .child(ChildSpec::actor("b", |_| -> Result<Bad, StartError> { panic!("no value") }))
         .start()
         .await
-        .expect_err("it panics");
+        .expect_err("the start fails");
     assert!(error.to_string().contains("no value"), "{error}");
 }
 
 #[actix_rt::test]
-async fn too_many_restarts_end_the_tree() {
+async fn restart_limit_ends_the_tree() {
     let (journal, mut lines) = journal();
     let (a, spec) = probe("a", &journal);
     let root = tree(&journal).intensity(Intensity::new(0, Duration::from_secs(1))).child(spec);
-    let root = root.start().await.expect("it starts");
+    let root = root.start().await.expect("the start succeeds");
     send(&a, Do::Fail);
     let reason = root.stopped().await;
     assert_eq!(reason.to_string(), "restart limit reached, last failure of child a: own");
@@ -232,7 +232,7 @@ async fn too_many_restarts_end_the_tree() {
 }
 
 #[actix_rt::test]
-async fn who_does_not_stop_is_killed() {
+async fn child_that_does_not_stop_is_killed() {
     struct Stubborn;
     impl Actor for Stubborn {
         type Context = Context<Self>;
@@ -244,7 +244,7 @@ async fn who_does_not_stop_is_killed() {
     let (journal, mut lines) = journal();
     let stubborn = ChildSpec::actor("s", |_| Ok(Stubborn)).shutdown(Duration::from_secs(3600));
     let (h, hanging) = probe("h", &journal);
-    let root = tree(&journal).child(stubborn).child(hanging).start().await.expect("both start");
+    let root = tree(&journal).child(stubborn).child(hanging).start().await.expect("both children start");
     send(&h, Do::Hang);
     root.stop();
     assert_eq!(root.stopped().await, ExitReason::Shutdown);
@@ -252,11 +252,11 @@ async fn who_does_not_stop_is_killed() {
 }
 
 #[actix_rt::test]
-async fn a_killed_supervisor_takes_its_children_with_it() {
+async fn killing_the_supervisor_kills_its_children() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
     let nested = Supervisor::new(Strategy::OneForOne).child(a).child_spec("nested").shutdown(Shutdown::Kill);
-    let root = tree(&journal).child(nested).start().await.expect("all start");
+    let root = tree(&journal).child(nested).start().await.expect("all children start");
     lines.expect(&["+a"]).await;
     root.kill();
     root.stopped().await;
@@ -264,10 +264,13 @@ async fn a_killed_supervisor_takes_its_children_with_it() {
 }
 
 #[actix_rt::test]
-async fn dynamic_children_come_and_go() {
+async fn dynamic_children_start_on_request_and_stop_with_tree() {
     let (journal, mut lines) = journal();
     let workers = DynamicRef::<(&'static str, ExitReason)>::new();
-    assert!(workers.start(("early", ExitReason::Normal)).is_err(), "its arguments come back");
+    assert!(
+        workers.start(("early", ExitReason::Normal)).is_err(),
+        "a supervisor that is not running returns the arguments"
+    );
     let log = journal.clone();
     let supervisor = DynamicSupervisor::new(move |env: &ChildContext, (name, reason)| {
         if reason == ExitReason::NoProc {
@@ -276,12 +279,15 @@ async fn dynamic_children_come_and_go() {
         env.set_exit_reason(reason);
         Ok(Probe { name, journal: log.clone(), env: env.clone() })
     });
-    let root =
-        tree(&journal).child(workers.child_spec("workers", supervisor)).start().await.expect("it starts");
+    let root = tree(&journal)
+        .child(workers.child_spec("workers", supervisor))
+        .start()
+        .await
+        .expect("the start succeeds");
     for name in ["x", "y"] {
-        workers.start((name, ExitReason::Normal)).expect("it is there");
+        workers.start((name, ExitReason::Normal)).expect("the child exists");
     }
-    workers.start(("never", ExitReason::NoProc)).expect("it is there");
+    workers.start(("never", ExitReason::NoProc)).expect("the child exists");
     lines.expect(&["+x", "+y"]).await;
     root.stop();
     root.stopped().await;
@@ -292,10 +298,11 @@ async fn dynamic_children_come_and_go() {
 }
 
 #[actix_rt::test]
-async fn transient_children_end_when_they_are_done() {
+async fn transient_child_is_not_restarted_after_normal_exit() {
     let (journal, mut lines) = journal();
     let (a, spec) = probe("a", &journal);
-    let root = tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("it starts");
+    let root =
+        tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("the start succeeds");
     send(&a, Do::Stop);
     lines.expect(&["+a", "-a"]).await;
     root.stop();
@@ -303,28 +310,28 @@ async fn transient_children_end_when_they_are_done() {
 }
 
 #[actix_rt::test]
-async fn two_trees_do_not_see_each_other() {
+async fn two_trees_have_separate_pids_and_names() {
     let (journal, _lines) = journal();
     let ((a, a_spec), (b, b_spec)) = (probe("same", &journal), probe("same", &journal));
-    let first = tree(&journal).child(a_spec).start().await.expect("it starts");
-    let second = tree(&journal).child(b_spec).start().await.expect("it starts");
-    let (a_pid, b_pid) = (a.pid().expect("it lives"), b.pid().expect("it lives"));
-    assert_eq!(a_pid.number(), b_pid.number(), "each tree counts for itself");
+    let first = tree(&journal).child(a_spec).start().await.expect("the start succeeds");
+    let second = tree(&journal).child(b_spec).start().await.expect("the start succeeds");
+    let (a_pid, b_pid) = (a.pid().expect("the actor is running"), b.pid().expect("the actor is running"));
+    assert_eq!(a_pid.number(), b_pid.number(), "each tree numbers its own pids");
     assert_ne!(a_pid, b_pid);
-    first.system().register("name", &a_pid).expect("it is free");
+    first.system().register("name", &a_pid).expect("the name is free");
     assert_eq!(second.system().whereis("name"), None);
-    second.system().register("name", &b_pid).expect("it is free there, too");
+    second.system().register("name", &b_pid).expect("the name is free in the other tree");
     assert!(second.tree().await.find("same").is_some_and(|child| child.pid.as_ref() == Some(&b_pid)));
     first.stop();
     first.stopped().await;
-    assert!(!a.addr().expect("it was started").connected());
-    assert!(b.addr().expect("it was started").connected());
+    assert!(!a.addr().expect("the actor has started").connected());
+    assert!(b.addr().expect("the actor has started").connected());
     second.stop();
     second.stopped().await;
 }
 
 #[actix_rt::test]
-async fn values_that_are_not_send_can_live_in_a_child() {
+async fn child_may_hold_values_that_are_not_send() {
     struct Local(Rc<RefCell<u32>>);
     impl Actor for Local {
         type Context = Context<Self>;
@@ -344,37 +351,43 @@ async fn values_that_are_not_send_can_live_in_a_child() {
     }
     let seen = Arc::new(Mutex::new(0));
     let spec = ChildSpec::actor("local", move |_| {
-        *seen.lock().expect("nobody panics here") += 1;
+        *seen.lock().expect("the lock is not poisoned") += 1;
         Ok(Local(Rc::default()))
     });
     let (journal, mut lines) = journal();
-    let root = tree(&journal).child(spec).start().await.expect("it starts");
+    let root = tree(&journal).child(spec).start().await.expect("the start succeeds");
     lines.expect(&["child_terminated local normal"]).await;
     root.stop();
     root.stopped().await;
 }
 
 #[actix_rt::test]
-async fn a_running_supervisor_does_what_it_is_asked() {
+async fn running_supervisor_starts_terminates_and_deletes_children() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
     let (b, b_spec) = probe("b", &journal);
-    let tree = tree(&journal).child(a).start().await.expect("it starts");
+    let tree = tree(&journal).child(a).start().await.expect("the start succeeds");
     let root = tree.root();
-    assert!(root.start_child(b_spec.clone()).await.expect("it starts").is_some());
-    let twice = root.start_child(b_spec).await.expect_err("it is there");
+    assert!(root.start_child(b_spec.clone()).await.expect("the start succeeds").is_some());
+    let twice = root.start_child(b_spec).await.expect_err("the child is running");
     assert_eq!(twice.to_string(), "a child with this id is already running");
-    assert_eq!(root.terminate_child("c").await.expect_err("there is none").to_string(), "no such child");
-    root.terminate_child("b").await.expect("it is there");
-    assert!(!b.addr().expect("it was started").connected());
-    root.restart_child("b").await.expect("it is down");
-    assert!(b.addr().expect("it was started").connected(), "the name leads to the new life");
+    assert_eq!(
+        root.terminate_child("c").await.expect_err("no such child exists").to_string(),
+        "no such child"
+    );
+    root.terminate_child("b").await.expect("the child exists");
+    assert!(!b.addr().expect("the actor has started").connected());
+    root.restart_child("b").await.expect("the child is stopped");
+    assert!(
+        b.addr().expect("the actor has started").connected(),
+        "the reference reaches the restarted actor"
+    );
     let ids: Vec<String> =
-        root.which_children().await.expect("it runs").iter().map(|c| c.id.to_string()).collect();
+        root.which_children().await.expect("the actor is running").iter().map(|c| c.id.to_string()).collect();
     assert_eq!(ids, ["b", "a"]);
-    root.terminate_child("a").await.expect("it is there");
-    root.delete_child("a").await.expect("it is down");
-    let counts = root.count_children().await.expect("it runs");
+    root.terminate_child("a").await.expect("the child exists");
+    root.delete_child("a").await.expect("the child is stopped");
+    let counts = root.count_children().await.expect("the actor is running");
     assert_eq!((counts.specs, counts.active, counts.workers, counts.supervisors), (1, 1, 1, 0));
     tree.stop();
     tree.stopped().await;
@@ -383,28 +396,33 @@ async fn a_running_supervisor_does_what_it_is_asked() {
 }
 
 #[actix_rt::test]
-async fn a_running_supervisor_goes_on_under_other_specs() {
+async fn replace_applies_new_specs_to_a_running_supervisor() {
     let (journal, mut lines) = journal();
     let ((_, a), (b, b_spec), (_, c)) = (probe("a", &journal), probe("b", &journal), probe("c", &journal));
-    let tree = tree(&journal).child(a).child(b_spec.clone()).start().await.expect("it starts");
+    let tree = tree(&journal).child(a).child(b_spec.clone()).start().await.expect("the start succeeds");
     let root = tree.root();
     let with = Supervisor::new(Strategy::OneForOne)
         .intensity(Intensity::new(9, Duration::from_secs(1)))
         .child(c)
         .child(b_spec.restart(Restart::Transient).shutdown(Shutdown::Kill));
-    root.replace(with.clone()).await.expect("they can be followed");
-    let rules = root.child_rules("b").await.expect("it is there");
+    root.replace(with.clone()).await.expect("the specs are valid");
+    let rules = root.child_rules("b").await.expect("the child exists");
     assert_eq!((rules.restart, rules.shutdown), (Restart::Transient, Shutdown::Kill));
     assert_eq!(root.child_rules("d").await, Err(SupervisorError::Refused(RequestError::NotFound)));
-    let ids: Vec<String> =
-        root.which_children().await.expect("it runs").iter().map(|child| child.id.to_string()).collect();
-    assert_eq!(ids, ["a", "b", "c"], "who is not in the list any more counts as started last");
-    root.restart_child("c").await.expect("it is down");
+    let ids: Vec<String> = root
+        .which_children()
+        .await
+        .expect("the actor is running")
+        .iter()
+        .map(|child| child.id.to_string())
+        .collect();
+    assert_eq!(ids, ["a", "b", "c"], "a child without a spec comes last");
+    root.restart_child("c").await.expect("the child is stopped");
     send(&b, Do::Stop);
     lines.expect(&["+a", "+b", "+c", "-b"]).await;
-    root.restart_child("b").await.expect("it is transient now");
+    root.restart_child("b").await.expect("the child is transient and stopped");
     let twice = with.child(ChildSpec::actor("b", |_| Err::<Probe, _>("never".into())));
-    let error = root.replace(twice).await.expect_err("there are two");
+    let error = root.replace(twice).await.expect_err("the id is not unique");
     assert!(error.to_string().contains('b'), "{error}");
     tree.stop();
     tree.stopped().await;
@@ -412,26 +430,27 @@ async fn a_running_supervisor_goes_on_under_other_specs() {
 }
 
 #[actix_rt::test]
-async fn a_supervisor_ignores_exit_signals_and_hears_of_a_stop_even_when_suspended() {
+async fn suspended_supervisor_stops_and_ignores_exit_signals() {
     let (journal, mut lines) = journal();
     let (_, a) = probe("a", &journal);
-    let tree = tree(&journal).child(a).start().await.expect("it starts");
-    let pid = tree.root().pid().expect("it runs");
-    pid.exit(ExitReason::Error("from a stranger".into()));
-    pid.suspend().await.expect("it runs");
+    let tree = tree(&journal).child(a).start().await.expect("the start succeeds");
+    let pid = tree.root().pid().expect("the actor is running");
+    pid.exit(ExitReason::Error("not linked".into()));
+    pid.suspend().await.expect("the actor is running");
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     lines.expect(&["+a", "-a"]).await;
 }
 
 #[actix_rt::test]
-async fn what_happens_while_it_is_suspended_is_dealt_with_in_order() {
+async fn events_of_a_suspended_supervisor_are_handled_in_order() {
     let (journal, mut lines) = journal();
     let (a, spec) = probe("a", &journal);
-    let tree = tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("it starts");
-    let (root, pid) = (tree.root(), tree.root().pid().expect("it runs"));
-    let life = a.pid().expect("it runs");
-    pid.suspend().await.expect("it runs");
+    let tree =
+        tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("the start succeeds");
+    let (root, pid) = (tree.root(), tree.root().pid().expect("the actor is running"));
+    let life = a.pid().expect("the actor is running");
+    pid.suspend().await.expect("the actor is running");
     let mut before = Box::pin(root.restart_child("a"));
     assert!(futures::poll!(&mut before).is_pending());
     send(&a, Do::Stop);
@@ -440,6 +459,6 @@ async fn what_happens_while_it_is_suspended_is_dealt_with_in_order() {
     assert!(futures::poll!(&mut after).is_pending());
     pid.resume();
     assert_eq!(before.await, Err(SupervisorError::Refused(RequestError::Running)));
-    assert!(after.await.expect("it is down by then").is_some());
+    assert!(after.await.expect("the child is stopped").is_some());
     lines.expect(&["+a", "-a", "+a"]).await;
 }

@@ -1,16 +1,14 @@
-//! Servers: what is done before the next message, beside it, and when none comes.
-
-mod probe;
+//! Continuations, background work and the idle timeout of a server.
 
 use std::time::Duration;
 
+use crate::probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use futures::FutureExt;
 use impresario_actor::{ExitReason, Info, ServerActor};
-use probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
 use tokio::sync::oneshot;
 
 #[actix::test]
-async fn what_is_to_continue_comes_before_the_next_message() {
+async fn continuations_run_before_the_next_message() {
     let mut server = server().await;
     let step = |number| {
         move |probe: &mut Probe, _: &mut Ctx<'_>| {
@@ -34,7 +32,7 @@ async fn what_is_to_continue_comes_before_the_next_message() {
 }
 
 #[actix::test]
-async fn a_start_does_not_wait_for_what_continues_and_no_message_overtakes_it() {
+async fn start_returns_before_continuations_and_messages_follow() {
     let (go, gone) = oneshot::channel::<()>();
     let gone = std::sync::Mutex::new(Some(gone));
     let mut server = server_with(move || {
@@ -55,21 +53,21 @@ async fn a_start_does_not_wait_for_what_continues_and_no_message_overtakes_it() 
         }))
     })
     .await;
-    assert_eq!(server.hears().await, Heard::Step(1), "the start has waited for this");
+    assert_eq!(server.hears().await, Heard::Step(1), "the start waits for the future of init");
     server.tell(|probe, _| {
         probe.hears(Heard::Step(3));
         Ok(())
     });
-    go.send(()).expect("it waits");
+    go.send(()).expect("the receiver is open");
     assert_eq!(server.hears().await, Heard::Step(2));
     assert_eq!(server.hears().await, Heard::Step(3));
 }
 
 #[actix::test]
-async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it() {
+async fn full_system_queue_does_not_delay_continuations() {
     let mut server = server_with(|| {
         Some(Box::new(|_, ctx| {
-            let this = ctx.pid().actor::<ServerActor<Probe>>().expect("it lives");
+            let this = ctx.pid().actor::<ServerActor<Probe>>().expect("the actor is running");
             while this.with_state(|_| {}).now_or_never().is_none() {}
             let step = |number| {
                 move |probe: &mut Probe, _: &mut Ctx<'_>| {
@@ -77,7 +75,7 @@ async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it(
                     Ok(())
                 }
             };
-            assert!(ctx.self_ref().cast(Tell(Box::new(step(2)))).is_ok(), "there is room");
+            assert!(ctx.self_ref().cast(Tell(Box::new(step(2)))).is_ok(), "the mailbox has capacity");
             ctx.continue_with(step(1));
             Ok(())
         }))
@@ -89,13 +87,13 @@ async fn what_continues_after_the_start_is_not_held_up_by_what_others_ask_of_it(
 }
 
 #[actix::test]
-async fn one_that_continues_without_end_can_be_killed() {
+async fn endless_continuation_can_be_killed() {
     fn again(_: &mut Probe, ctx: &mut Ctx<'_>) -> Result<(), ExitReason> {
         ctx.continue_with(again);
         Ok(())
     }
     let server = server().await;
-    let life = server.name.pid().expect("it lives");
+    let life = server.name.pid().expect("the actor is running");
     server.tell(again);
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -105,7 +103,7 @@ async fn one_that_continues_without_end_can_be_killed() {
 }
 
 #[actix::test]
-async fn work_beside_the_messages_does_not_stop_them() {
+async fn spawned_work_does_not_block_messages() {
     let mut server = server().await;
     let (done, work) = oneshot::channel::<u32>();
     let call = server
@@ -117,13 +115,13 @@ async fn work_beside_the_messages_does_not_stop_them() {
             Ok(())
         })))
         .await;
-    // It has answered another question by now.
-    done.send(3).expect("it waits");
+    // The server has replied to another call, sent by `asks`.
+    done.send(3).expect("the receiver is open");
     assert_eq!(call.await.expect("no panic"), Ok(3));
 
     let (never, work) = oneshot::channel::<u32>();
     server.tell(move |_, ctx| {
-        let spawned = ctx.spawn(work, |_, _, _| Err(error("cancelled work goes on")));
+        let spawned = ctx.spawn(work, |_, _, _| Err(error("cancelled work has run")));
         ctx.cancel(&spawned);
         Ok(())
     });
@@ -137,7 +135,7 @@ async fn work_beside_the_messages_does_not_stop_them() {
 }
 
 #[actix::test]
-async fn only_an_idle_server_times_out() {
+async fn idle_timeout_fires_only_without_messages() {
     tokio::time::pause();
     let mut server = server().await;
     let limit = Duration::from_secs(60);
@@ -150,7 +148,7 @@ async fn only_an_idle_server_times_out() {
     server.settled().await;
     tokio::time::advance(limit).await;
     server.settled().await;
-    assert!(server.heard.try_recv().is_err(), "a message has cancelled it");
+    assert!(server.heard.try_recv().is_err(), "a message cancels the idle timeout");
     server.tell(idle);
     let before = tokio::time::Instant::now();
     assert_eq!(server.hears().await, Heard::Info(Info::Timeout));

@@ -1,5 +1,4 @@
-//! An actor that does what it is told and says what it hears.
-#![allow(dead_code, reason = "no test needs all of it")]
+//! The test actor: runs closures that tests send, and reports the signals and events it receives on a channel.
 
 use actix::{Actor, Context, Handler, Message};
 use impresario_actor::{
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 pub(crate) struct Process {
     pub(crate) env: ChildContext,
     pub(crate) heard: mpsc::UnboundedSender<Heard>,
-    /// Two numbers to be found out when it hears of an end, instead of saying so.
+    /// Called on `Down`; its two numbers are reported instead of the `Down`.
     pub(crate) on_down: Option<Box<dyn Fn() -> (usize, usize) + Send>>,
 }
 
@@ -78,15 +77,15 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) async fn run(&self, what: impl FnOnce(&mut Process, &mut Context<Process>) + Send + 'static) {
-        self.name.call(Run(Box::new(what))).await.expect("it runs");
+        self.name.call(Run(Box::new(what))).await.expect("the actor is running");
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        self.name.pid().expect("it lives")
+        self.name.pid().expect("the actor is running")
     }
 
     pub(crate) async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("it says what it hears")
+        self.heard.recv().await.expect("the sender is open")
     }
 }
 
@@ -94,7 +93,7 @@ pub(crate) fn quiet() -> Logger {
     Logger::root(Discard, o!())
 }
 
-/// A temporary child, so that its end is the end.
+/// A temporary child: it is not restarted.
 pub(crate) fn child(id: &str) -> (Child, ChildSpec) {
     let name = ChildRef::new();
     let (tell, heard) = mpsc::unbounded_channel();
@@ -104,10 +103,10 @@ pub(crate) fn child(id: &str) -> (Child, ChildSpec) {
     (Child { name, heard }, spec)
 }
 
-/// A tree of these, once it has started.
+/// A started tree with these children.
 pub(crate) async fn start(children: impl IntoIterator<Item = ChildSpec>) -> Tree {
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet());
-    children.into_iter().fold(tree, Supervisor::child).start().await.expect("it starts")
+    children.into_iter().fold(tree, Supervisor::child).start().await.expect("the start succeeds")
 }
 
 pub(crate) async fn pair() -> (Tree, Child, Child) {

@@ -1,5 +1,7 @@
-//! Factories that take their time: how a life can end before there is an actor, on the supervisor's arbiter and on
-//! another; each end is told once, with its reason, and the factory's future is gone by then.
+//! Async factories: every way in which a start ends before the actor exists.
+//!
+//! Each case runs on the supervisor's arbiter and on another one. Each exit is reported once, with its reason, after the
+//! factory's future is dropped.
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ impl Actor for Slow {
     type Context = Context<Self>;
 }
 
-/// What the factory does.
+/// Behavior of the factory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Script {
     PanicAtOnce,
@@ -26,11 +28,11 @@ enum Script {
     Fail,
     Ignore,
     Succeed,
-    /// Waits for ever, and panics if `true` when it is dropped.
+    /// Never completes. `true`: its drop panics.
     Hang(bool),
 }
 
-/// Says that the factory's future is gone.
+/// Sends a message when the factory's future is dropped. `true`: the drop panics afterwards.
 struct Gone(mpsc::UnboundedSender<()>, bool);
 
 impl Drop for Gone {
@@ -44,7 +46,7 @@ async fn play(script: Script, gone: Gone) -> Result<Slow, StartError> {
     let _gone = gone;
     tokio::task::yield_now().await;
     match script {
-        Script::PanicAtOnce => unreachable!("it has panicked"),
+        Script::PanicAtOnce => unreachable!("the factory panics before this future exists"),
         Script::PanicLater => panic!("later"),
         Script::Fail => Err("no database".into()),
         Script::Ignore => Err(StartError::Ignore),
@@ -53,7 +55,7 @@ async fn play(script: Script, gone: Gone) -> Result<Slow, StartError> {
     }
 }
 
-/// A tree without children, and a child that is being started in it.
+/// A tree and the one child that is being started in it.
 struct Start {
     tree: Tree,
     name: ChildRef<Slow>,
@@ -67,7 +69,7 @@ const PLACES: [bool; 2] = [false, true];
 
 async fn start(script: Script, elsewhere: bool, adapt: impl FnOnce(ChildSpec) -> ChildSpec) -> Start {
     let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!())).start().await;
-    let tree = tree.expect("it starts");
+    let tree = tree.expect("the start succeeds");
     let (name, (pid, pids), (drops, gone)) =
         (ChildRef::new(), mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let spec = name.child_spec_async("slow", move |env: ChildContext| {
@@ -91,18 +93,20 @@ impl Start {
         self.pids.recv().await.expect("the factory runs")
     }
 
-    /// Why it did not start. Whoever watched it hears the same, and the future is gone.
+    /// The reason of the failed start.
+    ///
+    /// Checks that `pid` exits with the same reason and that the future was dropped once.
     async fn failure(mut self, pid: Option<Pid>) -> ExitReason {
-        let answer = self.answer.await.expect("it is answered");
+        let answer = self.answer.await.expect("the supervisor replies");
         let Err(SupervisorError::Refused(RequestError::StartFailed(reason))) = answer else {
             panic!("{answer:?}")
         };
         if let Some(pid) = pid {
             assert_eq!(pid.wait_exit().await, reason);
             assert_eq!(self.gone.recv().await, Some(()));
-            assert!(self.gone.try_recv().is_err(), "it is dropped once");
+            assert!(self.gone.try_recv().is_err(), "the future is dropped once");
         }
-        assert!(self.name.pid().is_none(), "there never was an actor");
+        assert!(self.name.pid().is_none(), "no actor was started");
         self.tree.stop();
         assert_eq!(self.tree.stopped().await, ExitReason::Shutdown);
         reason
@@ -112,14 +116,14 @@ impl Start {
 #[track_caller]
 fn is_panic(reason: &ExitReason, text: &str) {
     let ExitReason::Panic { message, location } = reason else {
-        panic!("{reason:?} instead of a panic {text}")
+        panic!("expected a panic \"{text}\", got {reason:?}")
     };
     assert_eq!(message, text);
     assert!(location.as_ref().is_some_and(|location| location.contains("async_start.rs:")), "{location:?}");
 }
 
 #[actix_rt::test]
-async fn a_panic_in_the_factory_is_a_failed_start() {
+async fn factory_panic_fails_the_start() {
     for place in PLACES {
         let start_at_once = start(Script::PanicAtOnce, place, |spec| spec).await;
         is_panic(&start_at_once.failure(None).await, "at once");
@@ -130,7 +134,7 @@ async fn a_panic_in_the_factory_is_a_failed_start() {
 }
 
 #[actix_rt::test]
-async fn an_error_of_the_factory_is_a_failed_start() {
+async fn factory_error_fails_the_start() {
     for place in PLACES {
         let mut start = start(Script::Fail, place, |spec| spec).await;
         let pid = start.pid().await;
@@ -139,22 +143,22 @@ async fn an_error_of_the_factory_is_a_failed_start() {
 }
 
 #[actix_rt::test]
-async fn a_child_may_not_be_needed() {
+async fn ignore_from_the_factory_leaves_no_child() {
     for place in PLACES {
         let mut start = start(Script::Ignore, place, |spec| spec).await;
         let pid = start.pid().await;
-        assert_eq!(start.answer.await.expect("it is answered"), Ok(None));
+        assert_eq!(start.answer.await.expect("the supervisor replies"), Ok(None));
         assert_eq!(pid.wait_exit().await, ExitReason::Normal);
-        assert_eq!(start.tree.root().count_children().await.expect("it runs").active, 0);
+        assert_eq!(start.tree.root().count_children().await.expect("the actor is running").active, 0);
     }
 }
 
 #[actix_rt::test]
-async fn an_actor_that_was_made_is_a_life() {
+async fn ok_from_the_factory_starts_the_actor() {
     for place in PLACES {
         let mut start = start(Script::Succeed, place, |spec| spec).await;
         let pid = start.pid().await;
-        assert_eq!(start.answer.await.expect("it is answered"), Ok(Some(pid.clone())));
+        assert_eq!(start.answer.await.expect("the supervisor replies"), Ok(Some(pid.clone())));
         assert_eq!(start.gone.recv().await, Some(()));
         assert_eq!(start.name.pid(), Some(pid.clone()));
         start.tree.stop();
@@ -164,7 +168,7 @@ async fn an_actor_that_was_made_is_a_life() {
 }
 
 #[actix_rt::test]
-async fn a_kill_ends_the_factory_whatever_its_drop_does() {
+async fn kill_drops_the_factory_future_even_if_drop_panics() {
     for place in PLACES {
         for bomb in [false, true] {
             let mut start = start(Script::Hang(bomb), place, |spec| spec).await;
@@ -176,7 +180,7 @@ async fn a_kill_ends_the_factory_whatever_its_drop_does() {
 }
 
 #[actix_rt::test]
-async fn an_exit_signal_ends_the_factory_unless_it_is_normal() {
+async fn exit_signal_ends_the_factory_unless_normal() {
     for place in PLACES {
         let mut start = start(Script::Hang(false), place, |spec| spec).await;
         let (pid, reason) = (start.pid().await, ExitReason::Error("over".to_owned()));
@@ -187,7 +191,7 @@ async fn an_exit_signal_ends_the_factory_unless_it_is_normal() {
 }
 
 #[actix_rt::test]
-async fn a_link_made_in_the_factory_holds() {
+async fn link_made_in_the_factory_ends_the_start() {
     for place in PLACES {
         let mut other = start(Script::Hang(false), place, |spec| spec).await;
         let to = other.pid().await;
@@ -197,7 +201,7 @@ async fn a_link_made_in_the_factory_holds() {
             let to = to.clone();
             let spec = ChildSpec::actor_async("linked", move |env: ChildContext| {
                 env.link(&to);
-                if let Some(tell) = tell.lock().expect("nobody panics here").take() {
+                if let Some(tell) = tell.lock().expect("the lock is not poisoned").take() {
                     let _ = tell.send(env.pid());
                 }
                 std::future::pending::<Result<Slow, StartError>>()
@@ -214,22 +218,22 @@ async fn a_link_made_in_the_factory_holds() {
 }
 
 #[actix_rt::test]
-async fn a_start_has_its_time() {
+async fn start_timeout_kills_the_factory() {
     for place in PLACES {
         let limit = Duration::from_millis(1);
         let mut start = start(Script::Hang(false), place, |spec| spec.start_timeout(limit)).await;
         let pid = start.pid().await;
-        let answer = start.answer.await.expect("it is answered");
+        let answer = start.answer.await.expect("the supervisor replies");
         assert_eq!(
             answer,
             Err(SupervisorError::Refused(RequestError::StartFailed(ExitReason::StartTimeout)))
         );
-        assert_eq!(pid.wait_exit().await, ExitReason::Killed, "which is how");
+        assert_eq!(pid.wait_exit().await, ExitReason::Killed, "a start timeout kills the factory");
     }
 }
 
 #[actix_rt::test]
-async fn a_shutdown_waits_for_a_start_only_so_long() {
+async fn shutdown_stops_a_hanging_start_after_the_timeout() {
     tokio::time::pause();
     for place in PLACES {
         let mut start = start(Script::Hang(false), place, |spec| spec).await;
@@ -238,13 +242,13 @@ async fn a_shutdown_waits_for_a_start_only_so_long() {
         assert_eq!(start.tree.stopped().await, ExitReason::Shutdown);
         assert_eq!(pid.wait_exit().await, ExitReason::Shutdown);
         assert_eq!(start.gone.recv().await, Some(()));
-        let answer = start.answer.await.expect("it is answered");
+        let answer = start.answer.await.expect("the supervisor replies");
         assert_eq!(answer, Err(SupervisorError::Refused(RequestError::ShuttingDown)));
     }
 }
 
 #[actix_rt::test]
-async fn a_killed_tree_takes_the_factory_with_it() {
+async fn killing_the_tree_kills_the_factory() {
     for place in PLACES {
         let mut start = start(Script::Hang(false), place, |spec| spec).await;
         let pid = start.pid().await;
@@ -256,15 +260,15 @@ async fn a_killed_tree_takes_the_factory_with_it() {
 }
 
 #[actix_rt::test]
-async fn an_arbiter_that_stops_ends_the_factory() {
+async fn stopped_arbiter_kills_the_factory() {
     let mut start = start(Script::Hang(false), true, |spec| spec).await;
     let pid = start.pid().await;
-    start.arbiter.take().expect("it is placed").stop();
+    start.arbiter.take().expect("the actor has its own arbiter").stop();
     assert_eq!(start.failure(Some(pid)).await, ExitReason::Killed);
 }
 
 #[actix_rt::test]
-async fn a_restart_takes_its_time_too() {
+async fn restart_waits_for_the_async_factory() {
     let (name, (permit, permits)) = (ChildRef::<Slow>::new(), mpsc::unbounded_channel::<()>());
     let permits = std::sync::Arc::new(tokio::sync::Mutex::new(permits));
     let spec = name.child_spec_async("slow", move |_| {
@@ -274,36 +278,36 @@ async fn a_restart_takes_its_time_too() {
             Ok(Slow)
         }
     });
-    permit.send(()).expect("it is waited for");
+    permit.send(()).expect("the factory waits for it");
     let tree = Supervisor::new(Strategy::OneForOne)
         .logger(Logger::root(Discard, o!()))
         .child(spec.restart(Restart::Transient))
         .start()
         .await
-        .expect("it starts");
-    let first = name.pid().expect("it runs");
+        .expect("the start succeeds");
+    let first = name.pid().expect("the actor is running");
     first.kill();
     first.wait_exit().await;
-    // It is served between restarts, so when the permit has come.
+    // The supervisor serves requests between restarts, so it replies after the permit arrives.
     let (root, asked) = (tree.root().clone(), tree.root().which_children());
-    permit.send(()).expect("it is waited for");
+    permit.send(()).expect("the factory waits for it");
     let next = name.available().await;
     assert_ne!(next.pid(), &first);
-    assert_eq!(asked.await.expect("it runs").len(), 1);
-    root.stop(ExitReason::ShutdownWith("done".to_owned())).await.expect("it runs");
+    assert_eq!(asked.await.expect("the actor is running").len(), 1);
+    root.stop(ExitReason::ShutdownWith("done".to_owned())).await.expect("the actor is running");
     assert_eq!(tree.stopped().await, ExitReason::ShutdownWith("done".to_owned()));
 }
 
 #[actix_rt::test]
-async fn a_supervisor_can_be_made_in_time() {
+async fn async_factory_starts_a_supervisor_or_fails() {
     let name = impresario_actor::SupervisorRef::new();
     let nested = name.child_spec_async("nested", async |_| {
         tokio::task::yield_now().await;
         Ok(Supervisor::new(Strategy::OneForOne).child(ChildSpec::actor("slow", |_| Ok(Slow))))
     });
     let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!())).child(nested);
-    let tree = tree.start().await.expect("it starts");
-    assert_eq!(name.count_children().await.expect("it runs").active, 1);
+    let tree = tree.start().await.expect("the start succeeds");
+    assert_eq!(name.count_children().await.expect("the actor is running").active, 1);
     let failing = ChildSpec::supervisor_async("failing", async |_| Err("no configuration".into()));
     let refused = tree.root().start_child(failing).await;
     let reason = ExitReason::Error("no configuration".to_owned());

@@ -1,4 +1,4 @@
-//! Supervisors of instances that are started on request.
+//! [`DynamicSupervisor`]: start, restart, limits, replacement and stop of instances.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use impresario_actor::{
 use slog::{Discard, Logger, o};
 use tokio::sync::mpsc;
 
-/// What an instance is made from; a clone of the arguments is not the original.
+/// Arguments of an instance. `clone` increments `copy`, so a test sees whether the original or a clone was used.
 #[derive(Debug, PartialEq)]
 struct Job {
     name: &'static str,
@@ -36,14 +36,16 @@ fn job(name: &'static str) -> Job {
     Job { name, copy: 0 }
 }
 
-/// Workers, and news of each start. `fails` are not needed, `broken` fails.
+/// A supervisor of [`Worker`]s, and a channel of the started ones.
+///
+/// Job `unneeded` returns `StartError::Ignore`, `broken` returns an error, `bomb` panics.
 fn workers() -> (DynamicSupervisor<Job>, Starts) {
     let (tell, starts) = mpsc::unbounded_channel();
     let supervisor = DynamicSupervisor::new(move |env: &ChildContext, job: Job| {
         match job.name {
             "unneeded" => return Err(StartError::Ignore),
-            "broken" => return Err("it is broken".into()),
-            "bomb" => panic!("it goes off"),
+            "broken" => return Err("factory error".into()),
+            "bomb" => panic!("factory panic"),
             _ => {}
         }
         let _ = tell.send((job, env.pid()));
@@ -60,7 +62,7 @@ async fn run(supervisor: DynamicSupervisor<Job>) -> (Tree, DynamicRef<Job>) {
         .child(name.child_spec("workers", supervisor))
         .start()
         .await;
-    (tree.expect("it starts"), name)
+    (tree.expect("the start succeeds"), name)
 }
 
 fn refused<R>(error: RequestError) -> Result<R, SupervisorError> {
@@ -68,31 +70,31 @@ fn refused<R>(error: RequestError) -> Result<R, SupervisorError> {
 }
 
 #[actix_rt::test]
-async fn a_start_is_answered() {
+async fn start_child_returns_pid_none_error_or_panic() {
     let (supervisor, mut starts) = workers();
     let (_tree, name) = run(supervisor).await;
-    let pid = name.start_child(job("a")).await.expect("it starts");
-    let (seen, started) = starts.recv().await.expect("it starts");
-    assert_eq!((seen, Some(started)), (job("a"), pid.clone()), "the arguments have moved");
+    let pid = name.start_child(job("a")).await.expect("the start succeeds");
+    let (seen, started) = starts.recv().await.expect("the start succeeds");
+    assert_eq!((seen, Some(started)), (job("a"), pid.clone()), "the factory gets the original arguments");
     assert_eq!(name.start_child(job("unneeded")).await, Ok(None));
-    let broken = RequestError::StartFailed(ExitReason::Error("it is broken".to_owned()));
+    let broken = RequestError::StartFailed(ExitReason::Error("factory error".to_owned()));
     assert_eq!(name.start_child(job("broken")).await, refused(broken));
     let bomb = name.start_child(job("bomb")).await;
     assert!(
         matches!(
             &bomb,
             Err(SupervisorError::Refused(RequestError::StartFailed(ExitReason::Panic { message, .. })))
-                if message == "it goes off"
+                if message == "factory panic"
         ),
         "{bomb:?}"
     );
-    let counts = name.count_children().await.expect("it runs");
+    let counts = name.count_children().await.expect("the actor is running");
     assert_eq!((counts.specs, counts.active, counts.workers, counts.supervisors), (1, 1, 1, 0));
-    assert_eq!(name.which_children().await, Ok(vec![Instance::Running(pid.expect("it runs"))]));
+    assert_eq!(name.which_children().await, Ok(vec![Instance::Running(pid.expect("the actor is running"))]));
 }
 
 #[actix_rt::test]
-async fn instances_come_back_from_the_same_arguments() {
+async fn restart_policy_restarts_instances_with_their_arguments() {
     for (restart, reason, back) in [
         (Restart::Permanent, ExitReason::Normal, true),
         (Restart::Transient, ExitReason::Killed, true),
@@ -101,19 +103,27 @@ async fn instances_come_back_from_the_same_arguments() {
     ] {
         let (supervisor, mut starts) = workers();
         let (_tree, name) = run(supervisor.restart(restart)).await;
-        let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
-        starts.recv().await.expect("it starts");
+        let first = name
+            .start_child(job("a"))
+            .await
+            .expect("the start succeeds")
+            .expect("the factory returns an actor");
+        starts.recv().await.expect("the start succeeds");
         match &reason {
             ExitReason::Killed => first.kill(),
-            ExitReason::Normal => first.actor::<Worker>().expect("it runs").cast(Stop).expect("it runs"),
+            ExitReason::Normal => first
+                .actor::<Worker>()
+                .expect("the actor is running")
+                .cast(Stop)
+                .expect("the actor is running"),
             reason => first.exit(reason.clone()),
         }
         assert_eq!(first.wait_exit().await, reason);
         if back {
-            let (again, second) = starts.recv().await.expect("it starts again");
+            let (again, second) = starts.recv().await.expect("the instance is restarted");
             assert_eq!((again.name, again.copy), ("a", 1));
             assert_ne!(second, first);
-            let listed = name.which_children().await.expect("it runs");
+            let listed = name.which_children().await.expect("the actor is running");
             assert_eq!(listed.iter().map(Instance::pid).collect::<Vec<_>>(), [&second]);
         } else {
             assert_eq!(name.which_children().await, Ok(Vec::new()));
@@ -135,65 +145,74 @@ impl actix::Handler<Stop> for Worker {
 }
 
 #[actix_rt::test]
-async fn too_many_restarts_of_all_together_end_it() {
+async fn restarts_of_all_instances_share_one_limit() {
     let (supervisor, mut starts) = workers();
     let limit = Intensity::new(1, Duration::from_secs(3600));
     let (tree, name) = run(supervisor.restart(Restart::Permanent).intensity(limit).child_id("job")).await;
-    let a = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
-    let b = name.start_child(job("b")).await.expect("it starts").expect("it is needed");
+    let a =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
+    let b =
+        name.start_child(job("b")).await.expect("the start succeeds").expect("the factory returns an actor");
     a.kill();
     for _ in 0..3 {
-        starts.recv().await.expect("it starts");
+        starts.recv().await.expect("the start succeeds");
     }
     b.kill();
-    let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("it goes on") };
+    let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("the tree did not give up") };
     assert_eq!(reason.to_string(), "restart limit reached, last failure of child job: killed");
     assert_eq!(name.start_child(job("c")).await, Err(SupervisorError::NotRunning));
 }
 
 #[actix_rt::test]
-async fn a_backoff_can_be_cut_short() {
+async fn restart_child_ends_a_backoff_early() {
     tokio::time::pause();
     let (supervisor, mut starts) = workers();
     let hour = Duration::from_secs(3600);
     let backoff = Backoff { first: hour, max: hour, ..Backoff::default() };
     let (_tree, name) = run(supervisor.restart(Restart::Permanent).backoff(backoff)).await;
-    name.start_child(job("a")).await.expect("it starts").expect("it is needed").kill();
-    starts.recv().await.expect("it starts");
-    let (_, first) = starts.recv().await.expect("it starts again at once");
+    name.start_child(job("a"))
+        .await
+        .expect("the start succeeds")
+        .expect("the factory returns an actor")
+        .kill();
+    starts.recv().await.expect("the start succeeds");
+    let (_, first) = starts.recv().await.expect("the first restart is immediate");
     first.kill();
     first.wait_exit().await;
     assert_eq!(name.which_children().await, Ok(vec![Instance::Restarting(first.clone())]));
-    let second = name.restart_child(&first).await.expect("it starts").expect("it is needed");
-    assert_eq!(starts.recv().await.expect("it starts").1, second);
+    let second =
+        name.restart_child(&first).await.expect("the start succeeds").expect("the factory returns an actor");
+    assert_eq!(starts.recv().await.expect("the start succeeds").1, second);
     assert_eq!(name.restart_child(&second).await, refused(RequestError::Running));
     assert_eq!(name.restart_child(&first).await, refused(RequestError::NotFound));
     second.kill();
     second.wait_exit().await;
-    assert_eq!(name.terminate_child(&second).await, Ok(()), "it is named by its last life");
+    assert_eq!(name.terminate_child(&second).await, Ok(()), "a stopped instance is found by its last pid");
     assert_eq!(name.which_children().await, Ok(Vec::new()));
 }
 
 #[actix_rt::test]
-async fn one_too_many_is_an_error_at_once() {
+async fn start_above_max_children_is_refused() {
     let (supervisor, _starts) = workers();
     let (_tree, name) = run(supervisor.max_children(1)).await;
-    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let first =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
     assert_eq!(name.start_child(job("b")).await, refused(RequestError::MaxChildren(1)));
     assert_eq!(name.terminate_child(&first).await, Ok(()));
     assert!(!first.is_alive());
-    assert!(name.start_child(job("c")).await.expect("there is room").is_some());
+    assert!(name.start_child(job("c")).await.expect("the limit is not reached").is_some());
 }
 
 #[actix_rt::test]
-async fn instances_are_terminated_by_their_life() {
+async fn terminate_child_by_pid_stops_the_instance() {
     let (supervisor, _starts) = workers();
     let (tree, name) = run(supervisor.restart(Restart::Permanent)).await;
-    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let first =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
     assert_eq!(name.terminate_child(&first).await, Ok(()));
     assert_eq!(first.wait_exit().await, ExitReason::Shutdown);
-    assert_eq!(name.terminate_child(&first).await, Ok(()), "that it is gone is no error");
-    let stranger = name.pid().expect("it runs");
+    assert_eq!(name.terminate_child(&first).await, Ok(()), "an instance that has exited is no error");
+    let stranger = name.pid().expect("the actor is running");
     assert_eq!(name.terminate_child(&stranger).await, refused(RequestError::NotFound));
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
@@ -201,14 +220,14 @@ async fn instances_are_terminated_by_their_life() {
 }
 
 #[actix_rt::test]
-async fn a_slow_one_is_in_nobodys_way() {
+async fn slow_start_does_not_delay_other_instances() {
     let (release, wait) = tokio::sync::oneshot::channel::<()>();
     let wait = Arc::new(Mutex::new(Some(wait)));
     let supervisor = DynamicSupervisor::new_async(move |_, slow: bool| {
-        let wait = wait.lock().expect("nobody panics here").take_if(|_| slow);
+        let wait = wait.lock().expect("the lock is not poisoned").take_if(|_| slow);
         async move {
             match wait {
-                Some(wait) => wait.await.map_err(|_| "nobody waits")?,
+                Some(wait) => wait.await.map_err(|_| "the sender was dropped")?,
                 None => tokio::task::yield_now().await,
             }
             Ok(Worker)
@@ -216,51 +235,58 @@ async fn a_slow_one_is_in_nobodys_way() {
     });
     let name = DynamicRef::new();
     let tree = Supervisor::new(Strategy::OneForOne).child(name.child_spec("workers", supervisor));
-    let tree = tree.logger(Logger::root(Discard, o!())).start().await.expect("it starts");
+    let tree = tree.logger(Logger::root(Discard, o!())).start().await.expect("the start succeeds");
     let mut slow = Box::pin(name.start_child(true));
     assert!(futures::poll!(&mut slow).is_pending());
-    assert!(name.start_child(false).await.expect("it starts").is_some());
-    assert_eq!(name.which_children().await.expect("it runs").len(), 1, "one that starts is none yet");
-    release.send(()).expect("it waits");
-    assert!(slow.await.expect("it starts").is_some());
+    assert!(name.start_child(false).await.expect("the start succeeds").is_some());
+    assert_eq!(
+        name.which_children().await.expect("the actor is running").len(),
+        1,
+        "a starting instance is not listed"
+    );
+    release.send(()).expect("the receiver is open");
+    assert!(slow.await.expect("the start succeeds").is_some());
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
 }
 
 #[actix_rt::test]
-async fn it_goes_on_under_other_rules() {
+async fn replace_applies_new_rules_to_running_instances() {
     let (supervisor, _old) = workers();
     let (_tree, name) = run(supervisor.restart(Restart::Permanent)).await;
-    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let first =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
     let (supervisor, mut starts) = workers();
     let with = supervisor.restart(Restart::Transient).shutdown(Shutdown::Kill).kind(ChildKind::Supervisor);
     assert_eq!(name.replace(with).await, Ok(()));
-    let rules = name.child_rules().await.expect("it runs");
+    let rules = name.child_rules().await.expect("the actor is running");
     assert_eq!(
         (rules.restart, rules.shutdown, rules.id.as_str()),
         (Restart::Transient, Shutdown::Kill, "workers")
     );
-    assert_eq!(name.count_children().await.expect("it runs").supervisors, 1);
+    assert_eq!(name.count_children().await.expect("the actor is running").supervisors, 1);
     first.kill();
-    let (again, second) = starts.recv().await.expect("by the new factory");
+    let (again, second) = starts.recv().await.expect("the new factory starts it");
     assert_eq!(again.name, "a");
     assert_eq!(name.terminate_child(&second).await, Ok(()));
-    assert_eq!(second.wait_exit().await, ExitReason::Killed, "by the new rule");
+    assert_eq!(second.wait_exit().await, ExitReason::Killed, "the new shutdown rule applies");
     let (bad, _) = workers();
-    let error = name.replace(bad.max_children(0)).await.expect_err("it cannot be followed");
+    let error = name.replace(bad.max_children(0)).await.expect_err("the specs are invalid");
     assert!(matches!(error, SupervisorError::Refused(RequestError::Spec(_))), "{error}");
 }
 
 #[actix_rt::test]
-async fn one_whose_arguments_were_not_kept_is_forgotten_and_costs_no_other() {
+async fn instance_without_kept_arguments_is_dropped_on_exit() {
     let (supervisor, _starts) = workers();
     let (tree, name) = run(supervisor).await;
-    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let first =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
     let (supervisor, _starts) = workers();
-    // Not one restart would be allowed to fail.
+    // One restart attempt is allowed: a second one would end the supervisor.
     let with = supervisor.restart(Restart::Permanent).intensity(Intensity::new(1, Duration::from_secs(3600)));
     assert_eq!(name.replace(with).await, Ok(()));
-    let second = name.start_child(job("b")).await.expect("it starts").expect("it is needed");
+    let second =
+        name.start_child(job("b")).await.expect("the start succeeds").expect("the factory returns an actor");
     first.kill();
     first.wait_exit().await;
     assert_eq!(name.which_children().await, Ok(vec![Instance::Running(second)]));
@@ -269,13 +295,16 @@ async fn one_whose_arguments_were_not_kept_is_forgotten_and_costs_no_other() {
 }
 
 #[actix_rt::test]
-async fn it_can_be_told_to_end_for_a_reason() {
+async fn stop_with_a_reason_ends_the_supervisor_with_it() {
     let (supervisor, _starts) = workers();
     let (tree, name) = run(supervisor).await;
-    let first = name.start_child(job("a")).await.expect("it starts").expect("it is needed");
+    let first =
+        name.start_child(job("a")).await.expect("the start succeeds").expect("the factory returns an actor");
     let reason = ExitReason::Error("moved".to_owned());
     assert_eq!(name.stop(reason.clone()).await, Ok(reason.clone()));
     assert_eq!(first.wait_exit().await, ExitReason::Shutdown);
-    let ExitReason::GaveUp { reason: last, .. } = tree.stopped().await else { panic!("it goes on") };
+    let ExitReason::GaveUp { reason: last, .. } = tree.stopped().await else {
+        panic!("the tree did not give up")
+    };
     assert_eq!(*last, reason);
 }

@@ -1,5 +1,7 @@
-//! Every way in which the life of an actor can end, on the supervisor's arbiter and on another: each is told once, with
-//! its reason, and none takes anything else with it.
+//! Every way in which an actor exits: panic, stop, kill, refusal to stop, stopped arbiter.
+//!
+//! Each case runs on the supervisor's arbiter and on another one. Each exit is reported once, with its reason, and stops
+//! nothing else.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use impresario_actor::{
 };
 use slog::{Discard, Logger, o};
 
-/// What happens in an actor, and where.
+/// Behavior of the actor in each callback.
 #[derive(Clone, Copy, Debug, Default, Message)]
 #[rtype(result = "()")]
 struct Script {
@@ -22,9 +24,9 @@ struct Script {
     new: bool,
     /// `started()` panics.
     started: bool,
-    /// What the one message does.
+    /// Action of the message handler.
     then: Then,
-    /// `stopping()` panics, or refuses.
+    /// `stopping()` panics or returns `Running::Continue`.
     stopping: Hook,
     /// `stopped()` panics.
     stopped: bool,
@@ -119,7 +121,7 @@ enum Place {
     Other,
 }
 
-/// Starts a victim in a tree that ends with it. The arbiter, if any, lives as long as the test keeps it.
+/// Starts a victim in a tree without restarts, so the tree exits with it. The caller keeps the arbiter, if any.
 async fn start(
     script: Script,
     place: Place,
@@ -144,11 +146,11 @@ fn tree(child: ChildSpec) -> Supervisor {
         .child(child)
 }
 
-/// What the supervisor heard of the victim's end after its one message.
+/// The exit reason that the supervisor receives after the victim handled its one message.
 async fn end_of(script: Script, place: Place) -> ExitReason {
     let (tree, victim, _arbiter) = start(script, place).await;
-    victim.addr().expect("it was started").do_send(script);
-    match tree.expect("it starts").stopped().await {
+    victim.addr().expect("the actor has started").do_send(script);
+    match tree.expect("the start succeeds").stopped().await {
         ExitReason::GaveUp { reason, .. } => *reason,
         other => other,
     }
@@ -157,7 +159,7 @@ async fn end_of(script: Script, place: Place) -> ExitReason {
 #[track_caller]
 fn is_panic(reason: &ExitReason, text: &str) {
     let ExitReason::Panic { message, location } = reason else {
-        panic!("{reason:?} instead of a panic {text}")
+        panic!("expected a panic \"{text}\", got {reason:?}")
     };
     assert_eq!(message, text);
     assert!(location.as_ref().is_some_and(|location| location.contains("exits.rs:")), "{location:?}");
@@ -166,7 +168,7 @@ fn is_panic(reason: &ExitReason, text: &str) {
 const PLACES: [Place; 2] = [Place::Same, Place::Other];
 
 #[actix_rt::test]
-async fn a_panic_anywhere_is_told_with_its_place() {
+async fn panics_are_reported_with_message_and_location() {
     for place in PLACES {
         for (then, text) in [
             (Then::Panic, "in handler"),
@@ -181,7 +183,7 @@ async fn a_panic_anywhere_is_told_with_its_place() {
 }
 
 #[actix_rt::test]
-async fn a_second_panic_adds_nothing_and_aborts_nothing() {
+async fn second_panic_in_hooks_or_drop_keeps_the_first_reason() {
     for place in PLACES {
         let bad = Script { then: Then::Panic, stopping: Hook::Panics, stopped: true, ..Script::default() };
         is_panic(&end_of(bad, place).await, "in handler");
@@ -191,7 +193,7 @@ async fn a_second_panic_adds_nothing_and_aborts_nothing() {
 }
 
 #[actix_rt::test]
-async fn a_panic_while_it_stops_is_the_reason() {
+async fn panic_while_stopping_is_the_exit_reason() {
     for place in PLACES {
         let stop = Script { then: Then::Stop, ..Script::default() };
         is_panic(&end_of(Script { stopping: Hook::Panics, ..stop }, place).await, "in stopping");
@@ -201,7 +203,7 @@ async fn a_panic_while_it_stops_is_the_reason() {
 }
 
 #[actix_rt::test]
-async fn who_stops_by_itself_ends_normal_or_with_its_own_reason() {
+async fn self_stop_exits_normal_or_with_the_set_reason() {
     for place in PLACES {
         let end = async |then| end_of(Script { then, ..Script::default() }, place).await;
         assert_eq!(end(Then::Stop).await, ExitReason::Normal);
@@ -211,7 +213,7 @@ async fn who_stops_by_itself_ends_normal_or_with_its_own_reason() {
 }
 
 #[actix_rt::test]
-async fn a_panic_before_it_is_ready_is_a_failed_start() {
+async fn panic_in_new_or_started_fails_the_start() {
     for place in PLACES {
         for (script, text) in [
             (Script { new: true, ..Script::default() }, "in new"),
@@ -226,7 +228,7 @@ async fn a_panic_before_it_is_ready_is_a_failed_start() {
     }
 }
 
-/// Ends, or does not, before what it waits for in `started()` is done.
+/// Runs the given function in `started()`. The function stops the actor before it is ready.
 struct Early(fn(&mut Context<Self>));
 
 impl Actor for Early {
@@ -238,7 +240,7 @@ impl Actor for Early {
 }
 
 #[actix_rt::test]
-async fn who_ends_before_it_is_ready_is_never_said_to_have_started() {
+async fn exit_before_ready_fails_the_start_without_started_event() {
     let ways: [fn(&mut Context<Early>); 4] = [
         |ctx| ctx.stop(),
         |ctx| ctx.terminate(),
@@ -258,41 +260,41 @@ async fn who_ends_before_it_is_ready_is_never_said_to_have_started() {
         let spec = if matches!(place, Place::Other) { spec.on(arbiter.handle()) } else { spec };
         let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) = tree(spec).start().await
         else {
-            panic!("it started, {place:?}")
+            panic!("the actor started, {place:?}")
         };
         assert_eq!(*reason, ExitReason::Normal);
         let event = traced.recv().await.map(|event| event.kind);
-        assert_eq!(event, Some(TraceKind::End(ExitReason::Normal)), "and nothing before");
+        assert_eq!(event, Some(TraceKind::End(ExitReason::Normal)), "the exit is the first event");
     }
 }
 
 #[actix_rt::test]
-async fn a_stop_reaches_it_whatever_it_does() {
+async fn stop_ends_idle_and_waiting_actors() {
     for place in PLACES {
         for then in [Then::Nothing, Then::AwaitForever, Then::WaitForever] {
             let script = Script { then, ..Script::default() };
             let (tree, victim, _arbiter) = start(script, place).await;
-            victim.addr().expect("it was started").do_send(script);
-            let tree = tree.expect("it starts");
+            victim.addr().expect("the actor has started").do_send(script);
+            let tree = tree.expect("the start succeeds");
             tree.stop();
             assert_eq!(tree.stopped().await, ExitReason::Shutdown);
-            assert!(!victim.addr().expect("it was started").connected());
+            assert!(!victim.addr().expect("the actor has started").connected());
         }
     }
 }
 
 #[actix_rt::test]
-async fn a_kill_reaches_it_whatever_it_does() {
+async fn kill_ends_actors_that_refuse_to_stop() {
     for place in PLACES {
         for then in [Then::Nothing, Then::AwaitForever, Then::WaitForever] {
             let script = Script { then, stopping: Hook::Refuses, ..Script::default() };
             let (tree, victim, _arbiter) = start(script, place).await;
-            let addr = victim.addr().expect("it was started");
+            let addr = victim.addr().expect("the actor has started");
             addr.do_send(script);
-            let tree = tree.expect("it starts");
+            let tree = tree.expect("the start succeeds");
             tree.kill();
             assert_eq!(tree.stopped().await, ExitReason::Killed);
-            // Its end is not waited for by anybody then, but it comes.
+            // A killed supervisor does not wait for its children, so the exit may come later.
             while addr.connected() {
                 tokio::task::yield_now().await;
             }
@@ -301,7 +303,7 @@ async fn a_kill_reaches_it_whatever_it_does() {
 }
 
 #[actix_rt::test]
-async fn who_refuses_to_stop_is_killed_after_its_time() {
+async fn refusing_actor_is_killed_after_shutdown_timeout() {
     for place in PLACES {
         let script = Script { stopping: Hook::Refuses, ..Script::default() };
         let victim = ChildRef::new();
@@ -313,35 +315,36 @@ async fn who_refuses_to_stop_is_killed_after_its_time() {
             Some(arbiter) => spec.on(arbiter.handle()),
             None => spec,
         };
-        let tree = tree(spec).start().await.expect("it starts");
+        let tree = tree(spec).start().await.expect("the start succeeds");
         tree.stop();
         assert_eq!(tree.stopped().await, ExitReason::Shutdown);
-        assert!(!victim.addr().expect("it was started").connected());
+        assert!(!victim.addr().expect("the actor has started").connected());
     }
 }
 
 #[actix_rt::test]
-async fn an_arbiter_that_stops_kills_what_runs_on_it() {
+async fn stopped_arbiter_kills_its_actors() {
     let (tree, _victim, arbiter) = start(Script::default(), Place::Other).await;
-    let (tree, arbiter) = (tree.expect("it starts"), arbiter.expect("it is placed"));
+    let (tree, arbiter) =
+        (tree.expect("the start succeeds"), arbiter.expect("the actor has its own arbiter"));
     arbiter.stop();
-    let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("it goes on") };
+    let ExitReason::GaveUp { reason, .. } = tree.stopped().await else { panic!("the tree did not give up") };
     assert_eq!(*reason, ExitReason::Killed);
 }
 
 #[actix_rt::test]
-async fn nothing_starts_on_an_arbiter_that_is_gone() {
+async fn start_on_a_stopped_arbiter_fails_with_noproc() {
     let arbiter = Arbiter::new();
     let handle = arbiter.handle();
     arbiter.stop();
-    arbiter.join().expect("it ends");
+    arbiter.join().expect("the arbiter thread ends");
     let spec = ChildSpec::actor("late", |env: &ChildContext| {
         Ok(Victim { script: Script::default(), env: env.clone() })
     });
     let Err(StartError::Failed(ExitReason::FailedToStart { reason, .. })) =
         tree(spec.on(handle)).start().await
     else {
-        panic!("it starts")
+        panic!("the actor started")
     };
     assert_eq!(*reason, ExitReason::NoProc);
 }

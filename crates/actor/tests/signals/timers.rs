@@ -1,11 +1,9 @@
-//! Messages that are sent later, on a clock that the tests set.
-
-mod common;
+//! Timers: `send_after`, `start_timer`, `send_interval` and `cancel`, on tokio's paused clock.
 
 use std::time::Duration;
 
+use crate::common::{Child, Process, child, pair, start};
 use actix::{AsyncContext, Context, Handler, Message};
-use common::{Child, Process, child, pair, start};
 use impresario_actor::{
     ChildContext, ChildRef, ExitReason, GenServer, ServerContext, ServerRef, Strategy, Supervisor, Timer,
     Tree,
@@ -15,7 +13,7 @@ use tokio::time::{Instant, advance, pause};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Says what it gets, and when.
+/// Reports each message and the time since its start.
 struct Clock(mpsc::UnboundedSender<(Told, Duration)>, Instant);
 
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -45,7 +43,7 @@ struct World {
 }
 
 impl World {
-    /// Time stands still from here on, unless all wait for it.
+    /// Pauses the clock. It advances only when all tasks are idle.
     async fn new() -> Self {
         let ((setter, setter_spec), clock, (tell, told)) =
             (child("setter"), ChildRef::new(), mpsc::unbounded_channel());
@@ -66,7 +64,7 @@ impl World {
                 assert!(tell.try_send(outcome).is_ok());
             })
             .await;
-        told.recv().await.expect("it has run")
+        told.recv().await.expect("the closure has run")
     }
 
     async fn word(&self, word: &'static str, seconds: u32) -> Timer {
@@ -74,13 +72,13 @@ impl World {
         self.set(move |env, ctx| env.send_after(SECOND * seconds, to, Told::Word(word), ctx)).await
     }
 
-    /// What came, and in which second.
+    /// The next message and the second of its arrival.
     async fn next(&mut self) -> (Told, u64) {
-        let (told, when) = self.told.recv().await.expect("it comes");
+        let (told, when) = self.told.recv().await.expect("the message arrives");
         (told, when.as_secs())
     }
 
-    /// Lets everybody do what there is to do.
+    /// Polls the other tasks of this thread 8 times.
     async fn settle(&self) {
         for _ in 0..8 {
             tokio::task::yield_now().await;
@@ -88,13 +86,13 @@ impl World {
     }
 }
 
-/// In seconds; the clock of the runtime goes by milliseconds, and may be one late.
+/// Rounded to seconds: tokio's timers have a resolution of 1 ms.
 fn seconds(left: Option<Duration>) -> Option<u64> {
     left.map(|left| (left + SECOND / 2).as_secs())
 }
 
 #[actix::test]
-async fn messages_come_when_they_are_due() {
+async fn timers_fire_in_order_of_their_deadlines() {
     let mut world = World::new().await;
     for (word, seconds) in [("third", 3), ("first", 1), ("second", 2), ("now", 0)] {
         world.word(word, seconds).await;
@@ -105,21 +103,21 @@ async fn messages_come_when_they_are_due() {
 }
 
 #[actix::test]
-async fn cancel_says_whether_it_had_fired() {
+async fn cancel_returns_remaining_time_or_none_if_fired() {
     let mut world = World::new().await;
     let (early, late) = (world.word("early", 1).await, world.word("late", 3).await);
     assert_eq!(seconds(early.remaining()), Some(1));
     assert_eq!(world.next().await, (Told::Word("early"), 1));
     assert_eq!((early.remaining(), early.cancel()), (None, None));
     assert_eq!(seconds(late.cancel()), Some(2));
-    assert_eq!((late.remaining(), late.cancel()), (None, None), "only once");
+    assert_eq!((late.remaining(), late.cancel()), (None, None), "a second cancel returns None");
     advance(SECOND * 10).await;
     world.settle().await;
     assert!(world.told.try_recv().is_err());
 }
 
 #[actix::test]
-async fn a_timer_ends_with_who_set_it() {
+async fn timer_is_cancelled_when_its_owner_exits() {
     let mut world = World::new().await;
     let timer = world.word("never", 1).await;
     let setter = world.setter.pid();
@@ -132,20 +130,20 @@ async fn a_timer_ends_with_who_set_it() {
 }
 
 #[actix::test]
-async fn a_timer_for_a_slot_finds_the_life_that_is_there_then() {
+async fn timer_to_a_child_ref_reaches_the_restarted_actor() {
     let mut world = World::new().await;
-    let first = world.clock.actor().expect("it lives");
+    let first = world.clock.actor().expect("the actor is running");
     let to_life = first.clone();
     world.word("slot", 2).await;
-    world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Told::Word("life"), ctx))).await;
+    world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Told::Word("actor"), ctx))).await;
     first.pid().kill();
     first.pid().wait_exit().await;
     world.clock.available().await;
-    assert_eq!(world.next().await, (Told::Word("slot"), 2), "what was for the first life is lost with it");
+    assert_eq!(world.next().await, (Told::Word("slot"), 2), "the message to the exited actor is dropped");
 }
 
 #[actix::test]
-async fn a_message_can_know_its_timer() {
+async fn start_timer_passes_the_timer_to_the_message() {
     let mut world = World::new().await;
     let to = world.clock.clone();
     let (old, new) = world
@@ -160,7 +158,7 @@ async fn a_message_can_know_its_timer() {
 }
 
 #[actix::test]
-async fn an_interval_goes_on_until_it_is_cancelled() {
+async fn interval_repeats_until_cancelled() {
     let mut world = World::new().await;
     let to = world.clock.clone();
     let timer = world.set(move |env, ctx| env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx)).await;
@@ -175,13 +173,13 @@ async fn an_interval_goes_on_until_it_is_cancelled() {
 }
 
 #[actix::test]
-async fn what_an_interval_misses_is_skipped() {
+async fn interval_skips_ticks_missed_while_suspended() {
     let mut world = World::new().await;
     let to = world.clock.clone();
     world.set(move |env, ctx| drop(env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx))).await;
-    // The setter does nothing while it is suspended, its timers included.
+    // Timers are tasks of the actor that sets them, so they are not polled while it is suspended.
     let setter = world.setter.pid();
-    setter.suspend().await.expect("it lives");
+    setter.suspend().await.expect("the actor is running");
     advance(SECOND * 7).await;
     world.settle().await;
     assert!(world.told.try_recv().is_err());
@@ -192,7 +190,7 @@ async fn what_an_interval_misses_is_skipped() {
 }
 
 #[actix::test]
-async fn delays_without_end_and_periods_of_nothing_do_no_harm() {
+async fn max_delay_and_zero_period_are_accepted() {
     let mut world = World::new().await;
     let to = world.clock.clone();
     let never = world.set(move |env, ctx| env.send_after(Duration::MAX, to, Told::Word("never"), ctx)).await;
@@ -206,7 +204,7 @@ async fn delays_without_end_and_periods_of_nothing_do_no_harm() {
     assert!(timer.cancel().is_some() && never.cancel().is_some());
 }
 
-/// A server that gives itself something to do.
+/// A server that sends casts to itself by timers.
 struct Ticker(u32, mpsc::UnboundedSender<u32>);
 
 impl GenServer for Ticker {
@@ -229,7 +227,7 @@ impl GenServer for Ticker {
 }
 
 #[actix::test]
-async fn a_server_can_send_itself_casts() {
+async fn server_timers_send_casts_to_itself() {
     let ((tell, mut told), name) = (mpsc::unbounded_channel(), ServerRef::new());
     pause();
     let spec = name.child_spec("ticker", move |_| Ok(Ticker(0, tell.clone())));
@@ -239,20 +237,21 @@ async fn a_server_can_send_itself_casts() {
     }
 }
 
-/// Cancelled from a thread of its own while it fires: either it fires or it was cancelled, never both nor neither.
+/// Another thread cancels the timer while it fires. Exactly one of the two must happen.
 #[actix::test]
-async fn a_cancelled_timer_does_not_fire() {
+async fn timer_cancelled_on_another_thread_does_not_fire() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name.child_spec("clock", move |_| Ok(Clock(tell.clone(), Instant::now())));
     let (setter, setter_spec) = child("setter");
-    let tree = Supervisor::new(Strategy::OneForOne).logger(common::quiet()).child(spec).child(setter_spec);
-    let _tree = tree.start().await.expect("it starts");
+    let tree =
+        Supervisor::new(Strategy::OneForOne).logger(crate::common::quiet()).child(spec).child(setter_spec);
+    let _tree = tree.start().await.expect("the start succeeds");
     for round in 0..200_u64 {
         let (hand_over, mut timers) = mpsc::channel(1);
         let to = name.clone();
         let canceller = std::thread::spawn(move || {
-            let timer: Timer = timers.blocking_recv().expect("it is set");
+            let timer: Timer = timers.blocking_recv().expect("the timer is set");
             for _ in 0..round % 8 {
                 std::thread::yield_now();
             }
@@ -268,9 +267,9 @@ async fn a_cancelled_timer_does_not_fire() {
         let cancelled =
             tokio::task::spawn_blocking(|| canceller.join().expect("no panic")).await.expect("no panic");
         if cancelled {
-            // Whatever the setter does has been done when it answers, and then the clock.
+            // When the setter replies, a message that its timer sent is already delivered.
             setter.run(|_, _| {}).await;
-            assert!(told.try_recv().is_err(), "it was cancelled, and fired");
+            assert!(told.try_recv().is_err(), "a cancelled timer has fired");
         } else {
             assert_eq!(told.recv().await.map(|(told, _)| told), Some(Told::Word("x")));
         }
@@ -278,7 +277,7 @@ async fn a_cancelled_timer_does_not_fire() {
 }
 
 #[actix::test]
-async fn actix_has_its_own_timers_for_oneself() {
+async fn run_later_of_actix_fires_in_the_actor() {
     pause();
     let (_tree, mut a, b) = pair().await;
     let pid = b.pid();
@@ -290,5 +289,5 @@ async fn actix_has_its_own_timers_for_oneself() {
     })
     .await;
     b.pid().kill();
-    assert!(matches!(a.hears().await, common::Heard::Down(_, ExitReason::NoProc)));
+    assert!(matches!(a.hears().await, crate::common::Heard::Down(_, ExitReason::NoProc)));
 }

@@ -1,4 +1,4 @@
-//! What can be asked of a running tree: state, traces, a picture of it all, and who holds an arbiter.
+//! Introspection of a running tree: state, suspend, traces, the tree snapshot and the watchdog.
 
 use std::sync::mpsc as blocking;
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Counter {
 
 impl std::fmt::Debug for Counter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        assert!(!self.shy, "it does not show itself");
+        assert!(!self.shy, "Debug of a shy counter");
         write!(f, "Counter {}", self.count)
     }
 }
@@ -41,7 +41,7 @@ impl Handler<Add> for Counter {
     }
 }
 
-/// Has the actor wait for this before anything else.
+/// The actor waits for this channel and handles nothing else meanwhile.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct WaitFor(oneshot::Receiver<()>);
@@ -54,7 +54,7 @@ impl Handler<WaitFor> for Counter {
     }
 }
 
-/// Blocks the thread of the actor until the other end is dropped.
+/// Blocks the actor's thread until the sender sends or is dropped.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Block(blocking::Receiver<()>);
@@ -67,14 +67,14 @@ impl Handler<Block> for Counter {
     }
 }
 
-/// Panics when it is handled, and when it is dropped.
+/// Panics when it is handled and when it is dropped.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a message that nobody wants");
+        assert!(std::thread::panicking(), "drop of a bomb");
     }
 }
 
@@ -82,7 +82,7 @@ impl Handler<Bomb> for Counter {
     type Result = ();
 
     fn handle(&mut self, _: Bomb, _: &mut Context<Self>) {
-        panic!("a message that nobody can handle");
+        panic!("handler of a bomb");
     }
 }
 
@@ -97,7 +97,7 @@ fn counter(id: &str) -> (ChildRef<Counter>, ChildSpec) {
 }
 
 async fn start(supervisor: Supervisor) -> Tree {
-    supervisor.logger(quiet()).start().await.expect("it starts")
+    supervisor.logger(quiet()).start().await.expect("the start succeeds")
 }
 
 async fn one() -> (Tree, ChildRef<Counter>) {
@@ -106,18 +106,21 @@ async fn one() -> (Tree, ChildRef<Counter>) {
 }
 
 #[actix::test]
-async fn state_can_be_seen_and_replaced_even_while_it_is_suspended() {
+async fn suspended_actor_state_can_be_read_and_replaced() {
     let (_tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
+    let actor = name.actor().expect("the actor is running");
     assert_eq!(actor.call(Add(2)).await, Ok(2));
-    actor.pid().suspend().await.expect("it has time");
+    actor.pid().suspend().await.expect("the actor handles system messages");
     assert!(actor.pid().is_suspended());
     assert_eq!(actor.state_text().await.as_deref(), Ok("Counter 2"));
     assert_eq!(actor.with_state(|state| state.count * 10).await, Ok(20));
-    let old = actor.replace_state(Counter { count: 40, shy: false }).await.expect("it has time");
+    let old = actor
+        .replace_state(Counter { count: 40, shy: false })
+        .await
+        .expect("the actor handles system messages");
     assert_eq!(old.count, 2);
-    actor.cast(Add(1)).expect("there is room");
-    actor.cast(Add(1)).expect("there is room");
+    actor.cast(Add(1)).expect("the mailbox has capacity");
+    actor.cast(Add(1)).expect("the mailbox has capacity");
     assert_eq!(actor.pid().queued(), 2);
     actor.pid().resume();
     assert_eq!(actor.call(Add(0)).await, Ok(42));
@@ -126,10 +129,10 @@ async fn state_can_be_seen_and_replaced_even_while_it_is_suspended() {
 }
 
 #[actix::test]
-async fn a_state_that_does_not_show_itself_costs_nobody_a_life() {
+async fn debug_panic_fails_state_text_and_keeps_the_actor() {
     let (_tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
-    actor.with_state(|state| state.shy = true).await.expect("it has time");
+    let actor = name.actor().expect("the actor is running");
+    actor.with_state(|state| state.shy = true).await.expect("the actor handles system messages");
     let shown = actor.state_text().await;
     assert!(matches!(shown, Err(SysError::Panic(ExitReason::Panic { .. }))), "{shown:?}");
     assert!(actor.pid().is_alive());
@@ -143,14 +146,14 @@ async fn a_state_that_does_not_show_itself_costs_nobody_a_life() {
 }
 
 #[actix::test]
-async fn who_has_no_time_is_not_suspended_later() {
+async fn suspend_that_timed_out_has_no_late_effect() {
     tokio::time::pause();
     let (_tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
+    let actor = name.actor().expect("the actor is running");
     let (free, wait) = oneshot::channel();
-    actor.call(WaitFor(wait)).await.expect("it lives");
+    actor.call(WaitFor(wait)).await.expect("the actor is running");
     assert_eq!(actor.pid().suspend().await, Err(SysError::Timeout(Duration::from_secs(5))));
-    // This one is resumed before it has come to it.
+    // The resume comes before the actor handles this suspend.
     let pid = actor.pid().clone();
     let suspend = actix_rt::spawn(async move { pid.suspend().await });
     tokio::task::yield_now().await;
@@ -161,11 +164,11 @@ async fn who_has_no_time_is_not_suspended_later() {
 }
 
 #[actix::test]
-async fn too_many_who_wait_are_refused() {
+async fn system_message_above_the_limit_returns_busy() {
     let (_tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
+    let actor = name.actor().expect("the actor is running");
     let (_never, wait) = oneshot::channel();
-    actor.call(WaitFor(wait)).await.expect("it lives");
+    actor.call(WaitFor(wait)).await.expect("the actor is running");
     let mut waiting: Vec<_> = (0..64).map(|_| Box::pin(actor.with_state(|_| ()))).collect();
     for asked in &mut waiting {
         assert!(futures::poll!(asked).is_pending());
@@ -173,23 +176,27 @@ async fn too_many_who_wait_are_refused() {
     assert_eq!(actor.with_state(|_| ()).await, Err(SysError::Busy));
     actor.pid().kill();
     for asked in waiting {
-        assert_eq!(asked.await, Err(SysError::NotAlive(ExitReason::Killed)), "who waits gets an answer");
+        assert_eq!(
+            asked.await,
+            Err(SysError::NotAlive(ExitReason::Killed)),
+            "a pending request fails with the exit reason"
+        );
     }
 }
 
 #[actix::test]
-async fn a_trace_tells_all_in_order() {
+async fn trace_events_arrive_in_order() {
     let (tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
+    let actor = name.actor().expect("the actor is running");
     let pid = actor.pid().clone();
     let (events, mut traced) = mpsc::channel::<TraceEvent>(100);
     pid.trace(events);
-    actor.call(Add(1)).await.expect("it lives");
-    actor.addr().send(Add(1)).await.expect("it lives");
+    actor.call(Add(1)).await.expect("the actor is running");
+    actor.addr().send(Add(1)).await.expect("the actor is running");
     pid.exit(ExitReason::Normal);
-    pid.suspend().await.expect("it has time");
+    pid.suspend().await.expect("the actor handles system messages");
     pid.resume();
-    actor.call(Add(1)).await.expect("it lives");
+    actor.call(Add(1)).await.expect("the actor is running");
     tree.stop();
     tree.stopped().await;
     let mut all = Vec::new();
@@ -198,12 +205,12 @@ async fn a_trace_tells_all_in_order() {
         all.push(event.kind.to_string());
     }
     let expected = [
-        "message sys::Add",
+        "message system::introspection::Add",
         "message by address",
         "exit signal: normal",
         "suspended",
         "resumed",
-        "message sys::Add",
+        "message system::introspection::Add",
         "told to stop",
         "end: shutdown",
     ];
@@ -211,32 +218,32 @@ async fn a_trace_tells_all_in_order() {
 }
 
 #[actix::test]
-async fn what_a_trace_cannot_take_is_counted() {
+async fn full_trace_channel_counts_missed_events() {
     let (_tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
+    let actor = name.actor().expect("the actor is running");
     let (events, mut traced) = mpsc::channel::<TraceEvent>(1);
     actor.pid().trace(events);
     for _ in 0..3 {
-        actor.call(Add(1)).await.expect("it lives");
+        actor.call(Add(1)).await.expect("the actor is running");
     }
     assert_eq!(traced.recv().await.map(|event| event.missed), Some(0));
-    actor.call(Add(1)).await.expect("it lives");
+    actor.call(Add(1)).await.expect("the actor is running");
     assert_eq!(traced.recv().await.map(|event| event.missed), Some(2));
     actor.pid().trace_off();
-    actor.call(Add(1)).await.expect("it lives");
-    assert_eq!(traced.recv().await, None, "nobody traces any more");
+    actor.call(Add(1)).await.expect("the actor is running");
+    assert_eq!(traced.recv().await, None, "trace_off closes the channel");
 }
 
 #[actix::test]
-async fn a_traced_supervisor_tells_whom_it_starts_and_stops() {
+async fn supervisor_trace_shows_child_starts_and_stops() {
     let (tree, name) = one().await;
     let root = tree.root();
     let (events, mut traced) = mpsc::channel::<TraceEvent>(100);
-    root.pid().expect("it runs").trace(events);
-    let first = name.pid().expect("it lives");
-    root.terminate_child("counter").await.expect("it is there");
-    root.restart_child("counter").await.expect("it is down");
-    let second = root.child_pid("counter").await.expect("there is such a child");
+    root.pid().expect("the actor is running").trace(events);
+    let first = name.pid().expect("the actor is running");
+    root.terminate_child("counter").await.expect("the child exists");
+    root.restart_child("counter").await.expect("the child is stopped");
+    let second = root.child_pid("counter").await.expect("the child exists");
     assert_eq!(second, name.pid());
     tree.kill();
     tree.stopped().await;
@@ -246,29 +253,29 @@ async fn a_traced_supervisor_tells_whom_it_starts_and_stops() {
             all.push(event.kind);
         }
     }
-    let second = second.expect("it lives");
+    let second = second.expect("the actor is running");
     assert_eq!(all, [TraceKind::Stops(first), TraceKind::Starts(second), TraceKind::End(ExitReason::Killed)]);
     assert_eq!(root.child_pid("counter").await, Err(SupervisorError::NotRunning));
 }
 
 #[actix::test]
-async fn a_message_that_panics_when_it_is_dropped_hides_no_end() {
+async fn queued_message_whose_drop_panics_keeps_the_exit() {
     let (tree, name) = one().await;
-    let actor = name.actor().expect("it lives");
-    actor.pid().suspend().await.expect("it has time");
+    let actor = name.actor().expect("the actor is running");
+    actor.pid().suspend().await.expect("the actor handles system messages");
     for _ in 0..3 {
-        actor.cast(Bomb).expect("there is room");
+        actor.cast(Bomb).expect("the mailbox has capacity");
     }
     actor.pid().kill();
     assert_eq!(actor.pid().wait_exit().await, ExitReason::Killed);
     let next = name.available().await;
-    assert_eq!(next.call(Add(1)).await, Ok(1), "it is started again");
+    assert_eq!(next.call(Add(1)).await, Ok(1), "the actor is restarted");
     tree.stop();
     tree.stopped().await;
 }
 
 #[actix::test]
-async fn a_tree_is_seen_with_all_that_is_in_it() {
+async fn tree_snapshot_shows_all_nodes() {
     tokio::time::pause();
     let ((a, a_spec), (_, b_spec)) = (counter("a"), counter("b"));
     let sessions = DynamicRef::new();
@@ -284,9 +291,9 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
         Supervisor::new(Strategy::OneForOne).child(nested.child_spec("nested")).child(spec).child(ignored);
     let tree = start(tree).await;
     for _ in 0..102 {
-        sessions.start(()).expect("it is there");
+        sessions.start(()).expect("the child exists");
     }
-    // The first restart is immediate, the second waits.
+    // The first restart is immediate, the second waits 7 s for its backoff.
     for _ in 0..2 {
         let life = a.available().await;
         life.pid().kill();
@@ -305,12 +312,14 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
     assert!(text.starts_with(&head.join("\n")), "{text}");
     assert!(text.ends_with("│  └─ (and 2 more)\n└─ not-needed down\n"), "{text}");
     assert_eq!(text.lines().count(), head.len() + 99 + 2);
-    let Some(Subtree::Children { children, .. }) = &seen.find("sessions").expect("it is shown").below else {
+    let Some(Subtree::Children { children, .. }) =
+        &seen.find("sessions").expect("the snapshot lists it").below
+    else {
         panic!("{text}")
     };
     let born: Vec<u64> = children.iter().filter_map(|child| Some(child.pid.as_ref()?.number())).collect();
     assert!(born.len() == 100 && born.is_sorted(), "the oldest come first: {born:?}");
-    let b = seen.find("b").expect("it is shown");
+    let b = seen.find("b").expect("the snapshot lists it");
     assert_eq!((b.state, &b.pid, b.uptime, b.restarts), (NodeState::Down, &None, None, 1));
     tokio::time::advance(7 * second).await;
     a.available().await;
@@ -321,7 +330,7 @@ async fn a_tree_is_seen_with_all_that_is_in_it() {
 }
 
 #[actix::test]
-async fn what_is_suspended_or_stuck_does_not_hide_the_rest() {
+async fn tree_snapshot_marks_stuck_supervisor_and_shows_the_rest() {
     tokio::time::pause();
     let arbiter = actix_rt::Arbiter::new();
     let ((_, a), (b, b_spec), (_, c)) = (counter("a"), counter("b"), counter("c"));
@@ -331,53 +340,58 @@ async fn what_is_suspended_or_stuck_does_not_hide_the_rest() {
     let still = Supervisor::new(Strategy::OneForAll).child(c).child_spec("still");
     let tree = start(Supervisor::new(Strategy::OneForOne).child(a).child(stuck).child(still)).await;
     let root = tree.root();
-    let still = root.child_pid("still").await.expect("there is such a child").expect("it lives");
-    still.suspend().await.expect("it has time");
-    root.pid().expect("it runs").suspend().await.expect("it has time");
+    let still = root.child_pid("still").await.expect("the child exists").expect("the actor is running");
+    still.suspend().await.expect("the actor handles system messages");
+    root.pid().expect("the actor is running").suspend().await.expect("the actor handles system messages");
     let (free, until) = blocking::channel();
-    b.cast(Block(until)).expect("there is room");
-    let seen = root.tree().await.expect("it runs");
+    b.cast(Block(until)).expect("the mailbox has capacity");
+    let seen = root.tree().await.expect("the actor is running");
     assert_eq!(seen.state, NodeState::Suspended);
     assert!(matches!(seen.find("stuck").and_then(|node| node.below.as_ref()), Some(Subtree::NoAnswer)));
-    let (still, c) = (seen.find("still").expect("it is shown"), seen.find("c").expect("it is shown"));
+    let (still, c) =
+        (seen.find("still").expect("the snapshot lists it"), seen.find("c").expect("the snapshot lists it"));
     assert_eq!((still.state, c.state), (NodeState::Suspended, NodeState::Running));
     let text = seen.to_string();
     assert!(text.contains("(no answer)"), "{text}");
-    assert_eq!(stuck_ref.child_pid("b").await, Err(SupervisorError::Busy), "it runs, but has no time");
+    assert_eq!(
+        stuck_ref.child_pid("b").await,
+        Err(SupervisorError::Busy),
+        "the supervisor is running, but its thread is blocked"
+    );
     drop(free);
     while tree.tree().await.find("b").is_none() {}
 }
 
 #[actix::test]
-async fn who_holds_an_arbiter_is_reported_once_and_when_it_is_over() {
+async fn watchdog_reports_a_stall_once_and_its_end() {
     let arbiter = actix_rt::Arbiter::new();
     let (name, spec) = counter("counter");
     let tree = start(Supervisor::new(Strategy::OneForOne)).await;
     let (tell, mut stalls) = mpsc::unbounded_channel();
     let limit = Duration::from_millis(20);
     let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
-    let watchdog = Watchdog::start(tree.system(), limit, report).expect("there can be a thread");
-    tree.root().start_child(spec.on(arbiter.handle())).await.expect("it starts");
-    let pid = name.pid().expect("it lives");
+    let watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
+    tree.root().start_child(spec.on(arbiter.handle())).await.expect("the start succeeds");
+    let pid = name.pid().expect("the actor is running");
     let (free, until) = blocking::channel();
-    name.cast(Block(until)).expect("there is room");
-    // Another arbiter may stand still, too, on a busy machine.
+    name.cast(Block(until)).expect("the mailbox has capacity");
+    // On a loaded machine another arbiter may exceed the limit, too.
     let held = loop {
-        let stall = stalls.recv().await.expect("somebody watches");
+        let stall = stalls.recv().await.expect("the watchdog is running");
         if stall.blocked_by.as_ref() == Some(&pid) {
             break stall;
         }
     };
     assert!(!held.over && held.duration >= limit, "{held}");
-    assert!(held.to_string().contains("a sys::Counter"), "{held}");
+    assert!(held.to_string().contains("a system::introspection::Counter"), "{held}");
     drop(free);
     let over = loop {
-        let stall = stalls.recv().await.expect("somebody watches");
+        let stall = stalls.recv().await.expect("the watchdog is running");
         if stall.blocked_by.as_ref() == Some(&pid) {
             break stall;
         }
     };
-    assert!(over.over, "it was reported once: {over}");
+    assert!(over.over, "a second report of the same stall: {over}");
     assert!(over.duration >= held.duration);
     drop(watchdog);
     while stalls.recv().await.is_some() {}
@@ -385,9 +399,9 @@ async fn who_holds_an_arbiter_is_reported_once_and_when_it_is_over() {
     tree.stopped().await;
 }
 
-/// An `Env` that somebody keeps keeps its arbiter known, also when that is gone.
+/// The test keeps a `ChildContext`, which keeps the arbiter's state in the registry after the arbiter has stopped.
 #[actix::test]
-async fn an_arbiter_that_is_gone_does_not_stand_still() {
+async fn watchdog_ends_the_stall_of_a_stopped_arbiter() {
     let (arbiter, (tell, mut envs)) = (actix_rt::Arbiter::new(), mpsc::unbounded_channel());
     let name = ChildRef::new();
     let spec = name.child_spec("counter", move |env| {
@@ -396,40 +410,42 @@ async fn an_arbiter_that_is_gone_does_not_stand_still() {
     });
     let nested = Supervisor::new(Strategy::OneForOne).child(spec).child_spec("nested");
     let tree = start(Supervisor::new(Strategy::OneForOne).child(nested.on(arbiter.handle()))).await;
-    let (pid, env) = (name.pid().expect("it lives"), envs.recv().await.expect("it was made"));
+    let (pid, env) =
+        (name.pid().expect("the actor is running"), envs.recv().await.expect("the factory has run"));
     let (tell, mut stalls) = mpsc::unbounded_channel();
     let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
     let limit = Duration::from_millis(20);
-    let _watchdog = Watchdog::start(tree.system(), limit, report).expect("there can be a thread");
+    let _watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
     let (free, until) = blocking::channel();
-    name.cast(Block(until)).expect("there is room");
+    name.cast(Block(until)).expect("the mailbox has capacity");
     for over in [false, true] {
         let stall = loop {
-            let stall = stalls.recv().await.expect("somebody watches");
+            let stall = stalls.recv().await.expect("the watchdog is running");
             if stall.blocked_by.as_ref() == Some(&pid) {
                 break stall;
             }
         };
         assert_eq!(stall.over, over);
-        // What it was asked to do to show that it does something is never done.
+        // A stopped arbiter never runs the probe that the watchdog has sent to it.
         arbiter.stop();
         if !over {
-            free.send(()).expect("it waits");
+            free.send(()).expect("the receiver is open");
         }
     }
     drop(env);
 }
 
 #[actix::test]
-async fn a_factory_that_holds_its_arbiter_is_known() {
+async fn watchdog_names_the_factory_that_blocks() {
     let arbiter = actix_rt::Arbiter::new();
     let tree = start(Supervisor::new(Strategy::OneForOne)).await;
-    // Somebody lives there, so it is watched.
+    // The watchdog checks only arbiters with an actor.
     let idle = ChildSpec::actor("idle", |_| Ok(Counter::default())).on(arbiter.handle());
-    tree.root().start_child(idle).await.expect("it starts");
+    tree.root().start_child(idle).await.expect("the start succeeds");
     let (tell, mut stalls) = mpsc::unbounded_channel();
     let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
-    let _watchdog = Watchdog::start(tree.system(), Duration::from_millis(20), report).expect("a thread");
+    let _watchdog = Watchdog::start(tree.system(), Duration::from_millis(20), report)
+        .expect("the watchdog thread starts");
     let (free, until) = blocking::channel::<()>();
     let until = std::sync::Mutex::new(until);
     let slow = ChildSpec::actor("slow", move |_| {
@@ -439,12 +455,12 @@ async fn a_factory_that_holds_its_arbiter_is_known() {
     let root = tree.root().clone();
     let start = actix_rt::spawn(async move { root.start_child(slow.on(arbiter.handle())).await });
     let stall = loop {
-        let stall = stalls.recv().await.expect("somebody watches");
+        let stall = stalls.recv().await.expect("the watchdog is running");
         if stall.arbiter.starts_with("actix-rt") {
             break stall;
         }
     };
     drop(free);
-    start.await.expect("no panic").expect("it starts");
-    assert!(stall.to_string().contains("a sys::Counter"), "{stall}");
+    start.await.expect("no panic").expect("the start succeeds");
+    assert!(stall.to_string().contains("a system::introspection::Counter"), "{stall}");
 }

@@ -1,30 +1,29 @@
-//! Servers: what they are asked and told, and how they end.
-
-mod probe;
+//! Calls, casts and exits of a server.
 
 use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use actix::{Context, Handler, Message};
 use impresario_actor::{
     CallError, CastError, DynamicRef, DynamicSupervisor, ExitReason, GenServer, Info, ReplyTo, Restart,
     ServerActor, ServerRef, Strategy, Supervisor,
 };
-use probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
 use tokio::sync::{mpsc, oneshot};
 
 #[actix::test]
-async fn every_question_has_an_answer_of_its_own_type() {
+async fn each_call_has_its_own_reply_type() {
     let server = server().await;
     assert_eq!(server.name.call(Ask::Value).await, Ok(7));
     assert_eq!(server.name.call(|reply| Ask::Length("four", reply)).await, Ok(4));
-    let life = server.name.pid().expect("it lives").server::<Probe>().expect("it is one");
+    let life =
+        server.name.pid().expect("the actor is running").server::<Probe>().expect("the actor is a server");
     assert_eq!(life.call(Ask::Value).timeout(Duration::from_secs(60)).await, Ok(7));
 }
 
 #[actix::test]
-async fn an_answer_can_come_later_and_from_elsewhere() {
+async fn reply_can_be_sent_later_and_from_another_thread() {
     let server = server().await;
     let call = server.asks(server.name.call(Ask::Keep)).await;
     server.tell(|probe, _| {
@@ -36,18 +35,18 @@ async fn an_answer_can_come_later_and_from_elsewhere() {
     let (away, here) = oneshot::channel();
     let call = server
         .asks(server.name.call(run(move |probe, _| {
-            away.send(probe.kept.remove(0)).expect("the test waits");
+            away.send(probe.kept.remove(0)).expect("the test receives");
             Ok(())
         })))
         .await;
-    let reply = here.await.expect("the server sends it");
+    let reply = here.await.expect("the server sends the reply handle");
     assert!(reply.has_caller());
     std::thread::spawn(move || reply.send(9)).join().expect("no panic");
     assert_eq!(call.await.expect("no panic"), Ok(9));
 }
 
 #[actix::test]
-async fn a_question_that_is_dropped_has_no_reply() {
+async fn dropped_reply_handle_fails_the_call_with_no_reply() {
     let server = server().await;
     let at_once = run(|probe, _| {
         probe.kept.clear();
@@ -63,31 +62,31 @@ async fn a_question_that_is_dropped_has_no_reply() {
 }
 
 #[actix::test]
-async fn nobody_waits_for_ever_for_a_server_that_ended() {
+async fn pending_call_fails_when_the_server_exits() {
     let server = server().await;
     let (away, here) = oneshot::channel();
     let call = server
         .asks(server.name.call(run(move |probe, _| {
-            away.send(probe.kept.remove(0)).expect("the test waits");
+            away.send(probe.kept.remove(0)).expect("the test receives");
             Ok(())
         })))
         .await;
-    let reply = here.await.expect("the server sends it");
+    let reply = here.await.expect("the server sends the reply handle");
     server.tell(|_, _| Err(error("enough")));
-    // The way back is still there, but the server is not.
+    // The reply handle still exists, but the server has exited.
     assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
     assert!(!reply.has_caller());
     reply.send(1);
 }
 
 #[actix::test]
-async fn a_thousand_questions_can_be_open_at_once() {
+async fn thousand_pending_calls_get_reply_or_exit() {
     let server = server().await;
     let asked = (0..1_000).map(|_| actix_rt::spawn(server.name.call(Ask::Keep).into_future()));
     let mut asked: Vec<_> = asked.collect();
     server.settled().await;
     let (count, counted) = oneshot::channel();
-    // The last half, the latest first; then some more; and it ends.
+    // Reply to the last 500 in reverse order, then to one more call; the exit fails the others.
     server.tell(|probe, _| {
         let last = probe.kept.split_off(500);
         last.into_iter().rev().for_each(|reply| reply.send(1));
@@ -110,7 +109,7 @@ async fn a_thousand_questions_can_be_open_at_once() {
 }
 
 #[actix::test]
-async fn who_gave_up_is_not_wanted_any_more() {
+async fn has_caller_is_false_after_timeout() {
     tokio::time::pause();
     let server = server().await;
     let limit = Duration::from_secs(1);
@@ -119,16 +118,16 @@ async fn who_gave_up_is_not_wanted_any_more() {
     let (wanted, is_wanted) = oneshot::channel();
     server.settled().await;
     server.tell(move |probe, _| {
-        wanted.send(probe.kept.remove(0).has_caller()).expect("the test waits");
+        wanted.send(probe.kept.remove(0).has_caller()).expect("the test receives");
         Ok(())
     });
     assert_eq!(is_wanted.await, Ok(false));
 }
 
 #[actix::test]
-async fn an_error_is_the_reason_of_the_end_and_of_terminate() {
+async fn callback_error_is_the_reason_for_exit_and_terminate() {
     let mut server = server().await;
-    let life = server.name.pid().expect("it lives");
+    let life = server.name.pid().expect("the actor is running");
     server.tell(|probe, ctx| {
         ctx.continue_with(|probe, _| {
             probe.hears(Heard::Step(1));
@@ -138,14 +137,14 @@ async fn an_error_is_the_reason_of_the_end_and_of_terminate() {
         "no number".parse::<u32>()?;
         Ok(())
     });
-    let text = "no number".parse::<u32>().expect_err("it is none").to_string();
+    let text = "no number".parse::<u32>().expect_err("the text is not a number").to_string();
     assert_eq!(server.hears().await, Heard::Step(0));
-    assert_eq!(server.hears().await, Heard::End(error(&text)), "nothing comes between");
+    assert_eq!(server.hears().await, Heard::End(error(&text)), "the continuation does not run");
     assert_eq!(life.wait_exit().await, error(&text));
 }
 
 #[actix::test]
-async fn a_stop_can_be_answered_first() {
+async fn reply_before_a_stop_error_is_delivered() {
     let mut server = server().await;
     let reason = ExitReason::ShutdownWith("done".to_owned());
     let end = reason.clone();
@@ -158,17 +157,17 @@ async fn a_stop_can_be_answered_first() {
 }
 
 #[actix::test]
-async fn terminate_hears_of_a_stop_by_the_supervisor() {
+async fn terminate_runs_on_supervisor_shutdown() {
     let mut server = server().await;
     server.tree.stop();
     assert_eq!(server.hears().await, Heard::End(ExitReason::Shutdown));
 }
 
 #[actix::test]
-async fn terminate_is_not_run_after_a_kill_a_signal_or_a_panic() {
+async fn terminate_is_skipped_after_kill_signal_and_panic() {
     for end in 0..3 {
         let mut server = server().await;
-        let life = server.name.pid().expect("it lives");
+        let life = server.name.pid().expect("the actor is running");
         match end {
             0 => life.kill(),
             1 => life.exit(error("enough")),
@@ -183,14 +182,15 @@ async fn terminate_is_not_run_after_a_kill_a_signal_or_a_panic() {
         server.tree.stop();
         server.tree.stopped().await;
         drop(server.tree);
-        assert_eq!(server.heard.recv().await, None, "nothing was heard after {end}");
+        assert_eq!(server.heard.recv().await, None, "terminate ran in case {end}");
     }
 }
 
 #[actix::test]
-async fn who_traps_exits_hears_of_them_and_of_downs() {
+async fn handle_info_gets_trapped_exits_and_downs() {
     let (mut server, other) = (server().await, server().await);
-    let (life, others) = (server.name.pid().expect("it lives"), other.name.pid().expect("it lives"));
+    let (life, others) =
+        (server.name.pid().expect("the actor is running"), other.name.pid().expect("the actor is running"));
     let pid = others.clone();
     server.tell(move |_, ctx| {
         ctx.trap_exits();
@@ -200,31 +200,33 @@ async fn who_traps_exits_hears_of_them_and_of_downs() {
         Ok(())
     });
     server.settled().await;
-    life.exit(error("told"));
-    assert!(matches!(server.hears().await, Heard::Info(Info::Exit(exit)) if exit.reason == error("told")));
+    life.exit(error("requested"));
+    assert!(
+        matches!(server.hears().await, Heard::Info(Info::Exit(exit)) if exit.reason == error("requested"))
+    );
     others.kill();
     assert!(
         matches!(server.hears().await, Heard::Info(Info::Down(down)) if down.pid == others && down.reason == ExitReason::Killed)
     );
     server.settled().await;
-    assert!(server.heard.try_recv().is_err(), "the other monitor was taken back");
+    assert!(server.heard.try_recv().is_err(), "the removed monitor sends no second Down");
 }
 
 #[actix::test]
-async fn an_error_in_init_is_a_failed_start() {
+async fn init_error_fails_the_start() {
     let (name, (tell, mut heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
     let spec = name.child_spec("server", move |_| {
         let init: Do = Box::new(|_, _| Err(error("no database")));
         Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: Some(init) })
     });
     let start = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start().await;
-    let reason = start.expect_err("it cannot start").to_string();
+    let reason = start.expect_err("the start fails").to_string();
     assert_eq!(reason, "child server failed to start: no database");
     assert_eq!(heard.recv().await, Some(Heard::End(error("no database"))));
 }
 
 #[actix::test]
-async fn a_full_queue_gives_the_message_back() {
+async fn cast_to_a_full_mailbox_returns_the_message() {
     let (name, (tell, mut heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
     let spec =
         name.child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: None }));
@@ -236,28 +238,30 @@ async fn a_full_queue_gives_the_message_back() {
         });
         Tell(what)
     };
-    name.cast(step(1)).expect("there is room");
-    let Err(CastError::Full(back)) = name.cast(step(2)) else { panic!("there is no room") };
+    name.cast(step(1)).expect("the mailbox has capacity");
+    let Err(CastError::Full(back)) = name.cast(step(2)) else {
+        panic!("the cast to a full mailbox succeeded")
+    };
     assert_eq!(heard.recv().await, Some(Heard::Step(1)));
-    name.cast(back).expect("there is room again");
+    name.cast(back).expect("the mailbox has capacity again");
     assert_eq!(heard.recv().await, Some(Heard::Step(2)));
 }
 
 #[actix::test]
-async fn a_restart_leads_to_a_new_server() {
+async fn server_ref_reaches_the_restarted_server() {
     let (name, (tell, _heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
     let spec =
         name.child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: None }));
     let _tree = tree(spec).await;
-    let first = name.pid().expect("it lives");
-    name.cast(Tell(Box::new(|_, _| panic!("boo")))).expect("there is room");
+    let first = name.pid().expect("the actor is running");
+    name.cast(Tell(Box::new(|_, _| panic!("boo")))).expect("the mailbox has capacity");
     first.wait_exit().await;
     assert_eq!(name.call(Ask::Value).wait().await, Ok(7));
     assert_ne!(name.available().await, first);
     assert_eq!(first.server::<Probe>().map(|_| ()), None);
 }
 
-/// It has only what it must.
+/// A server without callbacks.
 struct Bare;
 
 impl GenServer for Bare {
@@ -265,7 +269,7 @@ impl GenServer for Bare {
     type Cast = ();
 }
 
-/// It can be told nothing, and has a message of its own.
+/// A server without calls and casts. It handles the actix message [`Add`].
 struct Extra(u32);
 
 impl GenServer for Extra {
@@ -292,21 +296,21 @@ impl Handler<Add> for ServerActor<Extra> {
 }
 
 #[actix::test]
-async fn a_missing_callback_ends_a_server_as_in_otp() {
+async fn missing_callback_ends_the_server_as_in_otp() {
     let name = ServerRef::new();
     let _tree = tree(name.child_spec("bare", |_| Ok(Bare)).restart(Restart::Temporary)).await;
     let outcome = name.call(|reply| reply).await;
-    // The question is dropped, and that it ends is seen a moment later.
+    // The default `handle_call` drops the reply handle, but the call fails with the exit reason, not with `NoReply`.
     assert_eq!(outcome, Err(CallError::Exit(error("it was called, but has no handle_call"))));
     let name = ServerRef::new();
     let _tree = tree(name.child_spec("bare", |_| Ok(Bare)).restart(Restart::Temporary)).await;
-    let life = name.pid().expect("it lives");
-    name.cast(()).expect("there is room");
+    let life = name.pid().expect("the actor is running");
+    name.cast(()).expect("the mailbox has capacity");
     assert_eq!(life.wait_exit().await, error("it was cast to, but has no handle_cast"));
 }
 
 #[actix::test]
-async fn a_server_can_have_messages_of_its_own_and_be_dynamic() {
+async fn server_handles_actix_messages_and_runs_as_instance() {
     let name = ServerRef::new();
     let one = tree(name.child_spec("extra", |_| Ok(Extra(1)))).await;
     assert_eq!(name.child().call(Add(2)).await, Ok(3));
@@ -317,13 +321,13 @@ async fn a_server_can_have_messages_of_its_own_and_be_dynamic() {
     let spec = sessions.child_spec(
         "sessions",
         DynamicSupervisor::new(move |env, number| {
-            tell.send(env.pid()).expect("the test waits");
+            tell.send(env.pid()).expect("the test receives");
             Ok(ServerActor::new(Extra(number), env))
         }),
     );
     let _tree = tree(spec).await;
-    sessions.start(40).expect("it runs");
-    let pid = pids.recv().await.expect("it starts");
+    sessions.start(40).expect("the actor is running");
+    let pid = pids.recv().await.expect("the start succeeds");
     let server = loop {
         match pid.server::<Extra>() {
             Some(server) => break server,

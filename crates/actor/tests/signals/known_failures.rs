@@ -1,13 +1,11 @@
-//! What goes or went wrong in other actor frameworks, as they or their users tell it; here it must not.
-
-mod common;
+//! Failures reported for other actor frameworks (named at each test). They must not happen here.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
-use common::{Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::join_all;
 use impresario_actor::{
     CallError, CastError, ChildContext, ChildRef, ChildSpec, ExitReason, GroupChange, Intensity, Pid,
@@ -15,7 +13,7 @@ use impresario_actor::{
 };
 use tokio::sync::{mpsc, watch};
 
-/// Says when it begins and when it has ended; ends when it may.
+/// Writes `+id` when it starts and `-id` when it is dropped. It stops only when `may_end` is true.
 struct Life {
     id: usize,
     env: ChildContext,
@@ -75,7 +73,7 @@ struct Lives {
     tree: Tree,
     names: Vec<ChildRef<Life>>,
     journal: mpsc::UnboundedReceiver<String>,
-    /// Whether the third may end when it is asked to.
+    /// Whether the third actor obeys a stop.
     may_end: watch::Sender<bool>,
 }
 
@@ -93,7 +91,8 @@ impl Lives {
             }));
             names.push(name);
         }
-        let mut lives = Self { tree: tree.start().await.expect("it starts"), names, journal, may_end };
+        let mut lives =
+            Self { tree: tree.start().await.expect("the start succeeds"), names, journal, may_end };
         for id in 1..=count {
             lives.expect(&format!("+{id}")).await;
         }
@@ -105,28 +104,28 @@ impl Lives {
     }
 
     fn pid(&self, id: usize) -> Pid {
-        self.names[id - 1].pid().expect("it lives")
+        self.names[id - 1].pid().expect("the actor is running")
     }
 }
 
-/// kameo: one_for_all restarts in the order of a hash map, and starts a new child while the old one still stops.
+/// kameo: one_for_all restarts in hash map order and starts a new child while the old one is still stopping.
 #[actix::test]
-async fn a_group_restart_has_an_order_and_no_overlap() {
+async fn one_for_all_restarts_in_order_without_overlap() {
     let mut lives = Lives::start(6, Strategy::OneForAll, Intensity::default()).await;
-    lives.may_end.send(false).expect("it listens");
-    lives.names[1].cast(Panic).expect("there is room");
+    lives.may_end.send(false).expect("the actor watches the channel");
+    lives.names[1].cast(Panic).expect("the mailbox has capacity");
     for line in ["-2", "-6", "-5", "-4"] {
         lives.expect(line).await;
     }
     lives_on(&lives.pid(1)).await;
-    assert!(lives.journal.try_recv().is_err(), "nothing happens while the third still stops");
-    lives.may_end.send(true).expect("it listens");
+    assert!(lives.journal.try_recv().is_err(), "no restart before the third has stopped");
+    lives.may_end.send(true).expect("the actor watches the channel");
     for line in ["-3", "-1", "+1", "+2", "+3", "+4", "+5", "+6"] {
         lives.expect(line).await;
     }
 }
 
-/// Gives everybody the time to do what they should not, and this one to end.
+/// Yields 100 times, so that other tasks run, then checks that the actor is still running.
 async fn lives_on(pid: &Pid) {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -134,23 +133,23 @@ async fn lives_on(pid: &Pid) {
     assert!(pid.is_alive());
 }
 
-/// kameo: the restart count falls only after a quiet time, so a slow trickle of failures is too much some day.
+/// kameo: the restart count is reset only after a quiet period, so rare failures reach the limit in the end.
 #[actix::test]
-async fn failures_that_are_long_past_do_not_count() {
+async fn failures_older_than_the_period_do_not_count() {
     tokio::time::pause();
     let period = Duration::from_millis(500);
     let mut lives = Lives::start(1, Strategy::OneForOne, Intensity::new(3, period)).await;
     for _ in 0..50 {
         tokio::time::advance(Duration::from_millis(400)).await;
-        lives.names[0].cast(Panic).expect("there is room");
+        lives.names[0].cast(Panic).expect("the mailbox has capacity");
         lives.expect("-1").await;
         lives.expect("+1").await;
     }
 }
 
-/// joerl: one_for_all starts children again without stopping the old ones, which also outlive their supervisor.
+/// joerl: one_for_all restarts children without stopping the old ones, which also outlive their supervisor.
 #[actix::test]
-async fn nobody_outlives_its_successor_or_its_supervisor() {
+async fn old_children_exit_before_restart_and_with_the_tree() {
     let lives = Lives::start(3, Strategy::OneForAll, Intensity::default()).await;
     let before: Vec<Pid> = (1..=3).map(|id| lives.pid(id)).collect();
     before[0].kill();
@@ -164,35 +163,35 @@ async fn nobody_outlives_its_successor_or_its_supervisor() {
     }
 }
 
-/// joerl: a child that ends normally is never started again, permanent or not.
+/// joerl: a child that exits normally is never restarted, not even a permanent one.
 #[actix::test]
-async fn a_permanent_child_that_ends_normally_is_started_again() {
+async fn permanent_child_is_restarted_after_normal_exit() {
     let mut lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
     let first = lives.pid(1);
-    lives.names[0].cast(End(ExitReason::Normal)).expect("there is room");
+    lives.names[0].cast(End(ExitReason::Normal)).expect("the mailbox has capacity");
     assert_eq!(first.wait_exit().await, ExitReason::Normal);
     lives.expect("-1").await;
     lives.expect("+1").await;
 }
 
-/// ractor: the default supervisor dies with its child, so one failure takes down the whole tree.
+/// ractor: the default supervisor exits with its child, so one failure ends the whole tree.
 #[actix::test]
-async fn a_supervisor_survives_its_children() {
+async fn supervisor_survives_child_exits() {
     let lives = Lives::start(2, Strategy::OneForOne, Intensity::default()).await;
     let other = lives.pid(2);
     let first = lives.pid(1);
     first.kill();
     first.wait_exit().await;
-    lives.names[0].call(End(ExitReason::Normal)).wait().await.expect("there is a next life");
+    lives.names[0].call(End(ExitReason::Normal)).wait().await.expect("the actor is restarted");
     assert!(other.is_alive());
-    assert_eq!(lives.tree.root().which_children().await.expect("it runs").len(), 2);
+    assert_eq!(lives.tree.root().which_children().await.expect("the actor is running").len(), 2);
 }
 
-/// ractor: a drained actor says yes to messages that it then drops. kameo: a restart loses what was in the mailbox.
+/// ractor: a draining actor accepts messages and then drops them. kameo: a restart drops the mailbox.
 #[actix::test]
-async fn what_was_accepted_is_handled_or_its_sender_is_told() {
+async fn accepted_call_is_handled_or_fails_with_exit() {
     let (_tree, a, _b) = pair().await;
-    let life = a.name.actor().expect("it lives");
+    let life = a.name.actor().expect("the actor is running");
     let counted = Arc::new(Mutex::new(0));
     let calls: Vec<_> = (0..20)
         .map(|number| {
@@ -211,16 +210,16 @@ async fn what_was_accepted_is_handled_or_its_sender_is_told() {
         match call.await.expect("no panic") {
             Ok(()) => answered += 1,
             Err(CallError::Exit(ExitReason::Panic { message, .. })) => assert_eq!(message, "boo"),
-            // It was over before this one was sent.
+            // The actor had exited before this call was sent.
             Err(reason) => assert_eq!(reason, CallError::NotAvailable),
         }
     }
     assert_eq!((answered, *counted.lock().expect("no panic")), (10, 10));
 }
 
-/// ractor: a wait for the end of an actor loses wakeups when several wait, or when one of them gives up.
+/// ractor: waiting for an actor's exit loses wake-ups with several waiters, or when one of them is dropped.
 #[actix::test]
-async fn everybody_who_waits_for_an_end_hears_of_it() {
+async fn all_wait_exit_futures_resolve_with_the_reason() {
     let (_tree, a, _b) = pair().await;
     let pid = a.pid();
     let waiting: Vec<_> = (0..100).map(|_| actix_rt::spawn(pid.wait_exit())).collect();
@@ -230,14 +229,14 @@ async fn everybody_who_waits_for_an_end_hears_of_it() {
     waiting.iter().step_by(2).for_each(|wait| wait.abort());
     pid.exit(error("enough"));
     for wait in waiting.into_iter().skip(1).step_by(2) {
-        assert_eq!(wait.await.expect("it waits"), error("enough"));
+        assert_eq!(wait.await.expect("the receiver is open"), error("enough"));
     }
     let there = tokio::task::spawn_blocking(|| thread.join().expect("no panic")).await;
     assert_eq!(there.expect("no panic"), error("enough"));
     assert_eq!((pid.wait_exit().await, pid.wait_exit().await), (error("enough"), error("enough")));
 }
 
-/// An actor whose start never comes to an end.
+/// An actor that never becomes ready: `started()` waits for ever.
 struct Endless;
 
 impl Actor for Endless {
@@ -248,9 +247,9 @@ impl Actor for Endless {
     }
 }
 
-/// ractor: a start that is cancelled leaves its name taken for ever.
+/// ractor: a cancelled start never releases its name.
 #[actix::test]
-async fn a_start_that_is_given_up_leaves_no_name() {
+async fn timed_out_start_releases_the_name() {
     tokio::time::pause();
     let (_a, a_spec) = child("a");
     let tree = start([a_spec]).await;
@@ -263,17 +262,17 @@ async fn a_start_that_is_given_up_leaves_no_name() {
     tree.root().start_child(b_spec.registered("room")).await.expect("the name is free");
 }
 
-/// ractor: a reference of the wrong type kills its target with the first message.
+/// ractor: a reference of the wrong type ends its target with the first message.
 #[actix::test]
-async fn a_reference_of_the_wrong_type_cannot_be_had() {
+async fn actor_reference_of_another_type_is_none() {
     let (_tree, a, _b) = pair().await;
     assert!(a.pid().actor::<Endless>().is_none() && a.pid().addr::<Endless>().is_none());
     assert!(a.pid().actor::<Process>().is_some() && a.pid().is_alive());
 }
 
-/// ractor: an output port is dead after one lag of its reader.
+/// ractor: an output port stops delivering after its reader has lagged once.
 #[actix::test]
-async fn who_lags_behind_a_group_catches_up() {
+async fn lagging_group_monitor_gets_the_full_state() {
     const MANY: usize = 10_000;
     let (tree, mut a, b) = pair().await;
     let (system, pid) = (tree.system(), b.pid());
@@ -282,20 +281,20 @@ async fn who_lags_behind_a_group_catches_up() {
     })
     .await;
     assert!(matches!(a.hears().await, Heard::Group(event) if event.change == GroupChange::Members(vec![])));
-    a.pid().suspend().await.expect("it lives");
+    a.pid().suspend().await.expect("the actor is running");
     for _ in 0..MANY {
-        system.join("room", &pid).expect("it lives");
+        system.join("room", &pid).expect("the actor is running");
     }
     system.leave("room", &pid);
     a.pid().resume();
     let mut known = None;
     let at_last = loop {
-        let Heard::Group(event) = a.hears().await else { panic!("it hears of the group") };
+        let Heard::Group(event) = a.hears().await else { panic!("expected a group event") };
         match (event.change, &mut known) {
             (GroupChange::Members(members), known) => *known = Some(members.len()),
             (GroupChange::Joined(_), Some(count)) => *count += 1,
             (GroupChange::Left(_), Some(count)) => break *count - 1,
-            (change, None) => panic!("{change:?} before it knows the members"),
+            (change, None) => panic!("{change:?} before the members"),
         }
     };
     assert_eq!(at_last, system.members("room").len());
@@ -303,7 +302,7 @@ async fn who_lags_behind_a_group_catches_up() {
     assert!(matches!(a.hears().await, Heard::Group(event) if event.change == GroupChange::Left(pid)));
 }
 
-/// Sends itself messages while it starts.
+/// Sends three messages to itself in `started()`.
 struct Eager(mpsc::UnboundedSender<bool>, ChildContext);
 
 #[derive(Message)]
@@ -314,7 +313,7 @@ impl Actor for Eager {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let own = self.1.pid().actor::<Self>().expect("it lives");
+        let own = self.1.pid().actor::<Self>().expect("the actor is running");
         for _ in 0..3 {
             let _ = self.0.send(own.cast(Nudge).is_ok());
         }
@@ -327,20 +326,20 @@ impl Handler<Nudge> for Eager {
     fn handle(&mut self, _: Nudge, _: &mut Context<Self>) {}
 }
 
-/// kameo: an actor with a small mailbox that sends itself something at its start waits for itself.
+/// kameo: an actor that sends messages to itself at its start blocks when its mailbox is full.
 #[actix::test]
-async fn a_small_mailbox_is_no_deadlock_at_start() {
+async fn self_casts_into_a_full_mailbox_return_full() {
     let (tell, mut sent) = mpsc::unbounded_channel();
     let spec = ChildSpec::actor("eager", move |env| Ok(Eager(tell.clone(), env.clone())));
     let _tree = start([spec.mailbox_limit(1)]).await;
     for expected in [true, false, false] {
-        assert_eq!(sent.recv().await, Some(expected), "one finds room, the others are told");
+        assert_eq!(sent.recv().await, Some(expected), "one cast is accepted, the others return Full");
     }
 }
 
-/// kameo: who asks its supervisor something while it is stopped, and waits for the answer, waits for ever.
+/// kameo: a child that calls its supervisor while it is being stopped waits for ever.
 #[actix::test]
-async fn a_question_to_the_supervisor_in_a_stop_delays_it_by_its_time_out_at_most() {
+async fn call_to_a_stopping_supervisor_delays_at_most_the_timeout() {
     struct Asking(SupervisorRef);
     impl Actor for Asking {
         type Context = Context<Self>;
@@ -361,69 +360,69 @@ async fn a_question_to_the_supervisor_in_a_stop_delays_it_by_its_time_out_at_mos
         let asking = ChildSpec::actor("asking", move |_| Ok(Asking(asked.clone())));
         Ok(Supervisor::new(Strategy::OneForOne).child(asking.shutdown(Duration::from_secs(60))))
     });
-    let tree = top.logger(quiet()).child(nested).start().await.expect("it starts");
+    let tree = top.logger(quiet()).child(nested).start().await.expect("the start succeeds");
     let begin = tokio::time::Instant::now();
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     assert!(begin.elapsed() <= Duration::from_secs(61));
 }
 
-/// acton, before its version 9: why an actor panicked was never told. In all others: where it did is not.
+/// acton before version 9: the panic message is not reported. All the others: the panic location is not.
 #[actix::test]
-async fn a_panic_is_told_with_its_text_and_its_place() {
+async fn panic_reason_has_message_and_location() {
     let lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
     let first = lives.pid(1);
-    lives.names[0].cast(Panic).expect("there is room");
-    let ExitReason::Panic { message, location } = first.wait_exit().await else { panic!("it panics") };
+    lives.names[0].cast(Panic).expect("the mailbox has capacity");
+    let ExitReason::Panic { message, location } = first.wait_exit().await else { panic!("expected a panic") };
     assert_eq!(message, "boo");
-    assert!(location.is_some_and(|location| location.contains("peers.rs:")));
+    assert!(location.is_some_and(|location| location.contains("known_failures.rs:")));
 }
 
-/// actix: every clone of an address has room for one more message, and `do_send` knows no limit.
+/// actix: each clone of an address adds capacity for one message, and `do_send` ignores the limit.
 #[actix::test]
-async fn the_limit_of_a_queue_is_hard() {
+async fn mailbox_limit_holds_for_all_clones() {
     let (a, spec) = child("a");
     let _tree = start([spec.mailbox_limit(4)]).await;
-    let clones: Vec<_> = (0..20).map(|_| a.name.actor().expect("it lives")).collect();
+    let clones: Vec<_> = (0..20).map(|_| a.name.actor().expect("the actor is running")).collect();
     let accepted = clones.iter().map(|clone| clone.clone().cast(Run(Box::new(|_, _| {}))));
     let accepted: Vec<bool> = accepted.map(|outcome| !matches!(outcome, Err(CastError::Full(_)))).collect();
     assert_eq!(accepted.iter().filter(|accepted| **accepted).count(), 4);
 }
 
-/// actix: after a panic in a future that an actor waits for, the actor is gone for good and its process looks healthy.
+/// actix: after a panic in a future that an actor waits for, the actor has exited and is not restarted.
 #[actix::test]
-async fn a_panic_in_a_future_is_a_restart() {
+async fn panic_in_a_wait_future_restarts_the_actor() {
     let (heard, _) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name
         .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
     let _tree = start([spec]).await;
     for _ in 0..2 {
-        let first = name.pid().expect("it lives");
+        let first = name.pid().expect("the actor is running");
         let panics = Run(Box::new(|process, ctx| {
             ctx.wait(async { panic!("boo") }.into_actor(process));
         }));
-        name.cast(panics).expect("there is room");
+        name.cast(panics).expect("the mailbox has capacity");
         assert!(matches!(first.wait_exit().await, ExitReason::Panic { .. }));
         assert_eq!(name.call(Run(Box::new(|_, _| {}))).wait().await, Ok(()));
     }
 }
 
-/// actix: an actor whose last address is dropped is gone.
+/// actix: an actor exits when its last address is dropped.
 #[actix::test]
-async fn an_actor_that_nobody_knows_lives() {
+async fn actor_without_addresses_keeps_running() {
     let (tell, mut pids) = mpsc::unbounded_channel();
     let spec = ChildSpec::actor("eager", move |env| {
-        tell.send(env.pid()).expect("the test waits");
+        tell.send(env.pid()).expect("the test receives");
         Ok(Eager(mpsc::unbounded_channel().0, env.clone()))
     });
     let _tree = start([spec]).await;
-    lives_on(&pids.recv().await.expect("it starts")).await;
+    lives_on(&pids.recv().await.expect("the start succeeds")).await;
 }
 
-/// speare: panics are caught by nobody. xtra: nobody hears of them.
+/// speare: panics are not caught. xtra: panics are not reported.
 #[actix::test]
-async fn a_panic_reaches_those_who_watch() {
+async fn monitor_gets_down_with_the_panic() {
     let (_tree, mut a, b) = pair().await;
     let pid = b.pid();
     let monitored = pid.clone();
@@ -431,9 +430,9 @@ async fn a_panic_reaches_those_who_watch() {
         process.env.clone().monitor(&monitored, ctx);
     })
     .await;
-    b.name.cast(Run(Box::new(|_, _| panic!("boo")))).expect("there is room");
+    b.name.cast(Run(Box::new(|_, _| panic!("boo")))).expect("the mailbox has capacity");
     let Heard::Down(who, ExitReason::Panic { message, .. }) = a.hears().await else {
-        panic!("it hears of a panic")
+        panic!("expected a Down with a panic")
     };
     assert_eq!((who, message.as_str()), (pid, "boo"));
 }

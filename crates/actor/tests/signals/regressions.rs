@@ -1,12 +1,10 @@
-//! Corners in which a life was once told, ended or heard of in the wrong way.
-
-mod common;
+//! Regression tests: cases in which start, exit, delivery or reporting was once wrong.
 
 use std::time::Duration;
 
+use crate::common::{Heard, child, pair, quiet, start};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
-use common::{Heard, child, pair, quiet, start};
 use impresario_actor::{
     CallError, ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer,
     ReplyTo, Restart, ServerContext, ServerRef, Shutdown, StartError, Strategy, Supervisor, SupervisorError,
@@ -15,12 +13,12 @@ use impresario_actor::{
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
 
-/// Panics when it is dropped, unless that is because of a panic.
+/// Its drop panics, unless the thread is already panicking (a second panic would abort).
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a bomb goes off");
+        assert!(std::thread::panicking(), "drop of a bomb");
     }
 }
 
@@ -43,12 +41,13 @@ impl Handler<Post> for Victim {
 }
 
 #[actix::test]
-async fn messages_that_panic_when_they_are_dropped_abort_nothing() {
+async fn message_whose_drop_panics_does_not_abort() {
     let name = ChildRef::new();
     let spec = name.child_spec("victim", |_| Ok(Victim));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
-    let tree = tree.await.expect("it starts");
-    let (first, addr) = (name.pid().expect("it lives"), name.addr().expect("it lives"));
+    let tree = tree.await.expect("the start succeeds");
+    let (first, addr) =
+        (name.pid().expect("the actor is running"), name.addr().expect("the actor is running"));
     first.kill();
     for _ in 0..3 {
         addr.do_send(Post(Bomb));
@@ -60,7 +59,7 @@ async fn messages_that_panic_when_they_are_dropped_abort_nothing() {
 }
 
 #[actix::test]
-async fn refused_arguments_that_panic_when_they_are_dropped_cost_no_other_instance() {
+async fn refused_arguments_whose_drop_panics_stop_no_instance() {
     let name = DynamicRef::new();
     let supervisor = DynamicSupervisor::new(|_, bomb: Bomb| {
         std::mem::forget(bomb);
@@ -70,23 +69,27 @@ async fn refused_arguments_that_panic_when_they_are_dropped_cost_no_other_instan
         .logger(quiet())
         .child(name.child_spec("victims", supervisor.max_children(1)))
         .start();
-    let _tree = tree.await.expect("it starts");
-    let first = name.start_child(Bomb).await.expect("there is room").expect("it is needed");
+    let _tree = tree.await.expect("the start succeeds");
+    let first = name
+        .start_child(Bomb)
+        .await
+        .expect("the limit is not reached")
+        .expect("the factory returns an actor");
     assert!(matches!(name.start_child(Bomb).await, Err(SupervisorError::Refused(_))));
     assert!(first.is_alive());
 }
 
 #[actix::test]
-async fn who_stops_is_not_suspended() {
+async fn suspend_of_a_stopping_supervisor_fails() {
     let (tree, _, _) = pair().await;
-    let root = tree.root().pid().expect("it runs");
+    let root = tree.root().pid().expect("the actor is running");
     tree.stop();
-    assert!(root.suspend().await.is_err(), "it ends instead");
+    assert!(root.suspend().await.is_err(), "the supervisor exits instead");
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
 }
 
 #[actix::test]
-async fn a_trapped_exit_comes_after_what_was_said_before() {
+async fn trapped_exit_arrives_after_earlier_messages() {
     let (_tree, mut a, b) = pair().await;
     let (other, results) = (b.pid(), 300);
     let to = other.clone();
@@ -95,14 +98,14 @@ async fn a_trapped_exit_comes_after_what_was_said_before() {
         process.env.link(&to);
     })
     .await;
-    let boss = a.name.actor().expect("it lives");
+    let boss = a.name.actor().expect("the actor is running");
     b.run(move |process, ctx| {
         for _ in 0..results {
-            boss.cast(common::Run(Box::new(|process, _| {
+            boss.cast(crate::common::Run(Box::new(|process, _| {
                 let own = process.env.pid();
                 let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
             })))
-            .expect("there is room");
+            .expect("the mailbox has capacity");
         }
         process.env.clone().exit(ExitReason::Shutdown, ctx);
     })
@@ -137,16 +140,16 @@ impl GenServer for Continues {
 }
 
 #[actix::test]
-async fn all_continuations_of_init_run_before_the_first_message() {
+async fn init_continuations_run_before_the_first_message() {
     let name = ServerRef::new();
     let spec = name.child_spec("server", |_| Ok(Continues::default()));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
-    let _tree = tree.await.expect("it starts");
+    let _tree = tree.await.expect("the start succeeds");
     assert_eq!(name.call(|who| who).await, Ok(200));
 }
 
 #[actix::test]
-async fn a_supervisor_of_whatever_a_spec_starts() {
+async fn dynamic_supervisor_from_specs_starts_subtrees() {
     let name = DynamicRef::new();
     let (tell, mut told) = mpsc::unbounded_channel();
     let subtrees = DynamicSupervisor::from_specs(move |_, id: &'static str| {
@@ -158,22 +161,23 @@ async fn a_supervisor_of_whatever_a_spec_starts() {
         .logger(quiet())
         .child(name.child_spec("subtrees", subtrees.shutdown(Shutdown::Infinity)))
         .start();
-    let tree = tree.await.expect("it starts");
-    let subtree = name.start_child("worker").await.expect("it starts").expect("it is needed");
-    let worker = told.recv().await.expect("it was made");
+    let tree = tree.await.expect("the start succeeds");
+    let subtree =
+        name.start_child("worker").await.expect("the start succeeds").expect("the factory returns an actor");
+    let worker = told.recv().await.expect("the factory has run");
     worker.run(|_, _| {}).await;
     let life = worker.pid();
-    name.terminate_child(&subtree).await.expect("it is there");
-    assert!(!life.is_alive(), "what is in it goes with it");
+    name.terminate_child(&subtree).await.expect("the child exists");
+    assert!(!life.is_alive(), "the worker exits with its supervisor");
 
     let ignored: DynamicRef<()> = DynamicRef::new();
     let spec: ChildSpec =
         ignored.child_spec("ignored", DynamicSupervisor::from_specs(|_, ()| Err(StartError::Ignore)));
-    tree.root().start_child(spec).await.expect("it starts");
+    tree.root().start_child(spec).await.expect("the start succeeds");
     assert_eq!(ignored.start_child(()).await, Ok(None));
 }
 
-/// Never gets to the end of its first turn by itself.
+/// Sends a new message to itself in each handler, so its first poll never ends by itself.
 struct Eager(ChildContext);
 
 impl Actor for Eager {
@@ -181,8 +185,8 @@ impl Actor for Eager {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.notify(Again);
-        let own = self.0.pid().actor::<Self>().expect("it lives");
-        assert!(own.cast(Again).is_ok(), "there is room");
+        let own = self.0.pid().actor::<Self>().expect("the actor is running");
+        assert!(own.cast(Again).is_ok(), "the mailbox has capacity");
     }
 }
 
@@ -200,7 +204,7 @@ impl Handler<Again> for Eager {
 }
 
 #[actix::test]
-async fn a_start_is_over_before_what_waits_is_done() {
+async fn child_is_started_before_queued_messages_are_handled() {
     tokio::time::pause();
     let (events, mut traced) = mpsc::channel::<TraceEvent>(8);
     let spec = ChildSpec::actor("eager", move |env| {
@@ -209,14 +213,18 @@ async fn a_start_is_over_before_what_waits_is_done() {
     });
     let spec = spec.start_timeout(Duration::from_secs(1));
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
-    let tree = tree.await.expect("it is ready when started() is done");
-    assert_eq!(traced.recv().await.map(|event| event.kind), Some(TraceKind::Started), "and nothing before");
+    let tree = tree.await.expect("the child is ready after started()");
+    assert_eq!(
+        traced.recv().await.map(|event| event.kind),
+        Some(TraceKind::Started),
+        "no event before the start"
+    );
     tree.kill();
     tree.stopped().await;
 }
 
 #[actix::test]
-async fn a_full_or_busy_supervisor_says_so() {
+async fn full_supervisor_queue_returns_busy() {
     tokio::time::pause();
     let (root, workers) = (SupervisorRef::new(), DynamicRef::<u32>::new());
     let specs = [
@@ -225,7 +233,7 @@ async fn a_full_or_busy_supervisor_says_so() {
     ];
     let _tree = start(specs.map(|spec| spec.mailbox_limit(2))).await;
     for pid in [root.pid(), workers.pid()] {
-        pid.expect("it runs").suspend().await.expect("it has time");
+        pid.expect("the actor is running").suspend().await.expect("the actor handles system messages");
     }
     let mut asked: Vec<_> = (0..2).map(|_| Box::pin(root.count_children())).collect();
     for waits in &mut asked {
@@ -234,13 +242,13 @@ async fn a_full_or_busy_supervisor_says_so() {
     assert_eq!(root.count_children().await, Err(SupervisorError::Busy));
     assert_eq!((workers.start(1), workers.start(2), workers.start(3)), (Ok(()), Ok(()), Err(3)));
     assert_eq!(workers.start_child(4).await, Err(SupervisorError::Busy));
-    // What goes past the queue finds it at home, unless it has no time at all.
+    // `child_pid` bypasses the mailbox, so a suspended supervisor replies to it.
     assert!(matches!(root.child_pid("x").await, Err(SupervisorError::Refused(_))));
     for pid in [root.pid(), workers.pid()] {
-        pid.expect("it runs").resume();
+        pid.expect("the actor is running").resume();
     }
     for answer in asked {
-        assert!(answer.await.is_ok(), "who was accepted is answered");
+        assert!(answer.await.is_ok(), "an accepted call gets its reply");
     }
     assert_eq!(workers.count_children().await.map(|counts| counts.active), Ok(2));
 
@@ -250,12 +258,12 @@ async fn a_full_or_busy_supervisor_says_so() {
     assert_eq!(
         making.child_pid("x").await,
         Err(SupervisorError::NotRunning),
-        "nobody lives before the factory is done"
+        "the supervisor exists only after its factory returns"
     );
 }
 
 #[actix::test]
-async fn a_start_that_nobody_waits_for_any_more_leaves_no_tree() {
+async fn dropped_start_future_kills_the_tree() {
     let (tell, mut pids) = mpsc::unbounded_channel();
     let spec = ChildSpec::actor_async("slow", move |env: ChildContext| {
         let _ = tell.send(env.pid());
@@ -263,24 +271,24 @@ async fn a_start_that_nobody_waits_for_any_more_leaves_no_tree() {
     });
     let mut start = Box::pin(Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start());
     assert!(futures::poll!(&mut start).is_pending());
-    let slow = pids.recv().await.expect("it is begun");
+    let slow = pids.recv().await.expect("the factory has started");
     drop(start);
     assert_eq!(slow.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]
-async fn a_tree_whose_arbiter_goes_has_ended_as_killed() {
+async fn tree_on_a_stopped_arbiter_exits_as_killed() {
     let (arbiter, (tell, told)) = (Arbiter::new(), oneshot::channel());
     arbiter.spawn(async move {
         let (_, spec) = child("a");
         assert!(tell.send(start([spec]).await).is_ok());
     });
-    let tree = told.await.expect("it starts");
+    let tree = told.await.expect("the start succeeds");
     arbiter.stop();
     assert_eq!(tree.stopped().await, ExitReason::Killed);
 }
 
-/// Cannot write anything.
+/// A drain that panics in `log`.
 struct Broken;
 
 impl Drain for Broken {
@@ -293,13 +301,13 @@ impl Drain for Broken {
 }
 
 #[actix::test]
-async fn a_log_that_cannot_be_written_ends_no_supervisor() {
+async fn panicking_log_drain_does_not_end_the_supervisor() {
     let name = ChildRef::new();
     let spec = name.child_spec("victim", |_| Ok(Victim));
     let broken = Logger::root(Broken.fuse(), o!());
     let tree = Supervisor::new(Strategy::OneForOne).logger(broken).child(spec).start();
-    let tree = tree.await.expect("it starts");
-    let first = name.pid().expect("it lives");
+    let tree = tree.await.expect("the start succeeds");
+    let first = name.pid().expect("the actor is running");
     first.kill();
     first.wait_exit().await;
     assert_ne!(name.available().await.pid(), &first);
@@ -307,7 +315,7 @@ async fn a_log_that_cannot_be_written_ends_no_supervisor() {
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
 }
 
-/// Panics when told to, and says what it is asked.
+/// Panics on [`Panic`] and reports each call of a hook.
 struct Asked(mpsc::UnboundedSender<&'static str>);
 
 impl Actor for Asked {
@@ -333,35 +341,38 @@ impl Handler<Panic> for Asked {
     type Result = ();
 
     fn handle(&mut self, panic: Panic, ctx: &mut Context<Self>) {
-        // What waits is in the way of nobody who has panicked.
+        // A future in `wait` must not delay the exit after a panic.
         ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
         if panic.stop_first {
             ctx.stop();
         }
-        panic!("as told");
+        panic!("requested panic");
     }
 }
 
 #[actix::test]
-async fn who_has_panicked_in_a_handler_is_asked_nothing_more() {
+async fn no_hook_runs_after_a_handler_panic() {
     for (stop_first, plain) in [(false, false), (false, true), (true, false), (true, true)] {
         let (tell, mut told) = mpsc::unbounded_channel();
         let name = ChildRef::new();
         let spec = name.child_spec("asked", move |_| Ok(Asked(tell.clone())));
         let _tree = start([spec.restart(Restart::Temporary)]).await;
-        let life = name.pid().expect("it lives");
+        let life = name.pid().expect("the actor is running");
         if plain {
-            name.addr().expect("it lives").do_send(Panic { stop_first });
+            name.addr().expect("the actor is running").do_send(Panic { stop_first });
         } else {
-            name.cast(Panic { stop_first }).expect("there is room");
+            name.cast(Panic { stop_first }).expect("the mailbox has capacity");
         }
         let reason = life.wait_exit().await;
-        assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "as told"), "{reason}");
+        assert!(
+            matches!(&reason, ExitReason::Panic { message, .. } if message == "requested panic"),
+            "{reason}"
+        );
         assert!(told.try_recv().is_err(), "{stop_first} {plain}");
     }
 }
 
-/// Does something when it is dropped.
+/// Runs the closure when it is dropped.
 struct Last(Option<Box<dyn FnOnce() + Send>>);
 
 impl Drop for Last {
@@ -371,7 +382,7 @@ impl Drop for Last {
 }
 
 #[actix::test]
-async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
+async fn handler_panic_reason_is_not_replaced() {
     let arbiter = Arbiter::new();
     for (elsewhere, panics) in [(false, false), (false, true), (true, false), (true, true)] {
         let (victim, mut spec) = child("victim");
@@ -380,7 +391,7 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
         }
         let _tree = start([spec]).await;
         let life = victim.pid();
-        let call = victim.name.call(common::Run(Box::new(move |process, ctx| {
+        let call = victim.name.call(crate::common::Run(Box::new(move |process, ctx| {
             let env = process.env.clone();
             let last = Last(Some(Box::new(move || match panics {
                 true => panic!("second"),
@@ -390,7 +401,7 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
                 let _last = last;
                 std::future::pending::<()>().await;
             }));
-            // It is dropped after the handler, and before the actor.
+            // The cancelled future is dropped after the handler returns and before the actor is dropped.
             ctx.cancel_future(work);
             panic!("first");
         })));
@@ -401,16 +412,16 @@ async fn nothing_takes_the_place_of_a_panic_in_a_handler() {
     }
 }
 
-/// Says that it is there.
-fn says() -> common::Run {
-    common::Run(Box::new(|process, _| {
+/// A message that reports its own handling.
+fn says() -> crate::common::Run {
+    crate::common::Run(Box::new(|process, _| {
         let own = process.env.pid();
         let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
     }))
 }
 
 #[actix::test]
-async fn nothing_that_waits_is_handled_after_a_panic() {
+async fn queued_messages_are_not_handled_after_a_panic() {
     let arbiter = Arbiter::new();
     for case in 0..8 {
         let [elsewhere, plain, in_wait] = [1, 2, 4].map(|bit| case & bit != 0);
@@ -419,26 +430,26 @@ async fn nothing_that_waits_is_handled_after_a_panic() {
             spec = spec.on(arbiter.handle());
         }
         let _tree = start([spec]).await;
-        let (life, own) = (victim.pid(), victim.name.actor().expect("it lives"));
+        let (life, own) = (victim.pid(), victim.name.actor().expect("the actor is running"));
         let addr = own.addr();
         let send = move |message| match plain {
             true => addr.do_send(message),
-            false => assert!(own.cast(message).is_ok(), "there is room"),
+            false => assert!(own.cast(message).is_ok(), "the mailbox has capacity"),
         };
-        // All of it waits when the panic comes.
-        let all = common::Run(Box::new(move |_, _| {
-            send(common::Run(Box::new(move |_, ctx| {
+        // All of these messages are queued when the panic happens.
+        let all = crate::common::Run(Box::new(move |_, _| {
+            send(crate::common::Run(Box::new(move |_, ctx| {
                 ctx.notify(says());
                 if in_wait {
-                    return ctx.wait(actix::fut::wrap_future(async { panic!("as told") }));
+                    return ctx.wait(actix::fut::wrap_future(async { panic!("requested panic") }));
                 }
                 ctx.wait(actix::fut::wrap_future(async {}));
-                panic!("as told")
+                panic!("requested panic")
             })));
             send(says());
             send(says());
         }));
-        assert!(victim.name.cast(all).is_ok(), "there is room");
+        assert!(victim.name.cast(all).is_ok(), "the mailbox has capacity");
         let reason = life.wait_exit().await;
         assert!(matches!(reason, ExitReason::Panic { .. }), "{reason}");
         assert!(victim.heard.try_recv().is_err(), "case {case}");

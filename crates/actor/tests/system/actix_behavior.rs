@@ -1,4 +1,4 @@
-//! Where actix bites, and what is done about it: the claims of the book's chapter on actix that no other test makes.
+//! Claims of the book's chapter on actix that no other test checks.
 
 use std::future::IntoFuture;
 
@@ -27,7 +27,7 @@ impl Handler<Ask> for Plain {
     }
 }
 
-/// Answered by a future that is no part of the actor.
+/// Replied by a future outside of the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Escape;
@@ -40,7 +40,7 @@ impl Handler<Escape> for Plain {
     }
 }
 
-/// Answered by a future of the actor.
+/// Replied by a future of the actor.
 #[derive(Message)]
 #[rtype(result = "u32")]
 struct Late(oneshot::Receiver<u32>);
@@ -65,7 +65,7 @@ impl Handler<Stop> for Plain {
     }
 }
 
-/// Sends itself this many messages, each through an address of its own, and counts those that are taken.
+/// Sends this many messages to itself, each through a new address. The reply is the number of accepted ones.
 #[derive(Message)]
 #[rtype(result = "usize")]
 struct Flood(usize);
@@ -83,25 +83,29 @@ async fn start() -> (Tree, ChildRef<Plain>) {
     let plain = name.child_spec("plain", |_| Ok(Plain)).restart(Restart::Temporary);
     let silent = ChildSpec::actor("silent", |_| Ok(Plain));
     let tree = Supervisor::new(Strategy::OneForOne).logger(Logger::root(Discard, o!()));
-    (tree.child(plain).child(silent).start().await.expect("it starts"), name)
+    (tree.child(plain).child(silent).start().await.expect("the start succeeds"), name)
 }
 
 #[actix::test]
-async fn a_response_future_that_panics_is_no_reply_and_the_actor_lives() {
+async fn panic_in_a_response_future_gives_no_reply() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("it lives");
-    assert_eq!(life.call(Escape).await, Err(CallError::NoReply), "not five seconds of waiting");
+    let life = name.actor().expect("the actor is running");
+    assert_eq!(
+        life.call(Escape).await,
+        Err(CallError::NoReply),
+        "the call fails without waiting for its timeout of 5 s"
+    );
     assert_eq!(life.call(Ask).await, Ok(7));
 }
 
 #[actix::test]
-async fn a_stop_drains_nothing_and_who_waits_is_told() {
+async fn stop_fails_pending_and_queued_calls() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("it lives");
+    let life = name.actor().expect("the actor is running");
     let (_late, answer) = oneshot::channel();
     let mut begun = Box::pin(life.call(Late(answer)).into_future());
     assert!(futures::poll!(&mut begun).is_pending());
-    life.cast(Stop).expect("there is room");
+    life.cast(Stop).expect("the mailbox has capacity");
     let mut queued = Box::pin(life.call(Ask).into_future());
     assert!(futures::poll!(&mut queued).is_pending());
     assert_eq!(begun.await, Err(CallError::Exit(ExitReason::Normal)));
@@ -109,7 +113,7 @@ async fn a_stop_drains_nothing_and_who_waits_is_told() {
 }
 
 #[actix::test]
-async fn an_actor_that_nobody_can_reach_lives_on() {
+async fn actor_without_references_keeps_running() {
     let (tree, _) = start().await;
     tokio::task::yield_now().await;
     let seen = tree.tree().await;
@@ -117,9 +121,9 @@ async fn an_actor_that_nobody_can_reach_lives_on() {
 }
 
 #[actix::test]
-async fn the_address_of_a_life_that_is_over_leads_nowhere() {
+async fn addr_of_an_exited_actor_is_disconnected() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("it lives");
+    let life = name.actor().expect("the actor is running");
     let before = life.addr();
     assert!(before.connected() && before == life.addr());
     life.pid().kill();
@@ -130,9 +134,9 @@ async fn the_address_of_a_life_that_is_over_leads_nowhere() {
 }
 
 #[actix::test]
-async fn the_capacity_of_an_addr_is_soft() {
+async fn actix_addr_capacity_is_exceeded_by_clones() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("it lives");
-    // actix's capacity is 16, and a fresh clone of the address has one more.
+    let life = name.actor().expect("the actor is running");
+    // actix's capacity is 16, and each clone of the address adds one.
     assert_eq!(life.call(Flood(100)).await, Ok(100));
 }

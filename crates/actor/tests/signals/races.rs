@@ -1,12 +1,10 @@
-//! What happens at the same moment, on several arbiters: ends, links, monitors, calls.
-
-mod common;
+//! Exits that race with links, monitors, calls and signals on several arbiters.
 
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use crate::common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use actix_rt::Arbiter;
-use common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
 use futures::future::{join_all, maybe_done};
 use impresario_actor::{
     CallError, ChildRef, ExitReason, Intensity, Pid, Strategy, Supervisor, TraceKind, Tree,
@@ -16,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 const ROUNDS: usize = 100;
 const MANY: usize = 1_000;
 
-/// Two lives, each on an arbiter of its own.
+/// Two actors, each on its own arbiter.
 async fn apart(arbiters: &[Arbiter; 2]) -> (Tree, Child, Child) {
     let ((a, a_spec), (b, b_spec)) = (child("a"), child("b"));
     (start([a_spec.on(arbiters[0].handle()), b_spec.on(arbiters[1].handle())]).await, a, b)
@@ -37,7 +35,7 @@ async fn link(from: &Child, to: &Pid) {
 }
 
 #[actix::test]
-async fn a_monitor_of_one_that_dies_at_the_same_time_is_answered_once() {
+async fn monitor_during_exit_sends_exactly_one_down() {
     let arbiters = arbiters();
     for _ in 0..ROUNDS {
         let (tree, mut a, b) = apart(&arbiters).await;
@@ -47,25 +45,25 @@ async fn a_monitor_of_one_that_dies_at_the_same_time_is_answered_once() {
             process.env.clone().monitor(&monitored, ctx);
         })));
         dying.kill();
-        monitoring.await.expect("it lives");
-        let Heard::Down(pid, reason) = a.hears().await else { panic!("it hears of the end") };
+        monitoring.await.expect("the actor is running");
+        let Heard::Down(pid, reason) = a.hears().await else { panic!("expected a Down") };
         assert_eq!(pid, dying);
         assert!(matches!(reason, ExitReason::Killed | ExitReason::NoProc), "{reason}");
         a.run(|_, _| {}).await;
-        assert!(a.heard.try_recv().is_err(), "twice");
+        assert!(a.heard.try_recv().is_err(), "a second Down");
         stop(tree).await;
     }
 }
 
 #[actix::test]
-async fn a_link_made_while_the_other_dies_is_an_exit_signal_all_the_same() {
+async fn link_during_exit_sends_the_exit_signal() {
     let arbiters = arbiters();
     for _ in 0..ROUNDS {
         let (tree, a, b) = apart(&arbiters).await;
         let (first, second) = (a.pid(), b.pid());
         let to = second.clone();
         second.exit(error("enough"));
-        // It may end before it answers.
+        // The actor may exit before it replies.
         let _ = a.name.call(Run(Box::new(move |process, _| process.env.link(&to)))).await;
         let reason = first.wait_exit().await;
         assert!([error("enough"), ExitReason::NoProc].contains(&reason), "{reason}");
@@ -74,7 +72,7 @@ async fn a_link_made_while_the_other_dies_is_an_exit_signal_all_the_same() {
 }
 
 #[actix::test]
-async fn after_an_unlink_no_exit_signal_comes() {
+async fn unlink_during_exit_stops_the_exit_signal() {
     let arbiters = arbiters();
     for _ in 0..ROUNDS {
         let (tree, mut a, b) = apart(&arbiters).await;
@@ -86,14 +84,14 @@ async fn after_an_unlink_no_exit_signal_comes() {
         a.run(move |process, ctx| {
             process.env.unlink(&from);
             process.env.untrap_exits();
-            // What was delivered before is a message, and stands before this.
+            // A signal that was delivered before is queued before this message.
             actix::AsyncContext::notify(ctx, Run(Box::new(|_, _| {})));
         })
         .await;
         second.wait_exit().await;
         a.run(|process, _| assert!(process.env.links().is_empty())).await;
         assert!(first.is_alive());
-        // A signal that was there before the unlink is all that may have been heard.
+        // Only a signal that was delivered before the unlink may have been received.
         while let Ok(heard) = a.heard.try_recv() {
             assert_eq!(heard, Heard::Exit(Some(second.clone()), ExitReason::Killed));
         }
@@ -102,7 +100,7 @@ async fn after_an_unlink_no_exit_signal_comes() {
 }
 
 #[actix::test]
-async fn two_that_are_linked_and_end_at_once_end_once() {
+async fn linked_actors_exiting_together_send_one_down_each() {
     let arbiters = arbiters();
     let (_other, mut watcher, _) = pair().await;
     for _ in 0..ROUNDS {
@@ -118,30 +116,30 @@ async fn two_that_are_linked_and_end_at_once_end_once() {
         second.exit(error("second"));
         let mut ended = Vec::new();
         for _ in 0..2 {
-            let Heard::Down(pid, end) = watcher.hears().await else { panic!("it monitors only") };
+            let Heard::Down(pid, end) = watcher.hears().await else { panic!("expected a Down") };
             assert!([error("first"), error("second")].contains(&end), "{end}");
             ended.push(pid);
         }
         assert!(ended.contains(&first) && ended.contains(&second), "{ended:?}");
         watcher.run(|_, _| {}).await;
-        assert!(watcher.heard.try_recv().is_err(), "once more");
+        assert!(watcher.heard.try_recv().is_err(), "a third Down");
         stop(tree).await;
     }
 }
 
 #[actix::test]
-async fn links_reach_over_trees() {
+async fn links_work_across_trees() {
     let ((mine, a, _x), (theirs, b, _y)) = (pair().await, pair().await);
     let (first, second) = (a.pid(), b.pid());
     link(&a, &second).await;
     second.exit(error("over there"));
     assert_eq!(first.wait_exit().await, error("over there"));
-    // The trees themselves do not see each other.
+    // The link shares no names: an exited actor cannot register, and the other tree has none.
     assert!(mine.system().register("x", &first).is_err() && theirs.system().registered().is_empty());
 }
 
 #[actix::test]
-async fn a_circle_of_links_falls_as_one() {
+async fn ring_of_links_exits_with_one_reason() {
     let arbiters = arbiters();
     let (children, specs): (Vec<_>, Vec<_>) = (0..10).map(|number| child(&number.to_string())).unzip();
     let specs = specs.into_iter().enumerate().map(|(n, spec)| spec.on(arbiters[n % 2].handle()));
@@ -157,7 +155,7 @@ async fn a_circle_of_links_falls_as_one() {
 }
 
 #[actix::test]
-async fn a_thousand_links_fall_at_once() {
+async fn thousand_linked_exits_are_trapped_once_each() {
     let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
     let (mut hub, hub_spec) = child("hub");
     specs.push(hub_spec);
@@ -173,11 +171,11 @@ async fn a_thousand_links_fall_at_once() {
         assert_eq!(process.env.links().len(), MANY);
     })
     .await;
-    // All of them end, and the one that traps hears of each once.
+    // All of them exit. The hub traps exits and must receive one signal for each.
     pids.iter().for_each(|pid| pid.exit(error("enough")));
     let mut heard = Vec::new();
     for _ in 0..MANY {
-        let Heard::Exit(Some(pid), _) = hub.hears().await else { panic!("it hears of an end") };
+        let Heard::Exit(Some(pid), _) = hub.hears().await else { panic!("unexpected event") };
         heard.push(pid.number());
     }
     heard.sort_unstable();
@@ -188,7 +186,7 @@ async fn a_thousand_links_fall_at_once() {
 }
 
 #[actix::test]
-async fn a_thousand_ends_are_heard_once_each() {
+async fn thousand_monitored_exits_send_one_down_each() {
     let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
     let (mut hub, hub_spec) = child("hub");
     specs.push(hub_spec);
@@ -196,7 +194,7 @@ async fn a_thousand_ends_are_heard_once_each() {
     let pids: Vec<Pid> = children.iter().map(Child::pid).collect();
     let all = pids.clone();
     hub.run(move |process, ctx| {
-        // Each of them twice, and one of the two is taken back.
+        // Monitor each twice and remove one of the two.
         for pid in &all {
             let first = process.env.monitor(pid, ctx);
             process.env.monitor(pid, ctx);
@@ -208,17 +206,17 @@ async fn a_thousand_ends_are_heard_once_each() {
     join_all(pids.iter().map(Pid::wait_exit)).await;
     let mut heard = Vec::new();
     for _ in 0..MANY {
-        let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("it hears of an end") };
+        let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("unexpected event") };
         heard.push(pid);
     }
     heard.sort_unstable_by_key(Pid::number);
     assert_eq!(heard, pids);
     hub.run(|_, _| {}).await;
-    assert!(hub.heard.try_recv().is_err(), "and of no other");
+    assert!(hub.heard.try_recv().is_err(), "an extra Down");
 }
 
 #[actix::test]
-async fn one_end_takes_a_thousand_along() {
+async fn one_exit_ends_a_thousand_linked_actors() {
     let (children, mut specs): (Vec<_>, Vec<_>) = (0..MANY).map(|number| child(&number.to_string())).unzip();
     let (hub, hub_spec) = child("hub");
     specs.push(hub_spec);
@@ -233,22 +231,22 @@ async fn one_end_takes_a_thousand_along() {
 }
 
 #[actix::test]
-async fn every_call_that_waits_at_the_end_is_told_why() {
+async fn pending_calls_fail_with_the_exit_reason() {
     let arbiters = arbiters();
     for _ in 0..ROUNDS {
         let (tree, a, _b) = apart(&arbiters).await;
-        let life = a.name.actor().expect("it lives");
+        let life = a.name.actor().expect("the actor is running");
         let nothing = || Run(Box::new(|_, _| {}));
         let call = |_| Box::pin(maybe_done(life.call(nothing()).into_future()));
         let mut calls: Vec<_> = (0..50).map(call).collect();
         for call in &mut calls {
-            // It is sent now, and perhaps answered.
+            // The first poll sends the call. It may already have a reply.
             let _ = futures::poll!(call.as_mut());
         }
         life.pid().exit(error("enough"));
         for mut call in calls {
             call.as_mut().await;
-            let answer = call.as_mut().take_output().expect("it is done");
+            let answer = call.as_mut().take_output().expect("the call has completed");
             assert!([Ok(()), Err(CallError::Exit(error("enough")))].contains(&answer), "{answer:?}");
         }
         life.pid().wait_exit().await;
@@ -257,9 +255,9 @@ async fn every_call_that_waits_at_the_end_is_told_why() {
     }
 }
 
-/// It ends with every message, on an arbiter of its own, while others call.
+/// The actor exits after every message, on its own arbiter, while three threads call it.
 #[actix::test]
-async fn a_call_that_waits_goes_to_the_next_life_if_the_last_has_not_seen_it() {
+async fn unhandled_call_with_wait_goes_to_the_next_incarnation() {
     const CALLS: usize = 2_000;
     let (arbiter, name, (heard, _)) = (Arbiter::new(), ChildRef::new(), mpsc::unbounded_channel());
     let spec = name
@@ -268,7 +266,7 @@ async fn a_call_that_waits_goes_to_the_next_life_if_the_last_has_not_seen_it() {
         .intensity(Intensity::new(u32::MAX, Duration::from_secs(1)))
         .logger(quiet())
         .child(spec.on(arbiter.handle()));
-    let tree = tree.start().await.expect("it starts");
+    let tree = tree.start().await.expect("the start succeeds");
     let callers = [(); 3].map(|()| {
         let name = name.clone();
         std::thread::spawn(move || {
@@ -287,7 +285,7 @@ async fn a_call_that_waits_goes_to_the_next_life_if_the_last_has_not_seen_it() {
 }
 
 #[actix::test]
-async fn an_arbiter_that_goes_tells_those_elsewhere() {
+async fn stopped_arbiter_sends_down_and_exit_to_other_threads() {
     let arbiters = arbiters();
     let (_tree, a, mut b) = apart(&arbiters).await;
     let (first, second) = (a.pid(), b.pid());
@@ -311,26 +309,26 @@ async fn an_arbiter_that_goes_tells_those_elsewhere() {
     assert!(second.is_alive());
 }
 
-/// It hears of both at once, since it has no turn before.
+/// The handler blocks until both requests are set, so one poll sees both.
 #[actix::test]
-async fn of_a_kill_and_a_stop_the_first_counts() {
+async fn first_of_kill_and_stop_decides_the_reason() {
     for killed_first in [true, false] {
         let arbiters = arbiters();
         let (tree, a, _b) = apart(&arbiters).await;
         let (life, (events, mut traced)) = (a.pid(), mpsc::channel(8));
-        tree.root().pid().expect("it runs").trace(events);
+        tree.root().pid().expect("the actor is running").trace(events);
         let ((busy, is_busy), (release, released)) = (oneshot::channel(), std::sync::mpsc::channel::<()>());
         let holds = Run(Box::new(move |_, _| {
             let _ = busy.send(());
             let _ = released.recv();
         }));
-        assert!(a.name.cast(holds).is_ok(), "there is room");
-        is_busy.await.expect("it handles it");
+        assert!(a.name.cast(holds).is_ok(), "the mailbox has capacity");
+        is_busy.await.expect("the actor handles the message");
         if killed_first {
             life.kill();
         }
         tree.stop();
-        while traced.recv().await.expect("it is told").kind != TraceKind::Stops(life.clone()) {}
+        while traced.recv().await.expect("the trace event arrives").kind != TraceKind::Stops(life.clone()) {}
         life.kill();
         drop(release);
         let expected = if killed_first { ExitReason::Killed } else { ExitReason::Shutdown };
@@ -339,22 +337,22 @@ async fn of_a_kill_and_a_stop_the_first_counts() {
     }
 }
 
-/// Whoever waits for each answer would wait for ever if a wake-up were lost.
+/// Each sender waits for its reply before it sends the next message. A lost wake-up would block the test for ever.
 #[actix::test]
-async fn both_queues_wake_an_actor_that_has_nothing_to_do() {
+async fn both_mailboxes_wake_an_idle_actor() {
     let arbiters = arbiters();
     let (tree, a, _b) = apart(&arbiters).await;
     let senders = [true, false, true, false].map(|plain| {
-        let life = a.name.actor().expect("it lives");
+        let life = a.name.actor().expect("the actor is running");
         let addr = life.addr();
         std::thread::spawn(move || {
             for _ in 0..MANY {
                 let nothing = Run(Box::new(|_, _| {}));
                 if plain {
-                    futures::executor::block_on(addr.send(nothing)).expect("it lives");
+                    futures::executor::block_on(addr.send(nothing)).expect("the actor is running");
                 } else {
                     let call = life.call(nothing).no_timeout().into_future();
-                    futures::executor::block_on(call).expect("it lives");
+                    futures::executor::block_on(call).expect("the actor is running");
                 }
             }
         })

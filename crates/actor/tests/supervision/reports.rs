@@ -1,4 +1,4 @@
-//! What a supervisor has to say, as records of a structured log.
+//! Supervisor reports as slog records: level, message and fields.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ impl Actor for Worker {
     type Context = Context<Self>;
 }
 
-/// A record: its level, its message, and its fields in the order in which they come.
+/// Level, message and fields of a record, the fields in their order.
 type Line = (Level, String, Vec<(String, String)>);
 
 struct Lines(mpsc::UnboundedSender<Line>);
@@ -24,8 +24,8 @@ impl Drain for Lines {
 
     fn log(&self, record: &Record<'_>, tree: &OwnedKVList) -> Result<(), Never> {
         let mut fields = Fields(Vec::new());
-        record.kv().serialize(record, &mut fields).expect("texts can be taken");
-        tree.serialize(record, &mut fields).expect("texts can be taken");
+        record.kv().serialize(record, &mut fields).expect("serialization succeeds");
+        tree.serialize(record, &mut fields).expect("serialization succeeds");
         let _ = self.0.send((record.level(), record.msg().to_string(), fields.0));
         Ok(())
     }
@@ -45,7 +45,7 @@ fn text(fields: &[(String, String)]) -> String {
 }
 
 #[actix_rt::test]
-async fn a_report_has_all_its_fields() {
+async fn reports_carry_reason_child_and_restart_fields() {
     let (tell, mut lines) = mpsc::unbounded_channel();
     let worker = ChildRef::new();
     let spec = worker.child_spec("db", |_| Ok(Worker)).restart(Restart::Transient);
@@ -55,7 +55,7 @@ async fn a_report_has_all_its_fields() {
         .child(spec)
         .start()
         .await
-        .expect("it starts");
+        .expect("the start succeeds");
     for _ in 0..2 {
         let life = worker.available().await.pid().clone();
         life.exit(ExitReason::Error("no disk".to_owned()));
@@ -68,7 +68,7 @@ async fn a_report_has_all_its_fields() {
         (Level::Critical, "restart limit reached, giving up", "shutdown", 2),
     ];
     for (level, message, report, life) in expected {
-        let (found, said, fields) = lines.recv().await.expect("it is reported");
+        let (found, said, fields) = lines.recv().await.expect("the record arrives");
         assert_eq!((found, said.as_str()), (level, message));
         let rest = "restart=transient shutdown=5s kind=worker supervisor=root";
         let expected = format!("reason=no disk report={report} child=db life={life} lives=1 {rest}");
@@ -77,13 +77,13 @@ async fn a_report_has_all_its_fields() {
 }
 
 #[actix_rt::test]
-async fn a_failed_first_start_is_told_quietly_because_it_is_an_error_already() {
+async fn failed_first_start_is_logged_at_debug_level() {
     let (tell, mut lines) = mpsc::unbounded_channel();
     let spec = ChildRef::<Worker>::new().child_spec_async("db", async |_| Err("no disk".into()));
     let tree =
         Supervisor::new(Strategy::OneForOne).logger(Logger::root(Lines(tell).fuse(), o!())).child(spec);
-    let Err(StartError::Failed(reason)) = tree.start().await else { panic!("it starts") };
+    let Err(StartError::Failed(reason)) = tree.start().await else { panic!("the tree started") };
     assert_eq!(reason.to_string(), "child db failed to start: no disk");
-    let (level, message, _) = lines.recv().await.expect("it is reported");
+    let (level, message, _) = lines.recv().await.expect("the record arrives");
     assert_eq!((level, message.as_str()), (Level::Debug, "start_error"));
 }

@@ -1,4 +1,4 @@
-//! A tree as a whole program. The test runs itself as that program.
+//! `Tree::run` and its signals. The test starts its own executable as a child process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -8,10 +8,10 @@ use actix::{Actor, Context};
 use impresario_actor::{ChildSpec, Strategy, Supervisor};
 use slog::{Discard, Logger, o};
 
-/// Says in the environment that this is the program, and which.
+/// Environment variable: set in the child process, its value selects the behavior of the actor.
 const PROGRAM: &str = "IMPRESARIO_TEST_PROGRAM";
 
-/// How the actor of the program behaves.
+/// The actor of the child process. Its text selects what blocks.
 struct Stuck(String);
 
 impl Actor for Stuck {
@@ -19,14 +19,14 @@ impl Actor for Stuck {
 
     fn started(&mut self, _: &mut Context<Self>) {
         match self.0.as_str() {
-            // The arbiter stands still, and never hears anything.
+            // Blocks the arbiter's thread, so it handles no stop.
             "blocks" => {
                 ready();
                 loop {
                     thread::park();
                 }
             }
-            // The runtime cannot end before this does.
+            // The runtime's shutdown waits for this blocking task.
             "blocking task" => {
                 let forever = || loop {
                     thread::park();
@@ -39,7 +39,7 @@ impl Actor for Stuck {
     }
 }
 
-/// Not a test of its own: what the others run.
+/// Entry point of the child process. Without the environment variable it does nothing.
 #[test]
 fn program() {
     let Ok(what) = std::env::var(PROGRAM) else { return };
@@ -49,21 +49,21 @@ fn program() {
 }
 
 fn ready() {
-    writeln!(std::io::stdout(), "ready").expect("somebody reads");
+    writeln!(std::io::stdout(), "ready").expect("stdout is open");
 }
 
 struct Program {
     child: Child,
-    /// What it says has to go somewhere.
+    /// Kept open: the child process would fail to write to a closed pipe.
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Program {
     fn start(what: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().expect("it runs"));
-        command.args(["--exact", "program", "--nocapture"]).env(PROGRAM, what);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be started");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut command = Command::new(std::env::current_exe().expect("the actor is running"));
+        command.args(["--exact", "run::program", "--nocapture"]).env(PROGRAM, what);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut lines = stdout.by_ref().lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with("ready")));
         Self { child, _stdout: stdout }
@@ -71,24 +71,24 @@ impl Program {
 
     fn tell(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("there is a shell").success());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("the shell runs").success());
     }
 
     fn ends(&mut self) -> Option<i32> {
-        self.child.wait().expect("it is a child").code()
+        self.child.wait().expect("the process is a child").code()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may be over already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn one_signal_is_an_orderly_end() {
+fn sigterm_or_sigint_exits_with_0() {
     for signal in ["TERM", "INT"] {
         let mut program = Program::start("obeys");
         program.tell(signal);
@@ -97,7 +97,7 @@ fn one_signal_is_an_orderly_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_though_its_arbiter_stands_still() {
+fn second_signal_exits_with_130_on_a_blocked_arbiter() {
     for (first, second) in [("TERM", "INT"), ("INT", "TERM")] {
         let mut program = Program::start("blocks");
         program.tell(first);
@@ -107,7 +107,7 @@ fn a_second_signal_ends_it_though_its_arbiter_stands_still() {
 }
 
 #[test]
-fn a_second_signal_ends_it_though_a_blocking_task_does_not_return() {
+fn second_signal_exits_with_130_on_a_blocking_task() {
     let mut program = Program::start("blocking task");
     program.tell("TERM");
     program.tell("INT");
