@@ -7,7 +7,7 @@ use actix::{Actor, Addr, Context, Handler, Message};
 
 use crate::Pid;
 use crate::call::{Call, CastError};
-use crate::door::{Door, Refusal};
+use crate::door::{Mailbox, PushError};
 
 /// Reaches one life of an actor, and no later one; see [`ChildRef`](crate::ChildRef) for what survives restarts.
 ///
@@ -15,12 +15,12 @@ use crate::door::{Door, Refusal};
 /// to a plain `Addr` wait in actix's own, which has neither. Each queue keeps its order; they are read by turns.
 pub struct ActorRef<A: Actor> {
     pid: Pid,
-    door: Arc<Door<A>>,
+    mailbox: Arc<Mailbox<A>>,
 }
 
 impl<A: Actor<Context = Context<A>>> ActorRef<A> {
-    pub(crate) fn new(pid: Pid, door: Arc<Door<A>>) -> Self {
-        Self { pid, door }
+    pub(crate) fn new(pid: Pid, mailbox: Arc<Mailbox<A>>) -> Self {
+        Self { pid, mailbox }
     }
 
     /// Which life it is.
@@ -30,7 +30,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 
     /// The actix address of the same life. It goes past the limit of the queue.
     pub fn addr(&self) -> Addr<A> {
-        self.door.addr()
+        self.mailbox.addr()
     }
 
     /// Sends a message and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
@@ -42,7 +42,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        Call::of_life(self.clone(), message)
+        Call::to_actor(self.clone(), message)
     }
 
     /// Sends a message and does not wait (OTP: `gen_server:cast`).
@@ -57,24 +57,24 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.send(message, None).map_err(|(refusal, message)| match refusal {
-            Refusal::Full => CastError::Full(message),
-            Refusal::Closed => CastError::NotAvailable(message),
+        self.send(message, None).map_err(|(error, message)| match error {
+            PushError::Full => CastError::Full(message),
+            PushError::Closed => CastError::NotAvailable(message),
         })
     }
 
     pub(crate) fn send<M>(
         &self,
         message: M,
-        answer: Option<tokio::sync::oneshot::Sender<M::Result>>,
-    ) -> Result<(), (Refusal, M)>
+        reply: Option<tokio::sync::oneshot::Sender<M::Result>>,
+    ) -> Result<(), (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.door.push(message, answer)? {
-            self.pid.life().wake();
+        if self.mailbox.push(message, reply)? {
+            self.pid.cell().wake();
         }
         Ok(())
     }
@@ -86,8 +86,8 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.door.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
-            self.pid.life().wake();
+        if self.mailbox.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
+            self.pid.cell().wake();
         }
     }
 }
@@ -95,13 +95,13 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 impl Pid {
     /// The life as one of an `A`, if it is one and has not ended.
     pub fn actor<A: Actor<Context = Context<A>>>(&self) -> Option<ActorRef<A>> {
-        Some(ActorRef::new(self.clone(), self.life().door()?))
+        Some(ActorRef::new(self.clone(), self.cell().mailbox()?))
     }
 }
 
 impl<A: Actor> Clone for ActorRef<A> {
     fn clone(&self) -> Self {
-        Self { pid: self.pid.clone(), door: Arc::clone(&self.door) }
+        Self { pid: self.pid.clone(), mailbox: Arc::clone(&self.mailbox) }
     }
 }
 

@@ -13,46 +13,46 @@ use futures::stream::FuturesUnordered;
 /// Any number of futures, as one of an actor: it looks at all its own at each of its turns, and at these when they have
 /// something to say. They end with it.
 #[derive(Clone, Default)]
-pub(crate) struct Beside(Rc<RefCell<Running>>);
+pub(crate) struct BackgroundTasks(Rc<RefCell<TaskSet>>);
 
 #[derive(Default)]
-struct Running {
+struct TaskSet {
     futures: FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>,
     /// How the actor is woken, while this is one of its futures.
     waker: Option<Waker>,
 }
 
-impl Beside {
+impl BackgroundTasks {
     /// Runs one more. It must not come back to this while it runs.
     pub(crate) fn run<A>(&self, future: impl Future<Output = ()> + 'static, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
     {
-        let mut running = self.0.borrow_mut();
-        running.futures.push(Box::pin(future));
-        match &running.waker {
+        let mut tasks = self.0.borrow_mut();
+        tasks.futures.push(Box::pin(future));
+        match &tasks.waker {
             // It has not been looked at yet.
             Some(waker) => waker.wake_by_ref(),
             None => {
-                running.waker = Some(Waker::noop().clone());
+                tasks.waker = Some(Waker::noop().clone());
                 ctx.spawn(self.clone());
             }
         }
     }
 }
 
-impl<A: Actor> ActorFuture<A> for Beside {
+impl<A: Actor> ActorFuture<A> for BackgroundTasks {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _: &mut A, _: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
-        let running = &mut *self.0.borrow_mut();
-        while let Poll::Ready(done) = Pin::new(&mut running.futures).poll_next(task) {
+        let tasks = &mut *self.0.borrow_mut();
+        while let Poll::Ready(done) = Pin::new(&mut tasks.futures).poll_next(task) {
             if done.is_none() {
-                running.waker = None;
+                tasks.waker = None;
                 return Poll::Ready(());
             }
         }
-        running.waker = Some(task.waker().clone());
+        tasks.waker = Some(task.waker().clone());
         Poll::Pending
     }
 }

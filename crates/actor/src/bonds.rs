@@ -6,39 +6,39 @@ use std::sync::Arc;
 use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
 
-use crate::downs::Downs;
-use crate::life::Life;
+use crate::downs::MonitorSet;
+use crate::life::ActorCell;
 use crate::{ExitSignal, Pid};
 
 /// Is told how the life ended.
-pub(crate) enum Watcher {
+pub(crate) enum ExitListener {
     /// Somebody who waits.
-    Once(oneshot::Sender<ExitReason>),
+    Future(oneshot::Sender<ExitReason>),
     /// Another life, by this of its monitors.
-    Downs(Arc<Downs>, u64),
+    Monitor(Arc<MonitorSet>, u64),
 }
 
 /// Takes exit signals to the actor, as messages; those of links are never refused.
-pub(crate) type Trap = Arc<dyn Fn(ExitSignal, bool) + Send + Sync>;
+pub(crate) type TrapExit = Arc<dyn Fn(ExitSignal, bool) + Send + Sync>;
 
 /// The links and monitors of one life, and whether it traps exits.
 #[derive(Default)]
-pub(crate) struct Bonds {
+pub(crate) struct Links {
     links: BTreeMap<usize, Pid>,
-    watchers: BTreeMap<u64, Watcher>,
-    watched: u64,
-    trap: Option<Trap>,
+    exit_listeners: BTreeMap<u64, ExitListener>,
+    last_key: u64,
+    trap_exit: Option<TrapExit>,
     /// Where it hears of the ends of those that it monitors itself.
-    pub(crate) downs: Option<Arc<Downs>>,
+    pub(crate) monitors: Option<Arc<MonitorSet>>,
 }
 
-impl Bonds {
-    pub(crate) fn link(&mut self, to: &Pid) {
+impl Links {
+    pub(crate) fn insert(&mut self, to: &Pid) {
         self.links.insert(to.key(), to.clone());
     }
 
     /// Whether there was a link.
-    pub(crate) fn unlink(&mut self, from: &Pid) -> bool {
+    pub(crate) fn remove(&mut self, from: &Pid) -> bool {
         self.links.remove(&from.key()).is_some()
     }
 
@@ -46,40 +46,40 @@ impl Bonds {
         self.links.contains_key(&to.key())
     }
 
-    pub(crate) fn links(&self) -> impl Iterator<Item = &Pid> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pid> {
         self.links.values()
     }
 
-    pub(crate) fn watch(&mut self, watcher: Watcher) -> u64 {
-        self.watched += 1;
-        self.watchers.insert(self.watched, watcher);
-        self.watched
+    pub(crate) fn add_exit_listener(&mut self, listener: ExitListener) -> u64 {
+        self.last_key += 1;
+        self.exit_listeners.insert(self.last_key, listener);
+        self.last_key
     }
 
-    pub(crate) fn unwatch(&mut self, key: u64) {
-        self.watchers.remove(&key);
+    pub(crate) fn remove_exit_listener(&mut self, key: u64) {
+        self.exit_listeners.remove(&key);
     }
 
-    pub(crate) fn trap(&mut self, trap: Option<Trap>) {
-        self.trap = trap;
+    pub(crate) fn set_trap_exit(&mut self, trap_exit: Option<TrapExit>) {
+        self.trap_exit = trap_exit;
     }
 
-    pub(crate) fn trapping(&self) -> Option<&Trap> {
-        self.trap.as_ref()
+    pub(crate) fn trap_exit(&self) -> Option<&TrapExit> {
+        self.trap_exit.as_ref()
     }
 
     /// The life is over: everybody hears of it, in the order in which they asked.
-    pub(crate) fn dissolve(self, life: &Arc<Life>, reason: &ExitReason) {
-        let pid = Pid::of(life);
-        for watcher in self.watchers.into_values() {
-            match watcher {
+    pub(crate) fn notify_exit(self, cell: &Arc<ActorCell>, reason: &ExitReason) {
+        let pid = Pid::of(cell);
+        for listener in self.exit_listeners.into_values() {
+            match listener {
                 // Who does not wait any more does not need it.
-                Watcher::Once(waits) => drop(waits.send(reason.clone())),
-                Watcher::Downs(downs, key) => downs.wait_exit(key, reason.clone()),
+                ExitListener::Future(waiter) => drop(waiter.send(reason.clone())),
+                ExitListener::Monitor(monitors, key) => monitors.push_exit(key, reason.clone()),
             }
         }
         for linked in self.links.into_values() {
-            linked.life().linked_exit(&pid, reason);
+            linked.cell().linked_exit(&pid, reason);
         }
     }
 }

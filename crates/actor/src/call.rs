@@ -10,7 +10,7 @@ use impresario_supervision::ExitReason;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::door::Refusal;
+use crate::door::PushError;
 use crate::signal::Signal;
 use crate::{ActorRef, ChildRef, Pid};
 
@@ -26,8 +26,8 @@ pub struct Call<A: Actor, M: Message> {
 }
 
 enum Target<A: Actor> {
-    Life(ActorRef<A>),
-    Slot { name: ChildRef<A>, wait: bool },
+    Actor(ActorRef<A>),
+    Child { name: ChildRef<A>, wait: bool },
 }
 
 /// Why a call has no answer.
@@ -58,12 +58,12 @@ pub enum CastError<M> {
 }
 
 impl<A: Actor, M: Message> Call<A, M> {
-    pub(crate) fn of_life(life: ActorRef<A>, message: M) -> Self {
-        Self { target: Target::Life(life), message, timeout: Some(TIMEOUT) }
+    pub(crate) fn to_actor(actor: ActorRef<A>, message: M) -> Self {
+        Self { target: Target::Actor(actor), message, timeout: Some(TIMEOUT) }
     }
 
-    pub(crate) fn of_slot(name: ChildRef<A>, message: M) -> Self {
-        Self { target: Target::Slot { name, wait: false }, message, timeout: Some(TIMEOUT) }
+    pub(crate) fn to_child(name: ChildRef<A>, message: M) -> Self {
+        Self { target: Target::Child { name, wait: false }, message, timeout: Some(TIMEOUT) }
     }
 
     /// How long to wait for the answer, and for a life to call. The default is 5 s.
@@ -81,7 +81,7 @@ impl<A: Actor, M: Message> Call<A, M> {
     /// If the child is not there, being restarted for example, waits for its next life instead of failing at once. A call
     /// that was made to one life is not made again to the next. Has no effect on a call to one certain life.
     pub fn wait(mut self) -> Self {
-        if let Target::Slot { wait, .. } = &mut self.target {
+        if let Target::Child { wait, .. } = &mut self.target {
             *wait = true;
         }
         self
@@ -96,37 +96,37 @@ where
 {
     async fn run(target: Target<A>, mut message: M) -> Result<M::Result, CallError> {
         loop {
-            let (life, wait) = match &target {
-                Target::Life(life) => (life.clone(), false),
-                Target::Slot { name, wait: false } => (name.actor().ok_or(CallError::NotAvailable)?, false),
-                Target::Slot { name, wait: true } => (name.available().await, true),
+            let (actor, wait) = match &target {
+                Target::Actor(actor) => (actor.clone(), false),
+                Target::Child { name, wait: false } => (name.actor().ok_or(CallError::NotAvailable)?, false),
+                Target::Child { name, wait: true } => (name.available().await, true),
             };
-            let (answer, reply) = oneshot::channel();
-            message = match life.send(message, Some(answer)) {
-                Ok(()) => return Self::answered(&life, reply).await,
-                Err((Refusal::Full, _)) => return Err(CallError::Full),
+            let (reply_sender, reply) = oneshot::channel();
+            message = match actor.send(message, Some(reply_sender)) {
+                Ok(()) => return Self::wait_reply(&actor, reply).await,
+                Err((PushError::Full, _)) => return Err(CallError::Full),
                 // It ended a moment ago, and has not seen the call: the next one may have it.
-                Err((Refusal::Closed, back)) if wait => back,
-                Err((Refusal::Closed, _)) => return Err(CallError::NotAvailable),
+                Err((PushError::Closed, back)) if wait => back,
+                Err((PushError::Closed, _)) => return Err(CallError::NotAvailable),
             };
         }
     }
 
-    async fn answered(
-        life: &ActorRef<A>,
+    async fn wait_reply(
+        actor: &ActorRef<A>,
         reply: oneshot::Receiver<M::Result>,
     ) -> Result<M::Result, CallError> {
         match reply.await {
             Ok(reply) => Ok(reply),
-            Err(_) => Err(dropped(life.pid()).await),
+            Err(_) => Err(reply_dropped(actor.pid()).await),
         }
     }
 }
 
 /// A call was dropped without an answer: because the life ended, or is just about to, or because its handler did so.
-async fn dropped(pid: &Pid) -> CallError {
-    let (answer, seen) = oneshot::channel();
-    pid.life().signal(Signal::Ping(answer));
+async fn reply_dropped(pid: &Pid) -> CallError {
+    let (reply_sender, seen) = oneshot::channel();
+    pid.cell().signal(Signal::Ping(reply_sender));
     if seen.await.is_ok() {
         return CallError::NoReply;
     }

@@ -8,9 +8,9 @@ use actix::{Actor, Addr, Context, Handler, Message};
 use impresario_supervision::ChildId;
 use tokio::sync::watch;
 
-use crate::birth::Birth;
+use crate::birth::SpawnRequest;
 use crate::call::{Call, CastError};
-use crate::notify::{Notify, StartAck};
+use crate::notify::{ExitGuard, StartAck};
 use crate::spec::ChildSpec;
 use crate::{ActorRef, ChildContext, Pid, StartError};
 
@@ -33,8 +33,8 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         F: Fn(&ChildContext) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
-        ChildSpec::worker(id.into(), move |env, notify| {
-            Birth { env, notify, ack: true, publish: |life| name.publish(life) }.of(&factory);
+        ChildSpec::worker(id.into(), move |env, guard| {
+            SpawnRequest { env, guard, ack: true, on_start: |actor| name.set_current(actor) }.spawn(&factory);
         })
     }
 
@@ -45,9 +45,10 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         let name = self.clone();
-        ChildSpec::worker(id.into(), move |env, notify| {
+        ChildSpec::worker(id.into(), move |env, guard| {
             let name = name.clone();
-            Birth { env, notify, ack: true, publish: move |life| name.publish(life) }.of_async(&factory);
+            SpawnRequest { env, guard, ack: true, on_start: move |actor| name.set_current(actor) }
+                .spawn_async(&factory);
         })
     }
 
@@ -57,9 +58,10 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         F: Fn(&ChildContext, StartAck) -> Result<A, StartError> + Send + Sync + 'static,
     {
         let name = self.clone();
-        ChildSpec::nested(id, move |env, notify: Notify| {
-            let ack = notify.ack();
-            Birth { env, notify, ack: false, publish: |life| name.publish(life) }.of(|env| make(env, ack));
+        ChildSpec::nested(id, move |env, guard: ExitGuard| {
+            let ack = guard.ack();
+            SpawnRequest { env, guard, ack: false, on_start: |actor| name.set_current(actor) }
+                .spawn(|env| make(env, ack));
         })
     }
 
@@ -70,15 +72,15 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         M: Future<Output = Result<A, StartError>> + 'static,
     {
         let name = self.clone();
-        ChildSpec::nested(id, move |env, notify: Notify| {
-            let (name, ack) = (name.clone(), notify.ack());
-            let publish = move |life| name.publish(life);
-            Birth { env, notify, ack: false, publish }.of_async(|env| make(env, ack));
+        ChildSpec::nested(id, move |env, guard: ExitGuard| {
+            let (name, ack) = (name.clone(), guard.ack());
+            let on_start = move |actor| name.set_current(actor);
+            SpawnRequest { env, guard, ack: false, on_start }.spawn_async(|env| make(env, ack));
         })
     }
 
-    pub(crate) fn publish(&self, life: ActorRef<A>) {
-        self.0.send_replace(Some(life));
+    pub(crate) fn set_current(&self, actor: ActorRef<A>) {
+        self.0.send_replace(Some(actor));
     }
 
     /// The address of the present life, or of the last one. `None` before the first.
@@ -88,21 +90,21 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
 
     /// The present life, or `None` between two of them.
     pub fn actor(&self) -> Option<ActorRef<A>> {
-        self.0.borrow().clone().filter(|life| life.pid().is_alive())
+        self.0.borrow().clone().filter(|actor| actor.pid().is_alive())
     }
 
     /// Which life it leads to.
     #[doc(alias = "whereis")]
     pub fn pid(&self) -> Option<Pid> {
-        self.actor().map(|life| life.pid().clone())
+        self.actor().map(|actor| actor.pid().clone())
     }
 
     /// Waits until there is a life, for any time.
     pub async fn available(&self) -> ActorRef<A> {
         let mut slot = self.0.subscribe();
         loop {
-            if let Some(life) = self.actor() {
-                return life;
+            if let Some(actor) = self.actor() {
+                return actor;
             }
             if slot.changed().await.is_err() {
                 // The other end is `self`, so this cannot be.
@@ -119,7 +121,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        Call::of_slot(self.clone(), message)
+        Call::to_child(self.clone(), message)
     }
 
     /// Sends a message to the present life and does not wait; see [`ActorRef::cast`].
@@ -135,7 +137,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         M::Result: Send,
     {
         match &*self.0.borrow() {
-            Some(life) => life.cast(message),
+            Some(actor) => actor.cast(message),
             None => Err(CastError::NotAvailable(message)),
         }
     }

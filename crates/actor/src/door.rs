@@ -15,36 +15,36 @@ use crate::panic::catch_panic;
 use crate::sync::{AtomicU32, Mutex};
 
 /// After so many messages in one turn an actor lets others have theirs.
-const TURN: u32 = 256;
+const TURN_BUDGET: u32 = 256;
 /// No turn has so many left.
-const BROKEN: u32 = u32::MAX;
+const POISONED: u32 = u32::MAX;
 
 /// A queue of its own beside that of actix, which has neither a hard limit nor a length.
-pub(crate) struct Door<A: Actor> {
+pub(crate) struct Mailbox<A: Actor> {
     /// Weak, since a strong one would cost each actor two allocations more.
     addr: WeakAddr<A>,
-    queue: Mutex<Option<VecDeque<Box<dyn Letter<A>>>>>,
+    queue: Mutex<Option<VecDeque<Box<dyn DynMessage<A>>>>>,
     limit: u32,
     /// How many messages wait, as far as one knows without the lock.
-    waiting: AtomicU32,
+    queued: AtomicU32,
     /// What is left of the turn. Only the actor's own task uses it.
-    turn: AtomicU32,
+    budget: AtomicU32,
 }
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum PushError {
     Full,
     Closed,
 }
 
-impl<A: Actor> Door<A> {
+impl<A: Actor> Mailbox<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
         // Half as large; nobody has more in memory.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let (waiting, turn) = (AtomicU32::new(0), AtomicU32::new(TURN));
-        Arc::new(Self { addr, queue, limit, waiting, turn })
+        let (queued, budget) = (AtomicU32::new(0), AtomicU32::new(TURN_BUDGET));
+        Arc::new(Self { addr, queue, limit, queued, budget })
     }
 
     pub(crate) fn addr(&self) -> Addr<A> {
@@ -54,13 +54,13 @@ impl<A: Actor> Door<A> {
 
     /// Puts a message last; whether it is the only one, and the life has to be woken. A longer queue is one that the life
     /// has not finished, so it comes back to it.
-    pub(crate) fn push<M>(&self, message: M, answer: Option<Sender<M::Result>>) -> Result<bool, (Refusal, M)>
+    pub(crate) fn push<M>(&self, message: M, reply: Option<Sender<M::Result>>) -> Result<bool, (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.push_within(self.limit, message, answer)
+        self.push_within(self.limit, message, reply)
     }
 
     /// Puts a message last that has a limit of another kind.
@@ -68,8 +68,8 @@ impl<A: Actor> Door<A> {
         &self,
         limit: u32,
         message: M,
-        answer: Option<Sender<M::Result>>,
-    ) -> Result<bool, (Refusal, M)>
+        reply: Option<Sender<M::Result>>,
+    ) -> Result<bool, (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
@@ -77,63 +77,63 @@ impl<A: Actor> Door<A> {
     {
         match &mut *lock(&self.queue) {
             Some(queue) if queue.len() < limit as usize => {
-                queue.push_back(Box::new(Post { message, answer }));
-                self.waiting.store(queue.len() as u32, Ordering::Release);
+                queue.push_back(Box::new(QueuedMessage { message, reply }));
+                self.queued.store(queue.len() as u32, Ordering::Release);
                 Ok(queue.len() == 1)
             }
-            Some(_) => Err((Refusal::Full, message)),
-            None => Err((Refusal::Closed, message)),
+            Some(_) => Err((PushError::Full, message)),
+            None => Err((PushError::Closed, message)),
         }
     }
 
-    pub(crate) fn pop(&self) -> Option<Box<dyn Letter<A>>> {
+    pub(crate) fn pop(&self) -> Option<Box<dyn DynMessage<A>>> {
         // Whoever makes it more than none wakes the life afterwards, so nothing is missed here.
-        if self.waiting.load(Ordering::Acquire) == 0 {
+        if self.queued.load(Ordering::Acquire) == 0 {
             return None;
         }
         let mut queue = lock(&self.queue);
         let queue = queue.as_mut()?;
-        let letter = queue.pop_front();
-        self.waiting.store(queue.len() as u32, Ordering::Release);
-        letter
+        let message = queue.pop_front();
+        self.queued.store(queue.len() as u32, Ordering::Release);
+        message
     }
 
     /// A new turn begins.
-    pub(crate) fn renew_turn(&self) {
-        self.turn.store(TURN, Ordering::Relaxed);
+    pub(crate) fn reset_budget(&self) {
+        self.budget.store(TURN_BUDGET, Ordering::Relaxed);
     }
 
     /// The actor has panicked, and has no turn any more.
-    pub(crate) fn break_off(&self) {
-        self.turn.store(BROKEN, Ordering::Relaxed);
+    pub(crate) fn poison(&self) {
+        self.budget.store(POISONED, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_broken(&self) -> bool {
-        self.turn.load(Ordering::Relaxed) == BROKEN
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.budget.load(Ordering::Relaxed) == POISONED
     }
 
     /// Takes one from the turn; `false` when nothing is left of it.
-    pub(crate) fn spend(&self) -> bool {
-        let left = self.turn.load(Ordering::Relaxed);
-        self.turn.store(left.saturating_sub(1), Ordering::Relaxed);
+    pub(crate) fn consume_budget(&self) -> bool {
+        let left = self.budget.load(Ordering::Relaxed);
+        self.budget.store(left.saturating_sub(1), Ordering::Relaxed);
         left > 0
     }
 }
 
 /// A message that waits, of whatever type.
-pub(crate) trait Letter<A: Actor>: Send {
+pub(crate) trait DynMessage<A: Actor>: Send {
     /// The type of the message.
     fn name(&self) -> &'static str;
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context);
 }
 
 /// A message, and who waits for the answer.
-struct Post<M: Message> {
+struct QueuedMessage<M: Message> {
     message: M,
-    answer: Option<Sender<M::Result>>,
+    reply: Option<Sender<M::Result>>,
 }
 
-impl<A, M> Letter<A> for Post<M>
+impl<A, M> DynMessage<A> for QueuedMessage<M>
 where
     A: Handler<M>,
     M: Message + Send,
@@ -144,32 +144,32 @@ where
     }
 
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context) {
-        let Self { message, answer } = *self;
+        let Self { message, reply } = *self;
         // A call that nobody waits for any more is not begun.
-        if answer.as_ref().is_none_or(|answer| !answer.is_closed()) {
-            actor.handle(message, context).handle(context, answer);
+        if reply.as_ref().is_none_or(|reply| !reply.is_closed()) {
+            actor.handle(message, context).handle(context, reply);
         }
     }
 }
 
 /// A door, whoever lives behind it.
-pub(crate) trait AnyDoor: Send + Sync {
+pub(crate) trait AnyMailbox: Send + Sync {
     fn queued(&self) -> usize;
     /// Nothing is taken any more, and what waits is dropped.
     fn close(&self);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-impl<A: Actor> AnyDoor for Door<A> {
+impl<A: Actor> AnyMailbox for Mailbox<A> {
     fn queued(&self) -> usize {
         lock(&self.queue).as_ref().map_or(0, VecDeque::len)
     }
 
     fn close(&self) {
         let rest = lock(&self.queue).take();
-        for letter in rest.into_iter().flatten() {
+        for message in rest.into_iter().flatten() {
             // A message may be anything, even something that panics when it is dropped.
-            let _ = catch_panic(move || drop(letter));
+            let _ = catch_panic(move || drop(message));
         }
     }
 

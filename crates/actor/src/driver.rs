@@ -9,31 +9,31 @@ use impresario_supervision::{
     Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, RequestId, Strategy, Time,
 };
 
-use crate::census::{Census, inspect};
-use crate::lives::Lives;
-use crate::notify::{Notices, Notify, StartAck};
+use crate::census::{SupervisorSnapshot, snapshot_message};
+use crate::lives::ChildTable;
+use crate::notify::{EventSender, ExitGuard, StartAck};
 use crate::report::log;
 use crate::trace::TraceKind;
 use crate::{ChildContext, ExitSignal, Pid};
 
 /// How many children of a dynamic supervisor are listed in a tree, of any number that it may have.
-const LISTED: usize = 100;
+const MAX_LISTED: usize = 100;
 
 /// A kind of supervisor: its rules, and how it begins a life.
-pub(crate) trait Plan: 'static {
+pub(crate) trait SupervisorCore: 'static {
     fn handle(&mut self, now: Time, event: Event);
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_timeout(&self) -> Option<Time>;
-    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify);
+    fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard);
     fn forget(&mut self, key: ChildKey);
     /// The child that a request adds has this entry.
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
     /// Hands an answer to whoever asked. Who does not care is not known here.
-    fn answer(&mut self, _to: RequestId, _reply: Reply, _lives: &Lives) {}
+    fn reply(&mut self, _to: RequestId, _reply: Reply, _children: &ChildTable) {}
     /// How it restarts; `None` if its children are independent instances.
     fn strategy(&self) -> Option<Strategy>;
     /// Its children, in start order.
-    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
+    fn child_statuses(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
 }
 
 /// Another number for each supervisor, so that the jitter of their restarts differs.
@@ -42,15 +42,15 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// What the rules say to somebody who asked, and who lives as the life that they name.
-pub(crate) struct Answer {
+pub(crate) struct RequestReply {
     pub(crate) reply: Reply,
     pub(crate) pid: Option<Pid>,
 }
 
-impl Answer {
-    pub(crate) fn new(reply: Reply, lives: &Lives) -> Self {
+impl RequestReply {
+    pub(crate) fn new(reply: Reply, children: &ChildTable) -> Self {
         let pid = match reply {
-            Reply::Started(_, life) => lives.pid(life),
+            Reply::Started(_, incarnation) => children.pid(incarnation),
             _ => None,
         };
         Self { reply, pid }
@@ -58,42 +58,42 @@ impl Answer {
 }
 
 /// Plays a plan as an actor.
-pub(crate) struct Driver<P> {
-    pub(crate) plan: P,
+pub(crate) struct SupervisorActor<P> {
+    pub(crate) core: P,
     env: ChildContext,
-    pub(crate) lives: Lives,
+    pub(crate) children: ChildTable,
     /// How it hears of its children: in the same queue as of everything else, so in the order in which it happened.
-    notices: Notices,
+    events: EventSender,
     /// What the clock of the system said when it was looked at last.
     now: Time,
     /// The timer that is running, if any; it may be earlier than needed, never later.
     armed: Option<Time>,
     /// The next deadline is over, and news of it is on its way.
-    due: bool,
+    timeout_queued: bool,
     ack: Option<StartAck>,
     ready: bool,
-    over: bool,
+    exiting: bool,
 }
 
-impl<P: Plan> Driver<P> {
-    pub(crate) fn new(plan: P, env: ChildContext) -> Self {
-        env.life().set_inspect(inspect::<P>);
+impl<P: SupervisorCore> SupervisorActor<P> {
+    pub(crate) fn new(core: P, env: ChildContext) -> Self {
+        env.cell().set_snapshot_fn(snapshot_message::<P>);
         Self {
-            plan,
+            core,
             env,
-            lives: Lives::default(),
+            children: ChildTable::default(),
             // Nothing happens before it has started.
-            notices: Notices::new(drop),
+            events: EventSender::new(drop),
             now: Time::START,
             armed: None,
-            due: false,
+            timeout_queued: false,
             ack: None,
             ready: false,
-            over: false,
+            exiting: false,
         }
     }
 
-    pub(crate) fn acknowledge_by(mut self, ack: StartAck) -> Self {
+    pub(crate) fn with_start_ack(mut self, ack: StartAck) -> Self {
         self.ack = Some(ack);
         self
     }
@@ -105,90 +105,93 @@ impl<P: Plan> Driver<P> {
     }
 
     /// What it supervises.
-    pub(crate) fn census(&mut self) -> Census {
+    pub(crate) fn snapshot(&mut self) -> SupervisorSnapshot {
         let now = self.now();
-        let strategy = self.plan.strategy();
-        let limit = if strategy.is_some() { usize::MAX } else { LISTED };
-        let mut all = self.plan.census();
-        let with_life = |status: ChildStatus| {
-            let life = status.stage.life().and_then(|life| self.lives.get(life));
-            (status, life.cloned())
+        let strategy = self.core.strategy();
+        let limit = if strategy.is_some() { usize::MAX } else { MAX_LISTED };
+        let mut all = self.core.child_statuses();
+        let with_cell = |status: ChildStatus| {
+            let cell = status.stage.life().and_then(|incarnation| self.children.get(incarnation));
+            (status, cell.cloned())
         };
-        let children = all.by_ref().take(limit).map(with_life).collect();
+        let children = all.by_ref().take(limit).map(with_cell).collect();
         let id = self.env.path().rsplit('/').next().unwrap_or_default().to_owned();
-        Census { id, strategy, now, children, more: all.count() }
+        SupervisorSnapshot { id, strategy, now, children, more: all.count() }
     }
 
     /// The life of the child with this id, or `None` if there is no such child.
     pub(crate) fn child(&self, id: &rules::ChildId) -> Option<Option<Pid>> {
-        let child = self.plan.census().find(|child| child.id == *id)?;
-        Some(child.stage.life().and_then(|life| self.lives.pid(life)))
+        let child = self.core.child_statuses().find(|child| child.id == *id)?;
+        Some(child.stage.life().and_then(|incarnation| self.children.pid(incarnation)))
     }
 
-    fn trace(&self, of: Incarnation, what: impl FnOnce(Pid) -> TraceKind) {
-        if let Some(life) = self.lives.get(of) {
-            self.env.life().trace(|| what(Pid::of(life)));
+    fn trace(&self, incarnation: Incarnation, kind: impl FnOnce(Pid) -> TraceKind) {
+        if let Some(cell) = self.children.get(incarnation) {
+            self.env.cell().trace(|| kind(Pid::of(cell)));
         }
     }
 
-    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
-        if let Event::Exited(life, _) | Event::StartFailed(life, _) | Event::Ignored(life) = event {
-            self.lives.remove(life);
+    fn handle_event(&mut self, event: Event, ctx: &mut Context<Self>) {
+        if let Event::Exited(incarnation, _)
+        | Event::StartFailed(incarnation, _)
+        | Event::Ignored(incarnation) = event
+        {
+            self.children.remove(incarnation);
         }
         let now = self.now();
-        self.plan.handle(now, event);
-        self.play(ctx);
+        self.core.handle(now, event);
+        self.run_actions(ctx);
     }
 
     /// Does what the rules say, until they say nothing more.
-    pub(crate) fn play(&mut self, ctx: &mut Context<Self>) {
-        while let Some(action) = self.plan.poll_action() {
+    pub(crate) fn run_actions(&mut self, ctx: &mut Context<Self>) {
+        while let Some(action) = self.core.poll_action() {
             match action {
-                Action::Start(key, life) => {
-                    let env = self.env.child(life, self.now);
-                    let notify = Notify::new(self.notices.clone(), Arc::clone(env.life()));
+                Action::Start(key, incarnation) => {
+                    let env = self.env.child(incarnation, self.now);
+                    let guard = ExitGuard::new(self.events.clone(), Arc::clone(env.cell()));
                     // Its end, which takes it out again, is heard later in any case.
-                    self.lives.insert(life, Arc::clone(env.life()));
-                    self.trace(life, TraceKind::Starts);
-                    self.plan.start(key, env, notify);
+                    self.children.insert(incarnation, Arc::clone(env.cell()));
+                    self.trace(incarnation, TraceKind::Starts);
+                    self.core.start(key, env, guard);
                 }
-                Action::Stop(life) => {
-                    self.trace(life, TraceKind::Stops);
-                    self.lives.stop(life);
+                Action::Stop(incarnation) => {
+                    self.trace(incarnation, TraceKind::Stops);
+                    self.children.stop(incarnation);
                 }
-                Action::Kill(life) => {
-                    self.trace(life, TraceKind::Kills);
-                    self.lives.kill(life);
+                Action::Kill(incarnation) => {
+                    self.trace(incarnation, TraceKind::Kills);
+                    self.children.kill(incarnation);
                 }
-                Action::Forget(key) => self.plan.forget(key),
+                Action::Forget(key) => self.core.forget(key),
                 Action::Report(report) => log(self.env.log(), &report, self.ready),
                 Action::Ready => {
                     self.ready = true;
-                    self.env.life().trace(|| TraceKind::Started);
+                    self.env.cell().trace(|| TraceKind::Started);
                     self.ack.iter().for_each(StartAck::started);
                 }
-                Action::Added(by, key) => self.plan.added(by, key),
-                Action::Reply(to, reply) => self.plan.answer(to, reply, &self.lives),
+                Action::Added(by, key) => self.core.added(by, key),
+                Action::Reply(to, reply) => self.core.reply(to, reply, &self.children),
                 Action::Exit(reason) => self.exit(reason, ctx),
             }
         }
-        self.arm(ctx);
+        self.arm_timer(ctx);
     }
 
     fn exit(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
         self.env.set_exit_reason(reason);
-        self.over = true;
+        self.exiting = true;
         ctx.stop();
     }
 
     /// Sees to it that a timer runs that is not later than the next deadline.
-    fn arm(&mut self, ctx: &mut Context<Self>) {
-        let Some(next) = self.plan.poll_timeout() else { return };
+    fn arm_timer(&mut self, ctx: &mut Context<Self>) {
+        let Some(next) = self.core.poll_timeout() else { return };
         let now = self.now();
         if next <= now {
             // Now, but after what has happened already.
-            if !std::mem::replace(&mut self.due, true) {
-                self.notices.send(Event::Timeout);
+            if !std::mem::replace(&mut self.timeout_queued, true) {
+                self.events.send(Event::Timeout);
             }
             return;
         }
@@ -196,61 +199,61 @@ impl<P: Plan> Driver<P> {
             return;
         }
         self.armed = Some(next);
-        ctx.run_later(next.saturating_since(now), move |driver, ctx| {
-            if driver.armed == Some(next) {
-                driver.armed = None;
+        ctx.run_later(next.saturating_since(now), move |supervisor, ctx| {
+            if supervisor.armed == Some(next) {
+                supervisor.armed = None;
             }
-            driver.feed(Event::Timeout, ctx);
+            supervisor.handle_event(Event::Timeout, ctx);
         });
     }
 }
 
 /// A plan is moved freely: nothing in here is ever pinned.
-impl<P> Unpin for Driver<P> {}
+impl<P> Unpin for SupervisorActor<P> {}
 
-impl<P: Plan> Actor for Driver<P> {
+impl<P: SupervisorCore> Actor for SupervisorActor<P> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
-            self.notices = Notices::new(move |event| own.post(Happened(event)));
+            self.events = EventSender::new(move |event| own.post(ChildEvent(event)));
         }
         // As in OTP: a supervisor ends when its parent says so, or when it is killed.
         self.env.clone().trap_exits(ctx);
-        self.feed(Event::Start, ctx);
+        self.handle_event(Event::Start, ctx);
     }
 
     /// Told to stop: take the children down first. The rules say when that is done.
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
-        if self.env.life().is_killed() {
+        if self.env.cell().is_killed() {
             // There is no time to do anything in order.
             return Running::Continue;
         }
-        if !self.over {
-            let reason = self.env.life().take_reason().unwrap_or(ExitReason::Shutdown);
-            self.feed(Event::Shutdown(reason), ctx);
+        if !self.exiting {
+            let reason = self.env.cell().take_exit_reason().unwrap_or(ExitReason::Shutdown);
+            self.handle_event(Event::Shutdown(reason), ctx);
         }
-        if self.over { Running::Stop } else { Running::Continue }
+        if self.exiting { Running::Stop } else { Running::Continue }
     }
 }
 
 /// Something has happened that the rules are to know.
-struct Happened(Event);
+struct ChildEvent(Event);
 
-impl Message for Happened {
+impl Message for ChildEvent {
     type Result = ();
 }
 
-impl<P: Plan> Handler<Happened> for Driver<P> {
+impl<P: SupervisorCore> Handler<ChildEvent> for SupervisorActor<P> {
     type Result = ();
 
-    fn handle(&mut self, Happened(event): Happened, ctx: &mut Context<Self>) {
-        self.due &= event != Event::Timeout;
-        self.feed(event, ctx);
+    fn handle(&mut self, ChildEvent(event): ChildEvent, ctx: &mut Context<Self>) {
+        self.timeout_queued &= event != Event::Timeout;
+        self.handle_event(event, ctx);
     }
 }
 
-impl<P: Plan> Handler<ExitSignal> for Driver<P> {
+impl<P: SupervisorCore> Handler<ExitSignal> for SupervisorActor<P> {
     type Result = ();
 
     /// Of somebody it does not know, and ignored: its children it hears of in another way.

@@ -12,8 +12,8 @@ use impresario_supervision::{
 };
 use slog::Logger;
 
-use crate::birth::Birth;
-use crate::notify::Notify;
+use crate::birth::SpawnRequest;
+use crate::notify::ExitGuard;
 use crate::panic::catch_panic;
 use crate::{ActorRef, ChildContext, ChildSpec, DynamicRef, StartError};
 
@@ -35,13 +35,13 @@ pub struct DynamicSupervisor<T> {
     pub(crate) max_children: Option<usize>,
     pub(crate) mailbox: Option<usize>,
     pub(crate) log: Option<Logger>,
-    pub(crate) begin: Begin<T>,
+    pub(crate) spawn: SpawnInstance<T>,
     /// How arguments are kept for restarts; `None` if they are not.
-    pub(crate) copy: Option<fn(&T) -> T>,
+    pub(crate) clone_arguments: Option<fn(&T) -> T>,
 }
 
 /// Begins the life of an instance.
-pub(crate) type Begin<T> = Arc<dyn Fn(ChildContext, T, Notify) + Send + Sync>;
+pub(crate) type SpawnInstance<T> = Arc<dyn Fn(ChildContext, T, ExitGuard) + Send + Sync>;
 
 impl<T: Send + 'static> DynamicSupervisor<T> {
     /// Instances made by this factory, on the supervisor's arbiter. Otherwise as [`ChildSpec::actor`].
@@ -50,9 +50,9 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         A: Actor<Context = Context<A>>,
         F: Fn(&ChildContext, T) -> Result<A, StartError> + Send + Sync + 'static,
     {
-        Self::begun_by(Arc::new(move |env, arguments, notify| {
-            let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
-            birth.of(|env| factory(env, arguments));
+        Self::with_spawner(Arc::new(move |env, arguments, guard| {
+            let request = SpawnRequest { env, guard, ack: true, on_start: drop::<ActorRef<A>> };
+            request.spawn(|env| factory(env, arguments));
         }))
     }
 
@@ -63,9 +63,9 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         F: Fn(ChildContext, T) -> M + Send + Sync + 'static,
         M: Future<Output = Result<A, StartError>> + 'static,
     {
-        Self::begun_by(Arc::new(move |env, arguments, notify| {
-            let birth = Birth { env, notify, ack: true, publish: drop::<ActorRef<A>> };
-            birth.of_async(|env| factory(env, arguments));
+        Self::with_spawner(Arc::new(move |env, arguments, guard| {
+            let request = SpawnRequest { env, guard, ack: true, on_start: drop::<ActorRef<A>> };
+            request.spawn_async(|env| factory(env, arguments));
         }))
     }
 
@@ -78,16 +78,16 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
     where
         F: Fn(&ChildContext, T) -> Result<ChildSpec, StartError> + Send + Sync + 'static,
     {
-        Self::begun_by(Arc::new(move |env, arguments, mut notify| {
+        Self::with_spawner(Arc::new(move |env, arguments, mut guard| {
             match catch_panic(|| factory(&env, arguments)) {
-                Ok(Ok(spec)) => spec.starter.start(env, notify),
-                Ok(Err(StartError::Ignore)) => notify.ignored(),
-                Ok(Err(StartError::Failed(reason))) | Err(reason) => notify.exited(reason),
+                Ok(Ok(spec)) => spec.starter.start(env, guard),
+                Ok(Err(StartError::Ignore)) => guard.ignored(),
+                Ok(Err(StartError::Failed(reason))) | Err(reason) => guard.exited(reason),
             }
         }))
     }
 
-    fn begun_by(begin: Begin<T>) -> Self {
+    fn with_spawner(spawn: SpawnInstance<T>) -> Self {
         let worker = rules::ChildRules::worker("instance");
         Self {
             template: rules::ChildRules { restart: Restart::Temporary, ..worker },
@@ -96,8 +96,8 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
             max_children: None,
             mailbox: None,
             log: None,
-            begin,
-            copy: None,
+            spawn,
+            clone_arguments: None,
         }
     }
 
@@ -189,7 +189,7 @@ impl<T: Clone> DynamicSupervisor<T> {
     /// come back.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.template.restart = restart;
-        self.copy = match restart {
+        self.clone_arguments = match restart {
             Restart::Permanent | Restart::Transient => Some(T::clone),
             Restart::Temporary => None,
         };
@@ -202,7 +202,7 @@ impl<T> Clone for DynamicSupervisor<T> {
         Self {
             template: self.template.clone(),
             log: self.log.clone(),
-            begin: Arc::clone(&self.begin),
+            spawn: Arc::clone(&self.spawn),
             ..*self
         }
     }

@@ -8,27 +8,27 @@ use impresario_supervision::{
 };
 use tokio::sync::oneshot;
 
-use crate::driver::{Answer, Driver, Plan, seed};
-use crate::dynamic::Begin;
+use crate::driver::{RequestReply, SupervisorActor, SupervisorCore, seed};
+use crate::dynamic::SpawnInstance;
 use crate::dynamic_ref::Instance;
-use crate::lives::Lives;
-use crate::notify::Notify;
+use crate::lives::ChildTable;
+use crate::notify::ExitGuard;
 use crate::panic::catch_panic;
 use crate::{ChildContext, ChildRules, DynamicSupervisor, Pid};
 
-pub(crate) struct Dynamic<T> {
+pub(crate) struct DynamicCore<T> {
     rules: rules::DynamicSupervisor,
-    begin: Begin<T>,
-    copy: Option<fn(&T) -> T>,
+    spawn: SpawnInstance<T>,
+    clone_arguments: Option<fn(&T) -> T>,
     mailbox: Option<usize>,
     /// Of instances that are about to start, and of those that may be started again.
-    instances: IdMap<ChildKey, Kept<T>>,
-    asked: IdMap<RequestId, oneshot::Sender<Answer>>,
+    instances: IdMap<ChildKey, InstanceRecord<T>>,
+    pending: IdMap<RequestId, oneshot::Sender<RequestReply>>,
     requests: u64,
 }
 
 /// What is kept of an instance.
-struct Kept<T> {
+struct InstanceRecord<T> {
     arguments: T,
     /// The last life that was ready, by which it is known.
     pid: Option<Pid>,
@@ -37,49 +37,49 @@ struct Kept<T> {
 }
 
 /// Nobody waits for the answer to this.
-const NOBODY: RequestId = RequestId(0);
+const NO_REPLY: RequestId = RequestId(0);
 
-impl<T> Dynamic<T> {
+impl<T> DynamicCore<T> {
     /// The supervisor `id`.
     pub(crate) fn new(supervisor: DynamicSupervisor<T>, id: &ChildId) -> Result<Self, SpecError> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
         let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?.seed(seed());
-        let DynamicSupervisor { begin, copy, mailbox, .. } = supervisor;
-        let (instances, asked) = (IdMap::default(), IdMap::default());
-        Ok(Self { rules, begin, copy, mailbox, instances, asked, requests: NOBODY.0 })
+        let DynamicSupervisor { spawn, clone_arguments, mailbox, .. } = supervisor;
+        let (instances, pending) = (IdMap::default(), IdMap::default());
+        Ok(Self { rules, spawn, clone_arguments, mailbox, instances, pending, requests: NO_REPLY.0 })
     }
 
     fn replace(&mut self, with: DynamicSupervisor<T>) -> Result<(), SpecError> {
         let template = with.template_of(&self.rules.template().id);
         self.rules.replace(with.flags, template, with.max_children)?;
-        (self.begin, self.copy, self.mailbox) = (with.begin, with.copy, with.mailbox);
+        (self.spawn, self.clone_arguments, self.mailbox) = (with.spawn, with.clone_arguments, with.mailbox);
         Ok(())
     }
 
     /// The instance that has this life, or had it last and may come back.
-    fn key_of(&self, pid: &Pid, lives: &Lives) -> Option<ChildKey> {
-        if lives.pid(pid.incarnation()).as_ref() == Some(pid) {
+    fn key_of(&self, pid: &Pid, children: &ChildTable) -> Option<ChildKey> {
+        if children.pid(pid.incarnation()).as_ref() == Some(pid) {
             return self.rules.key_of(pid.incarnation());
         }
-        let mut kept = self.instances.iter();
-        kept.find(|(_, instance)| instance.pid.as_ref() == Some(pid)).map(|(key, _)| *key)
+        let mut record = self.instances.iter();
+        record.find(|(_, instance)| instance.pid.as_ref() == Some(pid)).map(|(key, _)| *key)
     }
 
     /// Names somebody who waits for an answer.
-    fn name(&mut self, answer: oneshot::Sender<Answer>) -> RequestId {
+    fn register_request(&mut self, reply_to: oneshot::Sender<RequestReply>) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
-        self.asked.insert(id, answer);
+        self.pending.insert(id, reply_to);
         id
     }
 }
 
-impl<T: 'static> Plan for Dynamic<T> {
+impl<T: 'static> SupervisorCore for DynamicCore<T> {
     fn handle(&mut self, now: Time, event: Event) {
-        if let (Event::Started(life), true) = (&event, self.copy.is_some())
-            && let Some(kept) = self.rules.key_of(*life).and_then(|key| self.instances.get_mut(&key))
+        if let (Event::Started(incarnation), true) = (&event, self.clone_arguments.is_some())
+            && let Some(record) = self.rules.key_of(*incarnation).and_then(|key| self.instances.get_mut(&key))
         {
-            kept.pid = kept.next.take();
+            record.pid = record.next.take();
         }
         self.rules.handle(now, event);
     }
@@ -92,36 +92,36 @@ impl<T: 'static> Plan for Dynamic<T> {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify) {
+    fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard) {
         let env = match self.mailbox {
-            Some(limit) => env.with_mailbox(limit),
+            Some(limit) => env.with_mailbox_limit(limit),
             None => env,
         };
-        let arguments = match (self.copy, self.instances.get_mut(&key)) {
-            (Some(copy), Some(kept)) => {
-                kept.next = Some(env.pid());
-                Some(copy(&kept.arguments))
+        let arguments = match (self.clone_arguments, self.instances.get_mut(&key)) {
+            (Some(clone_arguments), Some(record)) => {
+                record.next = Some(env.pid());
+                Some(clone_arguments(&record.arguments))
             }
-            _ => self.instances.remove(&key).map(|kept| kept.arguments),
+            _ => self.instances.remove(&key).map(|record| record.arguments),
         };
         match arguments {
-            Some(arguments) => (self.begin)(env, arguments, notify),
+            Some(arguments) => (self.spawn)(env, arguments, guard),
             // It was temporary when it was made. One that cannot come back is no failure of those that can.
-            None => notify.ignored(),
+            None => guard.ignored(),
         }
     }
 
     fn forget(&mut self, key: ChildKey) {
-        let kept = self.instances.remove(&key);
-        let _ = catch_panic(move || drop(kept));
+        let record = self.instances.remove(&key);
+        let _ = catch_panic(move || drop(record));
     }
 
-    fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
-        if to != NOBODY
-            && let Some(asked) = self.asked.remove(&to)
+    fn reply(&mut self, to: RequestId, reply: Reply, children: &ChildTable) {
+        if to != NO_REPLY
+            && let Some(pending) = self.pending.remove(&to)
         {
             // Who does not wait any more does not need it.
-            let _ = asked.send(Answer::new(reply, lives));
+            let _ = pending.send(RequestReply::new(reply, children));
         }
     }
 
@@ -129,100 +129,102 @@ impl<T: 'static> Plan for Dynamic<T> {
         None
     }
 
-    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
+    fn child_statuses(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
         Box::new(self.rules.child_statuses())
     }
 }
 
-impl<T: 'static> Driver<Dynamic<T>> {
+impl<T: 'static> SupervisorActor<DynamicCore<T>> {
     /// Starts an instance. A refusal drops the arguments, which tells whoever waits for them.
-    pub(crate) fn start_instance(&mut self, arguments: T, answer: Option<oneshot::Sender<Answer>>) {
+    pub(crate) fn start_instance(&mut self, arguments: T, reply_to: Option<oneshot::Sender<RequestReply>>) {
         let now = self.now();
-        let by = answer.map_or(NOBODY, |answer| self.plan.name(answer));
-        match self.plan.rules.start_child(now, by) {
-            Ok(key) => drop(self.plan.instances.insert(key, Kept { arguments, pid: None, next: None })),
+        let by = reply_to.map_or(NO_REPLY, |reply_to| self.core.register_request(reply_to));
+        match self.core.rules.start_child(now, by) {
+            Ok(key) => {
+                drop(self.core.instances.insert(key, InstanceRecord { arguments, pid: None, next: None }))
+            }
             Err(error) => {
                 // They may be anything, even something that panics when it is dropped.
                 let _ = catch_panic(move || drop(arguments));
-                self.plan.answer(by, Reply::Error(error), &self.lives);
+                self.core.reply(by, Reply::Error(error), &self.children);
             }
         }
     }
 
-    pub(crate) fn terminate_instance(&mut self, pid: &Pid, answer: oneshot::Sender<Answer>) {
+    pub(crate) fn terminate_instance(&mut self, pid: &Pid, reply_to: oneshot::Sender<RequestReply>) {
         let now = self.now();
-        let by = self.plan.name(answer);
-        match self.plan.key_of(pid, &self.lives) {
-            Some(key) => self.plan.rules.terminate_child(now, by, key),
+        let by = self.core.register_request(reply_to);
+        match self.core.key_of(pid, &self.children) {
+            Some(key) => self.core.rules.terminate_child(now, by, key),
             None if pid.is_alive() => {
-                self.plan.answer(by, Reply::Error(RequestError::NotFound), &self.lives);
+                self.core.reply(by, Reply::Error(RequestError::NotFound), &self.children);
             }
-            None => self.plan.answer(by, Reply::Done, &self.lives),
+            None => self.core.reply(by, Reply::Done, &self.children),
         }
     }
 
-    pub(crate) fn restart_instance(&mut self, pid: &Pid, answer: oneshot::Sender<Answer>) {
+    pub(crate) fn restart_instance(&mut self, pid: &Pid, reply_to: oneshot::Sender<RequestReply>) {
         let now = self.now();
-        let by = self.plan.name(answer);
-        match self.plan.key_of(pid, &self.lives) {
-            Some(key) => self.plan.rules.restart_child(now, by, key),
-            None => self.plan.answer(by, Reply::Error(RequestError::NotFound), &self.lives),
+        let by = self.core.register_request(reply_to);
+        match self.core.key_of(pid, &self.children) {
+            Some(key) => self.core.rules.restart_child(now, by, key),
+            None => self.core.reply(by, Reply::Error(RequestError::NotFound), &self.children),
         }
     }
 
     pub(crate) fn instances(&self) -> Vec<Instance> {
         let instance = |info: ChildInfo| match info.state {
-            ChildState::Running(life) => Some(Instance::Running(self.lives.pid(life)?)),
+            ChildState::Running(incarnation) => Some(Instance::Running(self.children.pid(incarnation)?)),
             ChildState::Restarting | ChildState::Down => {
-                Some(Instance::Restarting(self.plan.instances.get(&info.key)?.pid.clone()?))
+                Some(Instance::Restarting(self.core.instances.get(&info.key)?.pid.clone()?))
             }
         };
-        self.plan.rules.which_children().into_iter().filter_map(instance).collect()
+        self.core.rules.which_children().into_iter().filter_map(instance).collect()
     }
 
     pub(crate) fn count_instances(&self) -> Counts {
-        self.plan.rules.count_children()
+        self.core.rules.count_children()
     }
 
     pub(crate) fn template(&self) -> ChildRules {
-        self.plan.rules.template().clone()
+        self.core.rules.template().clone()
     }
 
     pub(crate) fn replace(&mut self, with: DynamicSupervisor<T>) -> Result<(), SpecError> {
-        self.plan.replace(with)
+        self.core.replace(with)
     }
 }
 
 /// One more instance, and nobody waits for it.
-pub(crate) struct Start<T>(pub(crate) T);
+pub(crate) struct StartInstance<T>(pub(crate) T);
 
-impl<T> Message for Start<T> {
+impl<T> Message for StartInstance<T> {
     type Result = ();
 }
 
-impl<T: Send + 'static> Handler<Start<T>> for Driver<Dynamic<T>> {
+impl<T: Send + 'static> Handler<StartInstance<T>> for SupervisorActor<DynamicCore<T>> {
     type Result = ();
 
-    fn handle(&mut self, Start(arguments): Start<T>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, StartInstance(arguments): StartInstance<T>, ctx: &mut Context<Self>) {
         self.start_instance(arguments, None);
-        self.play(ctx);
+        self.run_actions(ctx);
     }
 }
 
 /// What a dynamic supervisor is asked to do.
-pub(crate) struct Ask<T: 'static>(pub(crate) Box<TaskHandle<T>>);
+pub(crate) struct RunRequest<T: 'static>(pub(crate) Box<RequestFn<T>>);
 
-type TaskHandle<T> = dyn FnOnce(&mut Driver<Dynamic<T>>) + Send;
+type RequestFn<T> = dyn FnOnce(&mut SupervisorActor<DynamicCore<T>>) + Send;
 
-impl<T> Message for Ask<T> {
+impl<T> Message for RunRequest<T> {
     type Result = ();
 }
 
-impl<T: 'static> Handler<Ask<T>> for Driver<Dynamic<T>> {
+impl<T: 'static> Handler<RunRequest<T>> for SupervisorActor<DynamicCore<T>> {
     type Result = ();
 
-    fn handle(&mut self, Ask(work): Ask<T>, ctx: &mut Context<Self>) {
-        work(self);
-        self.play(ctx);
+    fn handle(&mut self, RunRequest(request): RunRequest<T>, ctx: &mut Context<Self>) {
+        request(self);
+        self.run_actions(ctx);
     }
 }

@@ -6,8 +6,8 @@ use std::future::Future;
 use impresario_supervision::{ChildId, Counts, ExitReason, Reply, RequestError};
 use tokio::sync::oneshot;
 
-use crate::driver::{Answer, Driver};
-use crate::dynamic_plan::{Ask, Dynamic, Start};
+use crate::driver::{RequestReply, SupervisorActor};
+use crate::dynamic_plan::{DynamicCore, RunRequest, StartInstance};
 use crate::notify::StartAck;
 use crate::{
     ChildContext, ChildRef, ChildRules, ChildSpec, DynamicSupervisor, Pid, StartError, SupervisorError,
@@ -16,7 +16,7 @@ use crate::{
 /// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
 ///
 /// Instances are known by their [`Pid`]: each is one life, and a restart makes a new one.
-pub struct DynamicRef<T: Send + 'static>(ChildRef<Driver<Dynamic<T>>>);
+pub struct DynamicRef<T: Send + 'static>(ChildRef<SupervisorActor<DynamicCore<T>>>);
 
 /// An instance of a dynamic supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// stops. Its instances are lost with it.
     pub fn child_spec(&self, id: impl Into<ChildId>, supervisor: DynamicSupervisor<T>) -> ChildSpec {
         let id = id.into();
-        self.0.supervisor_spec(id.clone(), move |env, ack| driver(supervisor.clone(), &id, env, ack))
+        self.0
+            .supervisor_spec(id.clone(), move |env, ack| supervisor_actor(supervisor.clone(), &id, env, ack))
     }
 
     /// The supervisor, made in time by a function that runs anew for every life. Otherwise as
@@ -50,7 +51,7 @@ impl<T: Send + 'static> DynamicRef<T> {
         let id = id.into();
         self.0.supervisor_spec_async(id.clone(), move |env, ack| {
             let (id, made) = (id.clone(), init(env.clone()));
-            async move { driver(made.await?, &id, &env, ack) }
+            async move { supervisor_actor(made.await?, &id, &env, ack) }
         })
     }
 
@@ -67,7 +68,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// Gives the arguments back when the supervisor is not there, or more starts wait for it than its queue holds.
     pub fn start(&self, arguments: T) -> Result<(), T> {
-        self.0.cast(Start(arguments)).map_err(|refused| refused.into_message().0)
+        self.0.cast(StartInstance(arguments)).map_err(|refused| refused.into_message().0)
     }
 
     /// Starts an instance and waits until it is ready (OTP: `start_child/2`). `None` means that it is not needed now;
@@ -77,8 +78,10 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// When it does not start, which is not tried again; or, at once, when there are as many as there may be.
     pub async fn start_child(&self, arguments: T) -> Result<Option<Pid>, SupervisorError> {
-        let answer = self.ask(move |driver, answer| driver.start_instance(arguments, Some(answer))).await?;
-        accept(answer).map(|answer| answer.pid)
+        let reply = self
+            .request(move |supervisor, reply_to| supervisor.start_instance(arguments, Some(reply_to)))
+            .await?;
+        check_reply(reply).map(|reply| reply.pid)
     }
 
     /// Stops an instance and forgets it, by the life that it has or, if it is about to be started again, had last (OTP:
@@ -89,8 +92,9 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// When it lives, but is no instance of this supervisor.
     pub async fn terminate_child(&self, pid: &Pid) -> Result<(), SupervisorError> {
         let pid = pid.clone();
-        let answer = self.ask(move |driver, answer| driver.terminate_instance(&pid, answer)).await?;
-        accept(answer).map(drop)
+        let reply =
+            self.request(move |supervisor, reply_to| supervisor.terminate_instance(&pid, reply_to)).await?;
+        check_reply(reply).map(drop)
     }
 
     /// Starts an instance that waits for its backoff at once; it is named by its last life.
@@ -100,8 +104,9 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// When there is no such instance, it runs, or it does not start; it is tried again then.
     pub async fn restart_child(&self, pid: &Pid) -> Result<Option<Pid>, SupervisorError> {
         let pid = pid.clone();
-        let answer = self.ask(move |driver, answer| driver.restart_instance(&pid, answer)).await?;
-        accept(answer).map(|answer| answer.pid)
+        let reply =
+            self.request(move |supervisor, reply_to| supervisor.restart_instance(&pid, reply_to)).await?;
+        check_reply(reply).map(|reply| reply.pid)
     }
 
     /// The instances, oldest first (OTP: `which_children/1`). One whose first start is under way is none yet.
@@ -110,7 +115,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// When the supervisor is not there.
     pub async fn which_children(&self) -> Result<Vec<Instance>, SupervisorError> {
-        self.ask(|driver, answer| send(answer, driver.instances())).await
+        self.request(|supervisor, reply_to| send(reply_to, supervisor.instances())).await
     }
 
     /// How many instances there are (OTP: `count_children/1`); `specs` is 1.
@@ -119,7 +124,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// When the supervisor is not there.
     pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
-        self.ask(|driver, answer| send(answer, driver.count_instances())).await
+        self.request(|supervisor, reply_to| send(reply_to, supervisor.count_instances())).await
     }
 
     /// The rules for every instance, with all their defaults (OTP: `get_childspec/2`).
@@ -128,7 +133,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     ///
     /// When the supervisor is not there.
     pub async fn child_rules(&self) -> Result<ChildRules, SupervisorError> {
-        self.ask(|driver, answer| send(answer, driver.template())).await
+        self.request(|supervisor, reply_to| send(reply_to, supervisor.template())).await
     }
 
     /// Has it go on as this supervisor, but with its logger (OTP: `code_change`). The instances stay as they are and follow
@@ -140,7 +145,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// When the rules cannot be followed; nothing is changed then.
     #[doc(alias = "code_change")]
     pub async fn replace(&self, with: DynamicSupervisor<T>) -> Result<(), SupervisorError> {
-        let replaced = self.ask(|driver, answer| send(answer, driver.replace(with))).await?;
+        let replaced = self.request(|supervisor, reply_to| send(reply_to, supervisor.replace(with))).await?;
         replaced.map_err(|error| SupervisorError::Refused(RequestError::Spec(error)))
     }
 
@@ -152,41 +157,43 @@ impl<T: Send + 'static> DynamicRef<T> {
     /// When the supervisor is not there.
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
         let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
-        supervisor.life().stop_for(reason);
+        supervisor.cell().stop_with_reason(reason);
         Ok(supervisor.wait_exit().await)
     }
 
-    async fn ask<R: Send + 'static>(
+    async fn request<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Driver<Dynamic<T>>, oneshot::Sender<R>) + Send + 'static,
+        request: impl FnOnce(&mut SupervisorActor<DynamicCore<T>>, oneshot::Sender<R>) + Send + 'static,
     ) -> Result<R, SupervisorError> {
-        let (answer, reply) = oneshot::channel();
+        let (reply_to, reply) = oneshot::channel();
         // By the same queue as what happens to its instances, so that they are served in order.
-        self.0.cast(Ask(Box::new(move |driver| work(driver, answer)))).map_err(SupervisorError::from)?;
+        self.0
+            .cast(RunRequest(Box::new(move |supervisor| request(supervisor, reply_to))))
+            .map_err(SupervisorError::from)?;
         reply.await.map_err(|_| SupervisorError::NotRunning)
     }
 }
 
 /// The actor that plays a supervisor.
-fn driver<T: Send + 'static>(
+fn supervisor_actor<T: Send + 'static>(
     supervisor: DynamicSupervisor<T>,
     id: &ChildId,
     env: &ChildContext,
     ack: StartAck,
-) -> Result<Driver<Dynamic<T>>, StartError> {
+) -> Result<SupervisorActor<DynamicCore<T>>, StartError> {
     let env = env.supervisor(id, supervisor.log.clone());
-    Ok(Driver::new(Dynamic::new(supervisor, id)?, env).acknowledge_by(ack))
+    Ok(SupervisorActor::new(DynamicCore::new(supervisor, id)?, env).with_start_ack(ack))
 }
 
 /// Who does not wait any more does not need it.
-fn send<R>(answer: oneshot::Sender<R>, reply: R) {
-    let _ = answer.send(reply);
+fn send<R>(reply_to: oneshot::Sender<R>, reply: R) {
+    let _ = reply_to.send(reply);
 }
 
-fn accept(answer: Answer) -> Result<Answer, SupervisorError> {
-    match answer.reply {
+fn check_reply(reply: RequestReply) -> Result<RequestReply, SupervisorError> {
+    match reply.reply {
         Reply::Error(error) => Err(SupervisorError::Refused(error)),
-        _ => Ok(answer),
+        _ => Ok(reply),
     }
 }
 

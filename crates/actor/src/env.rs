@@ -6,48 +6,48 @@ use actix::{Actor, ActorContext, Context, Handler};
 use impresario_supervision::{ChildId, ExitReason, Incarnation, Time};
 use slog::Logger;
 
-use crate::life::Life;
+use crate::life::ActorCell;
 use crate::signal::Signal;
-use crate::turns::Turns;
+use crate::turns::ArbiterState;
 use crate::{ExitSignal, Pid, Registry};
 
 /// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChildContext {
-    place: Arc<Place>,
-    life: Arc<Life>,
+    scope: Arc<SupervisorScope>,
+    cell: Arc<ActorCell>,
     /// How many messages may wait for this life.
-    mailbox: usize,
+    mailbox_limit: usize,
 }
 
 /// What all children of a supervisor have in common.
 #[derive(Debug)]
-struct Place {
+struct SupervisorScope {
     /// The logger of the tree, without the place in it.
     base: Logger,
     log: Logger,
     /// Where in the tree the supervisor is: ids from the root, with slashes.
     path: String,
     /// The arbiter of the supervisor, where its children are too unless they are placed.
-    turns: Arc<Turns>,
+    arbiter: Arc<ArbiterState>,
 }
 
 /// How many messages may wait for an actor unless its spec says otherwise.
-const MAILBOX: usize = 65_536;
+const DEFAULT_MAILBOX_LIMIT: usize = 65_536;
 
 impl ChildContext {
     /// What a root is born with.
     pub(crate) fn root(log: Logger) -> Self {
-        let life = Life::new(Registry::new(), Incarnation::ROOT, Time::START);
-        let turns = life.system().arbiters().here();
-        let place = Place { base: log.clone(), log, path: String::new(), turns };
-        Self { place: Arc::new(place), life, mailbox: MAILBOX }
+        let cell = ActorCell::new(Registry::new(), Incarnation::ROOT, Time::START);
+        let arbiter = cell.system().arbiters().current();
+        let scope = SupervisorScope { base: log.clone(), log, path: String::new(), arbiter };
+        Self { scope: Arc::new(scope), cell, mailbox_limit: DEFAULT_MAILBOX_LIMIT }
     }
 
     /// What a new life of a child is born with, and when.
     pub(crate) fn child(&self, incarnation: Incarnation, now: Time) -> Self {
-        let life = Life::new(self.system().clone(), incarnation, now);
-        Self { place: Arc::clone(&self.place), life, mailbox: MAILBOX }
+        let cell = ActorCell::new(self.system().clone(), incarnation, now);
+        Self { scope: Arc::clone(&self.scope), cell, mailbox_limit: DEFAULT_MAILBOX_LIMIT }
     }
 
     /// The same life, as that of a supervisor one step further down, perhaps with a logger of its own.
@@ -56,50 +56,50 @@ impl ChildContext {
             "" => id.to_string(),
             path => format!("{path}/{id}"),
         };
-        let base = log.unwrap_or_else(|| self.place.base.clone());
+        let base = log.unwrap_or_else(|| self.scope.base.clone());
         let log = base.new(slog::o!("supervisor" => path.clone()));
-        let place = Place { base, log, path, turns: self.turns() };
-        Self { place: Arc::new(place), life: Arc::clone(&self.life), mailbox: self.mailbox }
+        let scope = SupervisorScope { base, log, path, arbiter: self.arbiter() };
+        Self { scope: Arc::new(scope), cell: Arc::clone(&self.cell), mailbox_limit: self.mailbox_limit }
     }
 
     /// The same life, with another limit for its messages.
-    pub(crate) fn with_mailbox(self, mailbox: usize) -> Self {
-        Self { mailbox, ..self }
+    pub(crate) fn with_mailbox_limit(self, mailbox_limit: usize) -> Self {
+        Self { mailbox_limit, ..self }
     }
 
-    pub(crate) fn mailbox(&self) -> usize {
-        self.mailbox
+    pub(crate) fn mailbox_limit(&self) -> usize {
+        self.mailbox_limit
     }
 
     /// Where the supervisor is in the tree.
     pub(crate) fn path(&self) -> &str {
-        &self.place.path
+        &self.scope.path
     }
 
     /// The arbiter that this runs on.
-    pub(crate) fn turns(&self) -> Arc<Turns> {
-        let turns = &self.place.turns;
-        if turns.is_here() { Arc::clone(turns) } else { self.system().arbiters().here() }
+    pub(crate) fn arbiter(&self) -> Arc<ArbiterState> {
+        let arbiter = &self.scope.arbiter;
+        if arbiter.is_current() { Arc::clone(arbiter) } else { self.system().arbiters().current() }
     }
 
-    pub(crate) fn life(&self) -> &Arc<Life> {
-        &self.life
+    pub(crate) fn cell(&self) -> &Arc<ActorCell> {
+        &self.cell
     }
 
     /// The logger of the supervisor.
     pub fn log(&self) -> &Logger {
-        &self.place.log
+        &self.scope.log
     }
 
     /// Who this life is.
     #[doc(alias = "self")]
     pub fn pid(&self) -> Pid {
-        Pid::of(&self.life)
+        Pid::of(&self.cell)
     }
 
     /// The names of the tree.
     pub fn system(&self) -> &Registry {
-        self.life.system()
+        self.cell.system()
     }
 
     /// Says why this life is about to end; call `ctx.stop()` afterwards.
@@ -107,7 +107,7 @@ impl ChildContext {
     /// Without it a life that stops by itself ends as [`ExitReason::Normal`], and one that was told to as
     /// [`ExitReason::Shutdown`] (OTP: the reason in `{stop, Reason, State}`).
     pub fn set_exit_reason(&self, reason: ExitReason) {
-        self.life.set_reason(reason);
+        self.cell.set_exit_reason(reason);
     }
 
     /// Ends this life for a reason, when what it is doing returns (OTP: `exit/1`, `{stop, Reason, State}`).
@@ -121,25 +121,25 @@ impl ChildContext {
     ///
     /// One that is sent to oneself is not ignored, even if it is `Normal`.
     pub fn send_exit(&self, to: &Pid, reason: ExitReason) {
-        to.life().signal(Signal::Exit { from: Some(self.pid()), reason, linked: false });
+        to.cell().signal(Signal::Exit { from: Some(self.pid()), reason, linked: false });
     }
 
     /// Links this life and another: when one ends, the other gets an exit signal with the reason (OTP: `link/1`).
     ///
     /// Two lives are linked once at most. If the other is over, the signal is [`ExitReason::NoProc`].
     pub fn link(&self, to: &Pid) {
-        self.life.link(to);
+        self.cell.link(to);
     }
 
     /// Takes a link back, from both ends (OTP: `unlink/1`). A signal that it has sent and that has not been dealt with is
-    /// dropped; an [`Exit`] that is in the mailbox already is not.
+    /// dropped; an [`ExitSignal`] that is in the mailbox already is not.
     pub fn unlink(&self, from: &Pid) {
-        self.life.unlink(from);
+        self.cell.unlink(from);
     }
 
     /// Those this life is linked to.
     pub fn links(&self) -> Vec<Pid> {
-        self.life.with_bonds(|bonds| bonds.links().cloned().collect()).unwrap_or_default()
+        self.cell.with_links(|links| links.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
@@ -154,17 +154,17 @@ impl ChildContext {
     {
         // By the queue of its messages: what its sender said before stays before.
         let Some(own) = self.pid().actor::<A>() else { return };
-        let trap = Arc::new(move |exit, linked| match linked {
+        let trap_exit = Arc::new(move |exit, linked| match linked {
             true => own.post(exit),
             // Nobody could be told that it is full.
             false => drop(own.cast(exit)),
         });
         // An error means that the life is over.
-        let _ = self.life.with_bonds(|bonds| bonds.trap(Some(trap)));
+        let _ = self.cell.with_links(|links| links.set_trap_exit(Some(trap_exit)));
     }
 
     /// From now on, exit signals end this life again.
     pub fn untrap_exits(&self) {
-        let _ = self.life.with_bonds(|bonds| bonds.trap(None));
+        let _ = self.cell.with_links(|links| links.set_trap_exit(None));
     }
 }

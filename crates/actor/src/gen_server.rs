@@ -10,9 +10,9 @@ use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, Handler, 
 use impresario_supervision::ExitReason;
 use tokio::time::sleep;
 
-use crate::beside::Beside;
+use crate::beside::BackgroundTasks;
 use crate::reply::{CallMessage, PendingReply, ReplyTo};
-use crate::server_context::{Later, ServerContext};
+use crate::server_context::{Deferred, ServerContext};
 use crate::{ChildContext, Down, ExitSignal, GroupEvent, TaskHandle};
 
 /// A server: a value that is asked and told things, one after the other (OTP: `gen_server`).
@@ -60,7 +60,7 @@ use crate::{ChildContext, Down, ExitSignal, GroupEvent, TaskHandle};
 /// `?` (OTP: `{stop, Reason, State}`). [`terminate`](Self::terminate) follows. A panic in a callback ends it too, as
 /// [`ExitReason::Panic`], and nothing follows.
 ///
-/// It is no other kind of process: an actor, [`Gen`], with links, monitors, names and limits like any other. Write a plain
+/// It is no other kind of process: an actor, [`ServerActor`], with links, monitors, names and limits like any other. Write a plain
 /// `actix::Actor` instead when its messages come from code that is not yours, or when most of them want actix's own
 /// response types.
 #[doc(alias = "gen_server")]
@@ -130,22 +130,28 @@ pub enum Info {
 /// The actor that runs a [`GenServer`].
 ///
 /// [`ServerRef`](crate::ServerRef) makes it. It is made by hand where an actor is asked for, as by
-/// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for Gen<MyServer>` gives a server a message of yours beside its
+/// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for ServerActor<MyServer>` gives a server a message of yours beside its
 /// calls and casts; see [`run`](Self::run).
 pub struct ServerActor<S: GenServer> {
     server: S,
     env: ChildContext,
-    later: Later<S>,
+    deferred: Deferred<S>,
     /// What fires when nothing else happens.
-    idle: Option<TaskHandle>,
+    idle_timeout: Option<TaskHandle>,
     /// The answers that others wait for, and the timers.
-    beside: Beside,
+    background: BackgroundTasks,
 }
 
 impl<S: GenServer> ServerActor<S> {
     /// A server, in the life that `env` belongs to.
     pub fn new(server: S, env: &ChildContext) -> Self {
-        Self { server, env: env.clone(), later: Later::default(), idle: None, beside: Beside::default() }
+        Self {
+            server,
+            env: env.clone(),
+            deferred: Deferred::default(),
+            idle_timeout: None,
+            background: BackgroundTasks::default(),
+        }
     }
 
     /// Runs a callback of the server. An error ends it.
@@ -154,22 +160,23 @@ impl<S: GenServer> ServerActor<S> {
         ctx: &mut Context<Self>,
         callback: impl FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason>,
     ) {
-        if let Some(idle) = self.idle.take() {
-            idle.take_back(ctx);
+        if let Some(idle_timeout) = self.idle_timeout.take() {
+            idle_timeout.cancel(ctx);
         }
-        let mut context = ServerContext::new(&self.env, ctx, &mut self.later, &self.beside);
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.deferred, &self.background);
         if let Err(reason) = callback(&mut self.server, &mut context) {
             return self.env.exit(reason, ctx);
         }
-        if let Some(limit) = self.later.timeout.take() {
-            self.wait_idly(limit, ctx);
+        if let Some(limit) = self.deferred.timeout.take() {
+            self.arm_idle_timeout(limit, ctx);
         }
     }
 
-    fn wait_idly(&mut self, limit: Duration, ctx: &mut Context<Self>) {
-        let idle = wrap_future::<_, Self>(sleep(limit));
-        let idle = idle.map(|(), gen_server: &mut Self, ctx| gen_server.info(Info::Timeout, ctx));
-        self.idle = Some(TaskHandle::spawn(idle, ctx));
+    fn arm_idle_timeout(&mut self, limit: Duration, ctx: &mut Context<Self>) {
+        let idle_timeout = wrap_future::<_, Self>(sleep(limit));
+        let idle_timeout =
+            idle_timeout.map(|(), gen_server: &mut Self, ctx| gen_server.info(Info::Timeout, ctx));
+        self.idle_timeout = Some(TaskHandle::spawn(idle_timeout, ctx));
     }
 
     fn info(&mut self, info: Info, ctx: &mut Context<Self>) {
@@ -178,15 +185,15 @@ impl<S: GenServer> ServerActor<S> {
 
     /// How many callbacks come next.
     pub(crate) fn continuations(&self) -> usize {
-        self.later.next.len()
+        self.deferred.next.len()
     }
 
     /// Runs what comes next, unless others should have their turn first.
-    pub(crate) fn go_on(&mut self, ctx: &mut Context<Self>) -> Poll<()> {
-        if !self.later.spend() {
+    pub(crate) fn run_continuation(&mut self, ctx: &mut Context<Self>) -> Poll<()> {
+        if !self.deferred.consume_budget() {
             return Poll::Pending;
         }
-        if let Some(next) = self.later.next.pop_front() {
+        if let Some(next) = self.deferred.next.pop_front() {
             self.run(ctx, next);
         }
         Poll::Ready(())
@@ -206,8 +213,8 @@ impl<S: GenServer> Actor for ServerActor<S> {
     }
 
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
-        let reason = self.env.life().reason_to_end();
-        let mut context = ServerContext::new(&self.env, ctx, &mut self.later, &self.beside);
+        let reason = self.env.cell().pending_exit_reason();
+        let mut context = ServerContext::new(&self.env, ctx, &mut self.deferred, &self.background);
         self.server.terminate(&reason, &mut context);
         Running::Stop
     }
@@ -225,7 +232,7 @@ impl<S: GenServer> ActorFuture<ServerActor<S>> for Initialised {
         _: &mut Context<ServerActor<S>>,
         _: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        gen_server.later.initialised = true;
+        gen_server.deferred.initialised = true;
         Poll::Ready(())
     }
 }
@@ -233,24 +240,24 @@ impl<S: GenServer> ActorFuture<ServerActor<S>> for Initialised {
 impl<S: GenServer, T: Send + 'static> Handler<CallMessage<S::Call, T>> for ServerActor<S> {
     type Result = PendingReply<T>;
 
-    fn handle(&mut self, query: CallMessage<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
-        let (reply, answer) = ReplyTo::new(self.beside.clone());
-        self.run(ctx, |server, ctx| server.handle_call(query.with(reply), ctx));
-        answer
+    fn handle(&mut self, message: CallMessage<S::Call, T>, ctx: &mut Context<Self>) -> PendingReply<T> {
+        let (reply_to, pending) = ReplyTo::new(self.background.clone());
+        self.run(ctx, |server, ctx| server.handle_call(message.with(reply_to), ctx));
+        pending
     }
 }
 
 /// Something that a server is told.
-pub(crate) struct Told<C>(pub(crate) C);
+pub(crate) struct CastMessage<C>(pub(crate) C);
 
-impl<C> Message for Told<C> {
+impl<C> Message for CastMessage<C> {
     type Result = ();
 }
 
-impl<S: GenServer> Handler<Told<S::Cast>> for ServerActor<S> {
+impl<S: GenServer> Handler<CastMessage<S::Cast>> for ServerActor<S> {
     type Result = ();
 
-    fn handle(&mut self, Told(cast): Told<S::Cast>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, CastMessage(cast): CastMessage<S::Cast>, ctx: &mut Context<Self>) {
         self.run(ctx, |server, ctx| server.handle_cast(cast, ctx));
     }
 }
@@ -281,6 +288,6 @@ impl<S: GenServer> Handler<GroupEvent> for ServerActor<S> {
 
 impl<S: GenServer> fmt::Debug for ServerActor<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gen<{}>({})", std::any::type_name::<S>(), self.env.pid())
+        write!(f, "ServerActor<{}>({})", std::any::type_name::<S>(), self.env.pid())
     }
 }

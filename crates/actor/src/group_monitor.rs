@@ -15,7 +15,7 @@ use crate::{ChildContext, Pid, Registry, TaskHandle};
 /// So many events may wait for one that monitors a group. One more, and all of them are replaced by the members.
 pub(crate) const MAX_WAITING: usize = 4_096;
 /// After so many events in a row an actor lets others have their turn.
-const TURN: usize = 256;
+const TURN_BUDGET: usize = 256;
 
 /// News of a group that an actor monitors.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +43,10 @@ impl Message for GroupEvent {
     type Result = ();
 }
 
-/// One monitor of a group, to be taken back with [`Env::demonitor_group`].
+/// One monitor of a group, to be taken back with [`ChildContext::demonitor_group`].
 #[derive(Debug)]
 pub struct GroupMonitor {
-    hearing: TaskHandle,
+    delivery: TaskHandle,
 }
 
 /// Where events wait for one that monitors a group.
@@ -83,10 +83,10 @@ impl ChildContext {
     where
         A: Actor<Context = Context<A>> + Handler<GroupEvent>,
     {
-        let (system, inbox) = (self.system().clone(), Arc::<Inbox>::default());
-        let key = lock(system.groups()).monitor(group, &inbox);
-        let hearing = Hearing { system, group: group.to_owned(), key, inbox };
-        GroupMonitor { hearing: TaskHandle::spawn(hearing, ctx) }
+        let (registry, inbox) = (self.system().clone(), Arc::<Inbox>::default());
+        let key = lock(registry.groups()).monitor(group, &inbox);
+        let delivery = EventDelivery { registry, group: group.to_owned(), key, inbox };
+        GroupMonitor { delivery: TaskHandle::spawn(delivery, ctx) }
     }
 
     /// Takes a monitor back: nothing is heard of the group afterwards (OTP: `pg:demonitor/1`).
@@ -94,19 +94,19 @@ impl ChildContext {
     where
         A: Actor<Context = Context<A>>,
     {
-        monitor.hearing.take_back(ctx);
+        monitor.delivery.cancel(ctx);
     }
 }
 
 /// Hands events to the actor. Dropped, it leaves no trace.
-struct Hearing {
-    system: Registry,
+struct EventDelivery {
+    registry: Registry,
     group: String,
     key: u64,
     inbox: Arc<Inbox>,
 }
 
-impl<A> ActorFuture<A> for Hearing
+impl<A> ActorFuture<A> for EventDelivery
 where
     A: Actor<Context = Context<A>> + Handler<GroupEvent>,
 {
@@ -119,7 +119,7 @@ where
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         self.inbox.waker.register(task.waker());
-        for _ in 0..TURN {
+        for _ in 0..TURN_BUDGET {
             // What the actor waits for comes first. It is polled again after that.
             if ctx.waiting() {
                 return Poll::Pending;
@@ -132,8 +132,8 @@ where
     }
 }
 
-impl Drop for Hearing {
+impl Drop for EventDelivery {
     fn drop(&mut self) {
-        lock(self.system.groups()).demonitor(&self.group, self.key);
+        lock(self.registry.groups()).demonitor(&self.group, self.key);
     }
 }

@@ -32,7 +32,7 @@ impl Group {
         self.members.values().cloned().collect()
     }
 
-    fn tell(&self, group: &Arc<str>, change: &GroupChange) {
+    fn notify_monitors(&self, group: &Arc<str>, change: &GroupChange) {
         for inbox in self.monitors.values() {
             inbox.push(group, change.clone(), || GroupChange::Members(self.members()));
         }
@@ -57,7 +57,7 @@ impl Groups {
         let join = self.joins;
         let (name, group) = self.group(name);
         group.members.insert(join, pid.clone());
-        group.tell(&name, &GroupChange::Joined(pid.clone()));
+        group.notify_monitors(&name, &GroupChange::Joined(pid.clone()));
         self.memberships.entry(pid.clone()).or_default().push((name, join));
     }
 
@@ -69,14 +69,14 @@ impl Groups {
         if memberships.is_empty() {
             self.memberships.remove(pid);
         }
-        self.left(&name, join);
+        self.remove_member(&name, join);
         true
     }
 
-    fn left(&mut self, name: &Arc<str>, join: u64) {
+    fn remove_member(&mut self, name: &Arc<str>, join: u64) {
         let Some(group) = self.groups.get_mut(name) else { return };
         if let Some(pid) = group.members.remove(&join) {
-            group.tell(name, &GroupChange::Left(pid));
+            group.notify_monitors(name, &GroupChange::Left(pid));
         }
         self.clean_up(name);
     }
@@ -88,9 +88,9 @@ impl Groups {
     }
 
     /// A life is over.
-    pub(crate) fn forget(&mut self, pid: &Pid) {
+    pub(crate) fn remove_pid(&mut self, pid: &Pid) {
         for (name, join) in self.memberships.remove(pid).unwrap_or_default() {
-            self.left(&name, join);
+            self.remove_member(&name, join);
         }
     }
 
@@ -129,7 +129,7 @@ impl Registry {
     pub fn join(&self, group: &str, pid: &Pid) -> Result<(), NameError> {
         let mut groups = lock(self.groups());
         // A life that ends from here on waits for the lock, and then finds its group.
-        self.enlist(pid)?;
+        self.mark_registered(pid)?;
         groups.join(group, pid);
         Ok(())
     }
@@ -153,8 +153,8 @@ impl Registry {
     /// The groups in which somebody is, sorted (OTP: `pg:which_groups/0`).
     pub fn which_groups(&self) -> Vec<String> {
         let groups = lock(self.groups());
-        let inhabited = groups.groups.iter().filter(|(_, group)| !group.members.is_empty());
-        inhabited.map(|(name, _)| name.to_string()).collect()
+        let not_empty = groups.groups.iter().filter(|(_, group)| !group.members.is_empty());
+        not_empty.map(|(name, _)| name.to_string()).collect()
     }
 }
 

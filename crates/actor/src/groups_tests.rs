@@ -9,16 +9,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::group_monitor::{GroupEvent, MAX_WAITING};
-use crate::life::Life;
+use crate::life::ActorCell;
 
 const GROUPS: [&str; 3] = ["red", "green", "blue"];
 
-fn lives(count: usize) -> Vec<Pid> {
-    let system = Registry::new();
-    (0..count).map(|_| Pid::of(&Life::new(system.clone(), Incarnation::ROOT, Time::START))).collect()
+fn pids(count: usize) -> Vec<Pid> {
+    let registry = Registry::new();
+    (0..count).map(|_| Pid::of(&ActorCell::new(registry.clone(), Incarnation::ROOT, Time::START))).collect()
 }
 
-/// How often each life is listed.
+/// How often each pid is listed.
 fn counted<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> BTreeMap<u64, usize> {
     let mut counts = BTreeMap::new();
     for pid in pids {
@@ -36,7 +36,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn hears(&mut self, event: GroupEvent) {
+    fn receive(&mut self, event: GroupEvent) {
         assert_eq!(&*event.group, self.group);
         match (event.change, &mut self.members) {
             (GroupChange::Members(members), _) => self.members = Some(members),
@@ -49,9 +49,9 @@ impl Listener {
         }
     }
 
-    fn hears_all(&mut self) {
+    fn receive_all(&mut self) {
         while let Some(event) = self.inbox.pop() {
-            self.hears(event);
+            self.receive(event);
         }
     }
 }
@@ -60,7 +60,7 @@ impl Listener {
 enum Step {
     Join(usize, usize),
     Leave(usize, usize),
-    End(usize),
+    Exit(usize),
     Monitor(usize),
     Demonitor(usize),
     Hear(usize),
@@ -68,9 +68,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..3_usize, 0..4_usize).prop_map(|(group, life)| Step::Join(group, life)),
-        2 => (0..3_usize, 0..4_usize).prop_map(|(group, life)| Step::Leave(group, life)),
-        1 => (0..4_usize).prop_map(Step::End),
+        4 => (0..3_usize, 0..4_usize).prop_map(|(group, pid)| Step::Join(group, pid)),
+        2 => (0..3_usize, 0..4_usize).prop_map(|(group, pid)| Step::Leave(group, pid)),
+        1 => (0..4_usize).prop_map(Step::Exit),
         1 => (0..3_usize).prop_map(Step::Monitor),
         1 => any::<usize>().prop_map(Step::Demonitor),
         2 => any::<usize>().prop_map(Step::Hear),
@@ -80,23 +80,23 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whoever_monitors_knows_who_is_in_it(steps in vec(step(), 0..80)) {
-        let (mut groups, pids) = (Groups::default(), lives(4));
+        let (mut groups, pids) = (Groups::default(), pids(4));
         let mut listeners: Vec<Listener> = Vec::new();
         let mut joins: Vec<(usize, usize)> = Vec::new();
         for step in steps {
             match step {
-                Step::Join(group, life) => {
-                    groups.join(GROUPS[group], &pids[life]);
-                    joins.push((group, life));
+                Step::Join(group, pid) => {
+                    groups.join(GROUPS[group], &pids[pid]);
+                    joins.push((group, pid));
                 }
-                Step::Leave(group, life) => {
-                    let index = joins.iter().position(|join| *join == (group, life));
-                    prop_assert_eq!(groups.leave(GROUPS[group], &pids[life]), index.is_some());
+                Step::Leave(group, pid) => {
+                    let index = joins.iter().position(|join| *join == (group, pid));
+                    prop_assert_eq!(groups.leave(GROUPS[group], &pids[pid]), index.is_some());
                     index.map(|index| joins.remove(index));
                 }
-                Step::End(life) => {
-                    groups.forget(&pids[life]);
-                    joins.retain(|(_, other)| *other != life);
+                Step::Exit(pid) => {
+                    groups.remove_pid(&pids[pid]);
+                    joins.retain(|(_, other)| *other != pid);
                 }
                 Step::Monitor(group) => {
                     let inbox = Arc::default();
@@ -104,43 +104,43 @@ proptest! {
                     listeners.push(Listener { group: GROUPS[group], key, inbox, members: None });
                 }
                 Step::Demonitor(which) if !listeners.is_empty() => {
-                    let gone = listeners.swap_remove(which % listeners.len());
-                    groups.demonitor(gone.group, gone.key);
+                    let removed = listeners.swap_remove(which % listeners.len());
+                    groups.demonitor(removed.group, removed.key);
                 }
                 Step::Hear(which) if !listeners.is_empty() => {
                     let which = which % listeners.len();
                     if let Some(event) = listeners[which].inbox.pop() {
-                        listeners[which].hears(event);
+                        listeners[which].receive(event);
                     }
                 }
                 Step::Demonitor(_) | Step::Hear(_) => {}
             }
         }
         for (index, group) in GROUPS.iter().enumerate() {
-            let expected = joins.iter().filter(|(joined, _)| *joined == index).map(|(_, life)| &pids[*life]);
+            let expected = joins.iter().filter(|(joined, _)| *joined == index).map(|(_, pid)| &pids[*pid]);
             prop_assert_eq!(counted(&groups.members(group)), counted(expected));
         }
         for mut listener in listeners {
-            listener.hears_all();
-            let known = listener.members.expect("it has heard of the members");
-            prop_assert_eq!(counted(&known), counted(&groups.members(listener.group)));
+            listener.receive_all();
+            let members = listener.members.expect("it has heard of the members");
+            prop_assert_eq!(counted(&members), counted(&groups.members(listener.group)));
             groups.demonitor(listener.group, listener.key);
         }
-        pids.iter().for_each(|pid| groups.forget(pid));
+        pids.iter().for_each(|pid| groups.remove_pid(pid));
         prop_assert!(groups.groups.is_empty() && groups.memberships.is_empty(), "nothing is left behind");
     }
 }
 
 #[test]
 fn events_come_in_order() {
-    let (mut groups, pids) = (Groups::default(), lives(2));
+    let (mut groups, pids) = (Groups::default(), pids(2));
     groups.join("red", &pids[0]);
     let inbox = Arc::default();
     groups.monitor("red", &inbox);
     groups.join("red", &pids[1]);
     groups.join("red", &pids[1]);
     groups.join("blue", &pids[1]);
-    groups.forget(&pids[1]);
+    groups.remove_pid(&pids[1]);
     let changes: Vec<GroupChange> = std::iter::from_fn(|| inbox.pop()).map(|event| event.change).collect();
     let (joined, left) = (GroupChange::Joined(pids[1].clone()), GroupChange::Left(pids[1].clone()));
     let members = GroupChange::Members(vec![pids[0].clone()]);
@@ -149,7 +149,7 @@ fn events_come_in_order() {
 
 #[test]
 fn who_hears_too_slowly_hears_of_the_members_again() {
-    let (mut groups, pids) = (Groups::default(), lives(2));
+    let (mut groups, pids) = (Groups::default(), pids(2));
     let inbox = Arc::default();
     let key = groups.monitor("red", &inbox);
     groups.join("red", &pids[0]);
@@ -160,7 +160,7 @@ fn who_hears_too_slowly_hears_of_the_members_again() {
     let mut listener = Listener { group: "red", key, inbox, members: None };
     let mut count = 0;
     while let Some(event) = listener.inbox.pop() {
-        listener.hears(event);
+        listener.receive(event);
         count += 1;
     }
     assert!(count <= MAX_WAITING, "{count} events waited");
@@ -169,12 +169,12 @@ fn who_hears_too_slowly_hears_of_the_members_again() {
 
 #[test]
 fn one_whose_life_is_over_does_not_join() {
-    let system = Registry::new();
-    let life = Life::new(system.clone(), Incarnation::ROOT, Time::START);
-    let pid = Pid::of(&life);
-    system.join("red", &pid).expect("it lives");
-    life.over(&ExitReason::Normal);
-    assert_eq!(system.members("red"), []);
-    assert_eq!(system.join("red", &pid), Err(NameError::NotAlive));
-    assert_eq!(system.which_groups(), [""; 0]);
+    let registry = Registry::new();
+    let cell = ActorCell::new(registry.clone(), Incarnation::ROOT, Time::START);
+    let pid = Pid::of(&cell);
+    registry.join("red", &pid).expect("it lives");
+    cell.mark_exited(&ExitReason::Normal);
+    assert_eq!(registry.members("red"), []);
+    assert_eq!(registry.join("red", &pid), Err(NameError::NotAlive));
+    assert_eq!(registry.which_groups(), [""; 0]);
 }

@@ -13,50 +13,50 @@ use actix::{Actor, ActorContext, ActorFuture, ActorState, Addr, AsyncContext, Co
 use futures::Stream;
 use impresario_supervision::Event;
 
-use crate::door::Door;
-use crate::life::Life;
-use crate::notify::Notices;
+use crate::door::Mailbox;
+use crate::life::ActorCell;
+use crate::notify::EventSender;
 use crate::panic::{catch_panic, reason};
-use crate::sys::{Suspended, run_errands};
+use crate::sys::{Suspended, handle_system_messages};
 use crate::trace::TraceKind;
 
 /// An actor future that hands out the messages, from both queues by turns.
 ///
 /// The context's own mailbox would be read without end while messages come, so that nothing else on the arbiter gets a
 /// turn, a kill included. So that mailbox stays empty: the addresses of the context lead here.
-pub(crate) struct Mail<A: Actor<Context = Context<A>>> {
-    door: Arc<Door<A>>,
+pub(crate) struct MessageLoop<A: Actor<Context = Context<A>>> {
+    mailbox: Arc<Mailbox<A>>,
     receiver: AddressReceiver<A>,
-    life: Arc<Life>,
+    cell: Arc<ActorCell>,
     /// Who hears that the life is ready, before it handles anything.
-    ack: Option<Notices>,
+    ack: Option<EventSender>,
 }
 
 /// A context whose messages wait at a door. With `ack`, the life is ready when `started()` and whatever it waits for are
 /// done.
-pub(crate) fn context<A: Actor<Context = Context<A>>>(
-    life: &Arc<Life>,
+pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
+    cell: &Arc<ActorCell>,
     limit: usize,
-    ack: Option<Notices>,
-) -> (Context<A>, Arc<Door<A>>) {
+    ack: Option<EventSender>,
+) -> (Context<A>, Arc<Mailbox<A>>) {
     // The capacity is that of actix's own mailboxes. No address is kept: a child lives until it is told to end, not until
     // nobody can reach it any more.
     let (sender, receiver) = channel(16);
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
-    let door = Door::new(Addr::new(sender).downgrade(), limit);
-    context.spawn(Mail { door: Arc::clone(&door), receiver, life: Arc::clone(life), ack });
-    (context, door)
+    let mailbox = Mailbox::new(Addr::new(sender).downgrade(), limit);
+    context.spawn(MessageLoop { mailbox: Arc::clone(&mailbox), receiver, cell: Arc::clone(cell), ack });
+    (context, mailbox)
 }
 
-impl<A: Actor<Context = Context<A>>> Mail<A> {
+impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
     /// Whether there was a message.
-    fn hand_out(&mut self, actor: &mut A, context: &mut Context<A>) -> bool {
-        let waiting = self.door.pop();
-        let found = waiting.is_some();
-        if let Some(letter) = waiting {
-            self.life.trace(|| TraceKind::Message(letter.name()));
-            if !self.handle(context, |context| letter.handle(actor, context)) {
+    fn dispatch_next(&mut self, actor: &mut A, context: &mut Context<A>) -> bool {
+        let next = self.mailbox.pop();
+        let found = next.is_some();
+        if let Some(message) = next {
+            self.cell.trace(|| TraceKind::Message(message.name()));
+            if !self.handle(context, |context| message.handle(actor, context)) {
                 return false;
             }
             if context.waiting() {
@@ -65,7 +65,7 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
         }
         match self.receive() {
             Some(mut message) => {
-                self.life.trace(|| TraceKind::AddrMessage);
+                self.cell.trace(|| TraceKind::AddrMessage);
                 self.handle(context, |context| message.handle(actor, context))
             }
             None => found,
@@ -80,22 +80,22 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
             // It would be asked whether it stops; only the panic itself gets past that.
             resume_unwind(payload);
         }
-        self.life.set_panic(reason(payload));
-        self.door.break_off();
+        self.cell.set_panic(reason(payload));
+        self.mailbox.poison();
         context.wait(wrap_future(pending::<()>()));
         false
     }
 
     /// Looks at the queue of actix only when that has woken the life: a look costs as much as a message.
     fn receive(&mut self) -> Option<Envelope<A>> {
-        if !self.life.take_mail() {
+        if !self.cell.take_addr_pending() {
             return None;
         }
-        let waker = Waker::from(Arc::clone(&self.life));
+        let waker = Waker::from(Arc::clone(&self.cell));
         match Pin::new(&mut self.receiver).poll_next(&mut TaskContext::from_waker(&waker)) {
             // It wakes nobody before there was nothing more.
             Poll::Ready(message) => {
-                self.life.leave_mail();
+                self.cell.set_addr_pending();
                 message
             }
             Poll::Pending => None,
@@ -103,7 +103,7 @@ impl<A: Actor<Context = Context<A>>> Mail<A> {
     }
 }
 
-impl<A: Actor<Context = Context<A>>> Drop for Mail<A> {
+impl<A: Actor<Context = Context<A>>> Drop for MessageLoop<A> {
     /// What still waits is dropped here, one by one: a message may be anything, even something that panics then, and two
     /// panics at a time would abort the process.
     fn drop(&mut self) {
@@ -113,7 +113,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Mail<A> {
     }
 }
 
-impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
+impl<A: Actor<Context = Context<A>>> ActorFuture<A> for MessageLoop<A> {
     type Output = ();
 
     fn poll(
@@ -122,25 +122,25 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Mail<A> {
         context: &mut Context<A>,
         _task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        let mail = self.get_mut();
+        let this = self.get_mut();
         // It is polled for the first time when nothing is waited for, and before anything else that was begun.
-        if let Some(ack) = mail.ack.take() {
-            mail.life.trace(|| TraceKind::Started);
-            ack.send(Event::Started(mail.life.incarnation()));
+        if let Some(ack) = this.ack.take() {
+            this.cell.trace(|| TraceKind::Started);
+            ack.send(Event::Started(this.cell.incarnation()));
         }
-        if run_errands(&mail.life, actor, context) {
+        if handle_system_messages(&this.cell, actor, context) {
             // Nothing is read while the actor waits for something, so there is no other such future.
-            context.wait(Suspended(Arc::clone(&mail.life)));
+            context.wait(Suspended(Arc::clone(&this.cell)));
         }
         loop {
             if context.waiting() {
                 return Poll::Pending;
             }
-            if !mail.door.spend() {
+            if !this.mailbox.consume_budget() {
                 context.wait(Yield(false));
                 return Poll::Pending;
             }
-            if !mail.hand_out(actor, context) {
+            if !this.dispatch_next(actor, context) {
                 return Poll::Pending;
             }
         }

@@ -9,11 +9,11 @@ use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, Message};
 use impresario_supervision::ExitReason;
 
-use crate::downs::Downs;
+use crate::downs::MonitorSet;
 use crate::{ChildContext, Pid};
 
 /// After so many ends in a row an actor lets others have their turn.
-const TURN: usize = 256;
+const TURN_BUDGET: usize = 256;
 
 /// What an actor hears when a life that it monitors has ended (OTP: `{'DOWN', Ref, process, Pid, Reason}`).
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +30,10 @@ impl Message for Down {
     type Result = ();
 }
 
-/// One monitor, to be taken back with [`Env::demonitor`].
+/// One monitor, to be taken back with [`ChildContext::demonitor`].
 pub struct Monitor {
     key: u64,
-    downs: Arc<Downs>,
+    monitors: Arc<MonitorSet>,
 }
 
 impl ChildContext {
@@ -45,32 +45,32 @@ impl ChildContext {
         A: Actor<Context = Context<A>> + Handler<Down>,
     {
         let mut first = false;
-        let downs = self.life().with_bonds(|bonds| {
-            Arc::clone(bonds.downs.get_or_insert_with(|| {
+        let monitors = self.cell().with_links(|links| {
+            Arc::clone(links.monitors.get_or_insert_with(|| {
                 first = true;
                 Arc::default()
             }))
         });
         // An error means that this life is over, and hears nothing.
-        let downs = downs.unwrap_or_default();
+        let monitors = monitors.unwrap_or_default();
         if first {
-            ctx.spawn(Hearing(Arc::clone(&downs)));
+            ctx.spawn(EventDelivery(Arc::clone(&monitors)));
         }
-        let key = downs.monitor(pid);
-        Monitor { key, downs }
+        let key = monitors.monitor(pid);
+        Monitor { key, monitors }
     }
 
     /// Takes a monitor back: nothing is heard of it afterwards, even if the life is over already (OTP: `demonitor/2` with
     /// `flush`).
     pub fn demonitor(&self, monitor: &Monitor) {
-        monitor.downs.demonitor(monitor.key);
+        monitor.monitors.demonitor(monitor.key);
     }
 }
 
 /// Tells the actor of all ends that it is to hear of. Dropped, it leaves no trace.
-struct Hearing(Arc<Downs>);
+struct EventDelivery(Arc<MonitorSet>);
 
-impl<A> ActorFuture<A> for Hearing
+impl<A> ActorFuture<A> for EventDelivery
 where
     A: Actor<Context = Context<A>> + Handler<Down>,
 {
@@ -83,7 +83,7 @@ where
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         self.0.register(task.waker());
-        for _ in 0..TURN {
+        for _ in 0..TURN_BUDGET {
             // What the actor waits for comes first. It is polled again after that.
             if ctx.waiting() {
                 return Poll::Pending;
@@ -96,7 +96,7 @@ where
     }
 }
 
-impl Drop for Hearing {
+impl Drop for EventDelivery {
     fn drop(&mut self) {
         self.0.demonitor_all();
     }

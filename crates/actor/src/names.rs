@@ -48,7 +48,7 @@ impl Names {
     }
 
     /// A life is over.
-    pub(crate) fn forget(&mut self, pid: &Pid) {
+    pub(crate) fn remove_pid(&mut self, pid: &Pid) {
         for name in self.names.remove(pid).unwrap_or_default() {
             self.holders.remove(&name);
         }
@@ -75,7 +75,7 @@ impl Registry {
             _ => {}
         }
         // A life that ends from here on waits for the lock, and then finds its name.
-        self.enlist(pid)?;
+        self.mark_registered(pid)?;
         names.insert(name, pid);
         Ok(())
     }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::life::Life;
+use crate::life::ActorCell;
 use impresario_supervision::{Event, ExitReason, Incarnation};
 
 /// The way to a supervisor. Not bounded by number, but by its senders: each life says at most two things.
 #[derive(Clone)]
-pub(crate) struct Notices(Arc<dyn Fn(Event) + Send + Sync>);
+pub(crate) struct EventSender(Arc<dyn Fn(Event) + Send + Sync>);
 
-impl Notices {
+impl EventSender {
     /// A supervisor that is gone does not need to know; its children go with it. So `send` cannot fail.
     pub(crate) fn new(send: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(send))
@@ -21,89 +21,89 @@ impl Notices {
     }
 }
 
-impl fmt::Debug for Notices {
+impl fmt::Debug for EventSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Notices")
+        f.write_str("EventSender")
     }
 }
 
 /// Says that a life is ready.
 #[derive(Clone, Debug)]
 pub(crate) struct StartAck {
-    notices: Notices,
-    life: Incarnation,
+    events: EventSender,
+    incarnation: Incarnation,
 }
 
 impl StartAck {
     pub(crate) fn started(&self) {
-        self.notices.send(Event::Started(self.life));
+        self.events.send(Event::Started(self.incarnation));
     }
 }
 
 /// Made before anything of the life exists and moved into whatever may run it, so its end cannot go unseen: if
 /// nobody says anything, dropping it does.
 #[derive(Debug)]
-pub(crate) struct Notify {
-    notices: Notices,
-    life: Arc<Life>,
+pub(crate) struct ExitGuard {
+    events: EventSender,
+    cell: Arc<ActorCell>,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Unborn,
-    Born,
-    Over,
+    NotStarted,
+    Running,
+    Exited,
 }
 
-impl Notify {
-    pub(crate) fn new(notices: Notices, life: Arc<Life>) -> Self {
-        Self { notices, life, stage: Stage::Unborn }
+impl ExitGuard {
+    pub(crate) fn new(events: EventSender, cell: Arc<ActorCell>) -> Self {
+        Self { events, cell, stage: Stage::NotStarted }
     }
 
-    pub(crate) fn life(&self) -> &Arc<Life> {
-        &self.life
+    pub(crate) fn cell(&self) -> &Arc<ActorCell> {
+        &self.cell
     }
 
     /// Who hears of it.
-    pub(crate) fn notices(&self) -> &Notices {
-        &self.notices
+    pub(crate) fn events(&self) -> &EventSender {
+        &self.events
     }
 
     pub(crate) fn ack(&self) -> StartAck {
-        StartAck { notices: self.notices.clone(), life: self.life.incarnation() }
+        StartAck { events: self.events.clone(), incarnation: self.cell.incarnation() }
     }
 
     /// From here on a life that is dropped was killed.
-    pub(crate) fn born(&mut self) {
-        self.stage = Stage::Born;
+    pub(crate) fn mark_running(&mut self) {
+        self.stage = Stage::Running;
     }
 
     /// There was no need for a life.
     pub(crate) fn ignored(mut self) {
-        self.over(ExitReason::Normal, |life, _| Event::Ignored(life));
+        self.mark_exited(ExitReason::Normal, |incarnation, _| Event::Ignored(incarnation));
     }
 
     /// The life is over, or could not begin.
     pub(crate) fn exited(&mut self, reason: ExitReason) {
-        self.over(reason, Event::Exited);
+        self.mark_exited(reason, Event::Exited);
     }
 
-    fn over(&mut self, reason: ExitReason, event: impl FnOnce(Incarnation, ExitReason) -> Event) {
-        if self.stage != Stage::Over {
-            self.stage = Stage::Over;
-            self.life.over(&reason);
-            self.notices.send(event(self.life.incarnation(), reason));
+    fn mark_exited(&mut self, reason: ExitReason, event: impl FnOnce(Incarnation, ExitReason) -> Event) {
+        if self.stage != Stage::Exited {
+            self.stage = Stage::Exited;
+            self.cell.mark_exited(&reason);
+            self.events.send(event(self.cell.incarnation(), reason));
         }
     }
 }
 
-impl Drop for Notify {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Unborn => self.exited(ExitReason::NoProc),
-            Stage::Born => self.exited(ExitReason::Killed),
-            Stage::Over => {}
+            Stage::NotStarted => self.exited(ExitReason::NoProc),
+            Stage::Running => self.exited(ExitReason::Killed),
+            Stage::Exited => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use impresario_supervision::ExitReason;
 
 thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs code of a child. A panic becomes the reason of its end, with message and place.
@@ -39,7 +39,7 @@ fn install_hook() {
             if !CATCHING.get() {
                 return previous(info);
             }
-            PLACE.set(info.location().map(ToString::to_string));
+            LOCATION.set(info.location().map(ToString::to_string));
             if backtrace {
                 previous(info);
             }
@@ -47,17 +47,17 @@ fn install_hook() {
     });
 }
 
-/// What a panic that was caught within a [`catch`] means.
+/// What a panic that was caught within a [`catch_panic`] means.
 pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     let message = match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
         _ => "a value that is not text".to_owned(),
     };
-    let location = PLACE.take();
+    let location = LOCATION.take();
     // An exotic payload may panic in its own drop, which happens at another place.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-    PLACE.take();
+    LOCATION.take();
     ExitReason::Panic { message, location }
 }
 
@@ -83,7 +83,9 @@ mod tests {
         }
         let place = line!() + 1;
         let caught = catch_panic(|| catch_panic(|| std::panic::panic_any(Bomb)));
-        let Ok(Err(ExitReason::Panic { location: Some(told), .. })) = caught else { panic!("{caught:?}") };
-        assert!(told.contains(&format!("panic.rs:{place}:")), "{told} is the drop");
+        let Ok(Err(ExitReason::Panic { location: Some(reported), .. })) = caught else {
+            panic!("{caught:?}")
+        };
+        assert!(reported.contains(&format!("panic.rs:{place}:")), "{reported} is the drop");
     }
 }

@@ -12,8 +12,8 @@ use actix::{Actor, Addr};
 use impresario_supervision::{ExitReason, Incarnation};
 use tokio::sync::oneshot;
 
-use crate::bonds::Watcher;
-use crate::life::Life;
+use crate::bonds::ExitListener;
+use crate::life::ActorCell;
 use crate::signal::Signal;
 
 /// One life of one actor, for ever: a restart makes a new one (OTP: `pid()`).
@@ -21,14 +21,14 @@ use crate::signal::Signal;
 /// It is a name and owns nothing: holding it keeps no actor alive. Two are equal if they are the same life.
 #[derive(Clone)]
 #[doc(alias = "process")]
-pub struct Pid(Arc<Life>);
+pub struct Pid(Arc<ActorCell>);
 
 impl Pid {
-    pub(crate) fn of(life: &Arc<Life>) -> Self {
-        Self(Arc::clone(life))
+    pub(crate) fn of(cell: &Arc<ActorCell>) -> Self {
+        Self(Arc::clone(cell))
     }
 
-    pub(crate) fn life(&self) -> &Arc<Life> {
+    pub(crate) fn cell(&self) -> &Arc<ActorCell> {
         &self.0
     }
 
@@ -37,7 +37,7 @@ impl Pid {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// Its number, unique in its [`System`](crate::System).
+    /// Its number, unique in its [`Registry`](crate::Registry).
     pub fn number(&self) -> u64 {
         self.0.number()
     }
@@ -50,12 +50,12 @@ impl Pid {
     /// Whether it has not ended. It may end the next moment.
     #[doc(alias = "is_process_alive")]
     pub fn is_alive(&self) -> bool {
-        self.0.end_reason().is_none()
+        self.0.exit_reason().is_none()
     }
 
     /// Why it ended, if it has.
     pub fn exit_reason(&self) -> Option<ExitReason> {
-        self.0.end_reason()
+        self.0.exit_reason()
     }
 
     /// For how long it has existed.
@@ -65,13 +65,13 @@ impl Pid {
 
     /// The address of the actor, if it is an `A` that runs.
     pub fn addr<A: Actor<Context = actix::Context<A>>>(&self) -> Option<Addr<A>> {
-        Some(self.0.door::<A>()?.addr())
+        Some(self.0.mailbox::<A>()?.addr())
     }
 
     /// Sends it an exit signal, as something that is not a process (OTP: `exit/2`).
     ///
-    /// If it traps exits, it gets an [`Exit`](crate::Exit). If it does not, `Normal` is ignored and every other reason
-    /// ends it at once, without `stopping()`. From an actor, use [`Env::send_exit`](crate::Env::send_exit), which says
+    /// If it traps exits, it gets an [`ExitSignal`](crate::ExitSignal). If it does not, `Normal` is ignored and every other reason
+    /// ends it at once, without `stopping()`. From an actor, use [`ChildContext::send_exit`](crate::ChildContext::send_exit), which says
     /// whom it is from.
     ///
     /// One that is over does not hear of it; nor does one for which 65,536 signals wait already, since it has no turn.
@@ -88,46 +88,47 @@ impl Pid {
 
     /// Waits for its end; at once if it is over, however often it is asked.
     pub fn wait_exit(&self) -> impl Future<Output = ExitReason> + Send + use<> {
-        let (watch, life) = (Watch::begin(self), Arc::clone(&self.0));
+        let (exit, cell) = (ExitFuture::new(self), Arc::clone(&self.0));
         async move {
-            match watch {
-                Some(watch) => watch.await,
-                None => life.end_reason().unwrap_or(ExitReason::NoProc),
+            match exit {
+                Some(exit) => exit.await,
+                None => cell.exit_reason().unwrap_or(ExitReason::NoProc),
             }
         }
     }
 }
 
 /// Waits for the end of a life, and leaves no trace in it when dropped.
-pub(crate) struct Watch {
-    life: Arc<Life>,
+pub(crate) struct ExitFuture {
+    cell: Arc<ActorCell>,
     key: u64,
-    end: oneshot::Receiver<ExitReason>,
+    exit: oneshot::Receiver<ExitReason>,
 }
 
-impl Watch {
+impl ExitFuture {
     /// `None` if the life is over.
-    pub(crate) fn begin(pid: &Pid) -> Option<Self> {
-        let (watcher, end) = oneshot::channel();
-        let key = pid.life().with_bonds(|bonds| bonds.watch(Watcher::Once(watcher))).ok()?;
-        Some(Self { life: Arc::clone(pid.life()), key, end })
+    pub(crate) fn new(pid: &Pid) -> Option<Self> {
+        let (listener, exit) = oneshot::channel();
+        let key =
+            pid.cell().with_links(|links| links.add_exit_listener(ExitListener::Future(listener))).ok()?;
+        Some(Self { cell: Arc::clone(pid.cell()), key, exit })
     }
 }
 
-impl Future for Watch {
+impl Future for ExitFuture {
     type Output = ExitReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let end = ready!(Pin::new(&mut self.end).poll(cx));
+        let exit = ready!(Pin::new(&mut self.exit).poll(cx));
         // A life says how it ended before it lets go of those who watch it.
-        Poll::Ready(end.unwrap_or_else(|_| self.life.end_reason().unwrap_or(ExitReason::NoProc)))
+        Poll::Ready(exit.unwrap_or_else(|_| self.cell.exit_reason().unwrap_or(ExitReason::NoProc)))
     }
 }
 
-impl Drop for Watch {
+impl Drop for ExitFuture {
     fn drop(&mut self) {
         // An error means that it is over, and has forgotten its watchers.
-        let _ = self.life.with_bonds(|bonds| bonds.unwatch(self.key));
+        let _ = self.cell.with_links(|links| links.remove_exit_listener(self.key));
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use impresario_supervision::ExitReason;
 
-use crate::notify::Notify;
+use crate::notify::ExitGuard;
 use crate::spec::Starter;
 use crate::{ChildContext, ChildSpec};
 
 impl ChildSpec {
-    /// Gives every life this name in the [`System`](crate::System), from before its factory runs until its end
+    /// Gives every life this name in the [`Registry`](crate::Registry), from before its factory runs until its end
     /// (OTP: `start_link({local, Name}, ..)`).
     ///
     /// So the name follows restarts. If somebody else has it, the start fails and says who.
@@ -26,11 +26,11 @@ struct Registered {
 }
 
 impl Starter for Registered {
-    fn start(&self, env: ChildContext, mut notify: Notify) {
+    fn start(&self, env: ChildContext, mut guard: ExitGuard) {
         match env.system().register(&*self.name, &env.pid()) {
-            Ok(()) => self.starter.start(env, notify),
+            Ok(()) => self.starter.start(env, guard),
             Err(error) => {
-                notify.exited(ExitReason::Error(format!("cannot be registered as {:?}: {error}", self.name)));
+                guard.exited(ExitReason::Error(format!("cannot be registered as {:?}: {error}", self.name)));
             }
         }
     }

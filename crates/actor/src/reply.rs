@@ -7,7 +7,7 @@ use actix::{Context, Message};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::beside::Beside;
+use crate::beside::BackgroundTasks;
 use crate::{GenServer, ServerActor};
 
 /// Where the answer to one question goes; to be kept, or given to whoever will know it (OTP: `From`).
@@ -20,9 +20,9 @@ pub struct ReplyTo<T>(oneshot::Sender<T>);
 
 impl<T> ReplyTo<T> {
     /// The answer, if it is not given at once, is waited for among these.
-    pub(crate) fn new(beside: Beside) -> (Self, PendingReply<T>) {
+    pub(crate) fn new(background: BackgroundTasks) -> (Self, PendingReply<T>) {
         let (sender, answer) = oneshot::channel();
-        (Self(sender), PendingReply { answer, beside })
+        (Self(sender), PendingReply { answer, background })
     }
 
     /// Answers. If nobody waits any more, the answer is dropped (OTP: `gen_server:reply/2`).
@@ -64,7 +64,7 @@ impl<C, T: 'static> Message for CallMessage<C, T> {
 
 impl<C, T> fmt::Debug for CallMessage<C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Query<{}, {}>", std::any::type_name::<C>(), std::any::type_name::<T>())
+        write!(f, "CallMessage<{}, {}>", std::any::type_name::<C>(), std::any::type_name::<T>())
     }
 }
 
@@ -72,14 +72,14 @@ impl<C, T> fmt::Debug for CallMessage<C, T> {
 /// [`ReplyTo`] is somewhere else.
 pub struct PendingReply<T> {
     answer: oneshot::Receiver<T>,
-    beside: Beside,
+    background: BackgroundTasks,
 }
 
 impl<S: GenServer, T: Send + 'static> MessageResponse<ServerActor<S>, CallMessage<S::Call, T>>
     for PendingReply<T>
 {
     fn handle(self, ctx: &mut Context<ServerActor<S>>, caller: Option<OneshotSender<T>>) {
-        let (Self { mut answer, beside }, Some(mut caller)) = (self, caller) else { return };
+        let (Self { mut answer, background }, Some(mut caller)) = (self, caller) else { return };
         match answer.try_recv() {
             Ok(now) => drop(caller.send(now)),
             Err(TryRecvError::Closed) => {}
@@ -90,7 +90,7 @@ impl<S: GenServer, T: Send + 'static> MessageResponse<ServerActor<S>, CallMessag
                         () = caller.closed() => {}
                     }
                 };
-                beside.run(later, ctx);
+                background.run(later, ctx);
             }
         }
     }

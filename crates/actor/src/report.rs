@@ -7,7 +7,7 @@ use crate::panic::catch_panic;
 
 /// Logs a report with all its fields. `ready`: the supervisor's first children are started.
 pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
-    const PLACE: RecordLocation = RecordLocation {
+    const LOCATION: RecordLocation = RecordLocation {
         file: file!(),
         line: line!(),
         column: column!(),
@@ -25,7 +25,7 @@ pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
         kind => kind.name(),
     };
     // Not by a macro, which could leave out some levels when it is compiled: that is for the drain to decide.
-    let record = RecordStatic { location: &PLACE, tag: "", level };
+    let record = RecordStatic { location: &LOCATION, tag: "", level };
     // A drain is anybody's code, and a panic of it is no reason to end what it tells of.
     let _ = catch_panic(|| {
         log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report))))

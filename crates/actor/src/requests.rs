@@ -8,10 +8,10 @@ use actix::{Context, Handler, Message};
 use impresario_supervision::{ChildId, ChildInfo, Counts, ExitReason, Reply, Request, RequestError};
 use tokio::sync::oneshot;
 
-use crate::driver::{Answer, Driver};
+use crate::driver::{RequestReply, SupervisorActor};
 use crate::notify::StartAck;
 use crate::spec::{ChildSpec, Starter};
-use crate::static_plan::{Asked, Static};
+use crate::static_plan::{PendingRequest, StaticCore};
 use crate::tree::{self, TreeNode};
 use crate::{CastError, ChildContext, ChildRef, ChildRules, Pid, StartError, Supervisor, SysError};
 
@@ -20,7 +20,7 @@ use crate::{CastError, ChildContext, ChildRef, ChildRules, Pid, StartError, Supe
 /// Requests are served in order, between restarts and never during one. They have no time-out, as in OTP: a supervisor
 /// answers as soon as the child that is starting or stopping has done so.
 #[derive(Clone)]
-pub struct SupervisorRef(ChildRef<Driver<Static>>);
+pub struct SupervisorRef(ChildRef<SupervisorActor<StaticCore>>);
 
 /// Why a supervisor did not do what it was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl SupervisorRef {
         F: Fn(&ChildContext) -> Result<Supervisor, StartError> + Send + Sync + 'static,
     {
         let id = id.into();
-        self.0.supervisor_spec(id.clone(), move |env, ack| driver(init(env)?, &id, env, ack))
+        self.0.supervisor_spec(id.clone(), move |env, ack| supervisor_actor(init(env)?, &id, env, ack))
     }
 
     /// A supervisor that this name leads to, made in time. Otherwise as [`ChildSpec::supervisor_async`].
@@ -58,7 +58,7 @@ impl SupervisorRef {
         let id = id.into();
         self.0.supervisor_spec_async(id.clone(), move |env, ack| {
             let (id, made) = (id.clone(), init(env.clone()));
-            async move { driver(made.await?, &id, &env, ack) }
+            async move { supervisor_actor(made.await?, &id, &env, ack) }
         })
     }
 
@@ -76,7 +76,7 @@ impl SupervisorRef {
     /// When the supervisor is not there.
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
         let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
-        supervisor.life().stop_for(reason);
+        supervisor.cell().stop_with_reason(reason);
         Ok(supervisor.wait_exit().await)
     }
 
@@ -86,8 +86,8 @@ impl SupervisorRef {
     ///
     /// When there is such a child already, or it does not start; nothing is kept of it then.
     pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Pid>, SupervisorError> {
-        let answer = self.ask(Request::StartChild(child.rules), vec![child.starter]).await?;
-        Ok(answer.pid)
+        let reply = self.request(Request::StartChild(child.rules), vec![child.starter]).await?;
+        Ok(reply.pid)
     }
 
     /// Stops a child and keeps its spec, unless it is temporary (OTP: `terminate_child/2`).
@@ -96,7 +96,7 @@ impl SupervisorRef {
     ///
     /// When there is no such child.
     pub async fn terminate_child(&self, child: impl Into<ChildId>) -> Result<(), SupervisorError> {
-        self.ask(Request::TerminateChild(child.into()), Vec::new()).await.map(drop)
+        self.request(Request::TerminateChild(child.into()), Vec::new()).await.map(drop)
     }
 
     /// Starts a child that is down, or at once one that waits for its backoff (OTP: `restart_child/2`).
@@ -105,7 +105,7 @@ impl SupervisorRef {
     ///
     /// When there is no such child, it runs, or it does not start; it is not tried again then.
     pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
-        Ok(self.ask(Request::RestartChild(child.into()), Vec::new()).await?.pid)
+        Ok(self.request(Request::RestartChild(child.into()), Vec::new()).await?.pid)
     }
 
     /// Drops the spec of a child that is down (OTP: `delete_child/2`).
@@ -114,7 +114,7 @@ impl SupervisorRef {
     ///
     /// When there is no such child, or it runs.
     pub async fn delete_child(&self, child: impl Into<ChildId>) -> Result<(), SupervisorError> {
-        self.ask(Request::DeleteChild(child.into()), Vec::new()).await.map(drop)
+        self.request(Request::DeleteChild(child.into()), Vec::new()).await.map(drop)
     }
 
     /// The children, latest first (OTP: `which_children/1`).
@@ -123,7 +123,7 @@ impl SupervisorRef {
     ///
     /// When the supervisor is not there.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, SupervisorError> {
-        match self.ask(Request::WhichChildren, Vec::new()).await?.reply {
+        match self.request(Request::WhichChildren, Vec::new()).await?.reply {
             Reply::Children(children) => Ok(children),
             _ => Ok(Vec::new()),
         }
@@ -135,7 +135,7 @@ impl SupervisorRef {
     ///
     /// When the supervisor is not there.
     pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
-        match self.ask(Request::CountChildren, Vec::new()).await?.reply {
+        match self.request(Request::CountChildren, Vec::new()).await?.reply {
             Reply::Counts(counts) => Ok(counts),
             _ => Ok(Counts::default()),
         }
@@ -148,7 +148,7 @@ impl SupervisorRef {
     /// When there is no such child.
     #[doc(alias = "get_childspec")]
     pub async fn child_rules(&self, child: impl Into<ChildId>) -> Result<ChildRules, SupervisorError> {
-        match self.ask(Request::ChildSpec(child.into()), Vec::new()).await?.reply {
+        match self.request(Request::ChildSpec(child.into()), Vec::new()).await?.reply {
             Reply::Spec(rules) => Ok(rules),
             _ => Err(SupervisorError::Refused(RequestError::NotFound)),
         }
@@ -168,7 +168,7 @@ impl SupervisorRef {
     #[doc(alias = "code_change")]
     pub async fn replace(&self, with: Supervisor) -> Result<(), SupervisorError> {
         let (flags, specs, starters) = with.into_parts();
-        self.ask(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
+        self.request(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
     }
 
     /// Which life a child has now, if it has one. Answered even while the supervisor is suspended.
@@ -179,7 +179,7 @@ impl SupervisorRef {
     pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
         let supervisor = self.0.actor().ok_or(SupervisorError::NotRunning)?;
         let child = child.into();
-        match supervisor.with_state(move |driver| driver.child(&child)).await {
+        match supervisor.with_state(move |supervisor| supervisor.child(&child)).await {
             Ok(found) => found.ok_or(SupervisorError::Refused(RequestError::NotFound)),
             Err(SysError::Busy | SysError::Timeout(_)) => Err(SupervisorError::Busy),
             Err(_) => Err(SupervisorError::NotRunning),
@@ -192,52 +192,54 @@ impl SupervisorRef {
     ///
     /// When the supervisor is not there.
     pub async fn tree(&self) -> Result<TreeNode, SupervisorError> {
-        Ok(tree::of(&self.pid().ok_or(SupervisorError::NotRunning)?).await)
+        Ok(tree::snapshot(&self.pid().ok_or(SupervisorError::NotRunning)?).await)
     }
 
-    async fn ask(
+    async fn request(
         &self,
         request: Request,
         starters: Vec<Arc<dyn Starter>>,
-    ) -> Result<Answer, SupervisorError> {
-        let (answer, reply) = oneshot::channel();
+    ) -> Result<RequestReply, SupervisorError> {
+        let (reply_to, reply) = oneshot::channel();
         // By the same queue as what happens to its children, so that they are served in order.
-        self.0.cast(Ask { request, asked: Asked { answer, starters } }).map_err(SupervisorError::from)?;
+        self.0
+            .cast(RequestMessage { request, pending: PendingRequest { reply: reply_to, starters } })
+            .map_err(SupervisorError::from)?;
         match reply.await {
-            Ok(Answer { reply: Reply::Error(error), .. }) => Err(SupervisorError::Refused(error)),
-            Ok(answer) => Ok(answer),
+            Ok(RequestReply { reply: Reply::Error(error), .. }) => Err(SupervisorError::Refused(error)),
+            Ok(reply) => Ok(reply),
             Err(_) => Err(SupervisorError::NotRunning),
         }
     }
 }
 
 /// The actor that plays a supervisor. It says itself when it is ready: after all its children.
-fn driver(
+fn supervisor_actor(
     supervisor: Supervisor,
     id: &ChildId,
     env: &ChildContext,
     ack: StartAck,
-) -> Result<Driver<Static>, StartError> {
+) -> Result<SupervisorActor<StaticCore>, StartError> {
     let env = env.supervisor(id, supervisor.log.clone());
-    Ok(Driver::new(Static::new(supervisor)?, env).acknowledge_by(ack))
+    Ok(SupervisorActor::new(StaticCore::new(supervisor)?, env).with_start_ack(ack))
 }
 
-struct Ask {
+struct RequestMessage {
     request: Request,
-    asked: Asked,
+    pending: PendingRequest,
 }
 
-impl Message for Ask {
+impl Message for RequestMessage {
     type Result = ();
 }
 
-impl Handler<Ask> for Driver<Static> {
+impl Handler<RequestMessage> for SupervisorActor<StaticCore> {
     type Result = ();
 
-    fn handle(&mut self, Ask { request, asked }: Ask, ctx: &mut Context<Self>) {
+    fn handle(&mut self, RequestMessage { request, pending }: RequestMessage, ctx: &mut Context<Self>) {
         let now = self.now();
-        self.plan.ask(now, request, asked);
-        self.play(ctx);
+        self.core.request(now, request, pending);
+        self.run_actions(ctx);
     }
 }
 

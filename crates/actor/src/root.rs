@@ -7,8 +7,8 @@ use impresario_supervision::{Event, ExitReason};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 
-use crate::life::Life;
-use crate::notify::{Notices, Notify};
+use crate::life::ActorCell;
+use crate::notify::{EventSender, ExitGuard};
 use crate::tree::{self, TreeNode};
 use crate::{ChildContext, Pid, Registry, StartError, Supervisor, SupervisorRef, log};
 
@@ -16,7 +16,7 @@ use crate::{ChildContext, Pid, Registry, StartError, Supervisor, SupervisorRef, 
 #[derive(Clone)]
 pub struct Tree {
     root: SupervisorRef,
-    life: Arc<Life>,
+    cell: Arc<ActorCell>,
 }
 
 impl Supervisor {
@@ -32,23 +32,23 @@ impl Supervisor {
     /// Outside of an actix `System`.
     pub async fn start(self) -> Result<Tree, StartError> {
         let (tree, started) = self.launch();
-        let unwanted = Unwanted(&tree);
+        let guard = KillOnDrop(&tree);
         let started = started.await;
-        std::mem::forget(unwanted);
+        std::mem::forget(guard);
         started.unwrap_or(Err(StartError::Failed(ExitReason::NoProc)))?;
         Ok(tree)
     }
 
     /// Begins to start the tree, which can be stopped meanwhile.
     pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
-        let (notices, mut incoming) = unbounded_channel();
+        let (events, mut incoming) = unbounded_channel();
         let env = ChildContext::root(self.log.clone().unwrap_or_else(log::terminal));
-        let (root, life) = (SupervisorRef::new(), Arc::clone(env.life()));
+        let (root, cell) = (SupervisorRef::new(), Arc::clone(env.cell()));
         // Nobody may follow any more.
-        let notices = Notices::new(move |event| drop(notices.send(event)));
+        let events = EventSender::new(move |event| drop(events.send(event)));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
-        spec.starter.start(env, Notify::new(notices, Arc::clone(&life)));
-        let (begun, started) = oneshot::channel();
+        spec.starter.start(env, ExitGuard::new(events, Arc::clone(&cell)));
+        let (result, started) = oneshot::channel();
         actix_rt::spawn(async move {
             let outcome = match incoming.recv().await {
                 Some(Event::Started(_)) => Ok(()),
@@ -57,16 +57,16 @@ impl Supervisor {
                 _ => Err(StartError::Failed(ExitReason::NoProc)),
             };
             // Nobody may be interested.
-            let _ = begun.send(outcome);
+            let _ = result.send(outcome);
         });
-        (Tree { root, life }, started)
+        (Tree { root, cell }, started)
     }
 }
 
 /// A tree that nobody has yet. Dropped, it kills it.
-struct Unwanted<'a>(&'a Tree);
+struct KillOnDrop<'a>(&'a Tree);
 
-impl Drop for Unwanted<'_> {
+impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.0.kill();
     }
@@ -85,26 +85,26 @@ impl Tree {
     /// listed. The supervisors answer one after the other, so this is not one moment.
     #[doc(alias = "observer")]
     pub async fn tree(&self) -> TreeNode {
-        tree::of(&self.pid()).await
+        tree::snapshot(&self.pid()).await
     }
 
     /// The names of the tree.
     pub fn system(&self) -> &Registry {
-        self.life.system()
+        self.cell.system()
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        Pid::of(&self.life)
+        Pid::of(&self.cell)
     }
 
     /// Asks the tree to stop: the children in reverse order, each by its own rule.
     pub fn stop(&self) {
-        self.life.stop();
+        self.cell.stop();
     }
 
     /// Ends the tree at once, with everything in it.
     pub fn kill(&self) {
-        self.life.kill();
+        self.cell.kill();
     }
 
     /// Waits for the end of the tree, however often it is asked.
@@ -115,6 +115,6 @@ impl Tree {
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree").field("exit", &self.life.end_reason()).finish_non_exhaustive()
+        f.debug_struct("Tree").field("exit", &self.cell.exit_reason()).finish_non_exhaustive()
     }
 }

@@ -20,7 +20,7 @@ const KILLED: u8 = 130;
 
 /// How long the program has to end after a second signal, until it is ended by force: its arbiter may stand still, or a
 /// blocking task may not come back.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+const FORCED_EXIT_DELAY: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Runs the tree as this program's root, until it ends or a signal ends it.
@@ -33,18 +33,18 @@ impl Supervisor {
         let log = self.log.clone().unwrap_or_else(log::terminal);
         let tree = self.logger(log.clone());
         let system = actix_rt::System::new();
-        let ended = system.block_on(async {
+        let outcome = system.block_on(async {
             // Nothing of the tree has run when this returns.
             let (root, started) = tree.launch();
             // Before anything else: whoever sees that the tree runs may tell it to end.
-            let signals = Signals::heed(root.pid())?;
-            let reason = watch_over(&root, signals.heard.clone(), &log).await;
+            let signals = Signals::start(root.pid())?;
+            let reason = run_until_stopped(&root, signals.received.clone(), &log).await;
             io::Result::Ok((signals, reason, started.await.ok().and_then(Result::err)))
         });
         // Blocking tasks are waited for here, and signals are still heard.
         drop(system);
-        match ended {
-            Ok((signals, reason, not_started)) => exit_code(signals.end(), &reason, not_started, &log),
+        match outcome {
+            Ok((signals, reason, not_started)) => exit_code(signals.join(), &reason, not_started, &log),
             Err(error) => {
                 slog::crit!(log, "cannot start: signals cannot be waited for: {error}");
                 ExitCode::FAILURE
@@ -54,14 +54,14 @@ impl Supervisor {
 }
 
 /// Says what the signals do, until the tree has ended.
-async fn watch_over(root: &Tree, mut heard: watch::Receiver<u8>, log: &Logger) -> ExitReason {
+async fn run_until_stopped(root: &Tree, mut received: watch::Receiver<u8>, log: &Logger) -> ExitReason {
     loop {
         tokio::select! {
             reason = root.stopped() => return reason,
             // Its other end lives as long as the thread.
-            Ok(()) = heard.changed() => {}
+            Ok(()) = received.changed() => {}
         }
-        match *heard.borrow_and_update() {
+        match *received.borrow_and_update() {
             1 => slog::info!(log, "stopping; a second signal ends it at once"),
             _ => slog::warn!(log, "second signal: ending at once"),
         }
@@ -85,42 +85,43 @@ fn exit_code(signals: u8, reason: &ExitReason, not_started: Option<StartError>, 
 
 /// A thread that hears the signals and acts on them. It logs nothing: the log may be what everybody waits for.
 struct Signals {
-    heard: watch::Receiver<u8>,
-    over: oneshot::Sender<()>,
+    received: watch::Receiver<u8>,
+    stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Signals {
-    fn heed(root: Pid) -> io::Result<Self> {
-        let (count, heard) = watch::channel(0);
-        let (over, is_over) = oneshot::channel();
+    fn start(root: Pid) -> io::Result<Self> {
+        let (count, received) = watch::channel(0);
+        let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
-        let hear = move || {
+        let work = move || {
             let outcome = Builder::new_current_thread().enable_io().enable_time().build();
-            let outcome = outcome.and_then(|runtime| runtime.block_on(hear(&root, &count, is_over, &ready)));
+            let outcome =
+                outcome.and_then(|runtime| runtime.block_on(handle_signals(&root, &count, stopped, &ready)));
             // If nobody waits any more, it was ready.
             let _ = ready.send(outcome);
         };
-        let thread = thread::Builder::new().name("signals".to_owned()).spawn(hear)?;
+        let thread = thread::Builder::new().name("signals".to_owned()).spawn(work)?;
         is_ready.recv().unwrap_or_else(|_| Err(io::Error::other("their thread has panicked")))?;
-        Ok(Self { heard, over, thread })
+        Ok(Self { received, stop, thread })
     }
 
     /// The program is over; how many signals there were.
-    fn end(self) -> u8 {
-        let Self { heard, over, thread } = self;
-        drop(over);
+    fn join(self) -> u8 {
+        let Self { received, stop, thread } = self;
+        drop(stop);
         // It does nothing that could panic.
         let _ = thread.join();
-        *heard.borrow()
+        *received.borrow()
     }
 }
 
 /// Hears signals until the program is over.
-async fn hear(
+async fn handle_signals(
     root: &Pid,
     count: &watch::Sender<u8>,
-    mut over: oneshot::Receiver<()>,
+    mut stop: oneshot::Receiver<()>,
     ready: &mpsc::Sender<io::Result<()>>,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -129,17 +130,17 @@ async fn hear(
     let _ = ready.send(Ok(()));
     for number in [1, 2] {
         tokio::select! {
-            _ = &mut over => return Ok(()),
+            _ = &mut stop => return Ok(()),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         match number {
-            1 => root.life().stop(),
+            1 => root.cell().stop(),
             _ => root.kill(),
         }
         count.send_replace(number);
     }
-    if timeout(LAST_MOMENT, over).await.is_err() {
+    if timeout(FORCED_EXIT_DELAY, stop).await.is_err() {
         exit();
     }
     Ok(())

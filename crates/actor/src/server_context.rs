@@ -11,8 +11,8 @@ use actix::fut::wrap_future;
 use actix::{ActorFuture, ActorFutureExt, AsyncContext, Context};
 use impresario_supervision::ExitReason;
 
-use crate::beside::Beside;
-use crate::errand::Errand;
+use crate::beside::BackgroundTasks;
+use crate::errand::SystemMessage;
 use crate::timer::{once, repeated};
 use crate::{
     ChildContext, Destination, GenServer, GroupMonitor, Monitor, Pid, ServerActor, ServerRef, TaskHandle,
@@ -20,24 +20,24 @@ use crate::{
 };
 
 /// After so many continuations in a row a server lets others have their turn.
-const TURN: u32 = 256;
+const TURN_BUDGET: u32 = 256;
 
 /// A callback that is still to come.
 pub(crate) type Callback<S> = Box<dyn FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason>>;
 
 /// What a callback has left for later.
-pub(crate) struct Later<S: GenServer> {
+pub(crate) struct Deferred<S: GenServer> {
     pub(crate) next: VecDeque<Callback<S>>,
     pub(crate) timeout: Option<Duration>,
     /// The start is over, but for saying so.
     pub(crate) initialised: bool,
     /// How many continuations have run since others had their turn.
-    spent: u32,
+    budget_used: u32,
 }
 
-impl<S: GenServer> Default for Later<S> {
+impl<S: GenServer> Default for Deferred<S> {
     fn default() -> Self {
-        Self { next: VecDeque::new(), timeout: None, initialised: false, spent: 0 }
+        Self { next: VecDeque::new(), timeout: None, initialised: false, budget_used: 0 }
     }
 }
 
@@ -45,18 +45,18 @@ impl<S: GenServer> Default for Later<S> {
 pub struct ServerContext<'a, S: GenServer> {
     env: &'a ChildContext,
     ctx: &'a mut Context<ServerActor<S>>,
-    later: &'a mut Later<S>,
-    beside: &'a Beside,
+    deferred: &'a mut Deferred<S>,
+    background: &'a BackgroundTasks,
 }
 
 impl<'a, S: GenServer> ServerContext<'a, S> {
     pub(crate) fn new(
         env: &'a ChildContext,
         ctx: &'a mut Context<ServerActor<S>>,
-        later: &'a mut Later<S>,
-        beside: &'a Beside,
+        deferred: &'a mut Deferred<S>,
+        background: &'a BackgroundTasks,
     ) -> Self {
-        Self { env, ctx, later, beside }
+        Self { env, ctx, deferred, background }
     }
 
     /// What the server was born with: its names and links, its logger, the system it lives in.
@@ -90,16 +90,18 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         &mut self,
         next: impl FnOnce(&mut S, &mut ServerContext<'_, S>) -> Result<(), ExitReason> + 'static,
     ) {
-        self.later.next.push_back(Box::new(next));
-        if self.later.initialised {
-            self.ctx.wait(GoOn);
+        self.deferred.next.push_back(Box::new(next));
+        if self.deferred.initialised {
+            self.ctx.wait(RunContinuation);
         } else {
             // Errands are done when the start is over, and before the first message. One does for all of them.
-            if self.later.next.len() == 1 {
-                let go_on = |server: &mut ServerActor<S>, ctx: &mut Context<ServerActor<S>>| {
-                    (0..server.continuations()).for_each(|_| ctx.wait(GoOn));
+            if self.deferred.next.len() == 1 {
+                let run_continuation = |server: &mut ServerActor<S>, ctx: &mut Context<ServerActor<S>>| {
+                    (0..server.continuations()).for_each(|_| ctx.wait(RunContinuation));
                 };
-                self.env.life().own_errand(Errand::job::<ServerActor<S>>(go_on));
+                self.env
+                    .cell()
+                    .push_front_system_message(SystemMessage::state_fn::<ServerActor<S>>(run_continuation));
             }
         }
     }
@@ -131,8 +133,8 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
     }
 
     /// Takes back what was spawned: its callback does not run any more, even if the future is done.
-    pub fn cancel(&mut self, work: &TaskHandle) {
-        work.take_back(self.ctx);
+    pub fn cancel(&mut self, task: &TaskHandle) {
+        task.cancel(self.ctx);
     }
 
     /// If nothing else happens in this server for so long, it hears [`Info::Timeout`](crate::Info::Timeout) (OTP: the
@@ -140,30 +142,30 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
     ///
     /// Whatever happens cancels it, so it says that the server is idle. For a deadline, take a [`Timer`].
     pub fn timeout(&mut self, limit: Duration) {
-        self.later.timeout = Some(limit);
+        self.deferred.timeout = Some(limit);
     }
 
-    /// Hears of the end of a life, once; see [`Env::monitor`].
+    /// Hears of the end of a life, once; see [`ChildContext::monitor`].
     pub fn monitor(&mut self, pid: &Pid) -> Monitor {
         self.env.monitor(pid, self.ctx)
     }
 
-    /// Takes a monitor back; see [`Env::demonitor`].
+    /// Takes a monitor back; see [`ChildContext::demonitor`].
     pub fn demonitor(&mut self, monitor: &Monitor) {
         self.env.demonitor(monitor);
     }
 
-    /// From now on the server hears of exit signals instead of ending by them; see [`Env::trap_exits`].
+    /// From now on the server hears of exit signals instead of ending by them; see [`ChildContext::trap_exits`].
     pub fn trap_exits(&mut self) {
         self.env.trap_exits(self.ctx);
     }
 
-    /// Hears who is in a group, and who comes and goes; see [`Env::monitor_group`].
+    /// Hears who is in a group, and who comes and goes; see [`ChildContext::monitor_group`].
     pub fn monitor_group(&mut self, group: &str) -> GroupMonitor {
         self.env.monitor_group(group, self.ctx)
     }
 
-    /// Sends a message after some time; see [`Env::send_after`].
+    /// Sends a message after some time; see [`ChildContext::send_after`].
     pub fn send_after<M: Send + 'static>(
         &mut self,
         delay: Duration,
@@ -173,27 +175,27 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         self.start_timer(delay, to, |_| message)
     }
 
-    /// Sends a message again and again; see [`Env::send_interval`].
+    /// Sends a message again and again; see [`ChildContext::send_interval`].
     pub fn send_interval<M: Clone + Send + 'static>(
         &mut self,
         period: Duration,
         to: impl Destination<M> + 'static,
         message: M,
     ) -> Timer {
-        let (timer, running) = repeated(period, to, message);
-        self.beside.run(running, self.ctx);
+        let (timer, task) = repeated(period, to, message);
+        self.background.run(task, self.ctx);
         timer
     }
 
-    /// Sends a message that knows its timer; see [`Env::start_timer`].
+    /// Sends a message that knows its timer; see [`ChildContext::start_timer`].
     pub fn start_timer<M: Send + 'static>(
         &mut self,
         delay: Duration,
         to: impl Destination<M> + 'static,
         message: impl FnOnce(Timer) -> M + 'static,
     ) -> Timer {
-        let (timer, running) = once(delay, to, message);
-        self.beside.run(running, self.ctx);
+        let (timer, task) = once(delay, to, message);
+        self.background.run(task, self.ctx);
         timer
     }
 }
@@ -210,9 +212,9 @@ fn and_then<S: GenServer, F: Future + 'static>(
 }
 
 /// The server handles nothing until its next continuation has run.
-struct GoOn;
+struct RunContinuation;
 
-impl<S: GenServer> ActorFuture<ServerActor<S>> for GoOn {
+impl<S: GenServer> ActorFuture<ServerActor<S>> for RunContinuation {
     type Output = ();
 
     fn poll(
@@ -221,19 +223,19 @@ impl<S: GenServer> ActorFuture<ServerActor<S>> for GoOn {
         ctx: &mut Context<ServerActor<S>>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        let gone_on = gen_server.go_on(ctx);
-        if gone_on.is_pending() {
+        let continued = gen_server.run_continuation(ctx);
+        if continued.is_pending() {
             task.waker().wake_by_ref();
         }
-        gone_on
+        continued
     }
 }
 
-impl<S: GenServer> Later<S> {
+impl<S: GenServer> Deferred<S> {
     /// Takes one from the turn; `false` when it is over, and a new one begins.
-    pub(crate) fn spend(&mut self) -> bool {
-        self.spent = if self.spent == TURN { 0 } else { self.spent + 1 };
-        self.spent > 0
+    pub(crate) fn consume_budget(&mut self) -> bool {
+        self.budget_used = if self.budget_used == TURN_BUDGET { 0 } else { self.budget_used + 1 };
+        self.budget_used > 0
     }
 }
 

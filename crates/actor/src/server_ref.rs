@@ -5,11 +5,11 @@ use std::fmt;
 use impresario_supervision::ChildId;
 
 use crate::call::{Call, CastError};
-use crate::gen_server::Told;
+use crate::gen_server::CastMessage;
 use crate::reply::{CallMessage, ReplyTo};
 use crate::{ActorRef, ChildContext, ChildRef, ChildSpec, GenServer, Pid, Registry, ServerActor, StartError};
 
-/// Reaches a [`GenServer`]: by the slot of a child, so it leads to the present life, or, by [`to_life`](Self::to_life), one
+/// Reaches a [`GenServer`]: by the slot of a child, so it leads to the present life, or, by [`from_actor`](Self::from_actor), one
 /// certain life.
 pub struct ServerRef<S: GenServer>(ChildRef<ServerActor<S>>);
 
@@ -20,9 +20,9 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// Leads to this life, and never to another.
-    pub fn from_actor(life: ActorRef<ServerActor<S>>) -> Self {
+    pub fn from_actor(actor: ActorRef<ServerActor<S>>) -> Self {
         let name = ChildRef::new();
-        name.publish(life);
+        name.set_current(actor);
         Self(name)
     }
 
@@ -54,9 +54,9 @@ impl<S: GenServer> ServerRef<S> {
     ///
     /// Gives the message back when the queue is full or there is no life now.
     pub fn cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
-        self.0.cast(Told(cast)).map_err(|error| match error {
-            CastError::NotAvailable(Told(cast)) => CastError::NotAvailable(cast),
-            CastError::Full(Told(cast)) => CastError::Full(cast),
+        self.0.cast(CastMessage(cast)).map_err(|error| match error {
+            CastError::NotAvailable(CastMessage(cast)) => CastError::NotAvailable(cast),
+            CastError::Full(CastMessage(cast)) => CastError::Full(cast),
         })
     }
 

@@ -18,7 +18,7 @@ pub(crate) enum Signal {
 
 impl Signal {
     /// Whoever sends it may send any number: every other kind has somebody who sends one and then waits, or has ended.
-    pub(crate) fn is_a_strangers(&self) -> bool {
+    pub(crate) fn is_unsolicited(&self) -> bool {
         matches!(self, Self::Exit { linked: false, .. })
     }
 }
@@ -40,22 +40,22 @@ impl Message for ExitSignal {
 
 /// What an exit signal does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ExitAction {
     /// Nothing.
     Ignore,
     /// It becomes a message.
     Deliver,
     /// It ends the life with the signal's reason.
-    Die,
+    Terminate,
 }
 
 /// OTP's rule; `own` is a signal that the life sent itself. A kill is no such signal: it cannot be trapped, and takes
 /// another way.
-pub(crate) fn judge(traps: bool, own: bool, reason: &ExitReason) -> Verdict {
+pub(crate) fn exit_action(traps: bool, own: bool, reason: &ExitReason) -> ExitAction {
     match (traps, reason) {
-        (true, _) => Verdict::Deliver,
-        (false, ExitReason::Normal) if !own => Verdict::Ignore,
-        (false, _) => Verdict::Die,
+        (true, _) => ExitAction::Deliver,
+        (false, ExitReason::Normal) if !own => ExitAction::Ignore,
+        (false, _) => ExitAction::Terminate,
     }
 }
 
@@ -80,12 +80,12 @@ mod tests {
     #[test]
     fn exit_signals_follow_otp() {
         let error = ExitReason::Error("x".to_owned());
-        assert_eq!(judge(false, false, &ExitReason::Normal), Verdict::Ignore);
-        assert_eq!(judge(false, true, &ExitReason::Normal), Verdict::Die);
+        assert_eq!(exit_action(false, false, &ExitReason::Normal), ExitAction::Ignore);
+        assert_eq!(exit_action(false, true, &ExitReason::Normal), ExitAction::Terminate);
         for reason in [ExitReason::Shutdown, ExitReason::Killed, ExitReason::NoProc, error] {
-            assert_eq!(judge(false, false, &reason), Verdict::Die);
-            assert_eq!(judge(true, false, &reason), Verdict::Deliver);
+            assert_eq!(exit_action(false, false, &reason), ExitAction::Terminate);
+            assert_eq!(exit_action(true, false, &reason), ExitAction::Deliver);
         }
-        assert_eq!(judge(true, false, &ExitReason::Normal), Verdict::Deliver);
+        assert_eq!(exit_action(true, false, &ExitReason::Normal), ExitAction::Deliver);
     }
 }

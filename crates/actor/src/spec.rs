@@ -11,7 +11,7 @@ use actix_rt::ArbiterHandle;
 use impresario_supervision as rules;
 use impresario_supervision::{Backoff, ChildId, ChildKind, ExitReason, Restart, Shutdown, SpecError};
 
-use crate::notify::Notify;
+use crate::notify::ExitGuard;
 use crate::supervisor::Supervisor;
 use crate::{ChildContext, ChildRef, SupervisorRef};
 
@@ -28,12 +28,12 @@ pub struct ChildSpec {
 /// Begins lives.
 pub(crate) trait Starter: Send + Sync {
     /// Begins the life that `env` was made for. How it goes is said through `notify`, perhaps before this returns.
-    fn start(&self, env: ChildContext, notify: Notify);
+    fn start(&self, env: ChildContext, guard: ExitGuard);
 }
 
-impl<F: Fn(ChildContext, Notify) + Send + Sync> Starter for F {
-    fn start(&self, env: ChildContext, notify: Notify) {
-        self(env, notify);
+impl<F: Fn(ChildContext, ExitGuard) + Send + Sync> Starter for F {
+    fn start(&self, env: ChildContext, guard: ExitGuard) {
+        self(env, guard);
     }
 }
 
@@ -143,10 +143,10 @@ impl ChildSpec {
     /// gone, a start fails as [`ExitReason::NoProc`]; what ran on it has ended as [`ExitReason::Killed`].
     pub fn on(mut self, arbiter: ArbiterHandle) -> Self {
         let starter = self.starter;
-        self.starter = Arc::new(move |env, notify| {
+        self.starter = Arc::new(move |env, guard| {
             let starter = Arc::clone(&starter);
             // An arbiter that is gone drops the function unused, and with it `notify`, which says that there is no life.
-            arbiter.spawn_fn(move || starter.start(env, notify));
+            arbiter.spawn_fn(move || starter.start(env, guard));
         });
         self
     }
@@ -158,7 +158,7 @@ impl ChildSpec {
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         let starter = self.starter;
         self.starter =
-            Arc::new(move |env: ChildContext, notify| starter.start(env.with_mailbox(limit), notify));
+            Arc::new(move |env: ChildContext, guard| starter.start(env.with_mailbox_limit(limit), guard));
         self
     }
 

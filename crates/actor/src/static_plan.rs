@@ -9,43 +9,43 @@ use impresario_supervision::{
 use tokio::sync::oneshot;
 
 use crate::ChildContext;
-use crate::driver::{Answer, Plan, seed};
-use crate::lives::Lives;
-use crate::notify::Notify;
+use crate::driver::{RequestReply, SupervisorCore, seed};
+use crate::lives::ChildTable;
+use crate::notify::ExitGuard;
 use crate::spec::Starter;
 use crate::supervisor::Supervisor;
 
-pub(crate) struct Static {
+pub(crate) struct StaticCore {
     rules: rules::Supervisor,
     starters: IdMap<ChildKey, Arc<dyn Starter>>,
-    asked: IdMap<RequestId, Asked>,
+    pending: IdMap<RequestId, PendingRequest>,
     requests: u64,
 }
 
 /// Somebody who waits for an answer.
-pub(crate) struct Asked {
-    pub(crate) answer: oneshot::Sender<Answer>,
+pub(crate) struct PendingRequest {
+    pub(crate) reply: oneshot::Sender<RequestReply>,
     /// What starts the children that the request brings.
     pub(crate) starters: Vec<Arc<dyn Starter>>,
 }
 
-impl Static {
+impl StaticCore {
     pub(crate) fn new(supervisor: Supervisor) -> Result<Self, SpecError> {
         let (flags, specs, starters) = supervisor.into_parts();
         let rules = rules::Supervisor::new(flags, specs)?.seed(seed());
         let starters = rules.keys().zip(starters).collect();
-        Ok(Self { rules, starters, asked: IdMap::default(), requests: 0 })
+        Ok(Self { rules, starters, pending: IdMap::default(), requests: 0 })
     }
 
-    pub(crate) fn ask(&mut self, now: Time, request: Request, asked: Asked) {
+    pub(crate) fn request(&mut self, now: Time, request: Request, pending: PendingRequest) {
         self.requests += 1;
         let id = RequestId(self.requests);
-        self.asked.insert(id, asked);
+        self.pending.insert(id, pending);
         self.rules.request(now, id, request);
     }
 }
 
-impl Plan for Static {
+impl SupervisorCore for StaticCore {
     fn handle(&mut self, now: Time, event: Event) {
         self.rules.handle(now, event);
     }
@@ -58,10 +58,10 @@ impl Plan for Static {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: ChildContext, notify: Notify) {
+    fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard) {
         // Without a starter the drop of `notify` says that there is no life.
         if let Some(starter) = self.starters.get(&key) {
-            starter.start(env, notify);
+            starter.start(env, guard);
         }
     }
 
@@ -70,25 +70,25 @@ impl Plan for Static {
     }
 
     fn added(&mut self, by: RequestId, key: ChildKey) {
-        if let Some(starter) = self.asked.get_mut(&by).and_then(|asked| asked.starters.pop()) {
+        if let Some(starter) = self.pending.get_mut(&by).and_then(|pending| pending.starters.pop()) {
             self.starters.insert(key, starter);
         }
     }
 
-    fn answer(&mut self, to: RequestId, reply: Reply, lives: &Lives) {
-        let Some(asked) = self.asked.remove(&to) else { return };
+    fn reply(&mut self, to: RequestId, reply: Reply, children: &ChildTable) {
+        let Some(pending) = self.pending.remove(&to) else { return };
         if let Reply::Replaced(keys) = &reply {
-            self.starters.extend(keys.iter().copied().zip(asked.starters));
+            self.starters.extend(keys.iter().copied().zip(pending.starters));
         }
         // Who does not wait any more does not need it.
-        let _ = asked.answer.send(Answer::new(reply, lives));
+        let _ = pending.reply.send(RequestReply::new(reply, children));
     }
 
     fn strategy(&self) -> Option<Strategy> {
         Some(self.rules.flags().strategy)
     }
 
-    fn census(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
+    fn child_statuses(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
         Box::new(self.rules.child_statuses())
     }
 }

@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::call::TIMEOUT;
-use crate::errand::{Errand, Job};
-use crate::life::Life;
+use crate::errand::{StateFn, SystemMessage};
+use crate::life::ActorCell;
 use crate::panic::catch_panic;
 use crate::trace::{TraceKind, TraceSink};
 use crate::{ActorRef, Pid};
 
 /// After so many errands in one turn an actor goes on with its messages.
-const TURN: usize = 64;
+const TURN_BUDGET: usize = 64;
 /// How long the text of a state may be, in bytes.
 const MAX_STATE: usize = 65_536;
 
@@ -45,17 +45,17 @@ impl Pid {
     ///
     /// When it is over or has no time. It does not become suspended later then.
     pub async fn suspend(&self) -> Result<(), SysError> {
-        ask(self, Errand::Suspend).await
+        request(self, SystemMessage::Suspend).await
     }
 
     /// Lets it go on, after whatever was asked of it before (OTP: `sys:resume`).
     pub fn resume(&self) {
-        self.life().resume();
+        self.cell().resume();
     }
 
     /// Whether it is suspended now.
     pub fn is_suspended(&self) -> bool {
-        self.life().is_suspended()
+        self.cell().is_suspended()
     }
 
     /// How many messages wait for it (OTP: `process_info(Pid, message_queue_len)`).
@@ -64,7 +64,7 @@ impl Pid {
     /// `Addr` is not, since actix does not count it.
     #[doc(alias = "message_queue_len")]
     pub fn queued(&self) -> usize {
-        self.life().queued()
+        self.cell().queued()
     }
 
     /// From now on, tells all it does to a logger or a channel: the messages it handles, exit signals, being told to stop,
@@ -82,12 +82,12 @@ impl Pid {
     /// # }
     /// ```
     pub fn trace(&self, sink: impl Into<TraceSink>) {
-        self.life().set_trace(Some(sink.into()));
+        self.cell().set_trace(Some(sink.into()));
     }
 
     /// From now on, tells nobody what it does.
     pub fn trace_off(&self) {
-        self.life().set_trace(None);
+        self.cell().set_trace(None);
     }
 }
 
@@ -103,10 +103,10 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         &self,
         work: impl FnOnce(&mut A) -> T + Send + 'static,
     ) -> Result<T, SysError> {
-        ask(self.pid(), |answer| {
-            Errand::job::<A>(move |actor, _| {
+        request(self.pid(), |reply| {
+            SystemMessage::state_fn::<A>(move |actor, _| {
                 // Who does not wait any more does not need it.
-                let _ = answer.send(work(actor));
+                let _ = reply.send(work(actor));
             })
         })
         .await
@@ -122,7 +122,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     where
         A: fmt::Debug,
     {
-        self.with_state(|actor| catch_panic(|| text(actor))).await?.map_err(SysError::Panic)
+        self.with_state(|actor| catch_panic(|| debug_text(actor))).await?.map_err(SysError::Panic)
     }
 
     /// Puts another state in the place of the actor's, which it gives back (OTP: `sys:replace_state`).
@@ -139,57 +139,60 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 }
 
 /// Sends an errand and waits for what it answers.
-async fn ask<T>(pid: &Pid, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Result<T, SysError> {
-    let (answer, got) = oneshot::channel();
-    if !pid.life().errand(errand(answer)) {
+async fn request<T>(
+    pid: &Pid,
+    message: impl FnOnce(oneshot::Sender<T>) -> SystemMessage,
+) -> Result<T, SysError> {
+    let (reply, receiver) = oneshot::channel();
+    if !pid.cell().push_system_message(message(reply)) {
         return Err(SysError::Busy);
     }
-    let answered = async {
-        match got.await {
-            Ok(answer) => Ok(answer),
+    let response = async {
+        match receiver.await {
+            Ok(reply) => Ok(reply),
             // Nobody drops an errand but the end of a life.
             Err(_) => Err(SysError::NotAlive(pid.wait_exit().await)),
         }
     };
-    timeout(TIMEOUT, answered).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
+    timeout(TIMEOUT, response).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
 }
 
 /// Does the errands that wait for a life; whether it is suspended then.
-pub(crate) fn run_errands<A: Actor<Context = Context<A>>>(
-    life: &Arc<Life>,
+pub(crate) fn handle_system_messages<A: Actor<Context = Context<A>>>(
+    cell: &Arc<ActorCell>,
     actor: &mut A,
     context: &mut Context<A>,
 ) -> bool {
-    for _ in 0..TURN {
-        let Some(errand) = life.take_errand() else { return life.is_suspended() };
-        match errand {
-            Errand::Suspend(answer) if answer.is_closed() => {}
+    for _ in 0..TURN_BUDGET {
+        let Some(message) = cell.pop_system_message() else { return cell.is_suspended() };
+        match message {
+            SystemMessage::Suspend(reply) if reply.is_closed() => {}
             // One that is on its way out needs its wits. Who asked waits for the end.
-            Errand::Suspend(_) if life.is_told_to_stop() => {}
-            Errand::Suspend(answer) => {
-                life.set_suspended(true);
-                life.trace(|| TraceKind::Suspended);
+            SystemMessage::Suspend(_) if cell.is_stop_requested() => {}
+            SystemMessage::Suspend(reply) => {
+                cell.set_suspended(true);
+                cell.trace(|| TraceKind::Suspended);
                 // Who does not wait any more does not need it.
-                let _ = answer.send(());
+                let _ = reply.send(());
             }
-            Errand::Resume => {
-                life.set_suspended(false);
-                life.trace(|| TraceKind::Resumed);
+            SystemMessage::Resume => {
+                cell.set_suspended(false);
+                cell.trace(|| TraceKind::Resumed);
             }
-            Errand::Job(job) => {
-                if let Ok(job) = job.downcast::<Job<A>>() {
-                    job(actor, context);
+            SystemMessage::StateFn(function) => {
+                if let Ok(function) = function.downcast::<StateFn<A>>() {
+                    function(actor, context);
                 }
             }
         }
     }
     // There may be more, but not in this turn.
-    life.wake();
-    life.is_suspended()
+    cell.wake();
+    cell.is_suspended()
 }
 
 /// A future that the actor waits for before anything else, until it is resumed.
-pub(crate) struct Suspended(pub(crate) Arc<Life>);
+pub(crate) struct Suspended(pub(crate) Arc<ActorCell>);
 
 impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Suspended {
     type Output = ();
@@ -201,12 +204,12 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Suspended {
         _: &mut TaskContext<'_>,
     ) -> Poll<()> {
         // Whoever resumes the life wakes it.
-        if run_errands(&self.0, actor, context) { Poll::Pending } else { Poll::Ready(()) }
+        if handle_system_messages(&self.0, actor, context) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
 /// The `Debug` of a value, up to a limit.
-fn text(value: &impl fmt::Debug) -> String {
+fn debug_text(value: &impl fmt::Debug) -> String {
     let mut text = Limited(String::new());
     if write!(text, "{value:?}").is_err() {
         text.0.push_str("...");
@@ -219,14 +222,14 @@ struct Limited(String);
 
 impl Write for Limited {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = beginning(more, MAX_STATE.saturating_sub(self.0.len()));
-        self.0.push_str(room);
-        if room.len() == more.len() { Ok(()) } else { Err(fmt::Error) }
+        let part = truncate(more, MAX_STATE.saturating_sub(self.0.len()));
+        self.0.push_str(part);
+        if part.len() == more.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
 /// The longest beginning of a text that has at most so many bytes.
-fn beginning(text: &str, bytes: usize) -> &str {
+fn truncate(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
@@ -250,8 +253,8 @@ mod tests {
 
     #[test]
     fn a_long_state_is_cut_between_two_characters() {
-        assert_eq!(text(&"short"), "\"short\"");
-        let long = text(&"ä".repeat(MAX_STATE));
+        assert_eq!(debug_text(&"short"), "\"short\"");
+        let long = debug_text(&"ä".repeat(MAX_STATE));
         assert_eq!(long.len(), MAX_STATE + "...".len() - 1, "a quote before, and half a character less");
         assert!(long.ends_with("ä..."));
     }

@@ -22,7 +22,7 @@ pub struct Registry(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    numbers: AtomicU64,
+    next_number: AtomicU64,
     names: Mutex<Names>,
     groups: Mutex<Groups>,
     arbiters: Arbiters,
@@ -45,7 +45,7 @@ impl Registry {
     }
 
     pub(crate) fn next_number(&self) -> u64 {
-        self.0.numbers.fetch_add(1, Ordering::Relaxed)
+        self.0.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How long it has existed.
@@ -67,23 +67,23 @@ impl Registry {
     }
 
     /// A life is about to have a name or to be in a group here. When it is over, its own system forgets it, and no other.
-    pub(crate) fn enlist(&self, pid: &Pid) -> Result<(), NameError> {
-        if !Arc::ptr_eq(&self.0, &pid.life().system().0) {
+    pub(crate) fn mark_registered(&self, pid: &Pid) -> Result<(), NameError> {
+        if !Arc::ptr_eq(&self.0, &pid.cell().system().0) {
             return Err(NameError::OtherTree);
         }
-        pid.life().enlist().map_err(|_| NameError::NotAlive)
+        pid.cell().mark_registered().map_err(|_| NameError::NotAlive)
     }
 
     /// A life that had a name, or was in a group, is over.
-    pub(crate) fn forget(&self, pid: &Pid) {
-        lock(self.names()).forget(pid);
-        lock(self.groups()).forget(pid);
+    pub(crate) fn remove_pid(&self, pid: &Pid) {
+        lock(self.names()).remove_pid(pid);
+        lock(self.groups()).remove_pid(pid);
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("System")
+        f.debug_struct("Registry")
             .field("names", &self.registered())
             .field("groups", &self.which_groups())
             .finish_non_exhaustive()

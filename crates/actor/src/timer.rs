@@ -16,14 +16,14 @@ use crate::life::lock;
 use crate::{ChildContext, Destination};
 
 /// The longest delay, and what a longer one counts as: a hundred years.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const MAX_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// The shortest period, and what a shorter one counts as.
-const SHORTEST: Duration = Duration::from_millis(1);
+const MIN_PERIOD: Duration = Duration::from_millis(1);
 
 /// A message that will be sent, once or again and again (OTP: `TimerRef`).
 ///
 /// It belongs to the actor that set it, and ends with that. Dropping this changes nothing; clones are the same timer, and
-/// equal. See [`Env::send_after`].
+/// equal. See [`ChildContext::send_after`].
 #[derive(Clone)]
 #[doc(alias = "TimerRef")]
 pub struct Timer(Arc<Shared>);
@@ -31,7 +31,7 @@ pub struct Timer(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// When it fires next, if it does.
-    due: Mutex<Option<Instant>>,
+    deadline: Mutex<Option<Instant>>,
     waker: AtomicWaker,
 }
 
@@ -40,57 +40,57 @@ impl Timer {
     /// that set it is gone (OTP: `erlang:cancel_timer/1`).
     ///
     /// After that the message is not sent. One that was sent before may still wait to be handled: where that matters, use
-    /// [`Env::start_timer`] and compare.
+    /// [`ChildContext::start_timer`] and compare.
     #[doc(alias = "cancel_timer")]
     pub fn cancel(&self) -> Option<Duration> {
-        let due = lock(&self.0.due).take()?;
+        let deadline = lock(&self.0.deadline).take()?;
         self.0.waker.wake();
-        Some(due.saturating_duration_since(Instant::now()))
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// How much time is left until it fires; `None` as for [`cancel`](Self::cancel) (OTP: `erlang:read_timer/1`).
     #[doc(alias = "read_timer")]
     pub fn remaining(&self) -> Option<Duration> {
-        let due = *lock(&self.0.due);
-        due.map(|due| due.saturating_duration_since(Instant::now()))
+        let deadline = *lock(&self.0.deadline);
+        deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     fn new(delay: Duration) -> (Self, Instant) {
-        let due = Instant::now() + delay.min(FOREVER);
-        (Self(Arc::new(Shared { due: Mutex::new(Some(due)), waker: AtomicWaker::new() })), due)
+        let deadline = Instant::now() + delay.min(MAX_DELAY);
+        (Self(Arc::new(Shared { deadline: Mutex::new(Some(deadline)), waker: AtomicWaker::new() })), deadline)
     }
 
     /// Whether it fires now, which it does not if it was cancelled; with a period it stays set.
     fn fires(&self, period: Option<Duration>) -> Option<Option<Instant>> {
-        let mut due = lock(&self.0.due);
-        let was = (*due)?;
-        *due = period.map(|period| next(was, Instant::now(), period));
-        Some(*due)
+        let mut deadline = lock(&self.0.deadline);
+        let previous = (*deadline)?;
+        *deadline = period.map(|period| next(previous, Instant::now(), period));
+        Some(*deadline)
     }
 }
 
 /// The first instant after now that is a whole number of periods after `was`.
-fn next(was: Instant, now: Instant, period: Duration) -> Instant {
-    let late = now.saturating_duration_since(was).as_nanos() % period.as_nanos();
+fn next(previous: Instant, now: Instant, period: Duration) -> Instant {
+    let elapsed = now.saturating_duration_since(previous).as_nanos() % period.as_nanos();
     // What is left of a period is not longer than it.
-    now + period.saturating_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0)))
+    now + period.saturating_sub(Duration::from_nanos(u64::try_from(elapsed).unwrap_or(0)))
 }
 
 /// Waits for a timer, and sends.
-struct Running {
+struct TimerTask {
     timer: Timer,
     sleep: Pin<Box<Sleep>>,
     period: Option<Duration>,
     send: Box<dyn FnMut()>,
 }
 
-impl Running {
-    fn new(timer: Timer, due: Instant, period: Option<Duration>, send: Box<dyn FnMut()>) -> Self {
-        Self { timer, sleep: Box::pin(sleep_until(due)), period, send }
+impl TimerTask {
+    fn new(timer: Timer, deadline: Instant, period: Option<Duration>, send: Box<dyn FnMut()>) -> Self {
+        Self { timer, sleep: Box::pin(sleep_until(deadline)), period, send }
     }
 }
 
-impl Future for Running {
+impl Future for TimerTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -111,10 +111,10 @@ impl Future for Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for TimerTask {
     /// The actor that set the timer is gone, or it is over.
     fn drop(&mut self) {
-        *lock(&self.timer.0.due) = None;
+        *lock(&self.timer.0.deadline) = None;
     }
 }
 
@@ -155,8 +155,8 @@ impl ChildContext {
         A: Actor<Context = Context<A>>,
         M: Send + 'static,
     {
-        let (timer, running) = once(delay, to, message);
-        ctx.spawn(wrap_future::<_, A>(running));
+        let (timer, task) = once(delay, to, message);
+        ctx.spawn(wrap_future::<_, A>(task));
         timer
     }
 
@@ -174,8 +174,8 @@ impl ChildContext {
         A: Actor<Context = Context<A>>,
         M: Clone + Send + 'static,
     {
-        let (timer, running) = repeated(period, to, message);
-        ctx.spawn(wrap_future::<_, A>(running));
+        let (timer, task) = repeated(period, to, message);
+        ctx.spawn(wrap_future::<_, A>(task));
         timer
     }
 }
@@ -186,14 +186,14 @@ pub(crate) fn once<M>(
     to: impl Destination<M> + 'static,
     message: impl FnOnce(Timer) -> M + 'static,
 ) -> (Timer, impl Future<Output = ()> + 'static) {
-    let (timer, due) = Timer::new(delay);
+    let (timer, deadline) = Timer::new(delay);
     let mut message = Some((timer.clone(), message));
     let send = move || {
         if let Some((timer, message)) = message.take() {
             to.deliver(message(timer));
         }
     };
-    (timer.clone(), Running::new(timer, due, None, Box::new(send)))
+    (timer.clone(), TimerTask::new(timer, deadline, None, Box::new(send)))
 }
 
 /// A timer that fires again and again, and what runs it.
@@ -202,10 +202,10 @@ pub(crate) fn repeated<M: Clone + 'static>(
     to: impl Destination<M> + 'static,
     message: M,
 ) -> (Timer, impl Future<Output = ()> + 'static) {
-    let period = period.clamp(SHORTEST, FOREVER);
-    let (timer, due) = Timer::new(period);
+    let period = period.clamp(MIN_PERIOD, MAX_DELAY);
+    let (timer, deadline) = Timer::new(period);
     let send = move || to.deliver(message.clone());
-    (timer.clone(), Running::new(timer, due, Some(period), Box::new(send)))
+    (timer.clone(), TimerTask::new(timer, deadline, Some(period), Box::new(send)))
 }
 
 impl PartialEq for Timer {
@@ -237,10 +237,10 @@ mod tests {
 
     #[test]
     fn one_that_is_taken_back_does_not_fire() {
-        let (timer, due) = Timer::new(Duration::ZERO);
-        assert!(timer.fires(Some(SHORTEST)).flatten().is_some_and(|next| next > due));
+        let (timer, deadline) = Timer::new(Duration::ZERO);
+        assert!(timer.fires(Some(MIN_PERIOD)).flatten().is_some_and(|next| next > deadline));
         assert!(timer.cancel().is_some());
-        assert_eq!((timer.fires(Some(SHORTEST)), timer.fires(None)), (None, None));
+        assert_eq!((timer.fires(Some(MIN_PERIOD)), timer.fires(None)), (None, None));
         let (once, _) = Timer::new(Duration::ZERO);
         assert_eq!((once.fires(None), once.fires(None)), (Some(None), None));
     }

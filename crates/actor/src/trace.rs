@@ -72,19 +72,19 @@ enum Sink {
 }
 
 impl TraceSink {
-    pub(crate) fn tell(&self, pid: Pid, what: TraceKind) {
+    pub(crate) fn record(&self, pid: Pid, kind: TraceKind) {
         let at = pid.uptime();
         match &*self.0 {
             Sink::Logger(log) => {
                 // A drain is anybody's code.
                 let _ = catch_panic(|| {
                     let (pid, at) = (pid.number(), at.as_secs_f64());
-                    slog::info!(log, "{}", what; "life" => pid, "age_s" => at);
+                    slog::info!(log, "{}", kind; "life" => pid, "age_s" => at);
                 });
             }
             Sink::Channel { events, missed } => {
                 let before = missed.swap(0, Ordering::Relaxed);
-                if events.try_send(TraceEvent { pid, at, kind: what, missed: before }).is_err() {
+                if events.try_send(TraceEvent { pid, at, kind, missed: before }).is_err() {
                     missed.fetch_add(before + 1, Ordering::Relaxed);
                 }
             }

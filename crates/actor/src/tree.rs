@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Pid;
-use crate::census::Census;
-use crate::life::Life;
+use crate::census::SupervisorSnapshot;
+use crate::life::ActorCell;
 
 /// How long the supervisors of a tree have, together, to say what they supervise.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One child of a tree with all that is under it (OTP: a node of the observer's picture). Its `Display` is the tree as
 /// text, one line a child.
@@ -79,16 +79,16 @@ pub enum Subtree {
 }
 
 /// The picture of a life and all under it.
-pub(crate) async fn of(root: &Pid) -> TreeNode {
-    let life = root.life();
-    let (id, below) = below(Arc::clone(life), Instant::now() + PATIENCE).await;
-    if life.end_reason().is_some() {
+pub(crate) async fn snapshot(root: &Pid) -> TreeNode {
+    let cell = root.cell();
+    let (id, below) = subtree(Arc::clone(cell), Instant::now() + SNAPSHOT_TIMEOUT).await;
+    if cell.exit_reason().is_some() {
         return node("root".to_owned(), ChildKind::Supervisor, NodeState::Down, 0, None, None);
     }
-    let state = if life.is_suspended() { NodeState::Suspended } else { NodeState::Running };
+    let state = if cell.is_suspended() { NodeState::Suspended } else { NodeState::Running };
     // A root is never restarted, and another supervisor's restarts are known to its parent.
     let id = id.unwrap_or_else(|| "root".to_owned());
-    node(id, ChildKind::Supervisor, state, 0, Some(life), Some(below))
+    node(id, ChildKind::Supervisor, state, 0, Some(cell), Some(below))
 }
 
 fn node(
@@ -96,44 +96,53 @@ fn node(
     kind: ChildKind,
     state: NodeState,
     restarts: u64,
-    life: Option<&Arc<Life>>,
+    cell: Option<&Arc<ActorCell>>,
     below: Option<Subtree>,
 ) -> TreeNode {
-    let pid = life.map(Pid::of);
+    let pid = cell.map(Pid::of);
     let uptime = pid.as_ref().map(Pid::uptime);
-    let queued = life.map_or(0, |life| life.queued());
+    let queued = cell.map_or(0, |cell| cell.queued());
     TreeNode { id, kind, state, pid, restarts, queued, uptime, below }
 }
 
-type Seen = Pin<Box<dyn Future<Output = (Option<String>, Subtree)> + Send>>;
+type SnapshotFuture = Pin<Box<dyn Future<Output = (Option<String>, Subtree)> + Send>>;
 
 /// What a supervisor says, with its id; and what those below it say. All of them have the same time, and are asked at once,
 /// so that one which does not answer costs nobody else the time.
-fn below(life: Arc<Life>, deadline: Instant) -> Seen {
+fn subtree(cell: Arc<ActorCell>, deadline: Instant) -> SnapshotFuture {
     Box::pin(async move {
-        let Some(census) = census(&life, deadline).await else { return (None, Subtree::NoAnswer) };
-        let Census { id, strategy, now, children, more } = census;
+        let Some(snapshot) = supervisor_snapshot(&cell, deadline).await else {
+            return (None, Subtree::NoAnswer);
+        };
+        let SupervisorSnapshot { id, strategy, now, children, more } = snapshot;
         let children =
-            join_all(children.into_iter().map(|(child, life)| of_child(child, life, now, deadline)));
+            join_all(children.into_iter().map(|(child, cell)| child_node(child, cell, now, deadline)));
         (Some(id), Subtree::Children { strategy, children: children.await, more })
     })
 }
 
-async fn census(life: &Arc<Life>, deadline: Instant) -> Option<Census> {
-    let inspect = life.inspect()?;
-    let (answer, census) = oneshot::channel();
-    if !life.errand(inspect(answer)) {
+async fn supervisor_snapshot(cell: &Arc<ActorCell>, deadline: Instant) -> Option<SupervisorSnapshot> {
+    let snapshot_fn = cell.snapshot_fn()?;
+    let (reply, snapshot) = oneshot::channel();
+    if !cell.push_system_message(snapshot_fn(reply)) {
         return None;
     }
-    timeout_at(deadline, census).await.ok()?.ok()
+    timeout_at(deadline, snapshot).await.ok()?.ok()
 }
 
-async fn of_child(child: ChildStatus, life: Option<Arc<Life>>, now: Time, deadline: Instant) -> TreeNode {
-    let below = match &life {
-        Some(life) if child.kind == ChildKind::Supervisor => Some(below(Arc::clone(life), deadline).await.1),
+async fn child_node(
+    child: ChildStatus,
+    cell: Option<Arc<ActorCell>>,
+    now: Time,
+    deadline: Instant,
+) -> TreeNode {
+    let below = match &cell {
+        Some(cell) if child.kind == ChildKind::Supervisor => {
+            Some(subtree(Arc::clone(cell), deadline).await.1)
+        }
         _ => None,
     };
-    let suspended = life.as_ref().is_some_and(|life| life.is_suspended());
+    let suspended = cell.as_ref().is_some_and(|cell| cell.is_suspended());
     let state = match child.stage {
         ChildStage::Starting(_) => NodeState::Starting,
         ChildStage::Running(_) if suspended => NodeState::Suspended,
@@ -143,7 +152,7 @@ async fn of_child(child: ChildStatus, life: Option<Arc<Life>>, now: Time, deadli
         ChildStage::Waiting(until) => NodeState::Waiting(until.saturating_since(now)),
         _ => NodeState::Down,
     };
-    node(child.id.to_string(), child.kind, state, child.restarts, life.as_ref(), below)
+    node(child.id.to_string(), child.kind, state, child.restarts, cell.as_ref(), below)
 }
 
 impl TreeNode {
@@ -163,13 +172,15 @@ impl TreeNode {
         }
     }
 
-    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.id)?;
         if let Some(pid) = &self.pid {
             write!(f, " {pid}")?;
         }
         match &self.below {
-            Some(Subtree::Children { strategy: Some(strategy), .. }) => write!(f, " {}", name(*strategy))?,
+            Some(Subtree::Children { strategy: Some(strategy), .. }) => {
+                write!(f, " {}", strategy_name(*strategy))?
+            }
             Some(Subtree::Children { strategy: None, .. }) => f.write_str(" dynamic")?,
             _ => {}
         }
@@ -186,7 +197,7 @@ impl TreeNode {
         writeln!(f)
     }
 
-    fn lines_below(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+    fn write_subtree(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
         let (children, more) = match &self.below {
             None => return Ok(()),
             Some(Subtree::NoAnswer) => return writeln!(f, "{indent}└─ (no answer)"),
@@ -195,8 +206,8 @@ impl TreeNode {
         for (at, child) in children.iter().enumerate() {
             let last = at + 1 == children.len() && more == 0;
             write!(f, "{indent}{}", if last { "└─ " } else { "├─ " })?;
-            child.line(f)?;
-            child.lines_below(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
+            child.write_line(f)?;
+            child.write_subtree(f, &format!("{indent}{}", if last { "   " } else { "│  " }))?;
         }
         if more > 0 {
             writeln!(f, "{indent}└─ (and {more} more)")?;
@@ -205,7 +216,7 @@ impl TreeNode {
     }
 }
 
-fn name(strategy: Strategy) -> &'static str {
+fn strategy_name(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::OneForOne => "one_for_one",
         Strategy::OneForAll => "one_for_all",
@@ -215,8 +226,8 @@ fn name(strategy: Strategy) -> &'static str {
 
 impl fmt::Display for TreeNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.line(f)?;
-        self.lines_below(f, "")
+        self.write_line(f)?;
+        self.write_subtree(f, "")
     }
 }
 

@@ -8,111 +8,117 @@ use std::thread::{self, ThreadId};
 use actix_rt::{Arbiter, ArbiterHandle};
 
 use crate::Pid;
-use crate::life::{Life, lock};
+use crate::life::{ActorCell, lock};
 use crate::sync::Mutex;
 
 /// One arbiter, as its actors and whoever watches it see it. It is there while an actor lives on it.
-pub(crate) struct Turns {
+pub(crate) struct ArbiterState {
     thread: ThreadId,
     /// What the thread is called.
     pub(crate) name: Option<String>,
     pub(crate) arbiter: Option<ArbiterHandle>,
     /// Somebody watches: only then is the turn written down.
     watched: AtomicBool,
-    turn: Mutex<Option<Turn>>,
+    current_actor: Mutex<Option<CurrentActor>>,
 }
 
 /// Who has the turn.
 #[derive(Clone)]
-pub(crate) struct Turn {
+pub(crate) struct CurrentActor {
     pub(crate) pid: Pid,
     /// What it is.
     pub(crate) actor: &'static str,
 }
 
-impl fmt::Debug for Turns {
+impl fmt::Debug for ArbiterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turns").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("ArbiterState").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Turns {
-    fn here(watched: bool) -> Arc<Self> {
+impl ArbiterState {
+    fn current(watched: bool) -> Arc<Self> {
         let thread = thread::current();
         Arc::new(Self {
             thread: thread.id(),
             name: thread.name().map(str::to_owned),
             arbiter: Arbiter::try_current(),
             watched: AtomicBool::new(watched),
-            turn: Mutex::default(),
+            current_actor: Mutex::default(),
         })
     }
 
     /// Whether this runs on it.
-    pub(crate) fn is_here(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         self.thread == thread::current().id()
     }
 
     /// Runs the code of an actor, perhaps within the turn of another; if it panics the turn is not given back, so the code
     /// catches that.
-    pub(crate) fn take<T>(&self, life: &Arc<Life>, actor: &'static str, code: impl FnOnce() -> T) -> T {
+    pub(crate) fn run_as<T>(
+        &self,
+        cell: &Arc<ActorCell>,
+        actor: &'static str,
+        code: impl FnOnce() -> T,
+    ) -> T {
         if !self.watched.load(Ordering::Relaxed) {
             return code();
         }
-        let outer = lock(&self.turn).replace(Turn { pid: Pid::of(life), actor });
+        let outer = lock(&self.current_actor).replace(CurrentActor { pid: Pid::of(cell), actor });
         let result = code();
-        *lock(&self.turn) = outer;
+        *lock(&self.current_actor) = outer;
         result
     }
 
-    pub(crate) fn turn(&self) -> Option<Turn> {
-        lock(&self.turn).clone()
+    pub(crate) fn current_actor(&self) -> Option<CurrentActor> {
+        lock(&self.current_actor).clone()
     }
 }
 
 /// The arbiters on which actors of a system live.
 #[derive(Default)]
-pub(crate) struct Arbiters(Mutex<Known>);
+pub(crate) struct Arbiters(Mutex<ArbiterList>);
 
 #[derive(Default)]
-struct Known {
-    all: Vec<Weak<Turns>>,
+struct ArbiterList {
+    all: Vec<Weak<ArbiterState>>,
     /// How many watch them.
     watchers: usize,
 }
 
 impl Arbiters {
     /// The arbiter that this runs on.
-    pub(crate) fn here(&self) -> Arc<Turns> {
-        let mut known = lock(&self.0);
-        if let Some(turns) = known.all.iter().filter_map(Weak::upgrade).find(|turns| turns.is_here()) {
-            return turns;
+    pub(crate) fn current(&self) -> Arc<ArbiterState> {
+        let mut list = lock(&self.0);
+        if let Some(arbiter) = list.all.iter().filter_map(Weak::upgrade).find(|arbiter| arbiter.is_current())
+        {
+            return arbiter;
         }
-        known.all.retain(|turns| turns.strong_count() > 0);
-        let turns = Turns::here(known.watchers > 0);
-        known.all.push(Arc::downgrade(&turns));
-        turns
+        list.all.retain(|arbiter| arbiter.strong_count() > 0);
+        let arbiter = ArbiterState::current(list.watchers > 0);
+        list.all.push(Arc::downgrade(&arbiter));
+        arbiter
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Turns>> {
+    pub(crate) fn all(&self) -> Vec<Arc<ArbiterState>> {
         lock(&self.0).all.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Has turns be written down, from the next one on.
-    pub(crate) fn watch(&self) {
+    pub(crate) fn add_watcher(&self) {
         self.set_watchers(|watchers| watchers + 1);
     }
 
     /// One less watches.
-    pub(crate) fn unwatch(&self) {
+    pub(crate) fn remove_watcher(&self) {
         self.set_watchers(|watchers| watchers.saturating_sub(1));
     }
 
     fn set_watchers(&self, change: impl FnOnce(usize) -> usize) {
-        let mut known = lock(&self.0);
-        known.watchers = change(known.watchers);
-        for turns in known.all.iter().filter_map(Weak::upgrade) {
-            turns.watched.store(known.watchers > 0, Ordering::Relaxed);
+        let mut list = lock(&self.0);
+        list.watchers = change(list.watchers);
+        for arbiter in list.all.iter().filter_map(Weak::upgrade) {
+            arbiter.watched.store(list.watchers > 0, Ordering::Relaxed);
         }
     }
 }

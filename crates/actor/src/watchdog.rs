@@ -9,11 +9,11 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::turns::{Turn, Turns};
+use crate::turns::{ArbiterState, CurrentActor};
 use crate::{Pid, Registry};
 
 /// How often within its limit an arbiter is looked at.
-const LOOKS: u32 = 4;
+const CHECKS_PER_LIMIT: u32 = 4;
 
 /// Watches the arbiters of a tree from a thread of its own, until it is dropped.
 ///
@@ -71,29 +71,30 @@ impl Watchdog {
     ) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let watched = system.clone();
-        let between = (limit / LOOKS).max(Duration::from_millis(1));
+        let between = (limit / CHECKS_PER_LIMIT).max(Duration::from_millis(1));
         let watch = move || {
-            let mut beats: HashMap<usize, Beat> = HashMap::new();
+            let mut heartbeats: HashMap<usize, Heartbeat> = HashMap::new();
             while stopped.recv_timeout(between) == Err(RecvTimeoutError::Timeout) {
                 let all = watched.arbiters().all();
-                beats.retain(|key, _| all.iter().any(|turns| key_of(turns) == *key));
-                for turns in all {
-                    let beat = beats.entry(key_of(&turns)).or_insert_with(|| Beat::ask(&turns));
-                    if let Some(stall) = beat.look(&turns, limit) {
+                heartbeats.retain(|key, _| all.iter().any(|arbiter| key_of(arbiter) == *key));
+                for arbiter in all {
+                    let heartbeat =
+                        heartbeats.entry(key_of(&arbiter)).or_insert_with(|| Heartbeat::send(&arbiter));
+                    if let Some(stall) = heartbeat.check(&arbiter, limit) {
                         report(&stall);
                     }
                 }
             }
         };
         let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
-        system.arbiters().watch();
+        system.arbiters().add_watcher();
         Ok(Self { system: system.clone(), stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.system.arbiters().unwatch();
+        self.system.arbiters().remove_watcher();
         self.stop = None;
         if let Some(thread) = self.thread.take() {
             // A panic in the report was said when it happened.
@@ -103,61 +104,61 @@ impl Drop for Watchdog {
 }
 
 /// The same arbiter, while something holds on to it.
-fn key_of(turns: &Arc<Turns>) -> usize {
-    Arc::as_ptr(turns).addr()
+fn key_of(arbiter: &Arc<ArbiterState>) -> usize {
+    Arc::as_ptr(arbiter).addr()
 }
 
 /// What an arbiter is asked to do, to show that it still does something.
-struct Beat {
-    asked: Instant,
+struct Heartbeat {
+    sent: Instant,
     /// How often it has been looked at since. If the watchdog did not run either, the time says nothing.
-    looks: u32,
+    checks: u32,
     done: Arc<AtomicBool>,
     /// Who held it when it was reported.
-    reported: Option<Option<Turn>>,
+    reported: Option<Option<CurrentActor>>,
 }
 
-impl Beat {
-    fn ask(turns: &Turns) -> Self {
+impl Heartbeat {
+    fn send(arbiter: &ArbiterState) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         // An arbiter that is gone does not stand still: it drops this, whether it was asked before that or after.
-        let show = Show(Arc::clone(&done));
-        if let Some(arbiter) = &turns.arbiter {
-            arbiter.spawn_fn(move || drop(show));
+        let done_on_drop = SetOnDrop(Arc::clone(&done));
+        if let Some(arbiter) = &arbiter.arbiter {
+            arbiter.spawn_fn(move || drop(done_on_drop));
         }
-        Self { asked: Instant::now(), looks: 0, done, reported: None }
+        Self { sent: Instant::now(), checks: 0, done, reported: None }
     }
 
-    fn look(&mut self, turns: &Turns, limit: Duration) -> Option<Stall> {
-        let duration = self.asked.elapsed();
+    fn check(&mut self, arbiter: &ArbiterState, limit: Duration) -> Option<Stall> {
+        let duration = self.sent.elapsed();
         if self.done.load(Ordering::Acquire) {
             let reported = self.reported.take();
-            *self = Self::ask(turns);
-            return reported.map(|held_by| stall(turns, held_by, duration, true));
+            *self = Self::send(arbiter);
+            return reported.map(|blocked_by| stall(arbiter, blocked_by, duration, true));
         }
-        self.looks += 1;
-        if duration < limit || self.looks < LOOKS || self.reported.is_some() {
+        self.checks += 1;
+        if duration < limit || self.checks < CHECKS_PER_LIMIT || self.reported.is_some() {
             return None;
         }
-        let blocked_by = turns.turn();
+        let blocked_by = arbiter.current_actor();
         self.reported = Some(blocked_by.clone());
-        Some(stall(turns, blocked_by, duration, false))
+        Some(stall(arbiter, blocked_by, duration, false))
     }
 }
 
 /// Shows, when it is dropped, that the arbiter still does something, or is gone.
-struct Show(Arc<AtomicBool>);
+struct SetOnDrop(Arc<AtomicBool>);
 
-impl Drop for Show {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
 }
 
-fn stall(turns: &Turns, held_by: Option<Turn>, duration: Duration, over: bool) -> Stall {
-    let arbiter = turns.name.clone().unwrap_or_else(|| "unnamed".to_owned());
-    let actor = held_by.as_ref().map(|turn| turn.actor);
-    Stall { arbiter, blocked_by: held_by.map(|turn| turn.pid), actor, duration, over }
+fn stall(arbiter: &ArbiterState, blocked_by: Option<CurrentActor>, duration: Duration, over: bool) -> Stall {
+    let arbiter = arbiter.name.clone().unwrap_or_else(|| "unnamed".to_owned());
+    let actor = blocked_by.as_ref().map(|current| current.actor);
+    Stall { arbiter, blocked_by: blocked_by.map(|current| current.pid), actor, duration, over }
 }
 
 impl fmt::Display for Stall {
@@ -178,19 +179,19 @@ mod tests {
 
     #[test]
     fn time_in_which_the_watchdog_did_not_run_is_no_stall() {
-        let (turns, limit) = (Arbiters::default().here(), Duration::from_millis(1));
-        let asked = Instant::now();
-        while asked.elapsed() <= limit {
+        let (arbiter, limit) = (Arbiters::default().current(), Duration::from_millis(1));
+        let sent = Instant::now();
+        while sent.elapsed() <= limit {
             thread::yield_now();
         }
         // It was asked long ago, and nobody has looked since.
-        let mut beat = Beat { asked, looks: 0, done: Arc::default(), reported: None };
-        for _ in 1..LOOKS {
-            assert!(beat.look(&turns, limit).is_none());
+        let mut heartbeat = Heartbeat { sent, checks: 0, done: Arc::default(), reported: None };
+        for _ in 1..CHECKS_PER_LIMIT {
+            assert!(heartbeat.check(&arbiter, limit).is_none());
         }
-        assert!(beat.look(&turns, limit).is_some_and(|stall| !stall.over));
-        assert!(beat.look(&turns, limit).is_none(), "once");
-        beat.done.store(true, Ordering::Release);
-        assert!(beat.look(&turns, limit).is_some_and(|stall| stall.over));
+        assert!(heartbeat.check(&arbiter, limit).is_some_and(|stall| !stall.over));
+        assert!(heartbeat.check(&arbiter, limit).is_none(), "once");
+        heartbeat.done.store(true, Ordering::Release);
+        assert!(heartbeat.check(&arbiter, limit).is_some_and(|stall| stall.over));
     }
 }

@@ -9,19 +9,19 @@ pub(crate) const SIGNALS: u8 = 4;
 /// It is suspended.
 pub(crate) const SUSPENDED: u8 = 8;
 /// Errands wait for it.
-pub(crate) const ERRANDS: u8 = 16;
+pub(crate) const SYSTEM_PENDING: u8 = 16;
 /// Somebody wants to hear of all it does.
 pub(crate) const TRACED: u8 = 32;
 /// Something may wait in the queue of actix.
-pub(crate) const MAIL: u8 = 64;
+pub(crate) const ADDR_PENDING: u8 = 64;
 /// It was told to stop because of that bit.
-pub(crate) const TOLD: u8 = 128;
+pub(crate) const STOP_DELIVERED: u8 = 128;
 
 /// What the control word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(pub(crate) u8);
+pub(crate) struct ControlFlags(pub(crate) u8);
 
-impl Word {
+impl ControlFlags {
     pub(crate) fn stop(self) -> bool {
         self.0 & STOP != 0
     }
@@ -35,7 +35,7 @@ impl Word {
     }
 
     /// The actor has been told to stop.
-    pub(crate) fn told(self) -> bool {
-        self.0 & TOLD != 0
+    pub(crate) fn stop_delivered(self) -> bool {
+        self.0 & STOP_DELIVERED != 0
     }
 }

@@ -11,7 +11,7 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, SpawnHandle};
 #[derive(Clone, Debug)]
 pub struct TaskHandle {
     handle: SpawnHandle,
-    taken_back: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl TaskHandle {
@@ -20,28 +20,28 @@ impl TaskHandle {
     where
         A: Actor<Context = Context<A>>,
     {
-        let taken_back = Arc::<AtomicBool>::default();
-        let future = Guarded { future: Box::pin(future), taken_back: Arc::clone(&taken_back) };
-        Self { handle: ctx.spawn(future), taken_back }
+        let cancelled = Arc::<AtomicBool>::default();
+        let future = Cancellable { future: Box::pin(future), cancelled: Arc::clone(&cancelled) };
+        Self { handle: ctx.spawn(future), cancelled }
     }
 
     /// From here on the future does nothing, and is dropped soon.
-    pub(crate) fn take_back<A>(&self, ctx: &mut Context<A>)
+    pub(crate) fn cancel<A>(&self, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
     {
         // actix may poll what was cancelled once more before it drops it.
-        self.taken_back.store(true, Ordering::Relaxed);
+        self.cancelled.store(true, Ordering::Relaxed);
         ctx.cancel_future(self.handle);
     }
 }
 
-struct Guarded<F> {
+struct Cancellable<F> {
     future: Pin<Box<F>>,
-    taken_back: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
-impl<A: Actor, F: ActorFuture<A, Output = ()>> ActorFuture<A> for Guarded<F> {
+impl<A: Actor, F: ActorFuture<A, Output = ()>> ActorFuture<A> for Cancellable<F> {
     type Output = ();
 
     fn poll(
@@ -50,7 +50,7 @@ impl<A: Actor, F: ActorFuture<A, Output = ()>> ActorFuture<A> for Guarded<F> {
         ctx: &mut A::Context,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        if self.taken_back.load(Ordering::Relaxed) {
+        if self.cancelled.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
         self.future.as_mut().poll(actor, ctx, task)

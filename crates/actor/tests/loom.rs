@@ -1,9 +1,9 @@
-//! Model checking of the part of an actor that other threads touch, in the interleavings with at most 2 preemptions.
+//! What threads share of a life, in every order in which threads can do it.
 //!
-//! The sources are those of the crate. Its atomics, locks and wakers are replaced by those of loom. loom reports a lost
-//! wake-up as a deadlock.
+//! The sources are those of the crate; only the primitives below them are a model checker's. A wake-up that is lost is a
+//! deadlock here, which it reports.
 
-// These tests use only a part of the included modules.
+// The crate uses more of these modules than is tested here.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[path = "../src/bonds.rs"]
@@ -35,15 +35,15 @@ use impresario_supervision::{ExitReason, Incarnation, Time};
 use loom::future::block_on;
 use loom::thread;
 
-use door::Door;
-use downs::Downs;
-use errand::Errand;
-use life::Life;
-use pid::{Pid, Watch};
+use door::Mailbox;
+use downs::MonitorSet;
+use errand::SystemMessage;
+use life::ActorCell;
+use pid::{ExitFuture, Pid};
 use signal::{ExitSignal, Signal};
 use sync::AtomicU8;
 
-/// loom's atomics, locks and waker.
+/// The primitives of the model checker.
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
@@ -66,7 +66,7 @@ mod sync {
     }
 }
 
-/// The crate's module stores panics in thread-local state, which loom does not model. This one catches nothing.
+/// What is said of panics elsewhere needs a thread's own state.
 mod panic {
     use impresario_supervision::ExitReason;
 
@@ -76,10 +76,10 @@ mod panic {
 }
 
 mod census {
-    pub(crate) struct Census;
+    pub(crate) struct SupervisorSnapshot;
 }
 
-/// A registry without names.
+/// One without names.
 #[derive(Clone, Default)]
 pub struct Registry;
 
@@ -92,118 +92,120 @@ impl Registry {
         std::time::Duration::ZERO
     }
 
-    fn forget(&self, _: &Pid) {}
+    fn remove_pid(&self, _: &Pid) {}
 }
 
-fn life() -> Arc<Life> {
-    Life::new(Registry, Incarnation::ROOT, Time::START)
+fn cell() -> Arc<ActorCell> {
+    ActorCell::new(Registry, Incarnation::ROOT, Time::START)
 }
 
-/// Checks all interleavings with at most 2 preemptions. A higher bound takes minutes and found no more failures.
+/// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(test);
 }
 
-fn exit(life: &Life) {
-    life.signal(Signal::Exit { from: None, reason: ExitReason::Shutdown, linked: false });
+fn exit(cell: &ActorCell) {
+    cell.signal(Signal::Exit { from: None, reason: ExitReason::Shutdown, linked: false });
 }
 
-/// Runs the actor's task until it has received this number of signals and system messages.
-fn run(life: &Life, signals: usize, errands: usize) {
-    let (mut heard, mut done) = (0, 0);
+/// Plays the task of a life until it has seen so many signals and errands.
+fn run(cell: &ActorCell, signals: usize, messages: usize) {
+    let (mut received, mut done) = (0, 0);
     block_on(poll_fn(|cx| {
-        let word = life.poll(cx);
-        if word.signals() {
-            heard += life.take_signals().len();
+        let flags = cell.poll(cx);
+        if flags.signals() {
+            received += cell.take_signals().len();
         }
-        while life.take_errand().is_some() {
+        while cell.pop_system_message().is_some() {
             done += 1;
         }
-        assert!(heard <= signals && done <= errands, "a signal or system message arrived twice");
-        if (heard, done) == (signals, errands) { Poll::Ready(()) } else { Poll::Pending }
+        assert!(received <= signals && done <= messages, "nothing comes twice");
+        if (received, done) == (signals, messages) { Poll::Ready(()) } else { Poll::Pending }
     }));
 }
 
 #[test]
-fn messages_by_address_are_all_taken() {
+fn no_letter_is_left_in_the_queue_of_actix() {
     model(|| {
-        let (life, queue) = (life(), Arc::new(AtomicU8::new(0)));
+        let (cell, queue) = (cell(), Arc::new(AtomicU8::new(0)));
         let others = [1, 2].map(|_| {
-            let (waker, queue) = (Waker::from(Arc::clone(&life)), Arc::clone(&queue));
+            let (waker, queue) = (Waker::from(Arc::clone(&cell)), Arc::clone(&queue));
             thread::spawn(move || {
                 queue.fetch_add(1, Ordering::AcqRel);
                 waker.wake();
             })
         });
-        let mut letters = 0;
+        let mut messages = 0;
         block_on(poll_fn(|cx| {
-            life.poll(cx);
-            while life.take_mail() {
+            cell.poll(cx);
+            while cell.take_addr_pending() {
                 let found = queue.swap(0, Ordering::AcqRel);
                 if found > 0 {
-                    life.leave_mail();
+                    cell.set_addr_pending();
                 }
-                letters += found;
+                messages += found;
             }
-            if letters == 2 { Poll::Ready(()) } else { Poll::Pending }
+            if messages == 2 { Poll::Ready(()) } else { Poll::Pending }
         }));
         for other in others {
-            other.join().expect("no panic");
+            other.join().expect("it does not panic");
         }
     });
 }
 
 #[test]
-fn signal_and_system_message_are_both_received() {
+fn no_signal_and_no_errand_is_lost() {
     model(|| {
-        let life = life();
-        let (first, second) = (Arc::clone(&life), Arc::clone(&life));
+        let cell = cell();
+        let (first, second) = (Arc::clone(&cell), Arc::clone(&cell));
         let others = [
             thread::spawn(move || exit(&first)),
-            thread::spawn(move || assert!(second.errand(Errand::job::<Nobody>(|_, _| {})))),
+            thread::spawn(move || {
+                assert!(second.push_system_message(SystemMessage::state_fn::<Idle>(|_, _| {})))
+            }),
         ];
-        run(&life, 1, 1);
+        run(&cell, 1, 1);
         others.into_iter().for_each(|other| other.join().expect("no panic"));
-        assert!(!life.has_errands() && life.take_signals().is_empty());
+        assert!(!cell.has_system_messages() && cell.take_signals().is_empty());
     });
 }
 
 #[test]
-fn concurrent_system_messages_are_all_handled() {
+fn errands_that_come_together_are_all_done() {
     model(|| {
-        let life = life();
-        let other = Arc::clone(&life);
+        let cell = cell();
+        let other = Arc::clone(&cell);
         let other = thread::spawn(move || {
             for _ in 0..3 {
-                assert!(other.errand(Errand::job::<Nobody>(|_, _| {})));
+                assert!(other.push_system_message(SystemMessage::state_fn::<Idle>(|_, _| {})));
             }
         });
-        run(&life, 0, 3);
+        run(&cell, 0, 3);
         other.join().expect("no panic");
     });
 }
 
 #[test]
-fn kill_and_stop_flags_are_not_lost() {
-    let says: [&[fn(&Life)]; 2] = [&[Life::kill, Life::stop], &[Life::stop]];
-    for says in says {
+fn no_kill_and_no_stop_is_lost() {
+    let requests: [&[fn(&ActorCell)]; 2] = [&[ActorCell::kill, ActorCell::stop], &[ActorCell::stop]];
+    for requests in requests {
         model(move || {
-            let life = life();
-            let others = says.iter().map(|say| {
-                let life = Arc::clone(&life);
-                thread::spawn(move || say(&life))
+            let cell = cell();
+            let others = requests.iter().map(|request| {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || request(&cell))
             });
             let others: Vec<_> = others.collect();
             block_on(poll_fn(|cx| {
-                let word = life.poll(cx);
-                life.take_signals();
-                // The actor's own thread changes other bits of the same atomic.
-                life.set_suspended(!life.is_suspended());
-                // A stop after a kill sets no flag.
-                let heard = if says.len() == 1 { word.stop() } else { word.kill() };
-                if heard { Poll::Ready(()) } else { Poll::Pending }
+                let flags = cell.poll(cx);
+                cell.take_signals();
+                // The life itself changes other bits of the same word.
+                cell.set_suspended(!cell.is_suspended());
+                // A stop that comes after a kill is not said.
+                let received = if requests.len() == 1 { flags.stop() } else { flags.kill() };
+                if received { Poll::Ready(()) } else { Poll::Pending }
             }));
             others.into_iter().for_each(|other| other.join().expect("no panic"));
         });
@@ -211,57 +213,57 @@ fn kill_and_stop_flags_are_not_lost() {
 }
 
 #[test]
-fn last_of_suspend_and_resume_decides() {
+fn the_last_word_on_suspension_counts() {
     model(|| {
-        let life = life();
-        let other = Arc::clone(&life);
+        let cell = cell();
+        let other = Arc::clone(&cell);
         let other = thread::spawn(move || {
-            let (answer, suspended) = tokio::sync::oneshot::channel();
-            other.errand(Errand::Suspend(answer));
+            let (reply, suspended) = tokio::sync::oneshot::channel();
+            other.push_system_message(SystemMessage::Suspend(reply));
             other.resume();
             other.resume();
             suspended
         });
         let mut resumed = false;
         block_on(poll_fn(|cx| {
-            life.poll(cx);
-            while let Some(errand) = life.take_errand() {
-                match errand {
-                    Errand::Suspend(_) => life.set_suspended(true),
-                    Errand::Resume => {
-                        life.set_suspended(false);
+            cell.poll(cx);
+            while let Some(message) = cell.pop_system_message() {
+                match message {
+                    SystemMessage::Suspend(_) => cell.set_suspended(true),
+                    SystemMessage::Resume => {
+                        cell.set_suspended(false);
                         resumed = true;
                     }
-                    Errand::Job(_) => unreachable!("no job was sent"),
+                    SystemMessage::StateFn(_) => unreachable!("nobody sends one"),
                 }
             }
             if resumed { Poll::Ready(()) } else { Poll::Pending }
         }));
-        assert!(!life.is_suspended());
+        assert!(!cell.is_suspended());
         drop(other.join());
     });
 }
 
 #[test]
-fn system_message_to_an_exiting_actor_is_dropped() {
+fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
     model(|| {
-        let life = life();
-        let other = Arc::clone(&life);
+        let cell = cell();
+        let other = Arc::clone(&cell);
         let other = thread::spawn(move || {
-            let (answer, dropped) = tokio::sync::oneshot::channel();
-            other.errand(Errand::Suspend(answer));
+            let (reply, dropped) = tokio::sync::oneshot::channel();
+            other.push_system_message(SystemMessage::Suspend(reply));
             dropped
         });
-        drop(life.take_errand());
-        life.over(&ExitReason::Normal);
+        drop(cell.pop_system_message());
+        cell.mark_exited(&ExitReason::Normal);
         let mut dropped = other.join().expect("no panic");
         assert!(matches!(dropped.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed)));
     });
 }
 
-struct Nobody;
+struct Idle;
 
-impl Actor for Nobody {
+impl Actor for Idle {
     type Context = Context<Self>;
 }
 
@@ -269,36 +271,36 @@ impl Actor for Nobody {
 #[rtype(result = "()")]
 struct Hello;
 
-impl Handler<Hello> for Nobody {
+impl Handler<Hello> for Idle {
     type Result = ();
 
     fn handle(&mut self, _: Hello, _: &mut Context<Self>) {}
 }
 
-fn door(limit: usize) -> Arc<Door<Nobody>> {
-    Door::new(actix::Addr::new(actix::dev::channel::channel(1).0).downgrade(), limit)
+fn mailbox(limit: usize) -> Arc<Mailbox<Idle>> {
+    Mailbox::new(actix::Addr::new(actix::dev::channel::channel(1).0).downgrade(), limit)
 }
 
 #[test]
-fn push_wakes_the_receiver_when_needed() {
+fn who_brings_a_message_wakes_whom_it_must() {
     model(|| {
-        let (life, door) = (life(), door(8));
+        let (cell, mailbox) = (cell(), mailbox(8));
         let others = [1, 2].map(|messages| {
-            let (life, door) = (Arc::clone(&life), Arc::clone(&door));
+            let (cell, mailbox) = (Arc::clone(&cell), Arc::clone(&mailbox));
             thread::spawn(move || {
                 for _ in 0..messages {
-                    match door.push(Hello, None) {
-                        Ok(true) => life.wake(),
+                    match mailbox.push(Hello, None) {
+                        Ok(true) => cell.wake(),
                         Ok(false) => {}
-                        Err(_) => panic!("the mailbox is full"),
+                        Err(_) => panic!("there is room"),
                     }
                 }
             })
         });
         let mut messages = 0;
         block_on(poll_fn(|cx| {
-            life.poll(cx);
-            while door.pop().is_some() {
+            cell.poll(cx);
+            while mailbox.pop().is_some() {
                 messages += 1;
             }
             if messages == 3 { Poll::Ready(()) } else { Poll::Pending }
@@ -308,82 +310,82 @@ fn push_wakes_the_receiver_when_needed() {
 }
 
 #[test]
-fn exit_future_resolves_once() {
+fn an_end_is_heard_of_once_by_whoever_watches() {
     model(|| {
-        let life = life();
-        let other = Arc::clone(&life);
-        let other = thread::spawn(move || other.over(&ExitReason::Killed));
-        let watch = Watch::begin(&Pid::of(&life));
-        if let Some(watch) = watch {
-            assert_eq!(block_on(watch), ExitReason::Killed);
+        let cell = cell();
+        let other = Arc::clone(&cell);
+        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+        let exit = ExitFuture::new(&Pid::of(&cell));
+        if let Some(exit) = exit {
+            assert_eq!(block_on(exit), ExitReason::Killed);
         } else {
-            assert_eq!(life.end_reason(), Some(ExitReason::Killed));
+            assert_eq!(cell.exit_reason(), Some(ExitReason::Killed));
         }
         other.join().expect("no panic");
     });
 }
 
 #[test]
-fn monitor_sends_one_down_unless_demonitored() {
-    for taken_back in [false, true] {
+fn a_monitored_end_is_heard_of_once_unless_it_is_taken_back() {
+    for removed in [false, true] {
         model(move || {
-            let (life, downs) = (life(), Arc::<Downs>::default());
-            let other = Arc::clone(&life);
-            let other = thread::spawn(move || other.over(&ExitReason::Killed));
-            let key = downs.monitor(&Pid::of(&life));
-            if taken_back {
-                downs.demonitor(key);
+            let (cell, monitors) = (cell(), Arc::<MonitorSet>::default());
+            let other = Arc::clone(&cell);
+            let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+            let key = monitors.monitor(&Pid::of(&cell));
+            if removed {
+                monitors.demonitor(key);
             } else {
                 let reason = block_on(poll_fn(|cx| {
-                    downs.register(cx.waker());
-                    downs.pop().map_or(Poll::Pending, |(_, reason)| Poll::Ready(reason))
+                    monitors.register(cx.waker());
+                    monitors.pop().map_or(Poll::Pending, |(_, reason)| Poll::Ready(reason))
                 }));
                 assert!(matches!(reason, ExitReason::Killed | ExitReason::NoProc));
             }
             other.join().expect("no panic");
-            assert!(downs.pop().is_none());
+            assert!(monitors.pop().is_none());
         });
     }
 }
 
-fn linked(from: &Life, to: &Arc<Life>) -> bool {
-    from.with_bonds(|bonds| bonds.is_linked(&Pid::of(to))).unwrap_or(false)
+fn linked(from: &ActorCell, to: &Arc<ActorCell>) -> bool {
+    from.with_links(|links| links.is_linked(&Pid::of(to))).unwrap_or(false)
 }
 
 #[test]
-fn link_to_an_exiting_actor_sends_one_signal() {
+fn a_link_to_somebody_who_ends_is_one_signal() {
     model(|| {
-        let (a, b) = (life(), life());
+        let (a, b) = (cell(), cell());
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
         a.link(&Pid::of(&b));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
         let reasons: Vec<_> = a.take_signals().into_iter().collect();
-        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("no exit signal") };
-        // The second link sends its own signal if the actor has exited between the two.
+        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("it hears of it") };
+        // The second link is one of its own if the first is over.
         assert!(more.len() <= 1 && matches!(reason, ExitReason::Killed | ExitReason::NoProc));
         assert!(!linked(&a, &b));
     });
 }
 
 #[test]
-fn link_by_an_exiting_actor_is_complete_or_absent() {
+fn a_link_by_somebody_who_ends_is_whole_or_none() {
     model(|| {
-        let (a, b) = (life(), life());
+        let (a, b) = (cell(), cell());
         let other = Arc::clone(&a);
-        let other = thread::spawn(move || other.over(&ExitReason::Killed));
+        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
-        assert!(!linked(&b, &a), "an exited actor is still linked");
+        assert!(!linked(&b, &a), "nobody is linked to one who is over");
         assert!(b.take_signals().len() <= 1);
     });
 }
 
 #[test]
-fn concurrent_link_and_unlink_stay_symmetric() {
+fn no_link_is_half() {
     model(|| {
-        let (a, b) = (life(), life());
+        let (a, b) = (cell(), cell());
         let (mine, theirs) = (Arc::clone(&a), Arc::clone(&b));
         let other = thread::spawn(move || theirs.link(&Pid::of(&mine)));
         a.link(&Pid::of(&b));
@@ -394,13 +396,13 @@ fn concurrent_link_and_unlink_stay_symmetric() {
 }
 
 #[test]
-fn linked_actors_exiting_together_are_both_unlinked() {
+fn when_both_ends_end_nobody_waits_for_the_other() {
     model(|| {
-        let (a, b) = (life(), life());
+        let (a, b) = (cell(), cell());
         a.link(&Pid::of(&b));
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || other.over(&ExitReason::Killed));
-        a.over(&ExitReason::Shutdown);
+        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+        a.mark_exited(&ExitReason::Shutdown);
         other.join().expect("no panic");
         assert!(!linked(&a, &b) && !linked(&b, &a));
     });
