@@ -6,24 +6,8 @@
 // The crate uses more of these modules than is tested here.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
-#[path = "../src/bonds.rs"]
-mod bonds;
-#[path = "../src/door.rs"]
-mod door;
-#[path = "../src/downs.rs"]
-mod downs;
-#[path = "../src/errand.rs"]
-mod errand;
-#[path = "../src/life.rs"]
-mod life;
-#[path = "../src/pid.rs"]
-mod pid;
-#[path = "../src/signal.rs"]
-mod signal;
-#[path = "../src/trace.rs"]
-mod trace;
-#[path = "../src/word.rs"]
-mod word;
+#[path = "../src/cell/mod.rs"]
+mod cell;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -35,18 +19,22 @@ use impresario_supervision::{ExitReason, Incarnation, Time};
 use loom::future::block_on;
 use loom::thread;
 
-use door::Mailbox;
-use downs::MonitorSet;
-use errand::SystemMessage;
-use life::ActorCell;
-use pid::{ExitFuture, Pid};
-use signal::{ExitSignal, Signal};
-use sync::AtomicU8;
+use cell::exit::ExitFuture;
+use cell::mailbox::Mailbox;
+use cell::tree_core::TreeCore;
+use cell::{ActorCell, MonitorSet, Pid, Signal, SystemMessage};
+use loom::sync::atomic::AtomicU8;
 
 /// The primitives of the model checker.
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32};
+    use std::sync::PoisonError;
+
+    pub(crate) use loom::sync::atomic::AtomicU32;
     pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[derive(Default)]
     pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
@@ -75,28 +63,15 @@ mod panic {
     }
 }
 
-mod census {
-    pub(crate) struct SupervisorSnapshot;
-}
-
-/// One without names.
-#[derive(Clone, Default)]
-pub struct Registry;
-
-impl Registry {
-    fn next_number(&self) -> u64 {
-        0
-    }
-
-    fn age(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
-    }
-
-    fn remove_pid(&self, _: &Pid) {}
-}
-
 fn cell() -> Arc<ActorCell> {
-    ActorCell::new(Registry, Incarnation::ROOT, Time::START)
+    ActorCell::new(Arc::new(TreeCore::new()), Incarnation::ROOT, Time::START)
+}
+
+/// What the exit guard does when an incarnation exits.
+fn mark_exited(cell: &Arc<ActorCell>, reason: ExitReason) {
+    if let Some(notice) = cell.mark_exited(&reason) {
+        notice.notify(cell, &reason);
+    }
 }
 
 /// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
@@ -255,7 +230,7 @@ fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
             dropped
         });
         drop(cell.pop_system_message());
-        cell.mark_exited(&ExitReason::Normal);
+        mark_exited(&cell, ExitReason::Normal);
         let mut dropped = other.join().expect("no panic");
         assert!(matches!(dropped.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed)));
     });
@@ -314,7 +289,7 @@ fn an_end_is_heard_of_once_by_whoever_watches() {
     model(|| {
         let cell = cell();
         let other = Arc::clone(&cell);
-        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
         let exit = ExitFuture::new(&Pid::of(&cell));
         if let Some(exit) = exit {
             assert_eq!(block_on(exit), ExitReason::Killed);
@@ -331,7 +306,7 @@ fn a_monitored_end_is_heard_of_once_unless_it_is_taken_back() {
         model(move || {
             let (cell, monitors) = (cell(), Arc::<MonitorSet>::default());
             let other = Arc::clone(&cell);
-            let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+            let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
             let key = monitors.monitor(&Pid::of(&cell));
             if removed {
                 monitors.demonitor(key);
@@ -357,7 +332,7 @@ fn a_link_to_somebody_who_ends_is_one_signal() {
     model(|| {
         let (a, b) = (cell(), cell());
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
         a.link(&Pid::of(&b));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
@@ -374,7 +349,7 @@ fn a_link_by_somebody_who_ends_is_whole_or_none() {
     model(|| {
         let (a, b) = (cell(), cell());
         let other = Arc::clone(&a);
-        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
         assert!(!linked(&b, &a), "nobody is linked to one who is over");
@@ -401,8 +376,8 @@ fn when_both_ends_end_nobody_waits_for_the_other() {
         let (a, b) = (cell(), cell());
         a.link(&Pid::of(&b));
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || other.mark_exited(&ExitReason::Killed));
-        a.mark_exited(&ExitReason::Shutdown);
+        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
+        mark_exited(&a, ExitReason::Shutdown);
         other.join().expect("no panic");
         assert!(!linked(&a, &b) && !linked(&b, &a));
     });

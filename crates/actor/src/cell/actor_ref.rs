@@ -1,0 +1,151 @@
+//! One life of an actor, to be called and cast to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message};
+
+use crate::cell::Pid;
+use crate::cell::mailbox::{Mailbox, PushError};
+
+/// Why a message was not accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CastError<M> {
+    /// There is no such actor now.
+    NotAvailable(M),
+    /// The queue is full.
+    Full(M),
+}
+
+/// What [`CastError`] and [`CallError`](crate::CallError) say about an actor that does not run.
+pub(crate) const NOT_AVAILABLE: &str = "the actor is not available: it is down or being restarted";
+/// What they say about a full queue.
+pub(crate) const FULL: &str = "the queue of the actor is full";
+
+/// Reaches one life of an actor, and no later one; see [`ChildRef`](crate::ChildRef) for what survives restarts.
+///
+/// It has the actor's [`Pid`] and knows its type. Its messages wait in a queue that has a length and a hard limit; those
+/// to a plain `Addr` wait in actix's own, which has neither. Each queue keeps its order; they are read by turns.
+pub struct ActorRef<A: Actor> {
+    pid: Pid,
+    mailbox: Arc<Mailbox<A>>,
+}
+
+impl<A: Actor<Context = Context<A>>> ActorRef<A> {
+    pub(crate) fn new(pid: Pid, mailbox: Arc<Mailbox<A>>) -> Self {
+        Self { pid, mailbox }
+    }
+
+    /// Which life it is.
+    pub fn pid(&self) -> &Pid {
+        &self.pid
+    }
+
+    /// The actix address of the same life. It goes past the limit of the queue.
+    pub fn addr(&self) -> Addr<A> {
+        self.mailbox.addr()
+    }
+
+    /// Sends a message and does not wait (OTP: `gen_server:cast`).
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back when the queue is full or the life is over. What was accepted is handled, unless the life
+    /// ends before.
+    pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        self.send(message, None).map_err(|(error, message)| match error {
+            PushError::Full => CastError::Full(message),
+            PushError::Closed => CastError::NotAvailable(message),
+        })
+    }
+
+    pub(crate) fn send<M>(
+        &self,
+        message: M,
+        reply: Option<tokio::sync::oneshot::Sender<M::Result>>,
+    ) -> Result<(), (PushError, M)>
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        if self.mailbox.push(message, reply)? {
+            self.pid.cell().wake();
+        }
+        Ok(())
+    }
+
+    /// Sends a message of which there are only so many anyway. A life that is over does not need it.
+    pub(crate) fn post<M>(&self, message: M)
+    where
+        A: Handler<M>,
+        M: Message + Send + 'static,
+        M::Result: Send,
+    {
+        if self.mailbox.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
+            self.pid.cell().wake();
+        }
+    }
+}
+
+impl Pid {
+    /// The life as one of an `A`, if it is one and has not ended.
+    pub fn actor<A: Actor<Context = Context<A>>>(&self) -> Option<ActorRef<A>> {
+        Some(ActorRef::new(self.clone(), self.cell().mailbox()?))
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self { pid: self.pid.clone(), mailbox: Arc::clone(&self.mailbox) }
+    }
+}
+
+impl<A: Actor> PartialEq for ActorRef<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid == other.pid
+    }
+}
+
+impl<A: Actor> Eq for ActorRef<A> {}
+
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef<{}>({})", std::any::type_name::<A>(), self.pid.number())
+    }
+}
+
+impl<M> CastError<M> {
+    /// The message that was not accepted.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::NotAvailable(message) | Self::Full(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Debug for CastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAvailable(_) => "NotAvailable(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<M> fmt::Display for CastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAvailable(_) => NOT_AVAILABLE,
+            Self::Full(_) => FULL,
+        })
+    }
+}
+
+impl<M> std::error::Error for CastError<M> {}

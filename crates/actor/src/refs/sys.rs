@@ -1,0 +1,203 @@
+//! What can be asked of any life while it runs (OTP: `sys`).
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use actix::{Actor, Context};
+use impresario_supervision::ExitReason;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::cell::actor_ref::ActorRef;
+use crate::cell::{Pid, SystemMessage, TraceSink};
+use crate::panic::catch_panic;
+use crate::refs::call::TIMEOUT;
+
+/// How long the text of a state may be, in bytes.
+const MAX_STATE: usize = 65_536;
+
+/// Why a life did not do what was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SysError {
+    /// It is over, for this reason. If what was asked for panicked, that is the reason.
+    NotAlive(ExitReason),
+    /// It did not come to it in this time: it is in a handler that does not return, or waits in `ctx.wait()`.
+    Timeout(Duration),
+    /// Too many others wait for it already.
+    Busy,
+    /// The `Debug` of its state panicked; it lives.
+    Panic(ExitReason),
+}
+
+impl Pid {
+    /// Has the actor handle nothing until it is resumed: no message, no timer, no future of its own. Returns when that is
+    /// so, within 5 s. It can still be stopped, killed, and asked for its state (OTP: `sys:suspend`).
+    ///
+    /// # Errors
+    ///
+    /// When it is over or has no time. It does not become suspended later then.
+    pub async fn suspend(&self) -> Result<(), SysError> {
+        request(self, SystemMessage::Suspend).await
+    }
+
+    /// Lets it go on, after whatever was asked of it before (OTP: `sys:resume`).
+    pub fn resume(&self) {
+        self.cell().resume();
+    }
+
+    /// Whether it is suspended now.
+    pub fn is_suspended(&self) -> bool {
+        self.cell().is_suspended()
+    }
+
+    /// How many messages wait for it (OTP: `process_info(Pid, message_queue_len)`).
+    ///
+    /// What was sent through an [`ActorRef`] or a [`ChildRef`](crate::ChildRef) is counted; what was sent through a plain
+    /// `Addr` is not, since actix does not count it.
+    #[doc(alias = "message_queue_len")]
+    pub fn queued(&self) -> usize {
+        self.cell().queued()
+    }
+
+    /// From now on, tells all it does to a logger or a channel: the messages it handles, exit signals, being told to stop,
+    /// its end, and for a supervisor whom it starts and stops. One trace at a time: the last one counts (OTP:
+    /// `sys:trace`, `sys:install`).
+    ///
+    /// It ends with the life: the next one is not traced. A life that is not traced pays nothing for it.
+    ///
+    /// ```
+    /// # use impresario_actor::{Pid, TraceEvent};
+    /// # fn example(pid: &Pid) {
+    /// let (events, mut heard) = tokio::sync::mpsc::channel::<TraceEvent>(1_000);
+    /// pid.trace(events);
+    /// # drop(heard.try_recv());
+    /// # }
+    /// ```
+    pub fn trace(&self, sink: impl Into<TraceSink>) {
+        self.cell().set_trace(Some(sink.into()));
+    }
+
+    /// From now on, tells nobody what it does.
+    pub fn trace_off(&self) {
+        self.cell().set_trace(None);
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> ActorRef<A> {
+    /// Runs a function on the state of the actor, between two messages, and even while it is suspended (OTP:
+    /// `sys:get_state`, `sys:replace_state`).
+    ///
+    /// # Errors
+    ///
+    /// When it is over or has no time within 5 s. A panic in the function ends the actor, like one in a handler.
+    #[doc(alias = "get_state")]
+    pub async fn with_state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut A) -> T + Send + 'static,
+    ) -> Result<T, SysError> {
+        request(self.pid(), |reply| {
+            SystemMessage::state_fn::<A>(move |actor, _| {
+                // An error means that the caller dropped its future. Nothing is left to do.
+                let _ = reply.send(work(actor));
+            })
+        })
+        .await
+    }
+
+    /// The state of the actor as the text of its `Debug`, of which at most 64 KiB are kept; see
+    /// [`with_state`](Self::with_state).
+    ///
+    /// # Errors
+    ///
+    /// When it is over, has no time within 5 s, or its `Debug` panics; it survives that.
+    pub async fn state_text(&self) -> Result<String, SysError>
+    where
+        A: fmt::Debug,
+    {
+        self.with_state(|actor| catch_panic(|| debug_text(actor))).await?.map_err(SysError::Panic)
+    }
+
+    /// Puts another state in the place of the actor's, which it gives back (OTP: `sys:replace_state`).
+    ///
+    /// # Errors
+    ///
+    /// When it is over or has no time within 5 s.
+    pub async fn replace_state(&self, state: A) -> Result<A, SysError>
+    where
+        A: Send,
+    {
+        self.with_state(|actor| std::mem::replace(actor, state)).await
+    }
+}
+
+/// Sends an errand and waits for what it answers.
+async fn request<T>(
+    pid: &Pid,
+    message: impl FnOnce(oneshot::Sender<T>) -> SystemMessage,
+) -> Result<T, SysError> {
+    let (reply, receiver) = oneshot::channel();
+    if !pid.cell().push_system_message(message(reply)) {
+        return Err(SysError::Busy);
+    }
+    let response = async {
+        match receiver.await {
+            Ok(reply) => Ok(reply),
+            // Nobody drops an errand but the end of a life.
+            Err(_) => Err(SysError::NotAlive(pid.wait_exit().await)),
+        }
+    };
+    timeout(TIMEOUT, response).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
+}
+
+/// The `Debug` of a value, up to a limit.
+fn debug_text(value: &impl fmt::Debug) -> String {
+    let mut text = Limited(String::new());
+    if write!(text, "{value:?}").is_err() {
+        text.0.push_str("...");
+    }
+    text.0
+}
+
+/// Takes text up to [`MAX_STATE`].
+struct Limited(String);
+
+impl Write for Limited {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let part = truncate(more, MAX_STATE.saturating_sub(self.0.len()));
+        self.0.push_str(part);
+        if part.len() == more.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// The longest beginning of a text that has at most so many bytes.
+fn truncate(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+impl fmt::Display for SysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAlive(reason) => write!(f, "the actor is over: {reason}"),
+            Self::Timeout(limit) => write!(f, "the actor did not come to it within {limit:?}"),
+            Self::Busy => f.write_str("too many wait for the actor already; try again later"),
+            Self::Panic(reason) => write!(f, "the state cannot be shown: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for SysError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_state_is_cut_between_two_characters() {
+        assert_eq!(debug_text(&"short"), "\"short\"");
+        let long = debug_text(&"ä".repeat(MAX_STATE));
+        assert_eq!(long.len(), MAX_STATE + "...".len() - 1, "a quote before, and half a character less");
+        assert!(long.ends_with("ä..."));
+    }
+}

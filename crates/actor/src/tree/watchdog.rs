@@ -1,0 +1,198 @@
+//! A watchdog: notices an arbiter that stands still, because something on it does not return.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::cell::Pid;
+use crate::registry::Registry;
+use crate::registry::arbiters::{ArbiterState, CurrentActor};
+
+/// How often within its limit an arbiter is looked at.
+const CHECKS_PER_LIMIT: u32 = 4;
+
+/// Watches the arbiters of a tree from a thread of its own, until it is dropped.
+///
+/// An actor that never returns from a handler holds its arbiter and everybody on it; nothing inside of the process can end
+/// it. So that is to be seen, and what to do about it is for an operator, or for whoever watches the process.
+#[must_use = "it watches until it is dropped"]
+#[derive(Debug)]
+pub struct Watchdog {
+    system: Registry,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// An arbiter stands still.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The name of its thread.
+    pub arbiter: String,
+    /// Who holds it; `None` if that is no actor of this tree.
+    pub blocked_by: Option<Pid>,
+    /// The type of that actor.
+    pub actor: Option<&'static str>,
+    /// For how long, up to now.
+    pub duration: Duration,
+    /// Whether it is over.
+    pub over: bool,
+}
+
+impl Watchdog {
+    /// Watches all arbiters on which actors of this tree live. One that does nothing for `limit` (though asked to) is
+    /// reported once, with whoever holds it then, and once more when that is over.
+    ///
+    /// The report is made on the watchdog's thread. What is watched pays for it: a lock, taken by nobody else, for each
+    /// turn of an actor, and four times within `limit` an idle arbiter is woken.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no more threads.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use impresario_actor::{Tree, Watchdog};
+    /// # fn example(tree: &Tree, log: slog::Logger) -> std::io::Result<()> {
+    /// let report = move |stall: &_| slog::warn!(log, "{stall}");
+    /// let watchdog = Watchdog::start(tree.system(), Duration::from_secs(1), report)?;
+    /// # drop(watchdog);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start(
+        system: &Registry,
+        limit: Duration,
+        mut report: impl FnMut(&Stall) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let watched = system.clone();
+        let between = (limit / CHECKS_PER_LIMIT).max(Duration::from_millis(1));
+        let watch = move || {
+            let mut heartbeats: HashMap<usize, Heartbeat> = HashMap::new();
+            while stopped.recv_timeout(between) == Err(RecvTimeoutError::Timeout) {
+                let all = watched.arbiters().all();
+                heartbeats.retain(|key, _| all.iter().any(|arbiter| key_of(arbiter) == *key));
+                for arbiter in all {
+                    let heartbeat =
+                        heartbeats.entry(key_of(&arbiter)).or_insert_with(|| Heartbeat::send(&arbiter));
+                    if let Some(stall) = heartbeat.check(&arbiter, limit) {
+                        report(&stall);
+                    }
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
+        system.arbiters().add_watcher();
+        Ok(Self { system: system.clone(), stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.system.arbiters().remove_watcher();
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in the report was said when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The same arbiter, while something holds on to it.
+fn key_of(arbiter: &Arc<ArbiterState>) -> usize {
+    Arc::as_ptr(arbiter).addr()
+}
+
+/// What an arbiter is asked to do, to show that it still does something.
+struct Heartbeat {
+    sent: Instant,
+    /// How often it has been looked at since. If the watchdog did not run either, the time says nothing.
+    checks: u32,
+    done: Arc<AtomicBool>,
+    /// Who held it when it was reported.
+    reported: Option<Option<CurrentActor>>,
+}
+
+impl Heartbeat {
+    fn send(arbiter: &ArbiterState) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        // An arbiter that is gone does not stand still: it drops this, whether it was asked before that or after.
+        let done_on_drop = SetOnDrop(Arc::clone(&done));
+        if let Some(arbiter) = &arbiter.arbiter {
+            arbiter.spawn_fn(move || drop(done_on_drop));
+        }
+        Self { sent: Instant::now(), checks: 0, done, reported: None }
+    }
+
+    fn check(&mut self, arbiter: &ArbiterState, limit: Duration) -> Option<Stall> {
+        let duration = self.sent.elapsed();
+        if self.done.load(Ordering::Acquire) {
+            let reported = self.reported.take();
+            *self = Self::send(arbiter);
+            return reported.map(|blocked_by| stall(arbiter, blocked_by, duration, true));
+        }
+        self.checks += 1;
+        if duration < limit || self.checks < CHECKS_PER_LIMIT || self.reported.is_some() {
+            return None;
+        }
+        let blocked_by = arbiter.current_actor();
+        self.reported = Some(blocked_by.clone());
+        Some(stall(arbiter, blocked_by, duration, false))
+    }
+}
+
+/// Shows, when it is dropped, that the arbiter still does something, or is gone.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+fn stall(arbiter: &ArbiterState, blocked_by: Option<CurrentActor>, duration: Duration, over: bool) -> Stall {
+    let arbiter = arbiter.name.clone().unwrap_or_else(|| "unnamed".to_owned());
+    let actor = blocked_by.as_ref().map(|current| current.actor);
+    Stall { arbiter, blocked_by: blocked_by.map(|current| current.pid), actor, duration, over }
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.over { "stood" } else { "stands" };
+        write!(f, "arbiter {} {verb} still for {:?}, held by ", self.arbiter, self.duration)?;
+        match (&self.blocked_by, self.actor) {
+            (Some(pid), Some(actor)) => write!(f, "{pid}, a {actor}"),
+            _ => f.write_str("what is no actor of this tree"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::arbiters::Arbiters;
+
+    #[test]
+    fn time_in_which_the_watchdog_did_not_run_is_no_stall() {
+        let (arbiter, limit) = (Arbiters::default().current(), Duration::from_millis(1));
+        let sent = Instant::now();
+        while sent.elapsed() <= limit {
+            thread::yield_now();
+        }
+        // It was asked long ago, and nobody has looked since.
+        let mut heartbeat = Heartbeat { sent, checks: 0, done: Arc::default(), reported: None };
+        for _ in 1..CHECKS_PER_LIMIT {
+            assert!(heartbeat.check(&arbiter, limit).is_none());
+        }
+        assert!(heartbeat.check(&arbiter, limit).is_some_and(|stall| !stall.over));
+        assert!(heartbeat.check(&arbiter, limit).is_none(), "once");
+        heartbeat.done.store(true, Ordering::Release);
+        assert!(heartbeat.check(&arbiter, limit).is_some_and(|stall| stall.over));
+    }
+}
