@@ -8,45 +8,37 @@
 //!
 //! * [`Supervisor`]: a list of children in start order, stopped in reverse.
 //! * [`DynamicSupervisor`]: any number of children of one kind, stopped in parallel.
-//! * [`ChildSpec`]: what is to be done about one child.
+//! * [`ChildRules`]: what is to be done about one child.
 //!
 //! Both supervisors speak the same grammar: call `handle(now, event)`, then drain `poll_action()` until `None`,
 //! then ask `poll_timeout()` when to come back with [`Event::Timeout`] if nothing else happens first.
 //!
 //! This crate deliberately knows no clock, no I/O, no runtime, no actor and no process: only std.
 
-mod backoff;
-mod census;
-mod children;
-mod decide;
 mod dynamic;
 mod event;
 mod id;
 mod id_map;
-mod intensity;
-mod lives;
-mod luck;
+mod policy;
 pub mod pool;
 mod reason;
 mod report;
-mod requests;
-mod restart;
-mod spec;
-mod spec_error;
+mod request;
+mod status;
 mod supervisor;
 mod time;
-mod turn;
 
-pub use backoff::Backoff;
-pub use census::{ChildStage, ChildStatus};
 pub use dynamic::DynamicSupervisor;
-pub use event::{Action, ChildInfo, ChildState, Counts, Event, Reply, Request, RequestError, RequestId};
+pub use event::{Action, Event};
 pub use id::{ChildId, ChildKey, Incarnation};
 pub use id_map::{IdHasher, IdMap};
-pub use intensity::Intensity;
+pub use policy::backoff::Backoff;
+pub use policy::intensity::Intensity;
+pub use policy::spec::{AutoShutdown, ChildKind, ChildRules, Flags, Restart, Shutdown, Strategy};
+pub use policy::spec_error::SpecError;
 pub use reason::ExitReason;
 pub use report::{Report, ReportKind};
-pub use spec::{AutoShutdown, ChildKind, ChildRules, Flags, Restart, Shutdown, Strategy};
-pub use spec_error::SpecError;
+pub use request::{ChildInfo, ChildState, Counts, Reply, Request, RequestError, RequestId};
+pub use status::{ChildStage, ChildStatus};
 pub use supervisor::Supervisor;
 pub use time::Time;

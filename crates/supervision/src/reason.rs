@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ChildId;
+use crate::id::ChildId;
 
 /// Why an actor, a process or a whole supervisor ended.
 ///

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{ChildId, ChildKind, ChildRules, ExitReason, Incarnation, Restart, Shutdown};
+use crate::id::{ChildId, Incarnation};
+use crate::policy::spec::{ChildKind, ChildRules, Restart, Shutdown};
+use crate::reason::ExitReason;
 
 /// One thing that a supervisor has to say about a child (OTP: supervisor report).
 ///

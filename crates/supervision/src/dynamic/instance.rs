@@ -1,7 +1,12 @@
 //! What is known of one instance.
 
-use crate::backoff::Row;
-use crate::{ChildState, ExitReason, Incarnation, RequestId, Time};
+use crate::id::{ChildKey, Incarnation};
+use crate::policy::backoff::BackoffState;
+use crate::policy::spec::ChildRules;
+use crate::reason::ExitReason;
+use crate::request::{ChildState, RequestId};
+use crate::status::{ChildStage, ChildStatus};
+use crate::time::Time;
 
 #[derive(Clone, Debug)]
 pub(super) struct Instance {
@@ -11,11 +16,11 @@ pub(super) struct Instance {
     pub(super) starts: u32,
     pub(super) state: State,
     /// Who waits for its start.
-    pub(super) starter: Option<RequestId>,
+    pub(super) start_requester: Option<RequestId>,
     /// Who waits for its end.
-    pub(super) terminators: Vec<RequestId>,
+    pub(super) stop_requesters: Vec<RequestId>,
     pub(super) timer: Option<Time>,
-    pub(super) row: Row,
+    pub(super) backoff_state: BackoffState,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,15 +37,15 @@ pub(super) enum State {
 }
 
 impl Instance {
-    pub(super) fn asked_for_by(starter: RequestId) -> Self {
+    pub(super) fn requested_by(start_requester: RequestId) -> Self {
         Self {
             incarnation: Incarnation(0),
             starts: 0,
             state: State::Waiting { uncounted: None },
-            starter: Some(starter),
-            terminators: Vec::new(),
+            start_requester: Some(start_requester),
+            stop_requesters: Vec::new(),
             timer: None,
-            row: Row::default(),
+            backoff_state: BackoffState::default(),
         }
     }
 
@@ -55,11 +60,27 @@ impl Instance {
     }
 
     /// How it looks from outside; nothing is to be seen of one that has yet to start for the first time.
-    pub(super) fn seen_as(&self) -> Option<ChildState> {
+    pub(super) fn public_state(&self) -> Option<ChildState> {
         match self.state {
             State::Starting { first: true, .. } => None,
             State::Waiting { .. } | State::Starting { .. } => Some(ChildState::Restarting),
             State::Running { .. } | State::Stopping { .. } => Some(ChildState::Running(self.incarnation)),
+        }
+    }
+
+    pub(super) fn status(&self, key: ChildKey, template: &ChildRules) -> ChildStatus {
+        let stage = match self.state {
+            State::Starting { .. } => ChildStage::Starting(self.incarnation),
+            State::Running { .. } => ChildStage::Running(self.incarnation),
+            State::Stopping { .. } => ChildStage::Stopping(self.incarnation),
+            State::Waiting { .. } => self.timer.map_or(ChildStage::Restarting, ChildStage::Waiting),
+        };
+        ChildStatus {
+            id: template.id.clone(),
+            key,
+            kind: template.kind,
+            stage,
+            restarts: u64::from(self.starts.saturating_sub(1)),
         }
     }
 }

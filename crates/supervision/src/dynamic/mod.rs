@@ -1,18 +1,22 @@
 //! The dynamic supervisor: any number of children of one kind, started on request, stopped all at once.
 
-mod census;
 mod instance;
-mod lives;
+mod lifecycle;
 mod stopping;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::intensity::Window;
-use crate::luck::Luck;
-use crate::{
-    Action, ChildInfo, ChildKey, ChildKind, ChildRules, Counts, Event, ExitReason, Flags, IdMap, Incarnation,
-    Reply, RequestError, RequestId, SpecError, Time,
-};
+use crate::event::{Action, Event};
+use crate::id::{ChildKey, Incarnation};
+use crate::id_map::IdMap;
+use crate::policy::intensity::RestartWindow;
+use crate::policy::rng::SplitMix64;
+use crate::policy::spec::{ChildKind, ChildRules, Flags};
+use crate::policy::spec_error::SpecError;
+use crate::reason::ExitReason;
+use crate::request::{ChildInfo, Counts, Reply, RequestError, RequestId};
+use crate::status::ChildStatus;
+use crate::time::Time;
 use instance::{Instance, State};
 
 /// A supervisor of instances of one template (OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`).
@@ -23,11 +27,11 @@ use instance::{Instance, State};
 ///
 /// ```
 /// use impresario_supervision::{
-///     Action, ChildSpec, DynamicSupervisor, Event, Flags, Reply, RequestError, RequestId, Time,
+///     Action, ChildRules, DynamicSupervisor, Event, Flags, Reply, RequestError, RequestId, Time,
 /// };
 ///
 /// let now = Time::START;
-/// let mut rules = DynamicSupervisor::new(Flags::default(), ChildSpec::worker("session"), Some(1)).unwrap();
+/// let mut rules = DynamicSupervisor::new(Flags::default(), ChildRules::worker("session"), Some(1)).unwrap();
 /// rules.handle(now, Event::Start);
 /// assert_eq!(rules.poll_action(), Some(Action::Ready));
 ///
@@ -45,17 +49,17 @@ pub struct DynamicSupervisor {
     template: ChildRules,
     max_children: Option<usize>,
     phase: Phase,
-    window: Window,
-    luck: Luck,
+    window: RestartWindow,
+    rng: SplitMix64,
     /// Not sorted: a tree leaves nearly half of its room empty when keys only grow, and there may be very many.
     instances: IdMap<ChildKey, Instance>,
-    lives: IdMap<Incarnation, ChildKey>,
+    incarnations: IdMap<Incarnation, ChildKey>,
     next_key: u64,
     next_incarnation: u64,
     /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
     timers: BTreeSet<(Time, ChildKey)>,
     /// A significant instance ended by itself when no other was present, and none has become ready since.
-    last_has_ended: bool,
+    last_significant_exited: bool,
     /// Reasons that nobody expected while all were stopped together, with how many gave them.
     unexpected: HashMap<ExitReason, usize>,
     actions: VecDeque<Action>,
@@ -65,8 +69,8 @@ pub struct DynamicSupervisor {
 enum Phase {
     New,
     Running,
-    Leaving { reason: ExitReason, deadline: Option<Time> },
-    Gone,
+    ShuttingDown { reason: ExitReason, deadline: Option<Time> },
+    Terminated,
 }
 
 impl DynamicSupervisor {
@@ -82,14 +86,14 @@ impl DynamicSupervisor {
             template,
             max_children,
             phase: Phase::New,
-            window: Window::default(),
-            luck: Luck::default(),
+            window: RestartWindow::default(),
+            rng: SplitMix64::default(),
             instances: IdMap::default(),
-            lives: IdMap::default(),
+            incarnations: IdMap::default(),
             next_key: 0,
             next_incarnation: 1,
             timers: BTreeSet::new(),
-            last_has_ended: false,
+            last_significant_exited: false,
             unexpected: HashMap::new(),
             actions: VecDeque::new(),
         })
@@ -97,7 +101,7 @@ impl DynamicSupervisor {
 
     /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.luck = Luck(seed);
+        self.rng = SplitMix64(seed);
         self
     }
 
@@ -118,8 +122,8 @@ impl DynamicSupervisor {
     }
 
     /// The key of the instance that lives as `life`.
-    pub fn key_of(&self, life: Incarnation) -> Option<ChildKey> {
-        self.lives.get(&life).copied()
+    pub fn key_of(&self, incarnation: Incarnation) -> Option<ChildKey> {
+        self.incarnations.get(&incarnation).copied()
     }
 
     /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
@@ -131,13 +135,15 @@ impl DynamicSupervisor {
                     self.actions.push_back(Action::Ready);
                 }
             }
-            Event::Started(life) => self.started(now, life),
-            Event::Ignored(life) => self.ignored(now, life),
-            Event::StartFailed(life, reason) | Event::Exited(life, reason) => self.ended(now, life, reason),
-            Event::Shutdown(reason) => self.leave(now, reason),
+            Event::Started(incarnation) => self.started(now, incarnation),
+            Event::Ignored(incarnation) => self.ignored(now, incarnation),
+            Event::StartFailed(incarnation, reason) | Event::Exited(incarnation, reason) => {
+                self.exited(now, incarnation, reason)
+            }
+            Event::Shutdown(reason) => self.begin_shutdown(now, reason),
             Event::Timeout => self.timeout(now),
         }
-        self.end_with_the_last(now);
+        self.check_auto_shutdown(now);
         self.exit_if_empty();
     }
 
@@ -150,7 +156,7 @@ impl DynamicSupervisor {
     /// means: after what has happened by now, which is when a failed restart is tried again.
     pub fn poll_timeout(&self) -> Option<Time> {
         let deadline = match self.phase {
-            Phase::Leaving { deadline, .. } => deadline,
+            Phase::ShuttingDown { deadline, .. } => deadline,
             _ => None,
         };
         let timer = self.timers.first().map(|(time, _)| *time);
@@ -173,7 +179,7 @@ impl DynamicSupervisor {
         }
         let key = ChildKey(self.next_key);
         self.next_key += 1;
-        self.instances.insert(key, Instance::asked_for_by(by));
+        self.instances.insert(key, Instance::requested_by(by));
         self.start(now, key, true);
         Ok(key)
     }
@@ -186,10 +192,10 @@ impl DynamicSupervisor {
             let reply = if ever { Reply::Done } else { Reply::Error(RequestError::NotFound) };
             return self.actions.push_back(Action::Reply(by, reply));
         };
-        instance.terminators.push(by);
-        if let Some(starter) = instance.starter.take() {
+        instance.stop_requesters.push(by);
+        if let Some(start_requester) = instance.start_requester.take() {
             let reply = Reply::Error(RequestError::StartFailed(ExitReason::Shutdown));
-            self.actions.push_back(Action::Reply(starter, reply));
+            self.actions.push_back(Action::Reply(start_requester, reply));
         }
         self.stop(now, key, true);
         self.exit_if_empty();
@@ -200,8 +206,8 @@ impl DynamicSupervisor {
     pub fn restart_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
         let error = match self.instances.get_mut(&key) {
             None => RequestError::NotFound,
-            Some(Instance { state: State::Waiting { uncounted: None }, starter, .. }) => {
-                *starter = Some(by);
+            Some(Instance { state: State::Waiting { uncounted: None }, start_requester, .. }) => {
+                *start_requester = Some(by);
                 return self.start(now, key, false);
             }
             Some(instance) if instance.is_restarting() => RequestError::Restarting,
@@ -232,9 +238,15 @@ impl DynamicSupervisor {
     pub fn which_children(&self) -> Vec<ChildInfo> {
         let info = |key: ChildKey| {
             let (id, kind) = (self.template.id.clone(), self.template.kind);
-            Some(ChildInfo { id, key, kind, state: self.instances.get(&key)?.seen_as()? })
+            Some(ChildInfo { id, key, kind, state: self.instances.get(&key)?.public_state()? })
         };
         self.oldest_first().into_iter().filter_map(info).collect()
+    }
+
+    /// Every instance, oldest first.
+    pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
+        let status = |key| Some(self.instances.get(&key)?.status(key, &self.template));
+        self.oldest_first().into_iter().filter_map(status)
     }
 
     fn oldest_first(&self) -> Vec<ChildKey> {
@@ -245,7 +257,7 @@ impl DynamicSupervisor {
 
     /// How many there are; `specs` is 1, the template.
     pub fn count_children(&self) -> Counts {
-        let all = self.instances.values().filter(|instance| instance.seen_as().is_some()).count();
+        let all = self.instances.values().filter(|instance| instance.public_state().is_some()).count();
         let restarting = self.instances.values().filter(|instance| instance.is_restarting()).count();
         let is_supervisor = self.template.kind == ChildKind::Supervisor;
         Counts {

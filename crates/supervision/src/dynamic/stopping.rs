@@ -2,14 +2,19 @@
 
 use super::instance::State;
 use super::{DynamicSupervisor, Phase};
-use crate::children::is_expected_stop;
-use crate::{Action, ChildKey, ExitReason, Reply, Report, ReportKind, RequestError, Shutdown, Time};
+use crate::event::Action;
+use crate::id::ChildKey;
+use crate::policy::spec::Shutdown;
+use crate::reason::ExitReason;
+use crate::report::{Report, ReportKind};
+use crate::request::{Reply, RequestError};
+use crate::time::Time;
 
 impl DynamicSupervisor {
     /// Asks (or kills) one instance; with `alone`, it has its own deadline.
     pub(super) fn stop(&mut self, now: Time, key: ChildKey, alone: bool) {
         let Some(instance) = self.instances.get_mut(&key) else { return };
-        let life = instance.incarnation;
+        let incarnation = instance.incarnation;
         let (action, deadline) = match (&instance.state, self.template.shutdown) {
             (State::Waiting { .. }, _) => return self.drop_instance(key, Reply::Done),
             (State::Stopping { .. }, _) => return,
@@ -18,9 +23,9 @@ impl DynamicSupervisor {
                 instance.state = State::Stopping { timed_out: true };
                 return;
             }
-            (_, Shutdown::Kill) => (Action::Kill(life), None),
-            (_, Shutdown::Timeout(after)) => (Action::Stop(life), Some(now + after)),
-            (_, Shutdown::Infinity) => (Action::Stop(life), None),
+            (_, Shutdown::Kill) => (Action::Kill(incarnation), None),
+            (_, Shutdown::Timeout(after)) => (Action::Stop(incarnation), Some(now + after)),
+            (_, Shutdown::Infinity) => (Action::Stop(incarnation), None),
         };
         instance.state = State::Stopping { timed_out: false };
         self.set_timer(key, deadline.filter(|_| alone));
@@ -29,8 +34,8 @@ impl DynamicSupervisor {
 
     /// One that was told to stop has ended.
     pub(super) fn stopped(&mut self, key: ChildKey, reason: ExitReason) {
-        if !is_expected_stop(&self.template, &reason) {
-            if self.is_leaving() {
+        if !self.template.is_expected_stop(&reason) {
+            if self.is_shutting_down() {
                 *self.unexpected.entry(reason).or_default() += 1;
             } else {
                 self.report(ReportKind::ShutdownError, key, reason);
@@ -40,25 +45,27 @@ impl DynamicSupervisor {
     }
 
     /// From here on nothing is started: everybody is told at once, then the supervisor exits.
-    pub(super) fn leave(&mut self, now: Time, reason: ExitReason) {
-        if let Phase::Leaving { .. } | Phase::Gone = self.phase {
+    pub(super) fn begin_shutdown(&mut self, now: Time, reason: ExitReason) {
+        if let Phase::ShuttingDown { .. } | Phase::Terminated = self.phase {
             return;
         }
         let deadline = match self.template.shutdown {
             Shutdown::Timeout(after) => Some(now + after),
             Shutdown::Kill | Shutdown::Infinity => None,
         };
-        self.phase = Phase::Leaving { reason, deadline };
+        self.phase = Phase::ShuttingDown { reason, deadline };
         for key in self.oldest_first() {
-            let starter = self.instances.get_mut(&key).and_then(|instance| instance.starter.take());
+            let start_requester =
+                self.instances.get_mut(&key).and_then(|instance| instance.start_requester.take());
             let refused = Reply::Error(RequestError::ShuttingDown);
-            self.actions.extend(starter.map(|starter| Action::Reply(starter, refused)));
+            self.actions
+                .extend(start_requester.map(|start_requester| Action::Reply(start_requester, refused)));
             self.stop(now, key, false);
         }
     }
 
     pub(super) fn exit_if_empty(&mut self) {
-        if !self.instances.is_empty() || !self.is_leaving() {
+        if !self.instances.is_empty() || !self.is_shutting_down() {
             return;
         }
         // Sorted, so that the order is not that of a hash; by text, which is also OTP's order.
@@ -68,14 +75,14 @@ impl DynamicSupervisor {
             let report = Report::new(ReportKind::ShutdownError, &self.template, None, reason);
             self.actions.push_back(Action::Report(Report { lives, ..report }));
         }
-        if let Phase::Leaving { reason, .. } = std::mem::replace(&mut self.phase, Phase::Gone) {
+        if let Phase::ShuttingDown { reason, .. } = std::mem::replace(&mut self.phase, Phase::Terminated) {
             self.actions.push_back(Action::Exit(reason));
         }
     }
 
     /// What was waited for until now.
     pub(super) fn timeout(&mut self, now: Time) {
-        if let Phase::Leaving { deadline, .. } = &mut self.phase
+        if let Phase::ShuttingDown { deadline, .. } = &mut self.phase
             && deadline.is_some_and(|time| time <= now)
         {
             *deadline = None;
@@ -86,7 +93,9 @@ impl DynamicSupervisor {
         {
             self.set_timer(key, None);
             match self.instances.get(&key).map(|instance| instance.state.clone()) {
-                Some(State::Waiting { uncounted }) => self.woken(now, key, uncounted.map(|reason| *reason)),
+                Some(State::Waiting { uncounted }) => {
+                    self.backoff_expired(now, key, uncounted.map(|reason| *reason))
+                }
                 _ => self.kill(key),
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::size::MAX_WORKERS;
-use crate::SpecError;
+use crate::policy::spec_error::SpecError;
 
 /// Why settings cannot be followed. The pool is then not made, or stays as it was.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,43 +1,9 @@
 //! What a driver tells a pool, and what it is told to do.
 
-use std::fmt;
-
-use super::recycling::RecycleReason;
+use super::id::{Generation, WorkerId};
+use super::reason::RetireReason;
 use super::report::Report;
-use crate::{ExitReason, Incarnation};
-
-/// One life of one worker. An event about a life that is over, or that never was, changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId {
-    /// Its place in the pool, from 0: the lowest that is free. While a worker is replaced, it and its replacement
-    /// may have the same; so may those that have been told to leave.
-    pub slot: u32,
-    /// Which life; never used again.
-    pub life: Incarnation,
-}
-
-impl fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} (life {})", self.slot, self.life.number())
-    }
-}
-
-/// Workers that were started from the same code and configuration. Numbers grow from 1 and are never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Generation(pub(super) u32);
-
-impl Generation {
-    /// Its number, from 1.
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for Generation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "generation {}", self.0)
-    }
-}
+use crate::reason::ExitReason;
 
 /// What has happened; the input of `handle`.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,35 +75,4 @@ pub enum Action {
     Ready,
     /// Nobody is alive any more and nobody will be. Comes once and last.
     Exit,
-}
-
-/// Why a worker is told to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RetireReason {
-    /// It was idle for too long, and there are enough spare ones.
-    Idle,
-    /// The pool has become smaller.
-    Surplus,
-    /// It has reached a limit; its replacement is ready, or it needs none.
-    Recycled(RecycleReason),
-    /// It is of a generation that is not wanted any more.
-    Replaced,
-    /// The pool is drained.
-    Drained,
-    /// The pool is stopped.
-    Stopped,
-}
-
-impl fmt::Display for RetireReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Idle => f.write_str("it was idle for too long"),
-            Self::Surplus => f.write_str("the pool has become smaller"),
-            Self::Recycled(cause) => write!(f, "it is recycled because {cause}"),
-            Self::Replaced => f.write_str("its generation is not wanted any more"),
-            Self::Drained => f.write_str("the pool is drained"),
-            Self::Stopped => f.write_str("the pool is stopped"),
-        }
-    }
 }

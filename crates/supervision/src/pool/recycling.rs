@@ -1,11 +1,12 @@
 //! When a worker has lived long enough: limits, and the chance that keeps workers from reaching them together.
 
-use std::fmt;
 use std::time::Duration;
 
+use super::reason::RecycleReason;
 use super::worker::{State, Worker};
-use crate::luck::Luck;
-use crate::{Incarnation, Time};
+use crate::id::Incarnation;
+use crate::policy::rng::SplitMix64;
+use crate::time::Time;
 
 /// The share that is taken off a limit at most, unless said otherwise.
 pub const RECYCLING_JITTER: f64 = 0.1;
@@ -35,36 +36,11 @@ impl Default for Recycling {
     }
 }
 
-/// Why a worker is recycled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecycleReason {
-    /// It has served as many requests as it may.
-    Requests(u64),
-    /// It is as old as it may become.
-    Age(Duration),
-    /// It uses more memory than it should, in bytes.
-    Memory(u64),
-    /// Somebody asked for it, perhaps the worker itself.
-    Asked,
-}
-
-impl fmt::Display for RecycleReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Requests(requests) => write!(f, "it has served {requests} requests"),
-            Self::Age(age) => write!(f, "it is {:.0} s old", age.as_secs_f64()),
-            Self::Memory(bytes) => write!(f, "it uses {bytes} bytes of memory"),
-            Self::Asked => f.write_str("it was asked for"),
-        }
-    }
-}
-
 impl Recycling {
     /// Whether this worker has reached a limit.
-    pub(super) fn cause(&self, worker: &Worker, now: Time, chance: Luck) -> Option<RecycleReason> {
+    pub(super) fn cause(&self, worker: &Worker, now: Time, limit_rng: SplitMix64) -> Option<RecycleReason> {
         let State::Ready { since, .. } = worker.state else { return None };
-        let share = || self.share(worker.id.life, chance);
+        let share = || self.share(worker.id.life, limit_rng);
         let age = now.saturating_since(since);
         if self.max_requests.is_some_and(|max| worker.requests >= scaled(max, share())) {
             Some(RecycleReason::Requests(worker.requests))
@@ -78,14 +54,14 @@ impl Recycling {
     }
 
     /// When this worker will be too old.
-    pub(super) fn deadline(&self, worker: &Worker, chance: Luck) -> Option<Time> {
+    pub(super) fn deadline(&self, worker: &Worker, limit_rng: SplitMix64) -> Option<Time> {
         let State::Ready { since, .. } = worker.state else { return None };
-        self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, chance)))
+        self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, limit_rng)))
     }
 
     /// What chance leaves of a limit of this life; more than 0 and at most 1.
-    fn share(&self, life: Incarnation, chance: Luck) -> f64 {
-        1.0 - self.jitter * chance.draw(life.number())
+    fn share(&self, life: Incarnation, limit_rng: SplitMix64) -> f64 {
+        1.0 - self.jitter * limit_rng.nth(life.number())
     }
 }
 

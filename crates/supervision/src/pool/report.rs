@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::event::{Generation, WorkerId};
-use super::recycling::RecycleReason;
+use super::id::{Generation, WorkerId};
+use super::reason::RecycleReason;
 use super::size::PoolSize;
-use crate::ExitReason;
+use crate::reason::ExitReason;
 
 /// Something worth telling. The pool itself never logs.
 #[derive(Clone, Debug, PartialEq)]

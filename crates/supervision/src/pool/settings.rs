@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::error::PoolError;
 use super::recycling::Recycling;
-use super::size::PoolSize;
-use crate::{Backoff, ChildId};
+use super::size::{MAX_WORKERS, PoolSize};
+use crate::id::ChildId;
+use crate::policy::backoff::Backoff;
 
 /// How many workers start at the same time at most, unless said otherwise.
 pub const PARALLEL_STARTS: u32 = 16;
@@ -97,6 +98,32 @@ impl Settings {
             return Err(PoolError::Jitter { jitter });
         }
         self.backoff.check(&ChildId::from("worker")).map_err(PoolError::Backoff)
+    }
+}
+
+impl PoolSize {
+    /// The same size with so many workers more or fewer; `None` when there is no such pool.
+    pub(super) fn shifted(self, by: i32) -> Option<Self> {
+        let shift = |value: u32| value.saturating_add_signed(by);
+        let max = shift(self.max());
+        let shifted = match self {
+            Self::Static(_) => Self::Static(max),
+            Self::Dynamic { spare, idle_timeout, .. } => {
+                Self::Dynamic { spare: shift(spare), max, idle_timeout }
+            }
+            Self::OnDemand { idle_timeout, .. } => Self::OnDemand { max, idle_timeout },
+        };
+        shifted.check().is_ok().then_some(shifted)
+    }
+
+    pub(super) fn check(self) -> Result<(), PoolError> {
+        let (spare, max) = (self.spare(), self.max());
+        match max {
+            0 => Err(PoolError::NoWorkers),
+            _ if max > MAX_WORKERS => Err(PoolError::TooManyWorkers { max }),
+            _ if spare > max => Err(PoolError::SpareAboveMax { spare, max }),
+            _ => Ok(()),
+        }
     }
 }
 

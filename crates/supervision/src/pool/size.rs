@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::error::PoolError;
-
 /// No pool may have more workers than this (nginx: its process table has 1024 entries).
 pub const MAX_WORKERS: u32 = 1_024;
 /// How long a worker above the spare ones may be idle, unless said otherwise (Unit: `idle_timeout`, 15 s).
@@ -37,12 +35,12 @@ pub enum PoolSize {
 }
 
 impl PoolSize {
-    /// [`Size::Dynamic`] with [`IDLE_TIMEOUT`].
+    /// [`PoolSize::Dynamic`] with [`IDLE_TIMEOUT`].
     pub const fn dynamic(spare: u32, max: u32) -> Self {
         Self::Dynamic { spare, max, idle_timeout: IDLE_TIMEOUT }
     }
 
-    /// [`Size::OnDemand`] with [`IDLE_TIMEOUT`].
+    /// [`PoolSize::OnDemand`] with [`IDLE_TIMEOUT`].
     pub const fn on_demand(max: u32) -> Self {
         Self::OnDemand { max, idle_timeout: IDLE_TIMEOUT }
     }
@@ -75,30 +73,6 @@ impl PoolSize {
     pub(super) fn wanted(self, busy: u32) -> u32 {
         // The same for a static pool, of which all are spare.
         busy.saturating_add(self.spare()).min(self.max())
-    }
-
-    /// The same size with so many workers more or fewer; `None` when there is no such pool.
-    pub(super) fn shifted(self, by: i32) -> Option<Self> {
-        let shift = |value: u32| value.saturating_add_signed(by);
-        let max = shift(self.max());
-        let shifted = match self {
-            Self::Static(_) => Self::Static(max),
-            Self::Dynamic { spare, idle_timeout, .. } => {
-                Self::Dynamic { spare: shift(spare), max, idle_timeout }
-            }
-            Self::OnDemand { idle_timeout, .. } => Self::OnDemand { max, idle_timeout },
-        };
-        shifted.check().is_ok().then_some(shifted)
-    }
-
-    pub(super) fn check(self) -> Result<(), PoolError> {
-        let (spare, max) = (self.spare(), self.max());
-        match max {
-            0 => Err(PoolError::NoWorkers),
-            _ if max > MAX_WORKERS => Err(PoolError::TooManyWorkers { max }),
-            _ if spare > max => Err(PoolError::SpareAboveMax { spare, max }),
-            _ => Ok(()),
-        }
     }
 }
 

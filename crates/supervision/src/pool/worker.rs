@@ -1,9 +1,9 @@
 //! One life of one worker, as the pool sees it.
 
-use super::event::{Generation, WorkerId};
-use super::recycling::RecycleReason;
-use crate::Time;
-use crate::backoff::Row;
+use super::id::{Generation, WorkerId};
+use super::reason::RecycleReason;
+use crate::policy::backoff::BackoffState;
+use crate::time::Time;
 
 #[derive(Clone, Debug)]
 pub(super) struct Worker {
@@ -30,7 +30,7 @@ pub(super) enum State {
         idle: Option<Idle>,
     },
     /// Told to leave. `was_ready`: it had become ready before.
-    Leaving {
+    Retiring {
         deadline: Option<Time>,
         was_ready: bool,
     },
@@ -92,7 +92,7 @@ impl Worker {
     /// The end of its start time-out or of its time to leave.
     pub(super) fn deadline(&self) -> Option<Time> {
         match self.state {
-            State::Starting { deadline } | State::Leaving { deadline, .. } => deadline,
+            State::Starting { deadline } | State::Retiring { deadline, .. } => deadline,
             State::Ready { .. } | State::Killed { .. } => None,
         }
     }
@@ -112,8 +112,8 @@ impl Worker {
 
 /// How far one slot is in its row of failures, and until when it waits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attempts {
-    pub(super) row: Row,
+pub(super) struct SlotBackoff {
+    pub(super) backoff_state: BackoffState,
     /// No start before this.
     pub(super) until: Option<Time>,
 }

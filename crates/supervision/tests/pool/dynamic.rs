@@ -209,7 +209,7 @@ fn those_that_leave_are_counted_but_ask_for_nobody() {
     world.drain();
     world.skip(100);
     let counts = world.pool.counts();
-    assert_eq!((counts.active, counts.leaving, counts.idle), (1, 2, 2));
+    assert_eq!((counts.active, counts.retiring, counts.idle), (1, 2, 2));
     load(&mut world, worker, 4);
     assert_eq!((world.pool.counts().active, world.pool.counts().starting), (4, 0));
 }

@@ -146,7 +146,7 @@ fn a_death_right_after_the_roll_is_made_good_although_the_old_ones_are_still_lea
     world.leave = None;
     restart(&mut world);
     world.skip(10);
-    assert_eq!(world.pool.counts().leaving, 2);
+    assert_eq!(world.pool.counts().retiring, 2);
     world.shoot(world.id(1));
     world.run(100);
     world.expect(

@@ -203,10 +203,10 @@ impl Model {
         for _ in 0..1_000 {
             self.all_obey();
             let counts = self.pool.counts();
-            if counts.starting + counts.leaving + counts.waiting == 0 && !self.pool.is_rolling() {
+            if counts.starting + counts.retiring + counts.waiting == 0 && !self.pool.is_rolling() {
                 return self.is_calm(counts);
             }
-            if counts.starting + counts.leaving == 0 {
+            if counts.starting + counts.retiring == 0 {
                 self.times_out();
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use impresario_supervision::pool::WorkerState::{Leaving, Ready, Starting};
+use impresario_supervision::pool::WorkerState::{Ready, Retiring, Starting};
 use impresario_supervision::pool::{
     Action, Event, PoolSize, RecycleReason, Report, RetireReason, RollAbort, StartOutcome, WorkerPool,
 };
@@ -85,7 +85,7 @@ fn the_state_can_be_listed() {
     pool.handle(Time::START, Event::ScaleDown);
     let listed: Vec<_> =
         pool.workers().map(|info| (info.id, info.generation, info.state, info.active)).collect();
-    let expected = [Ready, Starting, Leaving].into_iter().zip([2, 0, 0]).zip(&started);
+    let expected = [Ready, Starting, Retiring].into_iter().zip([2, 0, 0]).zip(&started);
     assert_eq!(
         listed,
         expected
@@ -93,6 +93,6 @@ fn the_state_can_be_listed() {
             .collect::<Vec<_>>()
     );
     let counts = pool.counts();
-    assert_eq!((counts.lives(), counts.ready(), counts.starting, counts.leaving), (3, 1, 1, 1));
+    assert_eq!((counts.lives(), counts.ready(), counts.starting, counts.retiring), (3, 1, 1, 1));
     assert_eq!((counts.busy, counts.idle, counts.active, counts.queued, counts.waiting), (1, 0, 2, 1, 0));
 }

@@ -92,7 +92,7 @@ fn scaling_to_and_fro_piles_up_no_lives() {
         world.run(100);
     }
     let counts = world.pool.counts();
-    assert_eq!((counts.ready(), counts.leaving, counts.starting), (1, 1, 0));
+    assert_eq!((counts.ready(), counts.retiring, counts.starting), (1, 1, 0));
     // Its turn comes when there is room.
     let leaving = world.pool.workers().find(|worker| worker.id.slot == 1).unwrap();
     world.shoot(leaving.id);

@@ -1,10 +1,7 @@
 //! The rules of both supervisors, case by case, on a driver in miniature.
 
 mod backoff;
-mod census;
 mod dynamic;
-mod dynamic_backoff;
-mod dynamic_requests;
 mod groups;
 mod replacing;
 mod reports;
@@ -13,5 +10,6 @@ mod restarting;
 mod significant;
 mod specs;
 mod starting;
+mod status;
 mod stopping;
 mod world;

@@ -1,41 +1,45 @@
 //! How many workers a pool has: a pure function of load and time, in the grammar of the supervisors.
 //!
-//! A [`Pool`] decides when a worker is started, when it is told to leave and when it is killed. Who starts it, what
+//! A [`WorkerPool`] decides when a worker is started, when it is told to leave and when it is killed. Who starts it, what
 //! it is (a process, an actor) and how its load is known is the driver's business. The formulas are Unit's, as far
 //! as they are good (`processes`, `spare`, `max`, `idle_timeout`), with what its users missed: starts in parallel,
 //! failed starts tried again, recycling and restarts without a dip.
 //!
 //! Three types to know:
 //!
-//! * [`Size`]: how many workers, fixed or by load; together with the rest of the wishes in [`Settings`].
-//! * [`Pool`]: the rules. Unlike a supervisor it never gives up; a failing slot backs off and is tried again.
+//! * [`PoolSize`]: how many workers, fixed or by load; together with the rest of the wishes in [`Settings`].
+//! * [`WorkerPool`]: the rules. Unlike a supervisor it never gives up; a failing slot backs off and is tried again.
 //! * [`WorkerId`]: one life in one slot, the name under which everything about a worker is said.
 
 mod advance;
-mod census;
 mod error;
 mod event;
-mod generations;
-mod lives;
+mod id;
+mod lifecycle;
+mod reason;
 mod recycling;
 mod report;
+mod roll;
 mod settings;
 mod size;
+mod status;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::Time;
-use crate::luck::Luck;
-pub use census::{Counts, WorkerInfo, WorkerState};
+use crate::policy::rng::SplitMix64;
+use crate::time::Time;
+use worker::{SlotBackoff, Worker};
+
 pub use error::PoolError;
-pub use event::{Action, Event, Generation, RetireReason, WorkerId};
-use generations::Generations;
-pub use recycling::{RECYCLING_JITTER, RecycleReason, Recycling};
+pub use event::{Action, Event};
+pub use id::{Generation, WorkerId};
+pub use reason::{RecycleReason, RetireReason};
+pub use recycling::{RECYCLING_JITTER, Recycling};
 pub use report::{Report, RollAbort, StartOutcome};
 pub use settings::{PARALLEL_STARTS, RETIRE_TIMEOUT, ROLL_FAILURES, RollingRestart, START_TIMEOUT, Settings};
 pub use size::{IDLE_TIMEOUT, MAX_WORKERS, PoolSize};
-use worker::{Attempts, Worker};
+pub use status::{Counts, WorkerInfo, WorkerState};
 
 /// The rules of one pool of workers (Unit: the router's application processes; php-fpm: a pool).
 ///
@@ -44,11 +48,11 @@ use worker::{Attempts, Worker};
 /// input costs time in proportion to the number of workers, but for the load of a static pool.
 ///
 /// ```
-/// use impresario_supervision::pool::{Action, Event, Pool, Report, Size, StartOutcome};
+/// use impresario_supervision::pool::{Action, Event, PoolSize, Report, StartOutcome, WorkerPool};
 /// use impresario_supervision::{ExitReason, Time};
 ///
 /// let now = Time::START;
-/// let mut pool = Pool::new(Size::Static(1), 0).unwrap();
+/// let mut pool = WorkerPool::new(PoolSize::Static(1), 0).unwrap();
 /// pool.handle(now, Event::Start);
 /// let Some(Action::Start(first, _)) = pool.poll_action() else { panic!() };
 /// pool.handle(now, Event::Started(first));
@@ -66,14 +70,14 @@ pub struct WorkerPool {
     /// The size of the settings, scaled by `shift` workers.
     size: PoolSize,
     shift: i32,
-    chance: Luck,
-    luck: Luck,
+    limit_rng: SplitMix64,
+    rng: SplitMix64,
     phase: Phase,
     /// Every life that is known, oldest first.
     workers: Vec<Worker>,
     queued: u32,
     /// The slots whose workers have failed lately.
-    attempts: BTreeMap<u32, Attempts>,
+    slot_backoffs: BTreeMap<u32, SlotBackoff>,
     generations: Generations,
     /// How many lives there may be: the maximum, and what was above it and is not gone yet.
     ceiling: u32,
@@ -83,13 +87,26 @@ pub struct WorkerPool {
     actions: VecDeque<Action>,
 }
 
+#[derive(Clone, Debug)]
+struct Generations {
+    /// What workers are started from.
+    current: Generation,
+    /// The last one that was ready and alone; where to go back to. The same as `current` unless a roll is under way.
+    stable: Generation,
+    latest: Generation,
+    /// How many workers of `current` have failed since the roll began.
+    failures: u32,
+    /// Those that have not been forgotten.
+    known: Vec<Generation>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     New,
     Running,
     Drained,
     Stopping,
-    Gone,
+    Terminated,
 }
 
 impl WorkerPool {
@@ -106,12 +123,12 @@ impl WorkerPool {
             settings,
             size: settings.size,
             shift: 0,
-            chance: Luck(seed),
-            luck: Luck(seed),
+            limit_rng: SplitMix64(seed),
+            rng: SplitMix64(seed),
             phase: Phase::New,
             workers: Vec::new(),
             queued: 0,
-            attempts: BTreeMap::new(),
+            slot_backoffs: BTreeMap::new(),
             generations: Generations::new(),
             ceiling: settings.size.max(),
             announced: false,
@@ -149,7 +166,7 @@ impl WorkerPool {
                 }
             }
             Event::Started(id) => self.started(now, id),
-            Event::StartFailed(id, reason) | Event::Exited(id, reason) => self.ended(now, id, reason),
+            Event::StartFailed(id, reason) | Event::Exited(id, reason) => self.exited(now, id, reason),
             Event::Load { worker, active, queued } => {
                 self.load(now, worker, active);
                 return self.queue(now, queued);
@@ -186,11 +203,12 @@ impl WorkerPool {
         if self.phase != Phase::Running {
             return bounds.min();
         }
-        let waits = self.attempts.values().filter_map(|attempts| attempts.until);
-        let idle_timeout = self.size.idle_timeout().filter(|_| self.above_wanted() > 0);
-        let idle = idle_timeout.and_then(|timeout| self.leavers().map(|(since, _)| since + timeout).min());
+        let waits = self.slot_backoffs.values().filter_map(|attempts| attempts.until);
+        let idle_timeout = self.size.idle_timeout().filter(|_| self.surplus() > 0);
+        let idle =
+            idle_timeout.and_then(|timeout| self.idle_surplus().map(|(since, _)| since + timeout).min());
         let young = self.workers.iter().filter(|worker| worker.due.is_none());
-        let ages = young.filter_map(|worker| self.settings.recycling.deadline(worker, self.chance));
+        let ages = young.filter_map(|worker| self.settings.recycling.deadline(worker, self.limit_rng));
         bounds.chain(waits).chain(idle).chain(ages).min()
     }
 
@@ -203,7 +221,7 @@ impl WorkerPool {
         let settings = settings.into();
         settings.check()?;
         // Who was a spare one up to now has no idle time behind it.
-        self.reserve(now);
+        self.mark_spares(now);
         self.settings = settings;
         self.size = settings.size;
         self.shift = 0;
@@ -224,7 +242,7 @@ impl WorkerPool {
     }
 
     fn scale(&mut self, by: i32) {
-        if let Phase::Stopping | Phase::Gone = self.phase {
+        if let Phase::Stopping | Phase::Terminated = self.phase {
             return;
         }
         match self.settings.size.shifted(self.shift + by) {
@@ -238,7 +256,7 @@ impl WorkerPool {
     }
 
     fn stop(&mut self) {
-        if self.phase != Phase::Gone {
+        if self.phase != Phase::Terminated {
             self.abort_roll(RollAbort::Stopped);
             self.phase = Phase::Stopping;
         }

@@ -1,22 +1,11 @@
 //! Generations: which one is wanted, which one is proven, and the way from one to the other.
 
-use super::event::{Action, Generation};
+use super::event::Action;
+use super::id::Generation;
 use super::report::{Report, RollAbort};
-use super::{Phase, WorkerPool};
-use crate::{ExitReason, Time};
-
-#[derive(Clone, Debug)]
-pub(super) struct Generations {
-    /// What workers are started from.
-    pub(super) current: Generation,
-    /// The last one that was ready and alone; where to go back to. The same as `current` unless a roll is under way.
-    pub(super) stable: Generation,
-    latest: Generation,
-    /// How many workers of `current` have failed since the roll began.
-    failures: u32,
-    /// Those that have not been forgotten.
-    known: Vec<Generation>,
-}
+use super::{Generations, Phase, WorkerPool};
+use crate::reason::ExitReason;
+use crate::time::Time;
 
 impl Generations {
     pub(super) fn new() -> Self {
@@ -45,7 +34,7 @@ impl WorkerPool {
         generations.current = next;
         generations.known.push(next);
         // What kept failing before may be what the new generation repairs.
-        self.attempts.clear();
+        self.slot_backoffs.clear();
         self.report(Report::Rolling(next));
         self.advance(now);
         Some(next)
@@ -57,7 +46,7 @@ impl WorkerPool {
         if self.generations.is_rolling() {
             self.generations.current = self.generations.stable;
             self.generations.failures = 0;
-            self.attempts.clear();
+            self.slot_backoffs.clear();
             self.report(Report::RollAborted(given_up, why));
         }
     }
@@ -77,9 +66,9 @@ impl WorkerPool {
         if !self.generations.is_rolling() {
             return;
         }
-        let (census, missing) = (self.child_statuses(), self.missing());
-        let alone = census.of_other_generation == 0;
-        if alone && census.starting_fresh == 0 && missing.waiting == 0 && missing.slots.is_empty() {
+        let (counts, missing) = (self.pool_counts(), self.missing());
+        let alone = counts.of_other_generation == 0;
+        if alone && counts.starting_fresh == 0 && missing.waiting == 0 && missing.slots.is_empty() {
             self.generations.stable = self.generations.current;
             self.generations.failures = 0;
             self.report(Report::Rolled(self.generations.current));

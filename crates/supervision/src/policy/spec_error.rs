@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ChildId;
+use crate::id::ChildId;
 
 /// A combination that no supervisor can follow; found before anything starts.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,13 +1,15 @@
 //! What a running supervisor can be asked, and what it answers.
 
-use crate::children::Life;
-use crate::spec::check_all;
-use crate::turn::{Purpose, Turn};
-use crate::{Action, ChildId, ChildRules, Flags, Reply, Request, RequestError, RequestId, Supervisor};
+use super::children::RunState;
+use super::{Supervisor, Transition, TransitionKind};
+use crate::event::Action;
+use crate::id::ChildId;
+use crate::policy::spec::{ChildRules, Flags, check_all};
+use crate::request::{Reply, Request, RequestError, RequestId};
 
 impl Supervisor {
     /// Serves one request, at a moment when nothing starts or stops.
-    pub(crate) fn serve(&mut self, id: RequestId, request: Request) {
+    pub(crate) fn handle_request(&mut self, id: RequestId, request: Request) {
         match request {
             Request::StartChild(spec) => self.start_child(id, spec),
             Request::TerminateChild(child) => self.terminate_child(id, &child),
@@ -34,8 +36,8 @@ impl Supervisor {
         }
         if let Some(at) = self.children.position_of(&spec.id) {
             let child = &self.children[at];
-            let error = match child.life {
-                Life::Down => RequestError::AlreadyPresent,
+            let error = match child.state {
+                RunState::Down => RequestError::AlreadyPresent,
                 _ => RequestError::AlreadyStarted(child.incarnation),
             };
             return self.refuse(by, error);
@@ -43,7 +45,8 @@ impl Supervisor {
         let at = self.children.push(spec);
         let key = self.children[at].key;
         self.actions.push_back(Action::Added(by, key));
-        self.turn = Some(Turn::bring_up(at..at + 1, Purpose::Start { added: true }).asked_by(by, key));
+        self.transition =
+            Some(Transition::start(at..at + 1, TransitionKind::Start { added: true }).requested_by(by, key));
     }
 
     fn terminate_child(&mut self, by: RequestId, child: &ChildId) {
@@ -51,13 +54,13 @@ impl Supervisor {
             return self.refuse(by, RequestError::NotFound);
         };
         let key = self.children[at].key;
-        self.turn = Some(Turn::take_down(at..at + 1, Purpose::Terminate).asked_by(by, key));
+        self.transition = Some(Transition::stop(at..at + 1, TransitionKind::Terminate).requested_by(by, key));
     }
 
     /// The child, if it has no life.
     fn down(&self, child: &ChildId) -> Result<usize, RequestError> {
         let at = self.children.position_of(child).ok_or(RequestError::NotFound)?;
-        if self.children[at].life == Life::Down { Ok(at) } else { Err(RequestError::Running) }
+        if self.children[at].state == RunState::Down { Ok(at) } else { Err(RequestError::Running) }
     }
 
     fn restart_child(&mut self, by: RequestId, child: &ChildId) {
@@ -66,14 +69,14 @@ impl Supervisor {
             Err(error) => return self.refuse(by, error),
         };
         let (key, restarting) = (self.children[at].key, self.children[at].restarting);
-        let turn = if self.children[at].not_before.is_some() {
-            self.wake(at)
+        let transition = if self.children[at].not_before.is_some() {
+            self.restart_now(at)
         } else if restarting {
             return self.refuse(by, RequestError::Restarting);
         } else {
-            Turn::bring_up(at..at + 1, Purpose::Start { added: false })
+            Transition::start(at..at + 1, TransitionKind::Start { added: false })
         };
-        self.turn = Some(turn.asked_by(by, key));
+        self.transition = Some(transition.requested_by(by, key));
     }
 
     fn delete_child(&mut self, by: RequestId, child: &ChildId) {

@@ -1,7 +1,8 @@
 //! What an operator may see of the children, beyond what OTP lists.
 
-use crate::children::{Child, Life};
-use crate::{ChildId, ChildKey, ChildKind, Flags, Incarnation, Supervisor, Time};
+use crate::id::{ChildId, ChildKey, Incarnation};
+use crate::policy::spec::ChildKind;
+use crate::time::Time;
 
 /// One child, as an operator sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,37 +45,5 @@ impl ChildStage {
             Self::Starting(life) | Self::Running(life) | Self::Stopping(life) => Some(life),
             Self::Down | Self::Restarting | Self::Waiting(_) => None,
         }
-    }
-}
-
-impl Supervisor {
-    /// The flags it follows.
-    pub fn flags(&self) -> &Flags {
-        &self.flags
-    }
-
-    /// Everybody, in start order.
-    pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
-        self.children.iter().map(status)
-    }
-}
-
-fn status(child: &Child) -> ChildStatus {
-    let stage = match child.life {
-        Life::Starting { .. } => ChildStage::Starting(child.incarnation),
-        Life::Running { .. } => ChildStage::Running(child.incarnation),
-        Life::Stopping { .. } => ChildStage::Stopping(child.incarnation),
-        Life::Down | Life::Dead { .. } => match child.not_before {
-            Some(time) => ChildStage::Waiting(time),
-            None if child.restarting => ChildStage::Restarting,
-            None => ChildStage::Down,
-        },
-    };
-    ChildStatus {
-        id: child.spec.id.clone(),
-        key: child.key,
-        kind: child.spec.kind,
-        stage,
-        restarts: child.starts.saturating_sub(1),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::luck::Luck;
-use crate::{ChildId, SpecError, Time};
+use crate::id::ChildId;
+use crate::policy::rng::SplitMix64;
+use crate::policy::spec_error::SpecError;
+use crate::time::Time;
 
 /// A growing delay between restarts of one child (OTP has none: a child that needs a database burns its intensity
 /// in microseconds).
@@ -52,7 +54,7 @@ impl Backoff {
     }
 
     /// What is left of a delay after `luck`, from 0 (all of it) to 1 (the jitter cut off).
-    fn cut(&self, delay: Duration, luck: f64) -> Duration {
+    fn apply_jitter(&self, delay: Duration, luck: f64) -> Duration {
         delay.mul_f64(1.0 - self.jitter * luck)
     }
 
@@ -74,25 +76,25 @@ impl Backoff {
 
 /// How far one child is in its row of failures.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Row {
+pub(crate) struct BackoffState {
     failures: u32,
 }
 
-impl Row {
+impl BackoffState {
     /// A life that became ready at `since` (if it ever did) ended at `now`: how long to wait before the next.
     pub(crate) fn failed(
         &mut self,
         now: Time,
         since: Option<Time>,
         backoff: &Backoff,
-        luck: &mut Luck,
+        rng: &mut SplitMix64,
     ) -> Duration {
         if since.is_some_and(|since| now.saturating_since(since) >= backoff.reset_after) {
             self.failures = 0;
         }
         let delay = backoff.delay(self.failures);
         self.failures = self.failures.saturating_add(1);
-        if delay.is_zero() { delay } else { backoff.cut(delay, luck.next()) }
+        if delay.is_zero() { delay } else { backoff.apply_jitter(delay, rng.next()) }
     }
 }
 
@@ -101,9 +103,9 @@ mod tests {
     use super::*;
 
     fn row_of(backoff: &Backoff, seed: u64) -> Vec<u128> {
-        let (mut row, mut luck) = (Row::default(), Luck(seed));
+        let (mut row, mut rng) = (BackoffState::default(), SplitMix64(seed));
         let now = Time::from_start(Duration::from_secs(60));
-        (0..8).map(|_| row.failed(now, Some(now), backoff, &mut luck).as_millis()).collect()
+        (0..8).map(|_| row.failed(now, Some(now), backoff, &mut rng).as_millis()).collect()
     }
 
     #[test]
@@ -114,9 +116,9 @@ mod tests {
     #[test]
     fn health_starts_the_row_again() {
         let backoff = Backoff::default();
-        let (mut row, mut luck) = (Row::default(), Luck(0));
+        let (mut row, mut rng) = (BackoffState::default(), SplitMix64(0));
         let now = Time::from_start(Duration::from_secs(60));
-        let mut failed = |since| row.failed(now, since, &backoff, &mut luck).as_millis();
+        let mut failed = |since| row.failed(now, since, &backoff, &mut rng).as_millis();
         assert_eq!([failed(None), failed(None)], [0, 20]);
         let almost = now - backoff.reset_after + Duration::from_nanos(1);
         assert_eq!(failed(Some(almost)), 40);

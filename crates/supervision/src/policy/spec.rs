@@ -4,7 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Backoff, ChildId, ExitReason, Intensity, SpecError};
+use crate::id::ChildId;
+use crate::policy::backoff::Backoff;
+use crate::policy::intensity::Intensity;
+use crate::policy::spec_error::SpecError;
+use crate::reason::ExitReason;
 
 /// What happens to the other children when one is restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub enum Restart {
 
 impl Restart {
     /// Whether a child that ended so, by itself, is started again.
-    pub(crate) fn wants(self, reason: &ExitReason) -> bool {
+    pub(crate) fn should_restart(self, reason: &ExitReason) -> bool {
         match self {
             Self::Permanent => true,
             Self::Transient => !reason.is_clean(),
@@ -65,7 +69,7 @@ pub enum Shutdown {
 
 impl Shutdown {
     /// How a life ends that is stopped so, and does as it is told.
-    pub(crate) fn usual_end(self) -> ExitReason {
+    pub(crate) fn expected_reason(self) -> ExitReason {
         match self {
             Self::Kill => ExitReason::Killed,
             Self::Timeout(_) | Self::Infinity => ExitReason::Shutdown,
@@ -160,6 +164,18 @@ impl ChildRules {
             backoff: None,
             start_timeout: None,
         }
+    }
+
+    /// Whether an operator expects a told child to end so (OTP: anything else is a `shutdown_error`).
+    pub(crate) fn is_expected_stop(&self, reason: &ExitReason) -> bool {
+        let as_told = match self.shutdown {
+            Shutdown::Kill => *reason == ExitReason::Killed,
+            // A supervisor that was giving up at that moment is as good; in OTP its reason is the same.
+            Shutdown::Timeout(_) | Shutdown::Infinity => {
+                matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. })
+            }
+        };
+        as_told || (self.restart != Restart::Permanent && reason.is_clean())
     }
 
     pub(crate) fn check(&self, auto_shutdown: AutoShutdown) -> Result<(), SpecError> {

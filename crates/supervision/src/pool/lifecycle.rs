@@ -1,11 +1,14 @@
 //! What the pool hears about its lives.
 
-use super::event::{Action, RetireReason, WorkerId};
-use super::recycling::RecycleReason;
+use super::WorkerPool;
+use super::event::Action;
+use super::id::{Generation, WorkerId};
+use super::reason::{RecycleReason, RetireReason};
 use super::report::{Report, StartOutcome};
 use super::worker::{Idle, State, Worker};
-use super::{Generation, WorkerPool};
-use crate::{ExitReason, Incarnation, Time};
+use crate::id::Incarnation;
+use crate::reason::ExitReason;
+use crate::time::Time;
 
 impl WorkerPool {
     fn position(&self, id: WorkerId) -> Option<usize> {
@@ -38,34 +41,34 @@ impl WorkerPool {
     }
 
     /// A life is over, and with it everything that was counted about it.
-    pub(super) fn ended(&mut self, now: Time, id: WorkerId, reason: ExitReason) {
+    pub(super) fn exited(&mut self, now: Time, id: WorkerId, reason: ExitReason) {
         let Some(at) = self.position(id) else { return };
         let worker = self.workers.remove(at);
         match worker.state {
             State::Starting { .. } => {
                 self.report(Report::Start(id, StartOutcome::Failed(reason.clone())));
-                self.setback(now, &worker, None, reason);
+                self.record_failure(now, &worker, None, reason);
             }
             State::Ready { since, .. } => {
                 self.report(Report::Died(id, reason.clone()));
-                self.setback(now, &worker, Some(since), reason);
+                self.record_failure(now, &worker, Some(since), reason);
             }
-            State::Leaving { was_ready: true, .. } if !reason.is_clean() => {
+            State::Retiring { was_ready: true, .. } if !reason.is_clean() => {
                 self.report(Report::UncleanExit(id, reason));
             }
             State::Killed { overdue: true } => self.report(Report::UncleanExit(id, reason)),
-            State::Leaving { .. } | State::Killed { .. } => {}
+            State::Retiring { .. } | State::Killed { .. } => {}
         }
     }
 
     /// A worker failed that should have stayed: its slot backs off, and a new generation has one failure more.
-    fn setback(&mut self, now: Time, worker: &Worker, since: Option<Time>, reason: ExitReason) {
+    fn record_failure(&mut self, now: Time, worker: &Worker, since: Option<Time>, reason: ExitReason) {
         if worker.generation != self.generations.current || worker.recycled {
             return;
         }
         let slot = worker.id.slot;
-        let attempts = self.attempts.entry(slot).or_default();
-        let delay = attempts.row.failed(now, since, &self.settings.backoff, &mut self.luck);
+        let attempts = self.slot_backoffs.entry(slot).or_default();
+        let delay = attempts.backoff_state.failed(now, since, &self.settings.backoff, &mut self.rng);
         attempts.until = (!delay.is_zero()).then(|| now + delay);
         if !delay.is_zero() {
             self.report(Report::BackingOff { slot, delay });
@@ -107,13 +110,13 @@ impl WorkerPool {
             }
             State::Ready { since, .. } => {
                 if now.saturating_since(since) >= self.settings.backoff.reset_after {
-                    self.attempts.remove(&id.slot);
+                    self.slot_backoffs.remove(&id.slot);
                 }
                 true
             }
-            State::Leaving { .. } | State::Killed { .. } => return,
+            State::Retiring { .. } | State::Killed { .. } => return,
         };
-        worker.state = State::Leaving { deadline, was_ready };
+        worker.state = State::Retiring { deadline, was_ready };
         self.actions.push_back(Action::Retire(id, leave));
     }
 
@@ -126,13 +129,13 @@ impl WorkerPool {
             }
             let id = worker.id;
             let was_starting = worker.is_starting();
-            let overdue = matches!(worker.state, State::Leaving { was_ready: true, .. });
+            let overdue = matches!(worker.state, State::Retiring { was_ready: true, .. });
             worker.state = State::Killed { overdue };
             self.actions.push_back(Action::Kill(id));
             if was_starting {
                 self.report(Report::Start(id, StartOutcome::TimedOut));
                 let worker = self.workers[at].clone();
-                self.setback(now, &worker, None, ExitReason::StartTimeout);
+                self.record_failure(now, &worker, None, ExitReason::StartTimeout);
             }
         }
     }

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
 
-use crate::backoff::Row;
-use crate::{
-    ChildId, ChildInfo, ChildKey, ChildKind, ChildRules, ChildState, Counts, ExitReason, IdMap, Incarnation,
-    Restart, Shutdown, Time,
-};
+use crate::id::{ChildId, ChildKey, Incarnation};
+use crate::id_map::IdMap;
+use crate::policy::backoff::BackoffState;
+use crate::policy::spec::{ChildKind, ChildRules};
+use crate::reason::ExitReason;
+use crate::request::{ChildInfo, ChildState, Counts};
+use crate::status::{ChildStage, ChildStatus};
+use crate::time::Time;
 
 /// What is known of the present life of a child.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Life {
+pub(crate) enum RunState {
     /// There is none.
     Down,
     /// Told to start, has not answered. Killed when the deadline passes.
@@ -21,7 +24,7 @@ pub(crate) enum Life {
     /// Told to stop, has not exited. Killed when the deadline passes.
     Stopping { deadline: Option<Time>, timed_out: bool },
     /// Exited, and nobody has decided yet what follows.
-    Dead { since: Time, reason: ExitReason },
+    Exited { since: Time, reason: ExitReason },
 }
 
 #[derive(Clone, Debug)]
@@ -34,35 +37,38 @@ pub(crate) struct Child {
     pub(crate) incarnation: Incarnation,
     /// How many lives it has had.
     pub(crate) starts: u64,
-    pub(crate) life: Life,
+    pub(crate) state: RunState,
     /// It failed and is to be started again: after what is queued, or when its backoff is over.
     pub(crate) restarting: bool,
     /// When its backoff is over.
     pub(crate) not_before: Option<Time>,
-    pub(crate) row: Row,
+    pub(crate) backoff_state: BackoffState,
 }
 
 impl Child {
     pub(crate) fn is_alive(&self) -> bool {
-        matches!(self.life, Life::Starting { .. } | Life::Running { .. } | Life::Stopping { .. })
+        matches!(self.state, RunState::Starting { .. } | RunState::Running { .. } | RunState::Stopping { .. })
     }
 
-    /// Whether an operator expects a told child to end so (OTP: anything else is a `shutdown_error`).
-    pub(crate) fn may_stop_with(&self, reason: &ExitReason) -> bool {
-        is_expected_stop(&self.spec, reason)
-    }
-}
-
-/// See [`Child::may_stop_with`].
-pub(crate) fn is_expected_stop(spec: &ChildRules, reason: &ExitReason) -> bool {
-    let as_told = match spec.shutdown {
-        Shutdown::Kill => *reason == ExitReason::Killed,
-        // A supervisor that was giving up at that moment is as good; in OTP its reason is the same.
-        Shutdown::Timeout(_) | Shutdown::Infinity => {
-            matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. })
+    pub(crate) fn status(&self) -> ChildStatus {
+        let stage = match self.state {
+            RunState::Starting { .. } => ChildStage::Starting(self.incarnation),
+            RunState::Running { .. } => ChildStage::Running(self.incarnation),
+            RunState::Stopping { .. } => ChildStage::Stopping(self.incarnation),
+            RunState::Down | RunState::Exited { .. } => match self.not_before {
+                Some(time) => ChildStage::Waiting(time),
+                None if self.restarting => ChildStage::Restarting,
+                None => ChildStage::Down,
+            },
+        };
+        ChildStatus {
+            id: self.spec.id.clone(),
+            key: self.key,
+            kind: self.spec.kind,
+            stage,
+            restarts: self.starts.saturating_sub(1),
         }
-    };
-    as_told || (spec.restart != Restart::Permanent && reason.is_clean())
+    }
 }
 
 /// Children in start order. Positions shift when one is removed; keys and ranks do not, so a removal leaves the entries
@@ -116,10 +122,10 @@ impl Children {
             spec,
             incarnation: Incarnation(0),
             starts: 0,
-            life: Life::Down,
+            state: RunState::Down,
             restarting: false,
             not_before: None,
-            row: Row::default(),
+            backoff_state: BackoffState::default(),
         })
     }
 
@@ -167,9 +173,9 @@ impl Children {
             id: child.spec.id.clone(),
             key: child.key,
             kind: child.spec.kind,
-            state: match child.life {
+            state: match child.state {
                 _ if child.restarting => ChildState::Restarting,
-                Life::Down => ChildState::Down,
+                RunState::Down => ChildState::Down,
                 _ => ChildState::Running(child.incarnation),
             },
         };

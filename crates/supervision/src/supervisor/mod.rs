@@ -1,16 +1,27 @@
 //! The static supervisor: what it is told, and when to come back.
 
-use std::collections::{BTreeSet, VecDeque};
+mod children;
+mod exits;
+mod lifecycle;
+mod requests;
+mod restart;
+mod transition;
 
-use crate::children::{Children, Life};
-use crate::intensity::Window;
-use crate::luck::Luck;
-use crate::spec::check_all;
-use crate::turn::{Purpose, Turn};
-use crate::{
-    Action, ChildKey, ChildRules, Event, ExitReason, Flags, IdMap, Incarnation, Request, RequestError,
-    RequestId, SpecError, Time,
-};
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+
+use crate::event::{Action, Event};
+use crate::id::{ChildKey, Incarnation};
+use crate::id_map::IdMap;
+use crate::policy::intensity::RestartWindow;
+use crate::policy::rng::SplitMix64;
+use crate::policy::spec::{ChildRules, Flags, check_all};
+use crate::policy::spec_error::SpecError;
+use crate::reason::ExitReason;
+use crate::request::{Request, RequestError, RequestId};
+use crate::status::ChildStatus;
+use crate::time::Time;
+use children::{Child, Children, RunState};
 
 /// A supervisor of a list of children: started in order, stopped in reverse, restarted by a strategy.
 ///
@@ -18,10 +29,10 @@ use crate::{
 /// in the order in which it happened. So the driver may tell it anything at any time.
 ///
 /// ```
-/// use impresario_supervision::{Action, ChildSpec, Event, ExitReason, Flags, Supervisor, Time};
+/// use impresario_supervision::{Action, ChildRules, Event, ExitReason, Flags, Supervisor, Time};
 ///
 /// let now = Time::START;
-/// let mut rules = Supervisor::new(Flags::default(), vec![ChildSpec::worker("cache")]).unwrap();
+/// let mut rules = Supervisor::new(Flags::default(), vec![ChildRules::worker("cache")]).unwrap();
 /// rules.handle(now, Event::Start);
 /// let Some(Action::Start(cache, first)) = rules.poll_action() else { panic!() };
 /// rules.handle(now, Event::Started(first));
@@ -40,20 +51,20 @@ pub struct Supervisor {
     pub(crate) flags: Flags,
     pub(crate) children: Children,
     pub(crate) phase: Phase,
-    pub(crate) window: Window,
-    pub(crate) luck: Luck,
+    pub(crate) window: RestartWindow,
+    pub(crate) rng: SplitMix64,
     /// Lives that may still be heard of. An answer about any other life changes nothing.
-    pub(crate) lives: IdMap<Incarnation, ChildKey>,
+    pub(crate) incarnations: IdMap<Incarnation, ChildKey>,
     next_incarnation: u64,
     /// The work under way; at most one child of it starts or stops at a time.
-    pub(crate) turn: Option<Turn>,
-    pub(crate) busy: Option<ChildKey>,
+    pub(crate) transition: Option<Transition>,
+    pub(crate) in_transition: Option<ChildKey>,
     /// What waits until the work under way is done.
-    pub(crate) inbox: VecDeque<Item>,
+    pub(crate) queue: VecDeque<QueuedEvent>,
     /// Ends of backoffs.
-    pub(crate) wakeups: BTreeSet<(Time, ChildKey)>,
+    pub(crate) backoff_deadlines: BTreeSet<(Time, ChildKey)>,
     /// When a shutdown that waits for a start waits no longer.
-    pub(crate) patience: Option<Time>,
+    pub(crate) start_deadline: Option<Time>,
     pub(crate) actions: VecDeque<Action>,
 }
 
@@ -63,20 +74,55 @@ pub(crate) enum Phase {
     FirstStart,
     Running,
     /// On the way out, with this reason at the end.
-    Leaving(ExitReason),
-    Gone,
+    ShuttingDown(ExitReason),
+    Terminated,
 }
 
 /// What waits in the inbox, in the order in which it happened.
 #[derive(Clone, Debug)]
-pub(crate) enum Item {
+pub(crate) enum QueuedEvent {
     Exited(ChildKey, Incarnation),
     /// A restart failed; try again, after what was queued before.
     Retry(ChildKey, ExitReason),
     /// The backoff that was to end then is over.
-    Woken(ChildKey, Time),
+    BackoffExpired(ChildKey, Time),
     Request(RequestId, Request),
     Shutdown(ExitReason),
+}
+
+/// The work under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Transition {
+    range: Range<usize>,
+    /// Going down: everything from here to the end of the range is down. Going up: everything before is up.
+    next: usize,
+    direction: Direction,
+    pub(crate) kind: TransitionKind,
+    /// Who is told how it went with this child.
+    pub(crate) requester: Option<(RequestId, ChildKey)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Stop,
+    Start,
+}
+
+/// Why, and so what follows when it is done and when a start fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransitionKind {
+    /// All up, in order; a failure ends the supervisor.
+    FirstStart,
+    /// Down, then up again; a failure is retried.
+    Restart,
+    /// Down; a wake-up will bring it up.
+    StopForBackoff,
+    /// One up because somebody asked; a failure is the answer, and nothing is kept of a child that was added.
+    Start { added: bool },
+    /// One down because somebody asked.
+    Terminate,
+    /// All down, then exit.
+    Shutdown,
 }
 
 impl Supervisor {
@@ -96,22 +142,22 @@ impl Supervisor {
             flags,
             children,
             phase: Phase::New,
-            window: Window::default(),
-            luck: Luck::default(),
-            lives: IdMap::default(),
+            window: RestartWindow::default(),
+            rng: SplitMix64::default(),
+            incarnations: IdMap::default(),
             next_incarnation: 1,
-            turn: None,
-            busy: None,
-            inbox: VecDeque::new(),
-            wakeups: BTreeSet::new(),
-            patience: None,
+            transition: None,
+            in_transition: None,
+            queue: VecDeque::new(),
+            backoff_deadlines: BTreeSet::new(),
+            start_deadline: None,
             actions: VecDeque::new(),
         })
     }
 
     /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.luck = Luck(seed);
+        self.rng = SplitMix64(seed);
         self
     }
 
@@ -125,13 +171,25 @@ impl Supervisor {
         self.children.position(key).map(|at| &self.children[at].spec)
     }
 
+    /// The flags it follows.
+    pub fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
+    /// Everybody, in start order.
+    pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
+        self.children.iter().map(Child::status)
+    }
+
     /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Start => self.begin(),
-            Event::Started(life) => self.started(now, life),
-            Event::Ignored(life) => self.ignored(now, life),
-            Event::StartFailed(life, reason) | Event::Exited(life, reason) => self.ended(now, life, reason),
+            Event::Started(incarnation) => self.started(now, incarnation),
+            Event::Ignored(incarnation) => self.ignored(now, incarnation),
+            Event::StartFailed(incarnation, reason) | Event::Exited(incarnation, reason) => {
+                self.exited(now, incarnation, reason)
+            }
             Event::Shutdown(reason) => self.shutdown(now, reason),
             Event::Timeout => self.timeout(now),
         }
@@ -143,10 +201,10 @@ impl Supervisor {
     /// It is served in its turn, when nothing starts or stops, and in any case not before [`Event::Start`]. What was
     /// not served when the supervisor exits is refused with [`RequestError::ShuttingDown`].
     pub fn request(&mut self, now: Time, id: RequestId, request: Request) {
-        if self.phase == Phase::Gone {
+        if self.phase == Phase::Terminated {
             return self.refuse(id, RequestError::ShuttingDown);
         }
-        self.inbox.push_back(Item::Request(id, request));
+        self.queue.push_back(QueuedEvent::Request(id, request));
         self.advance(now);
     }
 
@@ -157,45 +215,44 @@ impl Supervisor {
 
     /// When to come back with [`Event::Timeout`] if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let child = self.busy_at().map(|at| &self.children[at].life);
-        let busy = child.and_then(|life| match life {
-            Life::Starting { deadline, timed_out: false } | Life::Stopping { deadline, timed_out: false } => {
-                *deadline
-            }
+        let child = self.in_transition_at().map(|at| &self.children[at].state);
+        let in_transition = child.and_then(|incarnation| match incarnation {
+            RunState::Starting { deadline, timed_out: false }
+            | RunState::Stopping { deadline, timed_out: false } => *deadline,
             _ => None,
         });
-        let patience = self.patience.filter(|_| matches!(child, Some(Life::Starting { .. })));
-        let woken = self.wakeups.first().map(|(time, _)| *time);
-        [busy, patience, woken].into_iter().flatten().min()
+        let start_deadline = self.start_deadline.filter(|_| matches!(child, Some(RunState::Starting { .. })));
+        let woken = self.backoff_deadlines.first().map(|(time, _)| *time);
+        [in_transition, start_deadline, woken].into_iter().flatten().min()
     }
 
     fn begin(&mut self) {
         if self.phase == Phase::New {
             self.phase = Phase::FirstStart;
-            self.turn = Some(Turn::bring_up(0..self.children.len(), Purpose::FirstStart));
+            self.transition = Some(Transition::start(0..self.children.len(), TransitionKind::FirstStart));
         }
     }
 
     /// The position of the child that starts or stops.
-    pub(crate) fn busy_at(&self) -> Option<usize> {
-        self.busy.and_then(|key| self.children.position(key))
+    pub(crate) fn in_transition_at(&self) -> Option<usize> {
+        self.in_transition.and_then(|key| self.children.position(key))
     }
 
-    pub(crate) fn new_life(&mut self, key: ChildKey) -> Incarnation {
-        let life = Incarnation(self.next_incarnation);
+    pub(crate) fn new_incarnation(&mut self, key: ChildKey) -> Incarnation {
+        let incarnation = Incarnation(self.next_incarnation);
         self.next_incarnation += 1;
-        self.lives.insert(life, key);
-        life
+        self.incarnations.insert(incarnation, key);
+        incarnation
     }
 
     fn timeout(&mut self, now: Time) {
-        self.busy_timeout(now);
-        self.lose_patience(now);
-        while let Some(&(time, key)) = self.wakeups.first()
+        self.check_in_transition(now);
+        self.check_start_deadline(now);
+        while let Some(&(time, key)) = self.backoff_deadlines.first()
             && time <= now
         {
-            self.wakeups.pop_first();
-            self.inbox.push_back(Item::Woken(key, time));
+            self.backoff_deadlines.pop_first();
+            self.queue.push_back(QueuedEvent::BackoffExpired(key, time));
         }
     }
 }

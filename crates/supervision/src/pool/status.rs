@@ -1,9 +1,10 @@
 //! Counting. Nothing is ever added up and taken off again: every number is counted from the lives that are known,
 //! so none can be wrong for longer than a life.
 
-use super::event::{Generation, WorkerId};
+use super::id::{Generation, WorkerId};
+use super::size::PoolSize;
 use super::worker::State;
-use super::{Phase, PoolSize, WorkerPool};
+use super::{Phase, WorkerPool};
 
 /// How many workers are in which state (Unit: `/status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,10 +16,10 @@ pub struct Counts {
     /// Ready, with load.
     pub busy: u32,
     /// Told to leave or killed, and not gone yet.
-    pub leaving: u32,
+    pub retiring: u32,
     /// Missing: they wait for a backoff. No lives.
     pub waiting: u32,
-    /// The requests or connections that workers have, leaving ones included.
+    /// The requests or connections that workers have, retiring ones included.
     pub active: u32,
     /// The requests or connections that wait for a worker.
     pub queued: u32,
@@ -27,7 +28,7 @@ pub struct Counts {
 impl Counts {
     /// How many lives there are, in whatever state.
     pub const fn lives(&self) -> u32 {
-        self.starting + self.ready() + self.leaving
+        self.starting + self.ready() + self.retiring
     }
 
     /// How many workers can be given something to do.
@@ -44,10 +45,10 @@ pub enum WorkerState {
     /// Ready; it may be given something to do.
     Ready,
     /// Told to leave or killed.
-    Leaving,
+    Retiring,
 }
 
-/// One line of [`Pool::workers`].
+/// One line of [`WorkerPool::workers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerInfo {
     /// Which life.
@@ -62,7 +63,7 @@ pub struct WorkerInfo {
 
 /// What the rules look at. A fresh worker is one that may stay; an outdated one is there until it is replaced.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Census {
+pub(super) struct PoolCounts {
     pub(super) lives: u32,
     pub(super) starting_fresh: u32,
     pub(super) ready_fresh: u32,
@@ -90,7 +91,7 @@ impl WorkerPool {
                 State::Starting { .. } => counts.starting += 1,
                 State::Ready { idle: Some(_), .. } => counts.idle += 1,
                 State::Ready { idle: None, .. } => counts.busy += 1,
-                State::Leaving { .. } | State::Killed { .. } => counts.leaving += 1,
+                State::Retiring { .. } | State::Killed { .. } => counts.retiring += 1,
             }
         }
         counts
@@ -105,7 +106,7 @@ impl WorkerPool {
             state: match worker.state {
                 State::Starting { .. } => WorkerState::Starting,
                 State::Ready { .. } => WorkerState::Ready,
-                State::Leaving { .. } | State::Killed { .. } => WorkerState::Leaving,
+                State::Retiring { .. } | State::Killed { .. } => WorkerState::Retiring,
             },
         })
     }
@@ -133,26 +134,26 @@ impl WorkerPool {
         worker.generation != self.generations.current || worker.recycled || misplaced
     }
 
-    pub(super) fn child_statuses(&self) -> Census {
+    pub(super) fn pool_counts(&self) -> PoolCounts {
         let lives = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
-        let mut census = Census { lives, ..Census::default() };
+        let mut counts = PoolCounts { lives, ..PoolCounts::default() };
         for (at, worker) in self.workers.iter().enumerate().filter(|(_, worker)| worker.is_present()) {
             match (worker.is_ready(), self.is_outdated(at)) {
-                (false, false) => census.starting_fresh += 1,
-                (true, false) => census.ready_fresh += 1,
-                (true, true) => census.ready_outdated += 1,
+                (false, false) => counts.starting_fresh += 1,
+                (true, false) => counts.ready_fresh += 1,
+                (true, true) => counts.ready_outdated += 1,
                 (false, true) => {}
             }
-            census.of_other_generation += u32::from(worker.generation != self.generations.current);
+            counts.of_other_generation += u32::from(worker.generation != self.generations.current);
         }
-        census
+        counts
     }
 
     /// The lowest free slots, as many as fresh workers are missing.
     pub(super) fn missing(&self) -> Missing {
         let wanted = self.wanted();
-        let census = self.child_statuses();
-        let mut deficit = wanted.saturating_sub(census.starting_fresh + census.ready_fresh);
+        let counts = self.pool_counts();
+        let mut deficit = wanted.saturating_sub(counts.starting_fresh + counts.ready_fresh);
         let mut missing = Missing::default();
         if deficit == 0 {
             return missing;
@@ -168,7 +169,7 @@ impl WorkerPool {
                 break;
             }
             deficit -= 1;
-            if self.attempts.get(&slot).is_some_and(|attempts| attempts.until.is_some()) {
+            if self.slot_backoffs.get(&slot).is_some_and(|attempts| attempts.until.is_some()) {
                 missing.waiting += 1;
             } else {
                 missing.slots.push(slot);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::Time;
+use crate::time::Time;
 
 /// At most `restarts` restarts within any `period`; one more, and the supervisor gives up (OTP: intensity and
 /// period).
@@ -34,11 +34,11 @@ impl Default for Intensity {
 
 /// The instants of the restarts that still count, oldest first; never longer than the highest limit so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Window {
+pub(crate) struct RestartWindow {
     instants: VecDeque<Time>,
 }
 
-impl Window {
+impl RestartWindow {
     /// Counts a restart at `now`. False when it is one too many and must not be attempted.
     pub(crate) fn allow(&mut self, now: Time, limit: Intensity) -> bool {
         // Inclusive, as in OTP: a restart exactly one period ago still counts.
@@ -65,10 +65,10 @@ mod tests {
     #[test]
     fn the_window_is_inclusive_and_exact() {
         let limit = Intensity::new(1, Duration::from_secs(5));
-        let mut window = Window::default();
+        let mut window = RestartWindow::default();
         assert!(window.allow(at(0), limit));
         assert!(!window.allow(at(5_000), limit), "exactly one period later still counts");
-        let mut window = Window::default();
+        let mut window = RestartWindow::default();
         assert!(window.allow(at(0), limit));
         assert!(window.allow(at(5_001), limit));
         assert!(!window.allow(at(5_002), limit));
@@ -76,6 +76,6 @@ mod tests {
 
     #[test]
     fn zero_allows_none() {
-        assert!(!Window::default().allow(at(7), Intensity::new(0, Duration::from_secs(1))));
+        assert!(!RestartWindow::default().allow(at(7), Intensity::new(0, Duration::from_secs(1))));
     }
 }

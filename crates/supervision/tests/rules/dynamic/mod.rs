@@ -1,5 +1,8 @@
 //! The dynamic supervisor: how instances come, fail, come back and go.
 
+mod backoff;
+mod requests;
+
 use std::time::Duration;
 
 use impresario_supervision::{
