@@ -1,53 +1,55 @@
-//! What a driver tells a supervisor, and what it is told to do.
+//! Events and actions: the input and the output of both supervisors.
 
 use crate::id::{ChildKey, Incarnation};
 use crate::reason::ExitReason;
 use crate::report::Report;
 use crate::request::{Reply, RequestId};
 
-/// What has happened; the input of `handle`.
+/// The input of `handle`.
 ///
-/// What is said about a life that is over, or said again, changes nothing.
+/// An event about an incarnation that has exited changes nothing. Nor does a repeated event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Begin: start the first children.
+    /// Begins: the first children are started.
     Start,
-    /// A life is ready.
+    /// The incarnation is ready.
     Started(Incarnation),
-    /// A start decided that the child is not needed; there is no life (OTP: `ignore`).
+    /// The start decided that the child is not needed; the incarnation does not run (OTP: `ignore`).
     #[doc(alias = "ignore")]
     Ignored(Incarnation),
-    /// A start failed; there is no life.
+    /// The start failed; the incarnation does not run.
     StartFailed(Incarnation, ExitReason),
-    /// A life is over. Before `Started` this is a failed start.
+    /// The incarnation has exited. Before `Started` this is a failed start.
     Exited(Incarnation, ExitReason),
-    /// The parent says stop; the supervisor will exit with this reason.
+    /// The parent requests a shutdown; the supervisor exits with this reason.
     Shutdown(ExitReason),
-    /// The time that `poll_timeout` named has come. Too early does no harm.
+    /// The time that `poll_timeout` returned has come. An early one changes nothing.
     Timeout,
 }
 
-/// What is to be done; the output of `poll_action`.
+/// The output of `poll_action`, to be executed in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Start a new life; answer with `Started`, `Ignored` or `StartFailed`.
+    /// Start a new incarnation; answer with `Started`, `Ignored` or `StartFailed`.
     Start(ChildKey, Incarnation),
-    /// Ask a life to stop; answered by `Exited`. A life that has not started yet may answer with `StartFailed`, or with
-    /// the `Ignored` that was on its way.
+    /// Request the incarnation to stop; answer with `Exited`.
+    ///
+    /// If it has not started yet, `StartFailed` and `Ignored` are answers too.
     Stop(Incarnation),
-    /// End a life without asking; answered by `Exited` (or as above).
+    /// Kill the incarnation; answered as [`Action::Stop`] is.
     Kill(Incarnation),
-    /// The child that this request adds has this entry. Its `Start` follows.
+    /// The key of the child that this request adds. Its `Start` follows.
     Added(RequestId, ChildKey),
-    /// The child's entry is gone: what starts it can be dropped.
+    /// The child is removed and its key never used again: the driver drops what starts it.
     Forget(ChildKey),
-    /// The answer to a request.
+    /// The reply to a request.
     Reply(RequestId, Reply),
-    /// Something an operator should be told.
+    /// A report for the operator's log.
     Report(Report),
     /// All first children are started.
     Ready,
-    /// Nothing is alive any more; the supervisor ends with this reason. Comes once and last: only the refusals of
-    /// requests that are made later come after it.
+    /// No incarnation runs; the supervisor exits with this reason.
+    ///
+    /// Comes once. Afterwards come only the refusals of later requests.
     Exit(ExitReason),
 }

@@ -1,9 +1,9 @@
-//! The three names of a child: what the user calls it, which entry it is, and which of its lives.
+//! The three names of a child: the user's id, the key of its entry, the incarnation.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What the user calls a child; unique within a supervisor.
+/// The user's name of a child; unique within its supervisor. Clone is one reference-count increment.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildId(Arc<str>);
 
@@ -38,28 +38,30 @@ impl fmt::Debug for ChildId {
     }
 }
 
-/// One entry of one supervisor: the same through all lives of the child, never used again after it is dropped.
+/// The key of one entry in one supervisor: the same for all incarnations of the child.
+///
+/// It is never used again after the entry is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildKey(pub(crate) u64);
 
-/// One life of a child: every start attempt of a supervisor gets a new one.
+/// The number of one run of a child. Every start attempt of a supervisor gets a new, larger one.
 ///
-/// An answer about a life that is over changes nothing.
+/// It tells a late answer about an earlier run from one about the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub(crate) u64);
 
 impl Incarnation {
-    /// The one life of a root, which no supervisor started.
+    /// The only incarnation of a root, which no supervisor starts.
     pub const ROOT: Incarnation = Incarnation(0);
 
-    /// The number of this life among all start attempts of its supervisor, from 1.
+    /// The number among all start attempts of the supervisor, from 1.
     pub const fn number(self) -> u64 {
         self.0
     }
 }
 
 impl ChildKey {
-    /// The number of this entry among all entries its supervisor ever had, from 0.
+    /// The number among all entries that the supervisor ever had, from 0.
     pub const fn number(self) -> u64 {
         self.0
     }

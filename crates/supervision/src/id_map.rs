@@ -1,4 +1,4 @@
-//! Maps by ids that count upwards.
+//! Hash maps by ids that count up.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -6,15 +6,16 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A hash map by [`ChildKey`](crate::ChildKey), [`Incarnation`](crate::Incarnation) or
 /// [`RequestId`](crate::RequestId).
 ///
-/// These ids are handed out by us, one after the other: nobody can choose ones that collide, so they are hashed by one
-/// multiplication instead of std's keyed hash, which costs more than all else that is done with them.
+/// The hash is one multiplication (Fibonacci hashing) instead of std's keyed SipHash. That is safe because supervisors
+/// and drivers assign these ids in sequence: a peer cannot choose ids that collide. SipHash costs more than all other
+/// work per id.
 pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
-/// Spreads one number over all bits (Fibonacci hashing).
+/// The hasher of [`IdMap`]: spreads one number over all bits (Fibonacci hashing).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IdHasher(u64);
 
-/// 2^64 divided by the golden ratio, made odd.
+/// 2^64 divided by the golden ratio, rounded to an odd number.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Hasher for IdHasher {
@@ -29,7 +30,7 @@ impl Hasher for IdHasher {
     }
 
     fn finish(&self) -> u64 {
-        // The map takes its place from the lowest bits, and the highest are the best.
+        // hashbrown takes the bucket from the lowest bits; a product is spread best in its highest bits.
         self.0.rotate_left(26)
     }
 }
@@ -43,17 +44,17 @@ mod tests {
     use crate::ChildKey;
 
     #[test]
-    fn ids_in_a_row_are_spread() {
+    fn consecutive_ids_spread_over_buckets_and_tags() {
         let hasher = BuildHasherDefault::<IdHasher>::default();
         let hash = |number| hasher.hash_one(ChildKey(number));
-        let places: BTreeSet<u64> = (0..1024).map(|number| hash(number) % 1024).collect();
-        assert!(places.len() > 600, "only {} places of 1024 are taken", places.len());
+        let buckets: BTreeSet<u64> = (0..1024).map(|number| hash(number) % 1024).collect();
+        assert!(buckets.len() > 600, "{} of 1024 buckets are used", buckets.len());
         let tags: BTreeSet<u64> = (0..1024).map(|number| hash(number) >> 57).collect();
-        assert!(tags.len() > 100, "only {} tags of 128 are used", tags.len());
+        assert!(tags.len() > 100, "{} of 128 tags are used", tags.len());
     }
 
     #[test]
-    fn whatever_else_is_hashed_is_hashed_byte_by_byte() {
+    fn bytes_are_hashed_one_by_one() {
         let hash = |bytes: &[u8]| {
             let mut hasher = IdHasher::default();
             hasher.write(bytes);
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_numbers_both_count() {
+    fn both_numbers_of_a_pair_change_the_hash() {
         let hash = |first, second| {
             let mut hasher = IdHasher::default();
             hasher.write_u64(first);
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_by_ids_is_a_map() {
+    fn id_map_inserts_finds_and_removes() {
         let mut map: IdMap<ChildKey, u64> = (0..1000).map(|number| (ChildKey(number), number)).collect();
         assert_eq!(map.len(), 1000);
         assert_eq!(map.remove(&ChildKey(999)), Some(999));

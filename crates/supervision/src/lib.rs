@@ -1,19 +1,25 @@
-//! The rules of OTP supervision as a pure state machine: events in, actions out.
+//! The rules of OTP supervision as pure state machines: events in, actions out.
 //!
-//! What a supervisor decides (who restarts, in what order, when to give up, how long to wait for a stop) is the
-//! same whether a child is an actor or an operating system process. So the decisions are written once, here,
-//! and two thin drivers play them: `impresario-actor` on actix, `impresario-process` on fork and wait.
+//! The rules are the same for actors and for operating system processes: which child is restarted, in what order,
+//! when the supervisor gives up, how long a stop may take. They are written once, here. Two drivers execute them:
+//! `impresario-actor` on actix, `impresario-process` with fork and wait.
 //!
-//! Three types to know:
+//! * [`Supervisor`]: a list of children, started in order and stopped in reverse.
+//! * [`DynamicSupervisor`]: any number of instances of one template, stopped in parallel.
+//! * [`ChildRules`]: restart type, shutdown, backoff and time-outs of one child.
+//! * [`pool::WorkerPool`]: the size of a pool of workers by load. It has no driver yet.
 //!
-//! * [`Supervisor`]: a list of children in start order, stopped in reverse.
-//! * [`DynamicSupervisor`]: any number of children of one kind, stopped in parallel.
-//! * [`ChildRules`]: what is to be done about one child.
+//! Each of them is driven in the same way:
 //!
-//! Both supervisors speak the same grammar: call `handle(now, event)`, then drain `poll_action()` until `None`,
-//! then ask `poll_timeout()` when to come back with [`Event::Timeout`] if nothing else happens first.
+//! 1. Call `handle(now, event)`.
+//! 2. Execute each action that `poll_action()` returns, until it returns `None`.
+//! 3. Set a timer to `poll_timeout()`. When it fires before another event, pass [`Event::Timeout`].
 //!
-//! This crate deliberately knows no clock, no I/O, no runtime, no actor and no process: only std.
+//! Folders, in layer order; each imports only those above it: the files of the root (data that rules and drivers
+//! exchange), `policy` (what a user configures), `supervisor`, `dynamic`, `pool`.
+//!
+//! The crate depends on std only: no clock, no I/O, no runtime, no actors, no processes. Every input carries its
+//! own [`Time`].
 
 mod dynamic;
 mod event;
@@ -32,7 +38,7 @@ pub use dynamic::DynamicSupervisor;
 pub use event::{Action, Event};
 pub use id::{ChildId, ChildKey, Incarnation};
 pub use id_map::{IdHasher, IdMap};
-pub use policy::backoff::Backoff;
+pub use policy::backoff::{Backoff, DelayedRestart};
 pub use policy::intensity::Intensity;
 pub use policy::spec::{AutoShutdown, ChildKind, ChildRules, Flags, Restart, Shutdown, Strategy};
 pub use policy::spec_error::SpecError;

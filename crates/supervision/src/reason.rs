@@ -1,72 +1,73 @@
-//! Why a life ended.
+//! Exit reasons.
 
 use std::fmt;
 
 use crate::id::ChildId;
 
-/// Why an actor, a process or a whole supervisor ended.
+/// Why an actor, a process or a supervisor exited.
 ///
-/// [`is_clean`](Self::is_clean) is the one question the restart rules ask: a transient child is started again
-/// unless its end was clean (OTP: `normal`, `shutdown`, `{shutdown, _}`).
+/// The restart rules look only at [`is_clean`](Self::is_clean): a transient child is restarted unless its reason is
+/// clean (OTP: `normal`, `shutdown`, `{shutdown, _}`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// It had nothing more to do.
+    /// It had finished its work.
     Normal,
-    /// It was told to stop by its supervisor, and did.
+    /// It stopped as its supervisor requested.
     Shutdown,
-    /// An orderly end that says why (OTP: `{shutdown, Term}`).
+    /// It stopped in order, with a text (OTP: `{shutdown, Term}`).
     ShutdownWith(String),
-    /// It was killed: brutally, after its shutdown time-out, or with what it ran on.
+    /// It was killed: by [`Shutdown::Kill`](crate::Shutdown::Kill), after a time-out, or because its thread or process
+    /// ended.
     Killed,
-    /// It was never there (OTP: `noproc`).
+    /// It did not exist (OTP: `noproc`).
     NoProc,
     /// It panicked.
     Panic {
-        /// The panic's message.
+        /// The panic message.
         message: String,
-        /// `file:line:column`, where it is known.
+        /// `file:line:column` of the panic, if known.
         location: Option<String>,
     },
-    /// It gave this reason of its own.
+    /// It exited with this error text.
     Error(String),
-    /// The process ended with this exit code, which is not 0.
+    /// The process exited with this code, which is not 0.
     Code(i32),
-    /// The process was ended by this signal.
+    /// The process was terminated by a signal.
     Signal {
-        /// The number of the signal.
+        /// The signal number.
         number: i32,
         /// Whether a core file was written.
         core_dumped: bool,
     },
-    /// It did not start within its start time-out and was killed.
+    /// It was not ready within its start time-out and was killed.
     StartTimeout,
-    /// A supervisor that could not start its first children (OTP: `{shutdown, {failed_to_start_child, ..}}`).
+    /// The supervisor failed to start its first children (OTP: `{shutdown, {failed_to_start_child, ..}}`).
     #[doc(alias = "failed_to_start_child")]
     FailedToStart {
-        /// The child that did not start.
+        /// The child that failed to start.
         child: ChildId,
-        /// Why it did not.
+        /// Why the start failed.
         reason: Box<ExitReason>,
     },
-    /// A supervisor whose children failed more often than its intensity allows.
+    /// The restarts of the supervisor's children exceeded its intensity.
     ///
-    /// OTP says `shutdown` here, which also means "was told to"; the restart decision is the same.
+    /// OTP uses `shutdown` here, as for a requested stop. The restart decision is the same.
     #[doc(alias = "reached_max_restart_intensity")]
     GaveUp {
-        /// The child whose failure was one too many.
+        /// The child that failed last.
         child: ChildId,
-        /// What that failure was.
+        /// The reason of that failure.
         reason: Box<ExitReason>,
     },
 }
 
 impl ExitReason {
-    /// Whether a transient child that ends so is left alone.
+    /// Whether a transient child that exits with this reason is not restarted.
     pub fn is_clean(&self) -> bool {
         match self {
             Self::Normal | Self::Shutdown | Self::ShutdownWith(_) => true,
-            // As in OTP, where both are `shutdown` to the parent.
+            // OTP reports both to the parent as `shutdown`.
             Self::FailedToStart { .. } | Self::GaveUp { .. } => true,
             Self::Killed
             | Self::NoProc
@@ -79,7 +80,7 @@ impl ExitReason {
     }
 }
 
-/// Any error is a reason to end, so `?` gives it; what remains of it is its text.
+/// Keeps the text of any error, so that `?` works in functions that return an exit reason.
 impl<E: std::error::Error> From<E> for ExitReason {
     fn from(error: E) -> Self {
         Self::Error(error.to_string())
@@ -94,7 +95,9 @@ impl fmt::Display for ExitReason {
             Self::ShutdownWith(why) => write!(f, "shutdown: {why}"),
             Self::Killed => f.write_str("killed"),
             Self::NoProc => f.write_str("no such process"),
-            Self::Panic { message, location: Some(place) } => write!(f, "panicked at {place}: {message}"),
+            Self::Panic { message, location: Some(location) } => {
+                write!(f, "panicked at {location}: {message}")
+            }
             Self::Panic { message, location: None } => write!(f, "panicked: {message}"),
             Self::Error(why) => f.write_str(why),
             Self::Code(code) => write!(f, "exit code {code}"),
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_error_is_a_reason_to_end() {
+    fn question_mark_turns_an_error_into_a_reason() {
         fn parse(text: &str) -> Result<u8, ExitReason> {
             if text.is_empty() {
                 return Err(ExitReason::Normal);

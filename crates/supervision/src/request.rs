@@ -1,4 +1,4 @@
-//! Requests to a static supervisor, and their replies.
+//! Requests to a running supervisor, and the replies to them.
 
 use std::fmt;
 
@@ -7,57 +7,59 @@ use crate::policy::spec::{ChildKind, ChildRules, Flags};
 use crate::policy::spec_error::SpecError;
 use crate::reason::ExitReason;
 
-/// Names a request, so that its answer finds the way back. The driver chooses it.
+/// Names a request; the reply carries it. The driver chooses it and keeps it unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// What can be asked of a running [`Supervisor`](crate::Supervisor).
+/// A request to a running [`Supervisor`](crate::Supervisor).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Request {
-    /// Add a child and start it (OTP: `start_child`).
+    /// Adds a child and starts it (OTP: `start_child`).
     StartChild(ChildRules),
-    /// Stop a child and keep its spec, unless it is temporary (OTP: `terminate_child`).
+    /// Stops a child. Its spec stays, unless it is temporary (OTP: `terminate_child`).
     TerminateChild(ChildId),
-    /// Start a child that is down, or that waits for its backoff (OTP: `restart_child`).
+    /// Starts a child that is down, or ends the backoff of one that waits (OTP: `restart_child`).
     RestartChild(ChildId),
-    /// Drop the spec of a child that is down (OTP: `delete_child`).
+    /// Removes the spec of a child that is down (OTP: `delete_child`).
     DeleteChild(ChildId),
-    /// List the children, latest first (OTP: `which_children`).
+    /// Lists the children, latest first (OTP: `which_children`).
     WhichChildren,
-    /// Count them (OTP: `count_children`).
+    /// Counts the children (OTP: `count_children`).
     CountChildren,
-    /// Show the spec of a child, with all its defaults (OTP: `get_childspec`).
+    /// Returns the spec of a child, with all its defaults (OTP: `get_childspec`).
     #[doc(alias = "get_childspec")]
     ChildSpec(ChildId),
-    /// Go on with these flags and specs; the restarts counted so far still count (OTP: `code_change`).
+    /// Replaces flags and specs (OTP: `code_change`). No child starts or stops.
     ///
-    /// Nothing starts or stops. A child whose id is known goes on under its new spec. A new one is down until
-    /// somebody restarts it, or a group restart does. A child that is not in the list any more stays as it is,
-    /// under its old spec, and counts as started after all others: terminate and delete it.
+    /// * The restarts counted so far still count.
+    /// * A child with a known id keeps running under its new spec.
+    /// * A child with a new id is down until it is restarted by request or with its group.
+    /// * A child that is missing in the list keeps its old spec and stays as it is. It counts as started after all
+    ///   others. Terminate and delete it to remove it.
     #[doc(alias = "code_change")]
     ReplaceSpecs(Flags, Vec<ChildRules>),
 }
 
-/// The answer to a [`Request`].
+/// The reply to a [`Request`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// Done.
+    /// The request was carried out.
     Done,
-    /// The child runs; this is its life.
+    /// The child runs as this incarnation.
     Started(ChildKey, Incarnation),
     /// The start decided that the child is not needed.
     Ignored,
-    /// It was refused or it failed.
+    /// The request was refused or failed.
     Error(RequestError),
     /// The children, latest first.
     Children(Vec<ChildInfo>),
-    /// How many there are.
+    /// The number of children.
     Counts(Counts),
     /// The spec of the child.
     Spec(ChildRules),
-    /// The specs are replaced; these are their entries, in the order in which the specs were given.
+    /// The specs are replaced; the keys are in the order of the specs in the request.
     Replaced(Vec<ChildKey>),
 }
 
@@ -67,21 +69,21 @@ pub enum Reply {
 pub enum RequestError {
     /// No child has this id.
     NotFound,
-    /// A child with this id runs.
+    /// A child with this id runs as this incarnation.
     AlreadyStarted(Incarnation),
-    /// A child with this id is down.
+    /// A child with this id exists and is down.
     AlreadyPresent,
-    /// The child runs.
+    /// The child runs; only one that is down can be restarted or deleted.
     Running,
-    /// The child is about to be started again.
+    /// The child is about to be restarted.
     Restarting,
-    /// The child did not start.
+    /// The start failed with this reason.
     StartFailed(ExitReason),
-    /// The spec is not one this supervisor can follow.
+    /// The spec is invalid for this supervisor.
     Spec(SpecError),
-    /// There are as many children as there may be.
+    /// The supervisor has `max_children` children, this many.
     MaxChildren(usize),
-    /// The supervisor is stopping.
+    /// The supervisor is shutting down or has exited.
     ShuttingDown,
 }
 
@@ -91,54 +93,56 @@ impl fmt::Display for RequestError {
             Self::NotFound => f.write_str("no such child"),
             Self::AlreadyStarted(_) => f.write_str("a child with this id is already running"),
             Self::AlreadyPresent => {
-                f.write_str("a child with this id is present but down; restart or delete it")
+                f.write_str("a child with this id exists and is down; restart or delete it")
             }
-            Self::Running => f.write_str("the child is running; terminate it first"),
-            Self::Restarting => f.write_str("the child is being restarted; terminate it first"),
-            Self::StartFailed(reason) => write!(f, "the child did not start: {reason}"),
+            Self::Running => f.write_str("child is running; terminate it first"),
+            Self::Restarting => f.write_str("child is being restarted; terminate it first"),
+            Self::StartFailed(reason) => write!(f, "child failed to start: {reason}"),
             Self::Spec(error) => error.fmt(f),
-            Self::MaxChildren(max) => write!(f, "there are already {max} children, the most allowed"),
-            Self::ShuttingDown => f.write_str("the supervisor is shutting down"),
+            Self::MaxChildren(max) => {
+                write!(f, "the supervisor has {max} children, the maximum; raise max_children or stop one")
+            }
+            Self::ShuttingDown => f.write_str("supervisor is shutting down"),
         }
     }
 }
 
 impl std::error::Error for RequestError {}
 
-/// One line of [`Request::WhichChildren`].
+/// One entry of the reply to [`Request::WhichChildren`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChildInfo {
-    /// What it is called.
+    /// The child's id.
     pub id: ChildId,
-    /// Its entry.
+    /// The key of its entry.
     pub key: ChildKey,
-    /// How it is.
+    /// Whether it runs.
     pub state: ChildState,
-    /// What it is.
+    /// Worker or supervisor.
     pub kind: ChildKind,
 }
 
-/// How a child is, seen from outside.
+/// Whether a child runs, as OTP's `which_children` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
-    /// Not running, and nobody is about to change that (OTP: `undefined`).
+    /// Does not run and is not about to be started (OTP: `undefined`).
     #[doc(alias = "undefined")]
     Down,
-    /// About to be started again (OTP: `restarting`).
+    /// Is about to be restarted (OTP: `restarting`).
     Restarting,
-    /// Alive.
+    /// Runs, starts or stops as this incarnation.
     Running(Incarnation),
 }
 
-/// The answer to [`Request::CountChildren`].
+/// The reply to [`Request::CountChildren`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Children, dead or alive.
+    /// All children, running or not.
     pub specs: usize,
-    /// Children that are alive.
+    /// Children that run.
     pub active: usize,
-    /// Supervisors among them, dead or alive.
+    /// Supervisors among the specs.
     pub supervisors: usize,
-    /// Workers among them, dead or alive.
+    /// Workers among the specs.
     pub workers: usize,
 }

@@ -1,48 +1,50 @@
-//! What an operator may see of the children, beyond what OTP lists.
+//! The state of each child in more detail than OTP's `which_children` lists it.
 
 use crate::id::{ChildId, ChildKey, Incarnation};
 use crate::policy::spec::ChildKind;
 use crate::time::Time;
 
-/// One child, as an operator sees it.
+/// The state of one child.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ChildStatus {
-    /// What it is called.
+    /// The child's id; of an instance, its template's.
     pub id: ChildId,
-    /// Its entry.
+    /// The key of its entry.
     pub key: ChildKey,
-    /// What it is.
+    /// Worker or supervisor.
     pub kind: ChildKind,
-    /// How it is.
+    /// What it is doing now.
     pub stage: ChildStage,
-    /// How often it was started again, for whatever reason.
+    /// Starts after the first one, for any cause; failed ones count.
     pub restarts: u64,
 }
 
-/// How a child is, in all detail.
+/// What a child is doing now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChildStage {
-    /// Not running, and nobody has decided to change that.
+    /// Does not run and is not about to be started.
     Down,
-    /// Told to start, has not answered.
+    /// Was requested to start and has not answered.
     Starting(Incarnation),
-    /// Ready.
+    /// Is ready.
     Running(Incarnation),
-    /// Told to stop, has not ended.
+    /// Was requested to stop and has not exited.
     Stopping(Incarnation),
-    /// Over, and about to be started again.
+    /// Has exited and is about to be restarted.
     Restarting,
-    /// Over, and to be started again at this time.
+    /// Has exited; its backoff expires at this time, then it is restarted.
     Waiting(Time),
 }
 
 impl ChildStage {
-    /// The life, if there is one.
+    /// The incarnation that runs; `None` if there is none.
     pub fn life(self) -> Option<Incarnation> {
         match self {
-            Self::Starting(life) | Self::Running(life) | Self::Stopping(life) => Some(life),
+            Self::Starting(incarnation) | Self::Running(incarnation) | Self::Stopping(incarnation) => {
+                Some(incarnation)
+            }
             Self::Down | Self::Restarting | Self::Waiting(_) => None,
         }
     }

@@ -1,29 +1,32 @@
-//! A point in time that anyone can make: real drivers read a clock, tests count.
+//! The time of the rules: a duration since a start that the driver chooses.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// The duration since an arbitrary start that one driver keeps for a supervisor's whole life.
+/// A monotonic time: the duration since a start that the driver chooses once per supervisor.
 ///
-/// It only ever grows. The core never reads a clock; every input brings its own `now`.
+/// The rules never read a clock. Every input carries its own `now`, which must not go back. A driver computes it
+/// from a monotonic clock; a test counts it up.
+///
+/// Unit: nanoseconds, as in [`Duration`]. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(Duration);
 
 impl Time {
-    /// The arbitrary start itself.
+    /// The start itself.
     pub const START: Time = Time(Duration::ZERO);
 
-    /// The time `elapsed` after the start.
+    /// The time that is `elapsed` after the start.
     pub const fn from_start(elapsed: Duration) -> Self {
         Time(elapsed)
     }
 
-    /// How long ago the start was.
+    /// The duration since the start.
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// The duration since `earlier`; zero if `earlier` is later.
     pub fn saturating_since(self, earlier: Time) -> Duration {
         self.0.saturating_sub(earlier.0)
     }

@@ -20,10 +20,7 @@ pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
         ReportKind::GaveUp => Level::Critical,
         _ => Level::Error,
     };
-    let message = match report.kind {
-        ReportKind::GaveUp => "restart limit reached, giving up",
-        kind => kind.name(),
-    };
+    let message = report.kind.message();
     // Not by a macro, which could leave out some levels when it is compiled: that is for the drain to decide.
     let record = RecordStatic { location: &LOCATION, tag: "", level };
     // A drain is anybody's code, and a panic of it is no reason to end what it tells of.

@@ -1,4 +1,4 @@
-//! What is known of one instance.
+//! The state of one instance.
 
 use crate::id::{ChildKey, Incarnation};
 use crate::policy::backoff::BackoffState;
@@ -10,29 +10,30 @@ use crate::time::Time;
 
 #[derive(Clone, Debug)]
 pub(super) struct Instance {
-    /// The present life, or the last one.
+    /// The current incarnation, or the last one. 0: it was never started.
     pub(super) incarnation: Incarnation,
-    /// How many lives it has had.
+    /// The number of starts so far, failed ones included.
     pub(super) starts: u32,
     pub(super) state: State,
-    /// Who waits for its start.
+    /// The request to answer when it is ready or has failed to start.
     pub(super) start_requester: Option<RequestId>,
-    /// Who waits for its end.
+    /// The requests to answer when it has exited.
     pub(super) stop_requesters: Vec<RequestId>,
+    /// The end of its start time-out, its shutdown time-out or its backoff.
     pub(super) timer: Option<Time>,
     pub(super) backoff_state: BackoffState,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
-    /// `first`: somebody asked for it; otherwise it is a restart.
+    /// Was requested to start. `first`: on request; otherwise a restart. `timed_out`: it was killed.
     Starting { first: bool, timed_out: bool },
-    /// Ready since then.
+    /// Is ready since then.
     Running { since: Time },
-    /// Told to stop.
+    /// Was requested to stop. `timed_out`: it was killed.
     Stopping { timed_out: bool },
-    /// Waits for its restart. A retry without backoff is counted only when it happens, and for this reason
-    /// (boxed, since few have one and there may be very many instances).
+    /// Waits for its restart. `uncounted`: a retry without backoff, which counts only when it is made; the reason is
+    /// that of the failed start. Boxed to keep the other instances small.
     Waiting { uncounted: Option<Box<ExitReason>> },
 }
 
@@ -53,13 +54,14 @@ impl Instance {
         matches!(self.state, State::Waiting { .. } | State::Starting { first: false, .. })
     }
 
-    /// Whether it keeps a supervisor that ends with its last significant instance: one that was told to stop does
-    /// not, and one that starts for the first time does only when it is ready.
+    /// Whether it counts as a significant instance that has not exited.
+    ///
+    /// One that was requested to stop does not count. One that starts for the first time counts when it is ready.
     pub(super) fn is_present(&self) -> bool {
         matches!(self.state, State::Running { .. }) || self.is_restarting()
     }
 
-    /// How it looks from outside; nothing is to be seen of one that has yet to start for the first time.
+    /// Its state for `which_children`; `None` until its first start is done.
     pub(super) fn public_state(&self) -> Option<ChildState> {
         match self.state {
             State::Starting { first: true, .. } => None,

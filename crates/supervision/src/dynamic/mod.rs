@@ -1,4 +1,9 @@
-//! The dynamic supervisor: any number of children of one kind, started on request, stopped all at once.
+//! The dynamic supervisor: any number of instances of one template, started on request, stopped in parallel.
+//!
+//! `mod.rs` holds the state and the public API. The `impl` blocks are in `lifecycle` (starts, exits, restarts) and
+//! `stopping` (stops, time-outs, shutdown). `instance` is the state of one instance.
+//!
+//! It knows `policy` and the data of the root. It knows neither `supervisor` nor `pool`.
 
 mod instance;
 mod lifecycle;
@@ -21,9 +26,12 @@ use instance::{Instance, State};
 
 /// A supervisor of instances of one template (OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`).
 ///
-/// Instances start and stop independently of each other, so a slow one is in nobody's way. At shutdown all are
-/// told at once and share one deadline. What starts an instance (its arguments) stays with the driver, under the
-/// instance's [`ChildKey`], until [`Action::Forget`].
+/// * Instances start and stop independently; one that is slow delays no other.
+/// * At shutdown all instances are requested to stop at the same time, and share one deadline.
+/// * The driver keeps the arguments of an instance under its [`ChildKey`], until [`Action::Forget`].
+///
+/// Each event costs constant or logarithmic time in the number of instances, except a shutdown and the exit of a
+/// significant instance under [`AllSignificant`](crate::AutoShutdown::AllSignificant), which are linear.
 ///
 /// ```
 /// use impresario_supervision::{
@@ -36,10 +44,10 @@ use instance::{Instance, State};
 /// assert_eq!(rules.poll_action(), Some(Action::Ready));
 ///
 /// let key = rules.start_child(now, RequestId(1)).unwrap();
-/// let Some(Action::Start(started, life)) = rules.poll_action() else { panic!() };
+/// let Some(Action::Start(started, first)) = rules.poll_action() else { panic!() };
 /// assert_eq!(started, key);
-/// rules.handle(now, Event::Started(life));
-/// assert_eq!(rules.poll_action(), Some(Action::Reply(RequestId(1), Reply::Started(key, life))));
+/// rules.handle(now, Event::Started(first));
+/// assert_eq!(rules.poll_action(), Some(Action::Reply(RequestId(1), Reply::Started(key, first))));
 /// assert_eq!(rules.start_child(now, RequestId(2)), Err(RequestError::MaxChildren(1)));
 /// ```
 #[doc(alias = "simple_one_for_one")]
@@ -50,17 +58,19 @@ pub struct DynamicSupervisor {
     max_children: Option<usize>,
     phase: Phase,
     window: RestartWindow,
+    /// Draws the jitter of all backoffs.
     rng: SplitMix64,
-    /// Not sorted: a tree leaves nearly half of its room empty when keys only grow, and there may be very many.
+    /// A hash map, because a B-tree that is filled with increasing keys uses only about half of its memory.
     instances: IdMap<ChildKey, Instance>,
+    /// The incarnations that have not exited. An event about any other changes nothing.
     incarnations: IdMap<Incarnation, ChildKey>,
     next_key: u64,
     next_incarnation: u64,
-    /// Ends of start time-outs, shutdown time-outs and backoffs; the instance's state tells which.
+    /// The `Instance::timer` of each instance that has one. Its state tells which time-out it is.
     timers: BTreeSet<(Time, ChildKey)>,
-    /// A significant instance ended by itself when no other was present, and none has become ready since.
+    /// A significant instance exited without a request when no other was present, and none has become ready since.
     last_significant_exited: bool,
-    /// Reasons that nobody expected while all were stopped together, with how many gave them.
+    /// Unexpected exit reasons during the shutdown, each with the number of instances that gave it.
     unexpected: HashMap<ExitReason, usize>,
     actions: VecDeque<Action>,
 }
@@ -74,11 +84,11 @@ enum Phase {
 }
 
 impl DynamicSupervisor {
-    /// Checks everything, starts nothing. `max_children` is a hard limit; `None` means none.
+    /// Checks flags and template. `max_children` is a hard limit on instances; `None`: no limit.
     ///
     /// # Errors
     ///
-    /// A [`SpecError`] that names the template and the value. The strategy of `flags` is not looked at.
+    /// A [`SpecError`] that names the template and the invalid value. The strategy in `flags` has no effect.
     pub fn new(flags: Flags, template: ChildRules, max_children: Option<usize>) -> Result<Self, SpecError> {
         check(&flags, &template, max_children)?;
         Ok(Self {
@@ -99,34 +109,34 @@ impl DynamicSupervisor {
         })
     }
 
-    /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
+    /// Sets the seed of the random numbers in backoffs. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.rng = SplitMix64(seed);
         self
     }
 
-    /// What is done about each instance (OTP: `get_childspec`).
+    /// The template (OTP: `get_childspec`).
     #[doc(alias = "get_childspec")]
     pub fn template(&self) -> &ChildRules {
         &self.template
     }
 
-    /// How many instances there are, in whatever state.
+    /// The number of instances in any state.
     pub fn len(&self) -> usize {
         self.instances.len()
     }
 
-    /// Whether there is no instance.
+    /// Whether there are no instances.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
     }
 
-    /// The key of the instance that lives as `life`.
+    /// The key of the instance that runs as this incarnation.
     pub fn key_of(&self, incarnation: Incarnation) -> Option<ChildKey> {
         self.incarnations.get(&incarnation).copied()
     }
 
-    /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
+    /// Handles an event. Drain [`poll_action`](Self::poll_action) afterwards.
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Start => {
@@ -147,13 +157,15 @@ impl DynamicSupervisor {
         self.exit_if_empty();
     }
 
-    /// The next thing to do, until there is none.
+    /// The next action; `None` when all are taken.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When to come back with [`Event::Timeout`] if nothing else happens before. A time that is not in the future
-    /// means: after what has happened by now, which is when a failed restart is tried again.
+    /// When to pass [`Event::Timeout`], unless another event comes first. `None`: no timer is needed.
+    ///
+    /// A time that is not in the future: pass it after the events that have already happened. A failed restart without
+    /// backoff is retried then.
     pub fn poll_timeout(&self) -> Option<Time> {
         let deadline = match self.phase {
             Phase::ShuttingDown { deadline, .. } => deadline,
@@ -163,13 +175,13 @@ impl DynamicSupervisor {
         deadline.into_iter().chain(timer).min()
     }
 
-    /// Starts one more instance; exactly one [`Action::Reply`] with this id tells how it went.
+    /// Starts an instance. Exactly one [`Action::Reply`] with this id follows when it is ready or has failed.
     ///
-    /// The key is known before the [`Action::Start`] that carries it, so the driver can keep the arguments under it.
+    /// Returns the key before [`Action::Start`] carries it, so that the driver can store the arguments under it.
     ///
     /// # Errors
     ///
-    /// [`RequestError::MaxChildren`] and [`RequestError::ShuttingDown`], at once and without an action.
+    /// [`RequestError::MaxChildren`] and [`RequestError::ShuttingDown`]; then no action follows.
     pub fn start_child(&mut self, now: Time, by: RequestId) -> Result<ChildKey, RequestError> {
         if !matches!(self.phase, Phase::Running) {
             return Err(RequestError::ShuttingDown);
@@ -184,8 +196,10 @@ impl DynamicSupervisor {
         Ok(key)
     }
 
-    /// Stops an instance and drops it; exactly one [`Action::Reply`] with this id answers when it is gone. That it
-    /// is gone already is no error.
+    /// Stops an instance and removes it. Exactly one [`Action::Reply`] with this id follows when it has exited.
+    ///
+    /// The reply is [`Reply::Done`] also for an instance that was removed before; [`RequestError::NotFound`] for a key
+    /// that was never assigned.
     pub fn terminate_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
         let Some(instance) = self.instances.get_mut(&key) else {
             let ever = key.number() < self.next_key;
@@ -201,8 +215,10 @@ impl DynamicSupervisor {
         self.exit_if_empty();
     }
 
-    /// Starts an instance that waits for its backoff at once; exactly one [`Action::Reply`] with this id answers. One
-    /// that is between two tries without backoff is refused with [`RequestError::Restarting`].
+    /// Restarts an instance without waiting for its backoff. Exactly one [`Action::Reply`] with this id follows.
+    ///
+    /// Refused with [`RequestError::Running`] unless the instance waits for a restart, and with
+    /// [`RequestError::Restarting`] if that restart is a retry without backoff or is under way.
     pub fn restart_child(&mut self, now: Time, by: RequestId, key: ChildKey) {
         let error = match self.instances.get_mut(&key) {
             None => RequestError::NotFound,
@@ -216,12 +232,13 @@ impl DynamicSupervisor {
         self.actions.push_back(Action::Reply(by, Reply::Error(error)));
     }
 
-    /// Goes on with these flags, this template and this limit; the restarts counted so far still count. Instances
-    /// stay as they are, and follow the new template from now on (OTP: `code_change`).
+    /// Replaces flags, template and limit (OTP: `code_change`). No instance starts or stops.
+    ///
+    /// Running instances follow the new template. The restarts counted so far still count.
     ///
     /// # Errors
     ///
-    /// A [`SpecError`] as in [`new`](Self::new); nothing is changed then.
+    /// A [`SpecError`] as in [`new`](Self::new); then nothing is replaced.
     #[doc(alias = "code_change")]
     pub fn replace(
         &mut self,
@@ -234,7 +251,7 @@ impl DynamicSupervisor {
         Ok(())
     }
 
-    /// Every instance, oldest first, under the template's id; one whose first start is under way is none yet.
+    /// All instances, oldest first, under the template's id. One is not listed before its first start is done.
     pub fn which_children(&self) -> Vec<ChildInfo> {
         let info = |key: ChildKey| {
             let (id, kind) = (self.template.id.clone(), self.template.kind);
@@ -243,7 +260,7 @@ impl DynamicSupervisor {
         self.oldest_first().into_iter().filter_map(info).collect()
     }
 
-    /// Every instance, oldest first.
+    /// The state of every instance, oldest first.
     pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
         let status = |key| Some(self.instances.get(&key)?.status(key, &self.template));
         self.oldest_first().into_iter().filter_map(status)
@@ -255,7 +272,7 @@ impl DynamicSupervisor {
         keys
     }
 
-    /// How many there are; `specs` is 1, the template.
+    /// The number of instances. `specs` is 1: the template.
     pub fn count_children(&self) -> Counts {
         let all = self.instances.values().filter(|instance| instance.public_state().is_some()).count();
         let restarting = self.instances.values().filter(|instance| instance.is_restarting()).count();

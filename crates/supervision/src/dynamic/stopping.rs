@@ -1,4 +1,4 @@
-//! How instances are stopped: one because somebody asked, or all together.
+//! Stops: of one instance on request, of all at shutdown; and time-outs.
 
 use super::instance::State;
 use super::{DynamicSupervisor, Phase};
@@ -11,14 +11,14 @@ use crate::request::{Reply, RequestError};
 use crate::time::Time;
 
 impl DynamicSupervisor {
-    /// Asks (or kills) one instance; with `alone`, it has its own deadline.
+    /// Stops or kills one instance, as the template says. `alone`: on request, with a deadline of its own.
     pub(super) fn stop(&mut self, now: Time, key: ChildKey, alone: bool) {
         let Some(instance) = self.instances.get_mut(&key) else { return };
         let incarnation = instance.incarnation;
         let (action, deadline) = match (&instance.state, self.template.shutdown) {
             (State::Waiting { .. }, _) => return self.drop_instance(key, Reply::Done),
             (State::Stopping { .. }, _) => return,
-            // It was killed because its start took too long; one kill is enough.
+            // It was killed when its start timed out. An incarnation is killed at most once.
             (State::Starting { timed_out: true, .. }, _) => {
                 instance.state = State::Stopping { timed_out: true };
                 return;
@@ -32,7 +32,7 @@ impl DynamicSupervisor {
         self.actions.push_back(action);
     }
 
-    /// One that was told to stop has ended.
+    /// Handles the exit of an instance that was requested to stop.
     pub(super) fn stopped(&mut self, key: ChildKey, reason: ExitReason) {
         if !self.template.is_expected_stop(&reason) {
             if self.is_shutting_down() {
@@ -44,7 +44,7 @@ impl DynamicSupervisor {
         self.drop_instance(key, Reply::Done);
     }
 
-    /// From here on nothing is started: everybody is told at once, then the supervisor exits.
+    /// Stops all instances at the same time. No instance is started from here on.
     pub(super) fn begin_shutdown(&mut self, now: Time, reason: ExitReason) {
         if let Phase::ShuttingDown { .. } | Phase::Terminated = self.phase {
             return;
@@ -55,11 +55,9 @@ impl DynamicSupervisor {
         };
         self.phase = Phase::ShuttingDown { reason, deadline };
         for key in self.oldest_first() {
-            let start_requester =
-                self.instances.get_mut(&key).and_then(|instance| instance.start_requester.take());
-            let refused = Reply::Error(RequestError::ShuttingDown);
-            self.actions
-                .extend(start_requester.map(|start_requester| Action::Reply(start_requester, refused)));
+            let requester = self.instances.get_mut(&key).and_then(|instance| instance.start_requester.take());
+            let reply = Reply::Error(RequestError::ShuttingDown);
+            self.actions.extend(requester.map(|requester| Action::Reply(requester, reply)));
             self.stop(now, key, false);
         }
     }
@@ -68,19 +66,19 @@ impl DynamicSupervisor {
         if !self.instances.is_empty() || !self.is_shutting_down() {
             return;
         }
-        // Sorted, so that the order is not that of a hash; by text, which is also OTP's order.
+        // The order of a hash map is random; OTP sorts by reason too.
         let mut unexpected: Vec<_> = std::mem::take(&mut self.unexpected).into_iter().collect();
         unexpected.sort_by_cached_key(|(reason, _)| reason.to_string());
-        for (reason, lives) in unexpected {
+        for (reason, count) in unexpected {
             let report = Report::new(ReportKind::ShutdownError, &self.template, None, reason);
-            self.actions.push_back(Action::Report(Report { lives, ..report }));
+            self.actions.push_back(Action::Report(Report { lives: count, ..report }));
         }
         if let Phase::ShuttingDown { reason, .. } = std::mem::replace(&mut self.phase, Phase::Terminated) {
             self.actions.push_back(Action::Exit(reason));
         }
     }
 
-    /// What was waited for until now.
+    /// Handles all deadlines that have passed: of the shutdown, of starts and stops, of backoffs.
     pub(super) fn timeout(&mut self, now: Time) {
         if let Phase::ShuttingDown { deadline, .. } = &mut self.phase
             && deadline.is_some_and(|time| time <= now)
@@ -101,7 +99,7 @@ impl DynamicSupervisor {
         }
     }
 
-    /// Its time is over: kill it, once.
+    /// Kills an instance, unless it was killed before.
     fn kill(&mut self, key: ChildKey) {
         let Some(instance) = self.instances.get_mut(&key) else { return };
         if let State::Starting { timed_out, .. } | State::Stopping { timed_out } = &mut instance.state

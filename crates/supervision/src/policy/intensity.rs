@@ -1,21 +1,24 @@
-//! How many restarts are too many.
+//! Restart intensity: how many restarts a supervisor makes within a period.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::Time;
 
-/// At most `restarts` restarts within any `period`; one more, and the supervisor gives up (OTP: intensity and
+/// At most `restarts` restarts within any `period`; if one more is due, the supervisor gives up (OTP: intensity and
 /// period).
 ///
-/// The default is 3 restarts in 5 seconds. Zero restarts means none at all. A restart counts before it is made, and
-/// one that waits for a [`Backoff`](crate::Backoff) counts before the wait. That of a group counts once, a try after
-/// a failed one counts again, and what somebody asked for does not count.
+/// Default: 3 restarts in 5 s, as in Elixir (OTP: 1 in 5 s). 0 restarts: the first failure ends the supervisor.
+///
+/// * A restart counts before it is made. One that waits for a [`Backoff`](crate::Backoff) counts before the wait.
+/// * The restart of a group counts once.
+/// * Each retry after a failed restart counts.
+/// * A restart on request does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intensity {
-    /// How many restarts one period may see.
+    /// The maximum number of restarts within one period.
     pub restarts: u32,
-    /// The length of the window that is looked at. Must not be zero.
+    /// The length of the sliding window. Must not be zero.
     pub period: Duration,
 }
 
@@ -32,16 +35,16 @@ impl Default for Intensity {
     }
 }
 
-/// The instants of the restarts that still count, oldest first; never longer than the highest limit so far.
+/// The times of the restarts within the last period, oldest first. Bound: the highest limit so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RestartWindow {
     instants: VecDeque<Time>,
 }
 
 impl RestartWindow {
-    /// Counts a restart at `now`. False when it is one too many and must not be attempted.
+    /// Counts a restart at `now`. `false`: it would exceed the limit; it is not counted and must not be made.
     pub(crate) fn allow(&mut self, now: Time, limit: Intensity) -> bool {
-        // Inclusive, as in OTP: a restart exactly one period ago still counts.
+        // Inclusive, as in OTP: a restart exactly one period ago counts.
         while self.instants.front().is_some_and(|&then| now.saturating_since(then) > limit.period) {
             self.instants.pop_front();
         }
@@ -63,11 +66,11 @@ mod tests {
     }
 
     #[test]
-    fn the_window_is_inclusive_and_exact() {
+    fn restart_exactly_one_period_ago_counts() {
         let limit = Intensity::new(1, Duration::from_secs(5));
         let mut window = RestartWindow::default();
         assert!(window.allow(at(0), limit));
-        assert!(!window.allow(at(5_000), limit), "exactly one period later still counts");
+        assert!(!window.allow(at(5_000), limit), "exactly one period ago counts");
         let mut window = RestartWindow::default();
         assert!(window.allow(at(0), limit));
         assert!(window.allow(at(5_001), limit));
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_allows_none() {
+    fn limit_of_zero_allows_no_restart() {
         assert!(!RestartWindow::default().allow(at(7), Intensity::new(0, Duration::from_secs(1))));
     }
 }

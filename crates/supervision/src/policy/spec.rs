@@ -1,4 +1,4 @@
-//! What is to be done about a child, and about all of them.
+//! Child specifications and supervisor flags.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,32 +10,32 @@ use crate::policy::intensity::Intensity;
 use crate::policy::spec_error::SpecError;
 use crate::reason::ExitReason;
 
-/// What happens to the other children when one is restarted.
+/// Which children are restarted when one fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
-    /// Nothing: only the failed child is started again.
+    /// Only the failed child is restarted.
     #[default]
     OneForOne,
-    /// All of them are stopped and started again.
+    /// All children are stopped and started again.
     OneForAll,
-    /// Those started after the failed one are stopped and started again.
+    /// The failed child and those started after it are stopped and started again.
     RestForOne,
 }
 
-/// When a child that ended is started again.
+/// When a child that exited without a request is restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Restart {
     /// Always.
     #[default]
     Permanent,
-    /// Only after an end that was not clean; see [`ExitReason::is_clean`](crate::ExitReason::is_clean).
+    /// After an exit reason that is not clean; see [`ExitReason::is_clean`](crate::ExitReason::is_clean).
     Transient,
-    /// Never; its entry goes when it ends, in whatever way.
+    /// Never. Its entry is removed when it exits, for any reason.
     Temporary,
 }
 
 impl Restart {
-    /// Whether a child that ended so, by itself, is started again.
+    /// Whether a child that exited without a request is restarted after this reason.
     pub(crate) fn should_restart(self, reason: &ExitReason) -> bool {
         match self {
             Self::Permanent => true,
@@ -56,19 +56,21 @@ impl fmt::Display for Restart {
 }
 
 /// How a child is stopped.
+///
+/// Default: 5 s for a worker, infinity for a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Killed at once (OTP: `brutal_kill`).
+    /// Killed immediately (OTP: `brutal_kill`).
     #[doc(alias = "brutal_kill")]
     Kill,
-    /// Asked to stop, and killed when this time is over. The default of a worker is 5 s.
+    /// Requested to stop, and killed if it has not exited after this time.
     Timeout(Duration),
-    /// Asked to stop, and waited for without end. The default of a supervisor, whose children need their own time.
+    /// Requested to stop, and never killed. Right for a supervisor: its children have time-outs of their own.
     Infinity,
 }
 
 impl Shutdown {
-    /// How a life ends that is stopped so, and does as it is told.
+    /// The exit reason of a child that stops as requested.
     pub(crate) fn expected_reason(self) -> ExitReason {
         match self {
             Self::Kill => ExitReason::Killed,
@@ -93,13 +95,13 @@ impl From<Duration> for Shutdown {
     }
 }
 
-/// What a child is; sets the default of [`Shutdown`] and the column in which it is counted.
+/// Worker or supervisor: sets the default of [`Shutdown`] and where [`Counts`](crate::Counts) counts the child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChildKind {
-    /// It does work.
+    /// A child without children.
     #[default]
     Worker,
-    /// It has children of its own.
+    /// A child that has children.
     Supervisor,
 }
 
@@ -112,44 +114,44 @@ impl fmt::Display for ChildKind {
     }
 }
 
-/// Whether a supervisor ends when its significant children have ended by themselves.
+/// Whether a supervisor shuts down when significant children have exited without a request and are not restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoShutdown {
-    /// No.
+    /// It does not.
     #[default]
     Never,
-    /// When one of them has.
+    /// When one of them has exited.
     AnySignificant,
-    /// When all of them have.
+    /// When all of them have exited.
     AllSignificant,
 }
 
-/// What is to be done about one child (OTP: child specification).
+/// The specification of one child, without the code that starts it (OTP: child specification).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChildRules {
-    /// What the child is called; unique within its supervisor.
+    /// The child's name; unique within its supervisor.
     pub id: ChildId,
-    /// When it is started again.
+    /// When it is restarted.
     pub restart: Restart,
     /// How it is stopped.
     pub shutdown: Shutdown,
-    /// What it is.
+    /// Worker or supervisor.
     pub kind: ChildKind,
-    /// Whether [`AutoShutdown`] looks at it.
+    /// Whether its exit counts for [`AutoShutdown`].
     pub significant: bool,
-    /// How long restarts wait when it keeps failing; `None` means never.
+    /// The delay of restarts while it keeps failing; `None`: restarts are immediate.
     pub backoff: Option<Backoff>,
-    /// How long a start may take before it is killed and counts as failed; `None` means without end.
+    /// How long a start may take before it is killed and fails; `None`: no limit. Must not be zero.
     pub start_timeout: Option<Duration>,
 }
 
 impl ChildRules {
-    /// A permanent worker with a shutdown time-out of 5 s.
+    /// A permanent worker with a shutdown time-out of 5 s, without backoff and start time-out.
     pub fn worker(id: impl Into<ChildId>) -> Self {
         Self::new(id.into(), ChildKind::Worker, Shutdown::Timeout(Duration::from_secs(5)))
     }
 
-    /// A permanent supervisor, waited for without end when it stops.
+    /// A permanent supervisor without shutdown time-out, backoff and start time-out.
     pub fn supervisor(id: impl Into<ChildId>) -> Self {
         Self::new(id.into(), ChildKind::Supervisor, Shutdown::Infinity)
     }
@@ -166,16 +168,16 @@ impl ChildRules {
         }
     }
 
-    /// Whether an operator expects a told child to end so (OTP: anything else is a `shutdown_error`).
+    /// Whether the reason is expected of a child that was requested to stop (OTP: any other is a `shutdown_error`).
     pub(crate) fn is_expected_stop(&self, reason: &ExitReason) -> bool {
-        let as_told = match self.shutdown {
+        let as_requested = match self.shutdown {
             Shutdown::Kill => *reason == ExitReason::Killed,
-            // A supervisor that was giving up at that moment is as good; in OTP its reason is the same.
+            // A supervisor may give up while it is stopped; in OTP that reason is `shutdown` as well.
             Shutdown::Timeout(_) | Shutdown::Infinity => {
                 matches!(reason, ExitReason::Shutdown | ExitReason::GaveUp { .. })
             }
         };
-        as_told || (self.restart != Restart::Permanent && reason.is_clean())
+        as_requested || (self.restart != Restart::Permanent && reason.is_clean())
     }
 
     pub(crate) fn check(&self, auto_shutdown: AutoShutdown) -> Result<(), SpecError> {
@@ -193,15 +195,15 @@ impl ChildRules {
     }
 }
 
-/// What a supervisor does about all its children (OTP: supervisor flags).
+/// What applies to all children of a supervisor (OTP: supervisor flags).
 #[doc(alias = "sup_flags")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// What happens to the others when one is restarted.
+    /// Which children are restarted when one fails. Default: only that one.
     pub strategy: Strategy,
-    /// How many restarts are too many.
+    /// How many restarts are made within a period. Default: 3 in 5 s.
     pub intensity: Intensity,
-    /// Whether it ends with its significant children.
+    /// Whether the supervisor shuts down when significant children exit. Default: never.
     pub auto_shutdown: AutoShutdown,
 }
 
@@ -214,7 +216,7 @@ impl Flags {
     }
 }
 
-/// Everything about a static supervisor that can be wrong before it starts.
+/// Checks flags and specs of a static supervisor, and that ids are unique.
 pub(crate) fn check_all(flags: &Flags, specs: &[ChildRules]) -> Result<(), SpecError> {
     flags.check()?;
     let mut ids = HashSet::with_capacity(specs.len());

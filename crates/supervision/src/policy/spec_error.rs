@@ -1,11 +1,11 @@
-//! What can be wrong with flags and specs.
+//! Errors in flags and specs.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::id::ChildId;
 
-/// A combination that no supervisor can follow; found before anything starts.
+/// Flags or a spec that no supervisor can follow. Checked before any child starts.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -14,47 +14,47 @@ pub enum SpecError {
         /// The id.
         child: ChildId,
     },
-    /// The intensity's period is zero.
+    /// The period of the intensity is zero.
     ZeroPeriod,
-    /// A significant child under a supervisor that never looks.
+    /// A child is significant, but the supervisor's auto-shutdown is `Never`.
     SignificantWithoutAutoShutdown {
         /// The child.
         child: ChildId,
     },
-    /// A significant child that never ends by itself.
+    /// A child is significant and permanent, so it is always restarted.
     SignificantPermanent {
         /// The child.
         child: ChildId,
     },
-    /// A start time-out that no start can keep.
+    /// A start time-out is zero.
     ZeroStartTimeout {
         /// The child.
         child: ChildId,
     },
-    /// A backoff whose first delay is longer than its longest.
+    /// The first delay of a backoff is longer than its maximum.
     BackoffMax {
         /// The child.
         child: ChildId,
         /// The first delay.
         first: Duration,
-        /// The longest delay.
+        /// The maximum delay.
         max: Duration,
     },
-    /// A backoff whose delays would shrink, or a factor that is no number.
+    /// The factor of a backoff is below 1 or not finite.
     BackoffFactor {
         /// The child.
         child: ChildId,
         /// The factor.
         factor: f64,
     },
-    /// A jitter that is not a part of the delay.
+    /// The jitter of a backoff is not from 0 to 1.
     BackoffJitter {
         /// The child.
         child: ChildId,
         /// The jitter.
         jitter: f64,
     },
-    /// A dynamic supervisor that may not have any child.
+    /// The `max_children` of a dynamic supervisor is 0.
     ZeroMaxChildren {
         /// The template's id.
         child: ChildId,
@@ -65,9 +65,9 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateId { child } => {
-                write!(f, "two children have the id {child:?}; give each its own")
+                write!(f, "two children have the id {child:?}; make ids unique")
             }
-            Self::ZeroPeriod => f.write_str("the intensity's period is 0; give it at least a millisecond"),
+            Self::ZeroPeriod => f.write_str("the period of the intensity is 0; set it to at least 1 ms"),
             Self::SignificantWithoutAutoShutdown { child } => {
                 write!(f, "child {child:?} is significant but auto-shutdown is never; set auto-shutdown")
             }
@@ -75,7 +75,7 @@ impl fmt::Display for SpecError {
                 write!(f, "child {child:?} is significant and permanent; make it transient or temporary")
             }
             Self::ZeroStartTimeout { child } => {
-                write!(f, "child {child:?} has a start time-out of 0; give it time, or none for no limit")
+                write!(f, "child {child:?} has a start time-out of 0; raise it, or set none for no limit")
             }
             Self::BackoffMax { child, first, max } => {
                 write!(
@@ -84,13 +84,13 @@ impl fmt::Display for SpecError {
                 )
             }
             Self::BackoffFactor { child, factor } => {
-                write!(f, "child {child:?} has a backoff factor of {factor}; make it 1 or more")
+                write!(f, "child {child:?} has a backoff factor of {factor}; set it to 1 or more")
             }
             Self::BackoffJitter { child, jitter } => {
-                write!(f, "child {child:?} has a backoff jitter of {jitter}; make it 0 to 1")
+                write!(f, "child {child:?} has a backoff jitter of {jitter}; set it from 0 to 1")
             }
             Self::ZeroMaxChildren { child } => {
-                write!(f, "the supervisor of {child:?} may have 0 children; allow at least 1")
+                write!(f, "max_children of the supervisor of {child:?} is 0; set it to at least 1")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! From what is to what should be: the steps after every input, in their order.
+//! The steps after every event that bring the workers to the wanted number.
 
 use std::cmp::Reverse;
 
@@ -17,7 +17,7 @@ impl WorkerPool {
         self.expire(now);
         self.slot_backoffs
             .values_mut()
-            .for_each(|attempts| attempts.until = attempts.until.filter(|&until| until > now));
+            .for_each(|backoff| backoff.until = backoff.until.filter(|&until| until > now));
         if self.phase == Phase::Running {
             self.recycle(now);
             self.mark_spares(now);
@@ -31,28 +31,30 @@ impl WorkerPool {
         self.emit_completions();
     }
 
-    /// Whose turn it is to be recycled: one at a time, the one that has waited longest.
+    /// Begins to recycle the worker that has waited longest, unless another one is being recycled.
     fn recycle(&mut self, now: Time) {
         let (recycling, limit_rng) = (self.settings.recycling, self.limit_rng);
         for worker in self.workers.iter_mut().filter(|worker| worker.is_ready() && worker.due.is_none()) {
-            worker.due = recycling.cause(worker, now, limit_rng).map(|cause| (now, cause));
+            worker.due = recycling.reason(worker, now, limit_rng).map(|reason| (now, reason));
         }
-        // Its turn lasts until it is gone, not only until its replacement is ready.
-        let somebody_else = self.workers.iter().any(|worker| worker.recycled);
-        if somebody_else || self.pool_counts().ready_outdated > 0 {
+        // A recycled worker counts until it has exited, not only until its replacement is ready.
+        let under_way = self.workers.iter().any(|worker| worker.recycled);
+        if under_way || self.pool_counts().ready_outdated > 0 {
             return;
         }
         let waiting = self.workers.iter_mut().filter(|worker| worker.is_ready());
-        let first = waiting.filter_map(|worker| worker.due.map(|(since, cause)| (since, worker, cause)));
-        if let Some((_, worker, cause)) = first.min_by_key(|(since, worker, _)| (*since, worker.id)) {
+        let first = waiting.filter_map(|worker| worker.due.map(|(since, reason)| (since, worker, reason)));
+        if let Some((_, worker, reason)) = first.min_by_key(|(since, worker, _)| (*since, worker.id)) {
             worker.recycled = true;
             let id = worker.id;
-            self.report(Report::Recycling(id, cause));
+            self.report(Report::Recycling(id, reason));
         }
     }
 
-    /// Which idle workers are the spare ones. One that becomes one is the last that was used; one that is no more,
-    /// the one that has been idle longest, begins its idle time now.
+    /// Marks as many idle workers as spares as the size says.
+    ///
+    /// The most recently used ones become spares first. The longest idle ones stop being spares first; their idle time
+    /// begins now.
     pub(super) fn mark_spares(&mut self, now: Time) {
         let spare = self.size.spare() as usize;
         let mut reserved = Vec::new();
@@ -76,8 +78,8 @@ impl WorkerPool {
         }
     }
 
-    /// Tells those to leave that nobody needs to wait for: starts that are outdated before they are done, and what
-    /// is above the maximum.
+    /// Retires workers that need no ready replacement: outdated ones that are still starting, and those above the
+    /// maximum.
     fn retire_surplus(&mut self, now: Time) {
         for at in 0..self.workers.len() {
             if self.workers[at].is_starting() && self.is_outdated(at) {
@@ -89,7 +91,7 @@ impl WorkerPool {
         if above == 0 {
             return;
         }
-        // First who is not ready yet, the latest first; then who has been idle longest; then who has least to do.
+        // Starting workers first, the latest of them first; then the longest idle; then those with the least load.
         let fresh =
             (0..self.workers.len()).filter(|&at| self.workers[at].is_present() && !self.is_outdated(at));
         let mut order: Vec<usize> = fresh.collect();
@@ -103,7 +105,7 @@ impl WorkerPool {
         }
     }
 
-    /// Starts what is missing, all at once as far as the bounds allow.
+    /// Starts missing workers in parallel, up to `ceiling` and `parallel_starts`.
     fn start_missing(&mut self, now: Time) {
         let counts = self.pool_counts();
         let surge = if counts.of_other_generation > 0 {
@@ -112,16 +114,17 @@ impl WorkerPool {
             u32::from(counts.ready_outdated > 0)
         };
         self.ceiling = self.ceiling.max(self.size.max().saturating_add(surge));
-        let room = self.ceiling.saturating_sub(counts.lives);
+        let capacity = self.ceiling.saturating_sub(counts.total);
         let parallel = self.settings.parallel_starts.saturating_sub(counts.starting_fresh);
         let generation = self.generations.current;
-        for slot in self.missing().slots.into_iter().take(room.min(parallel) as usize) {
+        for slot in self.missing().slots.into_iter().take(capacity.min(parallel) as usize) {
             self.start(now, slot, generation);
         }
     }
 
-    /// Tells outdated workers to leave, never more than are ready above what is wanted. In a roll the new ones that
-    /// can be started are all ready before any old one leaves.
+    /// Retires outdated workers, but only as many as there are ready workers above the wanted number.
+    ///
+    /// In a roll no old worker is retired before all new ones that can be started are ready.
     fn retire_outdated(&mut self, now: Time) {
         let counts = self.pool_counts();
         let unfinished = || counts.starting_fresh > 0 || self.missing().waiting > 0;
@@ -131,7 +134,7 @@ impl WorkerPool {
         let above = (counts.ready_fresh + counts.ready_outdated).saturating_sub(self.wanted());
         let outdated =
             (0..self.workers.len()).filter(|&at| self.workers[at].is_ready() && self.is_outdated(at));
-        // First whose slot has a ready replacement, then who has least to do, then the oldest.
+        // Workers with a ready replacement in their slot first; then those with the least load; then the oldest.
         let mut order: Vec<usize> = outdated.collect();
         order.sort_by_key(|&at| {
             (!self.has_replacement(at), self.workers[at].active, self.workers[at].id.life)
@@ -151,12 +154,12 @@ impl WorkerPool {
         let worker = &self.workers[at];
         match worker.due {
             _ if worker.generation != self.generations.current => RetireReason::Replaced,
-            Some((_, cause)) if worker.recycled => RetireReason::Recycled(cause),
+            Some((_, reason)) if worker.recycled => RetireReason::Recycled(reason),
             _ => RetireReason::Surplus,
         }
     }
 
-    /// Tells idle workers above the spare ones to leave when their time is over, the longest idle first.
+    /// Retires idle workers that are not spares after `idle_timeout`, the longest idle first.
     fn retire_idle(&mut self, now: Time) {
         let Some(timeout) = self.size.idle_timeout() else { return };
         let above = self.surplus() as usize;
@@ -168,25 +171,25 @@ impl WorkerPool {
         }
     }
 
-    /// How many more fresh workers are ready than are wanted.
+    /// The number of fresh ready workers above the wanted number.
     pub(super) fn surplus(&self) -> u32 {
         self.pool_counts().ready_fresh.saturating_sub(self.wanted())
     }
 
-    /// Who may leave for being idle, and since when their time counts.
+    /// Idle workers that are not spares: since when, and their index.
     pub(super) fn idle_surplus(&self) -> impl Iterator<Item = (Time, usize)> + '_ {
         let idle = self.workers.iter().enumerate().filter(|(at, _)| !self.is_outdated(*at));
         idle.filter_map(|(at, worker)| worker.idle().and_then(|idle| idle.surplus).map(|since| (since, at)))
     }
 
     fn retire_all(&mut self, now: Time) {
-        let leave = if self.phase == Phase::Drained { RetireReason::Drained } else { RetireReason::Stopped };
+        let reason = if self.phase == Phase::Drained { RetireReason::Drained } else { RetireReason::Stopped };
         for at in 0..self.workers.len() {
-            self.retire(now, at, leave);
+            self.retire(now, at, reason);
         }
     }
 
-    /// Says what has come to its end.
+    /// Completes what has come to its end: the roll, generations without workers, `Ready`, `Exit`.
     fn emit_completions(&mut self) {
         self.finish_roll();
         self.forget();
@@ -199,8 +202,8 @@ impl WorkerPool {
             self.phase = Phase::Terminated;
             self.actions.push_back(Action::Exit);
         }
-        // Lives that were allowed once are put up with until they are gone, and in their place may come others.
-        let lives = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
-        self.ceiling = self.ceiling.min(lives).max(self.size.max());
+        // Workers above the maximum may stay until they exit; `ceiling` never falls below their number.
+        let total = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
+        self.ceiling = self.ceiling.min(total).max(self.size.max());
     }
 }

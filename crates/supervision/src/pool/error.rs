@@ -1,58 +1,60 @@
-//! Wishes that make no sense.
+//! Errors in settings.
 
 use std::fmt;
 
 use super::size::MAX_WORKERS;
 use crate::policy::spec_error::SpecError;
 
-/// Why settings cannot be followed. The pool is then not made, or stays as it was.
+/// Invalid settings. The pool is not constructed, or keeps its old settings.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// A pool without workers serves nobody.
+    /// The maximum is 0 workers.
     NoWorkers,
-    /// More than [`MAX_WORKERS`].
+    /// The maximum is above [`MAX_WORKERS`].
     TooManyWorkers {
-        /// What was asked for.
+        /// The configured maximum.
         max: u32,
     },
-    /// More spare workers than there may be at all.
+    /// More spare workers than the maximum.
     SpareAboveMax {
-        /// How many should be idle.
+        /// The configured number of spare workers.
         spare: u32,
-        /// How many there may be.
+        /// The configured maximum.
         max: u32,
     },
-    /// Zero, where it would mean that nothing ever happens or everything at once.
+    /// A setting is 0 that must be larger.
     Zero {
         /// The name of the field.
         setting: &'static str,
     },
-    /// Not a share of something.
+    /// The jitter of recycling is not from 0 to 1.
     Jitter {
-        /// What was given.
+        /// The configured jitter.
         jitter: f64,
     },
-    /// A backoff that cannot be followed.
+    /// The backoff is invalid.
     Backoff(SpecError),
 }
 
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoWorkers => f.write_str("a pool of at most 0 workers serves nobody; allow at least 1"),
-            Self::TooManyWorkers { max } => {
-                write!(f, "a pool of up to {max} workers is too large; allow at most {MAX_WORKERS}")
+            Self::NoWorkers => {
+                f.write_str("a pool of at most 0 workers serves no requests; set the maximum to at least 1")
             }
-            Self::SpareAboveMax { spare, max } => {
+            Self::TooManyWorkers { max } => {
                 write!(
                     f,
-                    "{spare} spare workers do not fit into a pool of at most {max}; lower spare or raise max"
+                    "a pool of up to {max} workers is too large; set the maximum to at most {MAX_WORKERS}"
                 )
             }
-            Self::Zero { setting } => write!(f, "{setting} is 0; make it larger, or leave it at its default"),
+            Self::SpareAboveMax { spare, max } => {
+                write!(f, "{spare} spare workers exceed the maximum of {max}; lower spare or raise max")
+            }
+            Self::Zero { setting } => write!(f, "{setting} is 0; raise it, or keep its default"),
             Self::Jitter { jitter } => {
-                write!(f, "recycling.jitter is {jitter}; it is a share, from 0 to 1")
+                write!(f, "recycling.jitter is {jitter}; set it from 0 to 1")
             }
             Self::Backoff(error) => error.fmt(f),
         }

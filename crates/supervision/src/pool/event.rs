@@ -1,78 +1,79 @@
-//! What a driver tells a pool, and what it is told to do.
+//! Events and actions of a pool.
 
 use super::id::{Generation, WorkerId};
 use super::reason::RetireReason;
 use super::report::Report;
 use crate::reason::ExitReason;
 
-/// What has happened; the input of `handle`.
+/// The input of [`WorkerPool::handle`](super::WorkerPool::handle).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Begin, or go on after [`Event::Drain`].
+    /// Begins, or continues after [`Event::Drain`].
     Start,
-    /// A worker is ready.
+    /// The worker is ready.
     Started(WorkerId),
-    /// A start failed; there is no life.
+    /// The start failed; the worker does not run.
     StartFailed(WorkerId, ExitReason),
-    /// A life is over, ready or not.
+    /// The worker has exited, ready or not.
     Exited(WorkerId, ExitReason),
-    /// A worker has so many requests or connections now, and so many wait for any worker.
+    /// The load of one worker, and the length of the queue.
     ///
-    /// Both in one event, so that a request that goes from the queue to a worker is at no moment counted twice or
-    /// not at all. The length of the queue is believed even when the worker is unknown.
+    /// One event carries both: a request that moves from the queue to a worker is then counted exactly once at any
+    /// time. The queue length is taken even if the worker is unknown.
     Load {
-        /// Whose load it is.
+        /// The worker.
         worker: WorkerId,
-        /// What it has; it is idle when this is 0.
+        /// Requests or connections that it has; 0: it is idle.
         active: u32,
-        /// What waits.
+        /// Requests or connections that wait for any worker.
         queued: u32,
     },
-    /// So many requests or connections wait for any worker.
+    /// This many requests or connections wait for any worker.
     Queued(u32),
-    /// What a worker has used since it started.
+    /// What a worker has used so far.
     Usage {
-        /// Whose usage it is.
+        /// The worker.
         worker: WorkerId,
-        /// How many requests it has served in all.
+        /// Requests that it has served in all.
         requests: u64,
-        /// How much memory it has now, in bytes.
+        /// Its memory now. Unit: bytes.
         memory: u64,
     },
-    /// Replace this worker, as if it had reached a limit. One that is not ready yet is fresh enough.
+    /// Replaces this worker as if it had reached a limit. Ignored if it is not ready.
     Recycle(WorkerId),
-    /// One worker more (the signal TTIN). Lasts until the pool is reshaped.
+    /// One worker more (gunicorn: the signal TTIN). Lasts until `reconfigure`.
     ScaleUp,
-    /// One worker fewer (the signal TTOU). Lasts until the pool is reshaped.
+    /// One worker fewer (gunicorn: the signal TTOU). Lasts until `reconfigure`.
     ScaleDown,
-    /// All workers are told to leave and none is started; the pool stays (the signal WINCH).
+    /// Retires all workers and starts none until [`Event::Start`] (nginx: the signal WINCH).
     Drain,
-    /// All workers are told to leave, none is started ever again, then the pool ends.
+    /// Retires all workers and starts none; [`Action::Exit`] follows.
     Stop,
-    /// All workers are killed, none is started ever again, then the pool ends.
+    /// Kills all workers and starts none; [`Action::Exit`] follows.
     Kill,
-    /// The time that `poll_timeout` named has come.
+    /// The time that `poll_timeout` returned has come.
     Timeout,
 }
 
-/// What is to be done; the output of `poll_action`.
+/// The output of [`WorkerPool::poll_action`](super::WorkerPool::poll_action), to be executed in order.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
     /// Start a worker of this generation; answer with `Started`, `StartFailed` or `Exited`.
     Start(WorkerId, Generation),
-    /// Tell a worker to finish what it has and to leave; give it nothing new. Answered by `Exited` (or
-    /// `StartFailed`, for it may not have been ready yet).
+    /// Request a worker to finish its requests and exit, and give it no new ones; answer with `Exited`.
+    ///
+    /// If it was not ready yet, `StartFailed` is an answer too.
     Retire(WorkerId, RetireReason),
-    /// End a life without asking; answered by `Exited` (or `StartFailed`). Comes at most once for a life.
+    /// Kill a worker; answered as [`Action::Retire`] is. Comes at most once per incarnation.
     Kill(WorkerId),
-    /// No worker of this generation is left and none will be started: what starts it can be dropped.
+    /// No worker of this generation runs and none will be started: the driver drops what starts it.
     Forget(Generation),
-    /// Something an operator should be told, or somebody who asked waits for.
+    /// A report for the operator's log or for the caller of an operation.
     Report(Report),
-    /// The workers that should be there without any load are ready. Comes once.
+    /// As many workers as the pool has without load are ready. Comes once.
     Ready,
-    /// Nobody is alive any more and nobody will be. Comes once and last.
+    /// No worker runs and none will be started. Comes once and last.
     Exit,
 }

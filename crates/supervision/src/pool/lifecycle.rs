@@ -1,4 +1,4 @@
-//! What the pool hears about its lives.
+//! Starts, loads, stops and exits of workers.
 
 use super::WorkerPool;
 use super::event::Action;
@@ -29,7 +29,7 @@ impl WorkerPool {
         self.next_incarnation += 1;
         let id = WorkerId { slot, life };
         let deadline = self.settings.start_timeout.map(|after| now + after);
-        // Lives only grow, so the list stays sorted by them.
+        // Incarnations only grow, so the list stays sorted for the binary search in `position`.
         self.workers.push(Worker::new(id, generation, deadline));
         self.actions.push_back(Action::Start(id, generation));
     }
@@ -40,7 +40,7 @@ impl WorkerPool {
         self.report(Report::Start(id, StartOutcome::Ready));
     }
 
-    /// A life is over, and with it everything that was counted about it.
+    /// Handles `Exited` and `StartFailed`.
     pub(super) fn exited(&mut self, now: Time, id: WorkerId, reason: ExitReason) {
         let Some(at) = self.position(id) else { return };
         let worker = self.workers.remove(at);
@@ -61,17 +61,18 @@ impl WorkerPool {
         }
     }
 
-    /// A worker failed that should have stayed: its slot backs off, and a new generation has one failure more.
+    /// Records the failure of a worker that was to stay: its slot backs off, and a roll has one failure more.
     fn record_failure(&mut self, now: Time, worker: &Worker, since: Option<Time>, reason: ExitReason) {
         if worker.generation != self.generations.current || worker.recycled {
             return;
         }
         let slot = worker.id.slot;
-        let attempts = self.slot_backoffs.entry(slot).or_default();
-        let delay = attempts.backoff_state.failed(now, since, &self.settings.backoff, &mut self.rng);
-        attempts.until = (!delay.is_zero()).then(|| now + delay);
-        if !delay.is_zero() {
-            self.report(Report::BackingOff { slot, delay });
+        let backoff = self.slot_backoffs.entry(slot).or_default();
+        let restart = backoff.state.failed(now, since, &self.settings.backoff, &mut self.rng);
+        let is_delayed = !restart.delay.is_zero();
+        backoff.until = is_delayed.then(|| now + restart.delay);
+        if is_delayed {
+            self.report(Report::BackingOff { slot, restart });
         }
         self.roll_failed(reason);
     }
@@ -91,14 +92,14 @@ impl WorkerPool {
 
     pub(super) fn recycle_asked(&mut self, now: Time, id: WorkerId) {
         if let Some(worker) = self.worker(id).filter(|worker| worker.is_ready() && !worker.recycled) {
-            // A limit may be taken back, a wish is not. Its place among those that wait is kept.
+            // `reconfigure` clears `due` for reached limits but not for requests. The earlier place in the order is kept.
             let since = worker.due.map_or(now, |(since, _)| since);
             worker.due = Some((since, RecycleReason::Asked));
         }
     }
 
-    /// Tells one to leave, by its index. One that was starting has failed to start.
-    pub(super) fn retire(&mut self, now: Time, at: usize, leave: RetireReason) {
+    /// Retires the worker at this index. For one that is starting, the start has failed.
+    pub(super) fn retire(&mut self, now: Time, at: usize, reason: RetireReason) {
         let deadline = self.settings.retire_timeout.map(|after| now + after);
         let worker = &mut self.workers[at];
         let id = worker.id;
@@ -117,10 +118,10 @@ impl WorkerPool {
             State::Retiring { .. } | State::Killed { .. } => return,
         };
         worker.state = State::Retiring { deadline, was_ready };
-        self.actions.push_back(Action::Retire(id, leave));
+        self.actions.push_back(Action::Retire(id, reason));
     }
 
-    /// Kills those whose time to start or to leave is over.
+    /// Kills workers that have passed the deadline of their start or retirement.
     pub(super) fn expire(&mut self, now: Time) {
         for at in 0..self.workers.len() {
             let worker = &mut self.workers[at];
@@ -140,7 +141,7 @@ impl WorkerPool {
         }
     }
 
-    /// Kills everybody, once.
+    /// Kills all workers that were not killed before.
     pub(super) fn kill_all(&mut self) {
         for worker in &mut self.workers {
             if worker.is_starting() {

@@ -1,15 +1,17 @@
-//! How many workers a pool has: a pure function of load and time, in the grammar of the supervisors.
+//! The size of a pool of workers, decided from load and time, as a pure state machine.
 //!
-//! A [`WorkerPool`] decides when a worker is started, when it is told to leave and when it is killed. Who starts it, what
-//! it is (a process, an actor) and how its load is known is the driver's business. The formulas are Unit's, as far
-//! as they are good (`processes`, `spare`, `max`, `idle_timeout`), with what its users missed: starts in parallel,
-//! failed starts tried again, recycling and restarts without a dip.
+//! * [`WorkerPool`]: the rules. It decides when a worker is started, retired and killed.
+//! * [`PoolSize`] and [`Settings`]: how many workers, fixed or by load; bounds, time-outs, recycling.
+//! * [`WorkerId`]: one incarnation in one slot.
 //!
-//! Three types to know:
+//! The driver starts workers, observes their load and executes the actions. A worker may be a process or an actor.
+//! There is no driver yet.
 //!
-//! * [`PoolSize`]: how many workers, fixed or by load; together with the rest of the wishes in [`Settings`].
-//! * [`WorkerPool`]: the rules. Unlike a supervisor it never gives up; a failing slot backs off and is tried again.
-//! * [`WorkerId`]: one life in one slot, the name under which everything about a worker is said.
+//! The settings `processes`, `spare`, `max` and `idle_timeout` are those of Unit. In addition a pool starts workers in
+//! parallel, retries failed starts, recycles workers, and replaces a generation without fewer ready workers meanwhile.
+//! It never gives up: a slot backs off when its workers fail, and is retried.
+//!
+//! The folder knows `policy` and ids, reasons and times of the root. It knows no supervisor.
 
 mod advance;
 mod error;
@@ -43,9 +45,10 @@ pub use status::{Counts, WorkerInfo, WorkerState};
 
 /// The rules of one pool of workers (Unit: the router's application processes; php-fpm: a pool).
 ///
-/// Call [`handle`](Self::handle), then drain [`poll_action`](Self::poll_action) until `None`, then ask
-/// [`poll_timeout`](Self::poll_timeout) when to come back with [`Event::Timeout`] if nothing else happens first. An
-/// input costs time in proportion to the number of workers, but for the load of a static pool.
+/// Call [`handle`](Self::handle), drain [`poll_action`](Self::poll_action), then set a timer to
+/// [`poll_timeout`](Self::poll_timeout). If it fires before another event, pass [`Event::Timeout`].
+///
+/// Cost: linear in the number of workers per event; constant for the load of a static pool.
 ///
 /// ```
 /// use impresario_supervision::pool::{Action, Event, PoolSize, Report, StartOutcome, WorkerPool};
@@ -62,60 +65,73 @@ pub use status::{Counts, WorkerInfo, WorkerState};
 /// pool.handle(now, Event::Exited(first, ExitReason::Killed));
 /// assert!(matches!(pool.poll_action(), Some(Action::Report(Report::Died(..)))));
 /// let Some(Action::Start(second, _)) = pool.poll_action() else { panic!() };
-/// assert!(second.slot == first.slot && second.life > first.life);
+/// assert!(second.slot == first.slot && second > first);
 /// ```
 #[derive(Clone, Debug)]
 pub struct WorkerPool {
     settings: Settings,
-    /// The size of the settings, scaled by `shift` workers.
+    /// `settings.size`, shifted by `shift` workers.
     size: PoolSize,
+    /// The sum of `ScaleUp` and `ScaleDown` since the last `reconfigure`.
     shift: i32,
+    /// Draws the jitter of recycling limits: number `n` is that of incarnation `n`.
     limit_rng: SplitMix64,
+    /// Draws the jitter of backoffs.
     rng: SplitMix64,
     phase: Phase,
-    /// Every life that is known, oldest first.
+    /// Every worker that has not exited, sorted by incarnation.
     workers: Vec<Worker>,
+    /// Requests or connections that wait for any worker.
     queued: u32,
-    /// The slots whose workers have failed lately.
+    /// The backoff of each slot in which a worker failed.
     slot_backoffs: BTreeMap<u32, SlotBackoff>,
     generations: Generations,
-    /// How many lives there may be: the maximum, and what was above it and is not gone yet.
+    /// The bound on workers in any state: the maximum, plus those above it that have not exited yet.
     ceiling: u32,
-    /// Whether [`Action::Ready`] has been said.
+    /// Whether [`Action::Ready`] was queued.
     announced: bool,
     next_incarnation: u64,
     actions: VecDeque<Action>,
 }
 
+/// The generations of a pool and the rolling restart under way.
 #[derive(Clone, Debug)]
 struct Generations {
-    /// What workers are started from.
+    /// New workers are started from this one.
     current: Generation,
-    /// The last one that was ready and alone; where to go back to. The same as `current` unless a roll is under way.
+    /// The last one that was completely ready. An aborted roll returns to it. Equal to `current` unless a roll is
+    /// under way.
     stable: Generation,
+    /// The one with the highest number.
     latest: Generation,
-    /// How many workers of `current` have failed since the roll began.
+    /// Failures of workers of `current` since the roll began.
     failures: u32,
-    /// Those that have not been forgotten.
+    /// Those for which `Action::Forget` was not queued yet.
     known: Vec<Generation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Before `Event::Start`.
     New,
     Running,
+    /// All workers are retired and none is started, until `Event::Start`.
     Drained,
+    /// All workers are retired or killed and none is started; `Action::Exit` follows.
     Stopping,
+    /// `Action::Exit` was queued.
     Terminated,
 }
 
 impl WorkerPool {
-    /// Checks everything, starts nothing. `seed` is any number; the chance in the limits of [`Recycling`] and in
-    /// the backoff comes from it, so two pools that should not move in step get different ones.
+    /// Checks the settings. [`Event::Start`] starts the workers.
+    ///
+    /// `seed`: any number. The jitter of [`Recycling`] limits and of backoffs follows from it. Two pools with the same
+    /// seed recycle and retry in step.
     ///
     /// # Errors
     ///
-    /// A [`PoolError`] that names the value.
+    /// A [`PoolError`] that names the invalid value.
     pub fn new(settings: impl Into<Settings>, seed: u64) -> Result<Self, PoolError> {
         let settings = settings.into();
         settings.check()?;
@@ -137,27 +153,27 @@ impl WorkerPool {
         })
     }
 
-    /// What the pool was told about itself.
+    /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The size it has now: that of its settings, with what was scaled since.
+    /// The current size: that of the settings, changed by [`Event::ScaleUp`] and [`Event::ScaleDown`].
     pub fn size(&self) -> PoolSize {
         self.size
     }
 
-    /// What workers are started from now.
+    /// The generation that new workers are started from.
     pub fn generation(&self) -> Generation {
         self.generations.current
     }
 
-    /// Whether a new generation is on its way and may still be given up.
+    /// Whether a rolling restart is under way, which may still be aborted.
     pub fn is_rolling(&self) -> bool {
         self.generations.is_rolling()
     }
 
-    /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
+    /// Handles an event. Drain [`poll_action`](Self::poll_action) afterwards.
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Start => {
@@ -192,48 +208,48 @@ impl WorkerPool {
         self.advance(now);
     }
 
-    /// The next thing to do, until there is none.
+    /// The next action; `None` when all are taken.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When to come back with [`Event::Timeout`] if nothing else happens before.
+    /// When to pass [`Event::Timeout`], unless another event comes first. `None`: no timer is needed.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let bounds = self.workers.iter().filter_map(Worker::deadline);
+        let deadlines = self.workers.iter().filter_map(Worker::deadline);
         if self.phase != Phase::Running {
-            return bounds.min();
+            return deadlines.min();
         }
-        let waits = self.slot_backoffs.values().filter_map(|attempts| attempts.until);
+        let backoffs = self.slot_backoffs.values().filter_map(|backoff| backoff.until);
         let idle_timeout = self.size.idle_timeout().filter(|_| self.surplus() > 0);
         let idle =
             idle_timeout.and_then(|timeout| self.idle_surplus().map(|(since, _)| since + timeout).min());
-        let young = self.workers.iter().filter(|worker| worker.due.is_none());
-        let ages = young.filter_map(|worker| self.settings.recycling.deadline(worker, self.limit_rng));
-        bounds.chain(waits).chain(idle).chain(ages).min()
+        let not_due = self.workers.iter().filter(|worker| worker.due.is_none());
+        let ages = not_due.filter_map(|worker| self.settings.recycling.deadline(worker, self.limit_rng));
+        deadlines.chain(backoffs).chain(idle).chain(ages).min()
     }
 
-    /// Takes new settings in place of the old ones; workers that fit them stay. What was scaled is forgotten.
+    /// Replaces the settings; workers that fit the new ones stay. Earlier `ScaleUp` and `ScaleDown` have no more effect.
     ///
     /// # Errors
     ///
-    /// A [`PoolError`] that names the value; the pool is then as it was.
+    /// A [`PoolError`] that names the invalid value; then nothing is replaced.
     pub fn reconfigure(&mut self, now: Time, settings: impl Into<Settings>) -> Result<(), PoolError> {
         let settings = settings.into();
         settings.check()?;
-        // Who was a spare one up to now has no idle time behind it.
+        // Marks the spares by the old size first: the idle time of one that stops being a spare begins now.
         self.mark_spares(now);
         self.settings = settings;
         self.size = settings.size;
         self.shift = 0;
-        // The limits may have changed: who waits for its turn because of one is looked at again.
+        // The limits may have changed, so workers that wait because of one are checked again.
         for worker in self.workers.iter_mut().filter(|worker| !worker.recycled) {
-            worker.due = worker.due.filter(|(_, cause)| *cause == RecycleReason::Asked);
+            worker.due = worker.due.filter(|(_, reason)| *reason == RecycleReason::Asked);
         }
         self.advance(now);
         Ok(())
     }
 
-    /// Loads come often, and a static pool does the same whatever they are.
+    /// Sets the queue length. Load does not change a static pool, so there the linear `advance` is skipped.
     fn queue(&mut self, now: Time, queued: u32) {
         self.queued = queued;
         if !matches!(self.size, PoolSize::Static(_)) {

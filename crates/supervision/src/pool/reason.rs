@@ -1,4 +1,4 @@
-//! Why a worker is retired or recycled.
+//! Reasons for retiring and for recycling a worker.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecycleReason {
-    /// It has served as many requests as it may.
+    /// It has served this many requests, its limit or more.
     Requests(u64),
-    /// It is as old as it may become.
+    /// It was ready for this long, its limit or more.
     Age(Duration),
-    /// It uses more memory than it should, in bytes.
+    /// It uses this much memory, more than its limit. Unit: bytes.
     Memory(u64),
-    /// Somebody asked for it, perhaps the worker itself.
+    /// [`Event::Recycle`](super::Event::Recycle) requested it.
     Asked,
 }
 
@@ -23,22 +23,22 @@ impl fmt::Display for RecycleReason {
             Self::Requests(requests) => write!(f, "it has served {requests} requests"),
             Self::Age(age) => write!(f, "it is {:.0} s old", age.as_secs_f64()),
             Self::Memory(bytes) => write!(f, "it uses {bytes} bytes of memory"),
-            Self::Asked => f.write_str("it was asked for"),
+            Self::Asked => f.write_str("it was requested"),
         }
     }
 }
 
-/// Why a worker is told to leave.
+/// Why a worker is retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetireReason {
-    /// It was idle for too long, and there are enough spare ones.
+    /// It was idle for `idle_timeout` and is not a spare.
     Idle,
-    /// The pool has become smaller.
+    /// It is above the maximum, or its slot is beyond a static size.
     Surplus,
-    /// It has reached a limit; its replacement is ready, or it needs none.
+    /// It reached a limit, and its replacement is ready or not needed.
     Recycled(RecycleReason),
-    /// It is of a generation that is not wanted any more.
+    /// Its generation is not the current one.
     Replaced,
     /// The pool is drained.
     Drained,
@@ -49,10 +49,10 @@ pub enum RetireReason {
 impl fmt::Display for RetireReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Idle => f.write_str("it was idle for too long"),
-            Self::Surplus => f.write_str("the pool has become smaller"),
-            Self::Recycled(cause) => write!(f, "it is recycled because {cause}"),
-            Self::Replaced => f.write_str("its generation is not wanted any more"),
+            Self::Idle => f.write_str("it was idle"),
+            Self::Surplus => f.write_str("the pool is smaller"),
+            Self::Recycled(reason) => write!(f, "it is recycled because {reason}"),
+            Self::Replaced => f.write_str("its generation is replaced"),
             Self::Drained => f.write_str("the pool is drained"),
             Self::Stopped => f.write_str("the pool is stopped"),
         }

@@ -1,4 +1,4 @@
-//! When a worker has lived long enough: limits, and the chance that keeps workers from reaching them together.
+//! Recycling: limits after which a worker is replaced, with jitter so that workers do not reach them together.
 
 use std::time::Duration;
 
@@ -8,37 +8,38 @@ use crate::id::Incarnation;
 use crate::policy::rng::SplitMix64;
 use crate::time::Time;
 
-/// The share that is taken off a limit at most, unless said otherwise.
+/// Default of [`Recycling::jitter`].
 pub const RECYCLING_JITTER: f64 = 0.1;
 
-/// When a worker is replaced by a fresh one although it is well (gunicorn: `max_requests`; Unit:
-/// `limits.requests`).
+/// Limits after which a worker is replaced (gunicorn: `max_requests`; Unit: `limits.requests`).
 ///
-/// At most one worker of a pool is recycled at a time, and it leaves only when its replacement is ready. What
-/// reaches a limit meanwhile waits for its turn and goes on working.
+/// At most one worker of a pool is recycled at a time. It is retired when its replacement is ready. Workers that reach
+/// a limit meanwhile keep serving and follow in the order in which they reached it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recycling {
-    /// After so many requests; at least 1.
+    /// Requests served; at least 1. `None`: no limit.
     pub max_requests: Option<u64>,
-    /// So long after it became ready; not zero.
+    /// Time since it became ready; not zero. `None`: no limit.
     pub max_age: Option<Duration>,
-    /// When it uses more bytes of memory than this; at least 1. No chance is involved.
+    /// Memory; at least 1. Unit: bytes. `None`: no limit. Jitter does not apply.
     pub max_memory: Option<u64>,
-    /// The largest share of `max_requests` and `max_age` that chance takes off, so that workers that started
-    /// together do not end together; from 0 to 1, by default [`RECYCLING_JITTER`]. It enables nothing.
+    /// The largest share that is taken off `max_requests` and `max_age` at random, from 0 to 1.
+    ///
+    /// It spreads the limits of workers that started together. Default: [`RECYCLING_JITTER`] (0.1). It sets no limit by
+    /// itself.
     pub jitter: f64,
 }
 
 impl Default for Recycling {
-    /// Never.
+    /// No limits.
     fn default() -> Self {
         Self { max_requests: None, max_age: None, max_memory: None, jitter: RECYCLING_JITTER }
     }
 }
 
 impl Recycling {
-    /// Whether this worker has reached a limit.
-    pub(super) fn cause(&self, worker: &Worker, now: Time, limit_rng: SplitMix64) -> Option<RecycleReason> {
+    /// The limit that this worker has reached.
+    pub(super) fn reason(&self, worker: &Worker, now: Time, limit_rng: SplitMix64) -> Option<RecycleReason> {
         let State::Ready { since, .. } = worker.state else { return None };
         let share = || self.share(worker.id.life, limit_rng);
         let age = now.saturating_since(since);
@@ -53,19 +54,19 @@ impl Recycling {
         }
     }
 
-    /// When this worker will be too old.
+    /// When this worker reaches its age limit.
     pub(super) fn deadline(&self, worker: &Worker, limit_rng: SplitMix64) -> Option<Time> {
         let State::Ready { since, .. } = worker.state else { return None };
         self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, limit_rng)))
     }
 
-    /// What chance leaves of a limit of this life; more than 0 and at most 1.
+    /// The share of each limit that applies to this incarnation, from `1 - jitter` (excluded) to 1.
     fn share(&self, life: Incarnation, limit_rng: SplitMix64) -> f64 {
         1.0 - self.jitter * limit_rng.nth(life.number())
     }
 }
 
-/// The part of a limit that is left; never less than 1.
+/// The share of a limit, rounded up; at least 1.
 fn scaled(limit: u64, share: f64) -> u64 {
     ((limit as f64 * share).ceil() as u64).max(1)
 }

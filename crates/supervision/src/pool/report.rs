@@ -1,62 +1,62 @@
-//! What an operator should be told about a pool, as data with a text form.
+//! Reports of a pool, as data with a text form. The driver holds the logger.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::id::{Generation, WorkerId};
 use super::reason::RecycleReason;
 use super::size::PoolSize;
+use crate::policy::backoff::DelayedRestart;
 use crate::reason::ExitReason;
 
-/// Something worth telling. The pool itself never logs.
+/// What happened in a pool, for the operator's log or the caller of an operation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Report {
-    /// How a start went. There is exactly one for every start.
+    /// The outcome of a start. Exactly one per start.
     Start(WorkerId, StartOutcome),
-    /// A ready worker ended although nobody had told it to.
+    /// A ready worker exited without a request.
     Died(WorkerId, ExitReason),
-    /// A worker that was told to leave ended otherwise; [`ExitReason::Killed`] when it took too long.
+    /// A worker that was retired exited with an unclean reason: [`ExitReason::Killed`] after its time-out.
     UncleanExit(WorkerId, ExitReason),
-    /// A slot whose workers fail one after the other waits so long before the next start.
+    /// A worker failed, and its slot waits before the next start.
     BackingOff {
-        /// Which slot.
+        /// The slot.
         slot: u32,
-        /// How long.
-        delay: Duration,
+        /// The delay and the number of the restart.
+        restart: DelayedRestart,
     },
-    /// A replacement for this worker is being started, or the worker leaves without one.
+    /// This worker is recycled: its replacement is started, or it is retired without one.
     Recycling(WorkerId, RecycleReason),
-    /// Somebody asked for a new generation, and it begins.
+    /// A rolling restart to this generation begins.
     Rolling(Generation),
-    /// The new generation is ready and alone: all others have been told to leave.
+    /// The rolling restart is complete: this generation is ready and all others are retired.
     Rolled(Generation),
-    /// The new generation is given up; the pool is what it was.
+    /// The rolling restart is aborted; the pool returns to the previous generation.
     RollAborted(Generation, RollAbort),
-    /// The size was changed by one.
+    /// The size was changed by one worker.
     Scaled(PoolSize),
-    /// The size could not be changed by one and is still this.
+    /// The size was not changed, because it is at its limit.
     ScaleRefused(PoolSize),
 }
 
-/// The end of a start: exactly one of these.
+/// The outcome of a start.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StartOutcome {
     /// The worker is ready.
     Ready,
-    /// It ended before it was ready; [`ExitReason::Shutdown`] when it was told to leave before.
+    /// It exited before it was ready; [`ExitReason::Shutdown`] if it was retired before.
     Failed(ExitReason),
-    /// It was not ready in time and is killed.
+    /// It was not ready within `start_timeout` and is killed.
     TimedOut,
 }
 
-/// Why a new generation was given up.
+/// Why a rolling restart was aborted.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RollAbort {
-    /// Too many of its workers failed; the last one so.
+    /// Its workers failed `RollingRestart::failures` times; the last one with this reason.
     Failed(ExitReason),
-    /// A newer one was asked for before it was ready.
+    /// A newer one was requested before it was ready.
     Superseded,
     /// The pool was drained or stopped.
     Stopped,
@@ -67,30 +67,28 @@ impl fmt::Display for Report {
         match self {
             Self::Start(worker, StartOutcome::Ready) => write!(f, "{worker} is ready"),
             Self::Start(worker, StartOutcome::Failed(reason)) => {
-                write!(f, "{worker} did not start: {reason}")
+                write!(f, "{worker} failed to start: {reason}")
             }
             Self::Start(worker, StartOutcome::TimedOut) => {
-                write!(f, "{worker} did not start in time, killed")
+                write!(f, "{worker} was not ready in time, killed")
             }
-            Self::Died(worker, reason) => write!(f, "{worker} died: {reason}"),
-            Self::UncleanExit(worker, reason) => write!(f, "{worker} did not leave as told: {reason}"),
-            Self::BackingOff { slot, delay } => {
-                write!(f, "worker {slot} keeps failing, started again in {} ms", delay.as_millis())
-            }
-            Self::Recycling(worker, cause) => write!(f, "{worker} is recycled: {cause}"),
-            Self::Rolling(generation) => write!(f, "{generation} begins"),
-            Self::Rolled(generation) => write!(f, "{generation} is ready, the old ones leave"),
+            Self::Died(worker, reason) => write!(f, "{worker} terminated: {reason}"),
+            Self::UncleanExit(worker, reason) => write!(f, "{worker} did not shut down cleanly: {reason}"),
+            Self::BackingOff { slot, restart } => write!(f, "worker {slot}: {restart}"),
+            Self::Recycling(worker, reason) => write!(f, "{worker} is recycled: {reason}"),
+            Self::Rolling(generation) => write!(f, "rolling restart to {generation} begins"),
+            Self::Rolled(generation) => write!(f, "rolling restart to {generation} is complete"),
             Self::RollAborted(generation, RollAbort::Failed(reason)) => {
-                write!(f, "{generation} is given up, the old one stays: {reason}")
+                write!(f, "rolling restart to {generation} is aborted, the old one stays: {reason}")
             }
             Self::RollAborted(generation, RollAbort::Superseded) => {
-                write!(f, "{generation} is given up for a newer one")
+                write!(f, "rolling restart to {generation} is aborted by a newer one")
             }
             Self::RollAborted(generation, RollAbort::Stopped) => {
-                write!(f, "{generation} is given up: the pool leaves")
+                write!(f, "rolling restart to {generation} is aborted: the pool is drained or stopped")
             }
-            Self::Scaled(size) => write!(f, "the pool has now {size}"),
-            Self::ScaleRefused(size) => write!(f, "the pool stays at {size}, its limit"),
+            Self::Scaled(size) => write!(f, "pool size is now {size}"),
+            Self::ScaleRefused(size) => write!(f, "pool size stays at {size}, its limit"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Generations: which one is wanted, which one is proven, and the way from one to the other.
+//! Rolling restart: the workers of one generation are replaced by those of the next.
 
 use super::event::Action;
 use super::id::Generation;
@@ -19,10 +19,13 @@ impl Generations {
 }
 
 impl WorkerPool {
-    /// Begins a new generation: it is ready first, then the old one leaves (Unit: `restart`; nginx: reload).
+    /// Begins a rolling restart: workers of a new generation become ready, then those of the old one are retired
+    /// (Unit: `restart`; nginx: reload).
     ///
-    /// [`Report::Rolled`] or [`Report::RollAborted`] tells how it went, exactly once. `None` when the pool has not
-    /// been started or is stopping. A generation that nobody needs yet, because there is no load, is ready at once.
+    /// Exactly one [`Report::Rolled`] or [`Report::RollAborted`] follows. A pool that needs no workers completes the
+    /// restart immediately.
+    ///
+    /// Returns `None` if the pool was not started or is stopping.
     pub fn restart(&mut self, now: Time) -> Option<Generation> {
         if !matches!(self.phase, Phase::Running | Phase::Drained) {
             return None;
@@ -33,25 +36,25 @@ impl WorkerPool {
         generations.latest = next;
         generations.current = next;
         generations.known.push(next);
-        // What kept failing before may be what the new generation repairs.
+        // The new generation may repair the cause of the failures, so it starts without their backoffs.
         self.slot_backoffs.clear();
         self.report(Report::Rolling(next));
         self.advance(now);
         Some(next)
     }
 
-    /// Gives up the generation that is being rolled in, if one is.
+    /// Aborts the rolling restart under way, if there is one.
     pub(super) fn abort_roll(&mut self, why: RollAbort) {
-        let given_up = self.generations.current;
+        let aborted = self.generations.current;
         if self.generations.is_rolling() {
             self.generations.current = self.generations.stable;
             self.generations.failures = 0;
             self.slot_backoffs.clear();
-            self.report(Report::RollAborted(given_up, why));
+            self.report(Report::RollAborted(aborted, why));
         }
     }
 
-    /// One worker of the current generation failed.
+    /// Counts a failure of a worker of the current generation. Aborts the roll at the limit.
     pub(super) fn roll_failed(&mut self, reason: ExitReason) {
         if self.generations.is_rolling() {
             self.generations.failures += 1;
@@ -61,7 +64,7 @@ impl WorkerPool {
         }
     }
 
-    /// A roll is done when nobody of another generation is wanted and nobody of the new one is missing.
+    /// Completes the roll when all other generations are retired and no worker of the new one is missing or starting.
     pub(super) fn finish_roll(&mut self) {
         if !self.generations.is_rolling() {
             return;
@@ -75,7 +78,7 @@ impl WorkerPool {
         }
     }
 
-    /// Lets the driver drop what nobody will be started from again.
+    /// Queues `Action::Forget` for generations that no worker runs or will be started from.
     pub(super) fn forget(&mut self) {
         let Generations { current, stable, known, .. } = &mut self.generations;
         known.retain(|&generation| {

@@ -1,4 +1,4 @@
-//! What a pool is asked to be.
+//! Settings of a pool, and their checks.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use super::size::{MAX_WORKERS, PoolSize};
 use crate::id::ChildId;
 use crate::policy::backoff::Backoff;
 
-/// How many workers start at the same time at most, unless said otherwise.
+/// Default of [`Settings::parallel_starts`].
 pub const PARALLEL_STARTS: u32 = 16;
-/// How long a start may take, unless said otherwise.
+/// Default of [`Settings::start_timeout`].
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a worker may take to finish what it has when it is told to leave, unless said otherwise.
+/// Default of [`Settings::retire_timeout`].
 pub const RETIRE_TIMEOUT: Duration = Duration::from_secs(30);
-/// After so many failures of its workers a new generation is given up, unless said otherwise.
+/// Default of [`RollingRestart::failures`].
 pub const ROLL_FAILURES: u32 = 3;
 
 /// How a generation of workers is replaced by the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RollingRestart {
-    /// How many workers there may be above the maximum while a generation is replaced; at least 1. `None`, the
-    /// default, means as many as the maximum, so that a whole new generation is ready before the old one leaves;
-    /// fewer means that it goes in rounds of so many and takes less memory (Kubernetes: `maxSurge`).
+    /// Workers above the maximum while a generation is replaced; at least 1 (Kubernetes: `maxSurge`).
+    ///
+    /// Default: `None`, as many as the maximum. The whole new generation is ready before the old one is retired. A lower
+    /// number replaces the workers in rounds of that many and takes less memory.
     pub surge: Option<u32>,
-    /// After so many failures of workers of the new generation, ready or not, the pool goes back to the old one; at
-    /// least 1. The default is [`ROLL_FAILURES`].
+    /// Failures of workers of the new generation, ready or not, after which the pool returns to the old one; at
+    /// least 1. Default: [`ROLL_FAILURES`] (3).
     pub failures: u32,
 }
 
@@ -35,31 +36,30 @@ impl Default for RollingRestart {
     }
 }
 
-/// Everything a pool is told about itself; [`Settings::new`] has the defaults, the fields are there to be changed.
+/// The settings of a pool. [`Settings::new`] sets the defaults; change the fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// How many workers.
+    /// The number of workers.
     pub size: PoolSize,
-    /// How many requests or connections keep one worker busy; at least 1, which is the default (Unit: threads).
+    /// Requests or connections that one worker serves at a time; at least 1. Default: 1 (Unit: threads).
     pub capacity: u32,
-    /// How many workers start at the same time at most; at least 1. The default is [`PARALLEL_STARTS`].
+    /// The maximum number of starts at the same time; at least 1. Default: [`PARALLEL_STARTS`] (16).
     pub parallel_starts: u32,
-    /// How long a start may take before it is killed and counts as failed; not zero. `None` means without end, the
-    /// default is [`START_TIMEOUT`].
+    /// How long a start may take before the worker is killed and the start fails; not zero. `None`: no limit.
+    /// Default: [`START_TIMEOUT`] (60 s).
     pub start_timeout: Option<Duration>,
-    /// How long a worker that was told to leave may take before it is killed. `None` means without end, the
-    /// default is [`RETIRE_TIMEOUT`].
+    /// How long a retired worker may take before it is killed. `None`: no limit. Default: [`RETIRE_TIMEOUT`] (30 s).
     pub retire_timeout: Option<Duration>,
-    /// How long a slot waits whose workers fail one after the other. The first replacement is immediate.
+    /// The delay before a slot starts the next worker after failures. The first replacement is immediate.
     pub backoff: Backoff,
-    /// When a worker is replaced by a fresh one. By default never.
+    /// Limits after which a worker is replaced. Default: none.
     pub recycling: Recycling,
-    /// How a generation is replaced.
+    /// How a generation is replaced by the next one.
     pub roll: RollingRestart,
 }
 
 impl Settings {
-    /// A pool of this size; all else as it mostly should be.
+    /// A pool of this size; all other settings at their defaults.
     pub fn new(size: PoolSize) -> Self {
         Self {
             size,
@@ -73,7 +73,7 @@ impl Settings {
         }
     }
 
-    /// How many workers may be above the maximum while a generation is replaced.
+    /// Workers above the maximum while a generation is replaced.
     pub(super) fn surge(&self, size: PoolSize) -> u32 {
         self.roll.surge.unwrap_or(size.max())
     }
@@ -102,7 +102,7 @@ impl Settings {
 }
 
 impl PoolSize {
-    /// The same size with so many workers more or fewer; `None` when there is no such pool.
+    /// The same size with `by` workers more; `None` if that is invalid.
     pub(super) fn shifted(self, by: i32) -> Option<Self> {
         let shift = |value: u32| value.saturating_add_signed(by);
         let max = shift(self.max());

@@ -1,35 +1,35 @@
-//! How many workers: fixed, or by load.
+//! The number of workers of a pool: fixed, or by load.
 
 use std::fmt;
 use std::time::Duration;
 
-/// No pool may have more workers than this (nginx: its process table has 1024 entries).
+/// The highest maximum of a pool (nginx: `NGX_MAX_PROCESSES`, 1,024).
 pub const MAX_WORKERS: u32 = 1_024;
-/// How long a worker above the spare ones may be idle, unless said otherwise (Unit: `idle_timeout`, 15 s).
+/// Default of `idle_timeout` (Unit: `idle_timeout`, 15 s).
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many workers there should be (Unit: `processes`; php-fpm: `pm`).
+/// The number of workers of a pool (Unit: `processes`; php-fpm: `pm`).
 ///
-/// The load is the number of requests or connections that workers have or that wait for one. An idle worker has
-/// none.
+/// Load is the number of requests and connections that workers have or that wait for a worker. A worker without any is
+/// idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolSize {
-    /// Always so many, in the slots from 0 up to it; at least 1.
+    /// Always this many, in the slots from 0; at least 1.
     Static(u32),
-    /// As many as the load asks for and `spare` idle ones beside them, but at most `max`.
+    /// As many as the load needs plus `spare` idle ones, but at most `max`.
     Dynamic {
-        /// How many should be idle, ready for what comes next. May be 0; at most `max`.
+        /// The number of idle workers that are kept; from 0 to `max`.
         spare: u32,
-        /// The most there may be; at least 1.
+        /// The maximum number of workers; at least 1.
         max: u32,
-        /// How long one that is idle and not a spare one stays. Zero: it leaves at once.
+        /// How long an idle worker that is not a spare stays. Zero: it is retired immediately.
         idle_timeout: Duration,
     },
-    /// As many as the load asks for, none without load, at most `max`.
+    /// As many as the load needs, at most `max`; none without load.
     OnDemand {
-        /// The most there may be; at least 1.
+        /// The maximum number of workers; at least 1.
         max: u32,
-        /// How long one that is idle stays. Zero: it leaves at once.
+        /// How long an idle worker stays. Zero: it is retired immediately.
         idle_timeout: Duration,
     },
 }
@@ -45,14 +45,14 @@ impl PoolSize {
         Self::OnDemand { max, idle_timeout: IDLE_TIMEOUT }
     }
 
-    /// The most workers there may be, not counting those that are there while others are replaced.
+    /// The maximum number of workers, without the surge of a replacement.
     pub const fn max(self) -> u32 {
         match self {
             Self::Static(max) | Self::Dynamic { max, .. } | Self::OnDemand { max, .. } => max,
         }
     }
 
-    /// How many workers there should be without any load; all of a static pool.
+    /// The number of workers without load; all of a static pool.
     pub const fn spare(self) -> u32 {
         match self {
             Self::Static(all) => all,
@@ -61,7 +61,7 @@ impl PoolSize {
         }
     }
 
-    /// How long an idle worker above the spare ones stays; `None` in a static pool, which has none.
+    /// How long an idle worker that is not a spare stays; `None` for a static pool, where all are spares.
     pub const fn idle_timeout(self) -> Option<Duration> {
         match self {
             Self::Static(_) => None,
@@ -69,9 +69,9 @@ impl PoolSize {
         }
     }
 
-    /// How many workers there should be when the load keeps so many of them busy.
+    /// The number of workers when the load needs `busy` of them.
     pub(super) fn wanted(self, busy: u32) -> u32 {
-        // The same for a static pool, of which all are spare.
+        // This holds for a static pool too: all of its workers are spares.
         busy.saturating_add(self.spare()).min(self.max())
     }
 }

@@ -1,12 +1,13 @@
-//! Counting. Nothing is ever added up and taken off again: every number is counted from the lives that are known,
-//! so none can be wrong for longer than a life.
+//! Counts of workers by state.
+//!
+//! Every number is counted from the list of workers when it is needed. No counter is kept, so none can drift.
 
 use super::id::{Generation, WorkerId};
 use super::size::PoolSize;
 use super::worker::State;
 use super::{Phase, WorkerPool};
 
-/// How many workers are in which state (Unit: `/status`).
+/// The number of workers in each state, and the load (Unit: `/status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Started and not ready yet.
@@ -15,74 +16,75 @@ pub struct Counts {
     pub idle: u32,
     /// Ready, with load.
     pub busy: u32,
-    /// Told to leave or killed, and not gone yet.
+    /// Retired or killed, and not exited yet.
     pub retiring: u32,
-    /// Missing: they wait for a backoff. No lives.
+    /// Missing workers: their slots wait for a backoff.
     pub waiting: u32,
-    /// The requests or connections that workers have, retiring ones included.
+    /// Requests or connections that workers have, retiring ones included.
     pub active: u32,
-    /// The requests or connections that wait for a worker.
+    /// Requests or connections that wait for a worker.
     pub queued: u32,
 }
 
 impl Counts {
-    /// How many lives there are, in whatever state.
+    /// The number of workers that run, in any state.
     pub const fn lives(&self) -> u32 {
         self.starting + self.ready() + self.retiring
     }
 
-    /// How many workers can be given something to do.
+    /// The number of workers that can take requests.
     pub const fn ready(&self) -> u32 {
         self.idle + self.busy
     }
 }
 
-/// How a worker is, seen from outside.
+/// The state of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerState {
     /// Started and not ready yet.
     Starting,
-    /// Ready; it may be given something to do.
+    /// Ready: it can take requests.
     Ready,
-    /// Told to leave or killed.
+    /// Retired or killed.
     Retiring,
 }
 
-/// One line of [`WorkerPool::workers`].
+/// One entry of [`WorkerPool::workers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerInfo {
-    /// Which life.
+    /// Slot and incarnation.
     pub id: WorkerId,
-    /// What it was started from.
+    /// The generation that it was started from.
     pub generation: Generation,
-    /// How it is.
+    /// Its state.
     pub state: WorkerState,
-    /// How many requests or connections it has.
+    /// Requests or connections that it has.
     pub active: u32,
 }
 
-/// What the rules look at. A fresh worker is one that may stay; an outdated one is there until it is replaced.
+/// Counts for the rules. An outdated worker is to be replaced; a fresh one is not (see `is_outdated`).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PoolCounts {
-    pub(super) lives: u32,
+    /// Workers in any state.
+    pub(super) total: u32,
     pub(super) starting_fresh: u32,
     pub(super) ready_fresh: u32,
     pub(super) ready_outdated: u32,
-    /// Present ones of a generation that is not the current one.
+    /// Starting and ready workers of a generation that is not the current one.
     pub(super) of_other_generation: u32,
 }
 
-/// Which slots are missing a worker.
+/// Slots without a fresh worker that should have one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Missing {
-    /// These can be started.
+    /// Slots that can be started now.
     pub(super) slots: Vec<u32>,
-    /// So many more wait for a backoff.
+    /// The number of further slots, which wait for a backoff.
     pub(super) waiting: u32,
 }
 
 impl WorkerPool {
-    /// How many workers are in which state. Counted anew every time.
+    /// The number of workers in each state. Cost: linear in their number.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { waiting: self.missing().waiting, queued: self.queued, ..Counts::default() };
         for worker in &self.workers {
@@ -97,7 +99,7 @@ impl WorkerPool {
         counts
     }
 
-    /// All lives, oldest first.
+    /// All workers that have not exited, oldest first.
     pub fn workers(&self) -> impl Iterator<Item = WorkerInfo> + '_ {
         self.workers.iter().map(|worker| WorkerInfo {
             id: worker.id,
@@ -111,12 +113,12 @@ impl WorkerPool {
         })
     }
 
-    /// The workers that may be given something new: ready, and not told to leave. Oldest first.
+    /// The workers that can take requests: ready and not retired. Oldest first.
     pub fn serving(&self) -> impl Iterator<Item = WorkerId> + '_ {
         self.workers.iter().filter(|worker| worker.is_ready()).map(|worker| worker.id)
     }
 
-    /// How many ready workers there should be now.
+    /// The number of ready workers that the load needs now.
     pub(super) fn wanted(&self) -> u32 {
         if self.phase != Phase::Running {
             return 0;
@@ -126,17 +128,17 @@ impl WorkerPool {
         self.size.wanted(load.div_ceil(self.settings.capacity))
     }
 
-    /// Whether a worker is there only until it is replaced, by its index.
+    /// Whether the worker at this index is to be replaced or retired.
     pub(super) fn is_outdated(&self, at: usize) -> bool {
         let worker = &self.workers[at];
-        // A static pool has a meaning for each slot; those beyond its size have none.
+        // The slots of a static pool are those below its size.
         let misplaced = matches!(self.size, PoolSize::Static(all) if worker.id.slot >= all);
         worker.generation != self.generations.current || worker.recycled || misplaced
     }
 
     pub(super) fn pool_counts(&self) -> PoolCounts {
-        let lives = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
-        let mut counts = PoolCounts { lives, ..PoolCounts::default() };
+        let total = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
+        let mut counts = PoolCounts { total, ..PoolCounts::default() };
         for (at, worker) in self.workers.iter().enumerate().filter(|(_, worker)| worker.is_present()) {
             match (worker.is_ready(), self.is_outdated(at)) {
                 (false, false) => counts.starting_fresh += 1,
@@ -149,7 +151,7 @@ impl WorkerPool {
         counts
     }
 
-    /// The lowest free slots, as many as fresh workers are missing.
+    /// The lowest free slots, one per missing fresh worker.
     pub(super) fn missing(&self) -> Missing {
         let wanted = self.wanted();
         let counts = self.pool_counts();
@@ -169,7 +171,7 @@ impl WorkerPool {
                 break;
             }
             deficit -= 1;
-            if self.slot_backoffs.get(&slot).is_some_and(|attempts| attempts.until.is_some()) {
+            if self.slot_backoffs.get(&slot).is_some_and(|backoff| backoff.until.is_some()) {
                 missing.waiting += 1;
             } else {
                 missing.slots.push(slot);

@@ -1,4 +1,4 @@
-//! One life of one worker, as the pool sees it.
+//! The state of one worker.
 
 use super::id::{Generation, WorkerId};
 use super::reason::RecycleReason;
@@ -10,13 +10,13 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) generation: Generation,
     pub(super) state: State,
-    /// The last load and usage it reported.
+    /// The last load and usage that the driver reported.
     pub(super) active: u32,
     pub(super) requests: u64,
     pub(super) memory: u64,
-    /// Since when it has been waiting for its turn to be recycled.
+    /// Since when it waits to be recycled, and why.
     pub(super) due: Option<(Time, RecycleReason)>,
-    /// Its turn has come.
+    /// It is being recycled.
     pub(super) recycled: bool,
 }
 
@@ -29,24 +29,24 @@ pub(super) enum State {
         since: Time,
         idle: Option<Idle>,
     },
-    /// Told to leave. `was_ready`: it had become ready before.
+    /// Requested to exit. `was_ready`: it was ready before.
     Retiring {
         deadline: Option<Time>,
         was_ready: bool,
     },
-    /// Waits for its exit only. `overdue`: it was killed because it did not leave in time.
+    /// Killed, and not exited yet. `overdue`: it was killed because its retirement timed out.
     Killed {
         overdue: bool,
     },
 }
 
-/// It has nothing to do.
+/// A ready worker without load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Idle {
-    /// Since when it has not been used.
+    /// Since when it has no load.
     pub(super) since: Time,
-    /// Since when it is, besides, not one of the spare ones, which never leave for being idle. Later than `since`
-    /// when it was one of them before.
+    /// Since when it is not a spare; `None` for a spare, which is never retired for being idle. Later than `since` if it
+    /// was a spare before.
     pub(super) surplus: Option<Time>,
 }
 
@@ -71,7 +71,7 @@ impl Worker {
         matches!(self.state, State::Ready { .. })
     }
 
-    /// Whether it is wanted, as far as it knows.
+    /// Whether it is starting or ready, so neither retired nor killed.
     pub(super) fn is_present(&self) -> bool {
         self.is_starting() || self.is_ready()
     }
@@ -89,7 +89,7 @@ impl Worker {
         }
     }
 
-    /// The end of its start time-out or of its time to leave.
+    /// The end of its start time-out or of its retire time-out.
     pub(super) fn deadline(&self) -> Option<Time> {
         match self.state {
             State::Starting { deadline } | State::Retiring { deadline, .. } => deadline,
@@ -97,7 +97,7 @@ impl Worker {
         }
     }
 
-    /// What it reports about its load. Only a change between none and some moves its idle time.
+    /// Sets the load. The idle time begins when the load becomes 0.
     pub(super) fn load(&mut self, now: Time, active: u32) {
         self.active = active;
         if let State::Ready { idle, .. } = &mut self.state {
@@ -110,10 +110,10 @@ impl Worker {
     }
 }
 
-/// How far one slot is in its row of failures, and until when it waits.
+/// The backoff of one slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SlotBackoff {
-    pub(super) backoff_state: BackoffState,
-    /// No start before this.
+    pub(super) state: BackoffState,
+    /// No start before this time.
     pub(super) until: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! The children of a static supervisor: a list in start order, with look-ups that do not walk it.
+//! The children of a static supervisor: a list in start order, with look-ups by key and by id.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
@@ -12,45 +12,46 @@ use crate::request::{ChildInfo, ChildState, Counts};
 use crate::status::{ChildStage, ChildStatus};
 use crate::time::Time;
 
-/// What is known of the present life of a child.
+/// The state of a child's current incarnation.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum RunState {
-    /// There is none.
+pub(super) enum RunState {
+    /// No incarnation runs.
     Down,
-    /// Told to start, has not answered. Killed when the deadline passes.
+    /// Was requested to start and has not answered. Killed at the deadline; then `timed_out` is set.
     Starting { deadline: Option<Time>, timed_out: bool },
-    /// Answered that it is ready, at this time.
+    /// Is ready since then.
     Running { since: Time },
-    /// Told to stop, has not exited. Killed when the deadline passes.
+    /// Was requested to stop and has not exited. Killed at the deadline; then `timed_out` is set.
     Stopping { deadline: Option<Time>, timed_out: bool },
-    /// Exited, and nobody has decided yet what follows.
+    /// Exited without a request; `QueuedEvent::Exited` is queued. `since`: when it became ready.
     Exited { since: Time, reason: ExitReason },
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Child {
-    pub(crate) key: ChildKey,
-    /// How many were put into the list before it; it grows along the list.
+pub(super) struct Child {
+    pub(super) key: ChildKey,
+    /// The number of children that were appended before it. Ranks increase along the list.
     rank: u64,
-    pub(crate) spec: ChildRules,
-    /// The present life, or the last one.
-    pub(crate) incarnation: Incarnation,
-    /// How many lives it has had.
-    pub(crate) starts: u64,
-    pub(crate) state: RunState,
-    /// It failed and is to be started again: after what is queued, or when its backoff is over.
-    pub(crate) restarting: bool,
-    /// When its backoff is over.
-    pub(crate) not_before: Option<Time>,
-    pub(crate) backoff_state: BackoffState,
+    pub(super) spec: ChildRules,
+    /// The current incarnation, or the last one. 0: it was never started.
+    pub(super) incarnation: Incarnation,
+    /// The number of starts so far, failed ones included.
+    pub(super) starts: u64,
+    pub(super) state: RunState,
+    /// A restart is due: it is queued as a retry, waits for its backoff, or is under way.
+    pub(super) restarting: bool,
+    /// The end of its backoff.
+    pub(super) not_before: Option<Time>,
+    pub(super) backoff_state: BackoffState,
 }
 
 impl Child {
-    pub(crate) fn is_alive(&self) -> bool {
+    /// Whether an incarnation runs.
+    pub(super) fn is_running(&self) -> bool {
         matches!(self.state, RunState::Starting { .. } | RunState::Running { .. } | RunState::Stopping { .. })
     }
 
-    pub(crate) fn status(&self) -> ChildStatus {
+    pub(super) fn status(&self) -> ChildStatus {
         let stage = match self.state {
             RunState::Starting { .. } => ChildStage::Starting(self.incarnation),
             RunState::Running { .. } => ChildStage::Running(self.incarnation),
@@ -71,10 +72,11 @@ impl Child {
     }
 }
 
-/// Children in start order. Positions shift when one is removed; keys and ranks do not, so a removal leaves the entries
-/// of all others as they are.
+/// Children in start order.
+///
+/// Positions shift when a child is removed. Keys and ranks do not, so a removal changes no entry of another child.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Children {
+pub(super) struct Children {
     list: Vec<Child>,
     ranks: IdMap<ChildKey, u64>,
     ids: HashMap<ChildId, ChildKey>,
@@ -83,21 +85,21 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    pub(crate) fn with_capacity(children: usize) -> Self {
+    pub(super) fn with_capacity(children: usize) -> Self {
         Self { list: Vec::with_capacity(children), ..Self::default() }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.list.len()
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
         self.list.iter()
     }
 
-    pub(crate) fn position(&self, key: ChildKey) -> Option<usize> {
+    pub(super) fn position(&self, key: ChildKey) -> Option<usize> {
         let rank = *self.ranks.get(&key)?;
-        // It is there if nobody before it was removed, and before that otherwise.
+        // The position is the rank if no child before it was removed, and lower otherwise.
         let last = usize::try_from(rank).ok()?;
         match self.list.get(last) {
             Some(child) if child.rank == rank => Some(last),
@@ -108,12 +110,12 @@ impl Children {
         }
     }
 
-    pub(crate) fn position_of(&self, id: &ChildId) -> Option<usize> {
+    pub(super) fn position_of(&self, id: &ChildId) -> Option<usize> {
         self.ids.get(id).and_then(|key| self.position(*key))
     }
 
-    /// Adds a child that is down, as the last one; its position. The id must be new.
-    pub(crate) fn push(&mut self, spec: ChildRules) -> usize {
+    /// Appends a child that is down; returns its position. The caller checks that the id is new.
+    pub(super) fn push(&mut self, spec: ChildRules) -> usize {
         let key = ChildKey(self.next_key);
         self.next_key += 1;
         self.append(Child {
@@ -138,9 +140,11 @@ impl Children {
         self.list.len() - 1
     }
 
-    /// Puts children with these specs in place; their keys. Who had one of the ids goes on under it; all others
-    /// stay, in their order, and count as started after these.
-    pub(crate) fn replace(&mut self, specs: Vec<ChildRules>) -> Vec<ChildKey> {
+    /// Replaces the specs; returns the keys of the new ones, in their order.
+    ///
+    /// A child with a known id keeps its key and state. Children without a new spec follow after the others, in their
+    /// order.
+    pub(super) fn replace(&mut self, specs: Vec<ChildRules>) -> Vec<ChildKey> {
         self.next_rank = 0;
         let old = std::mem::take(&mut self.list).into_iter();
         let mut old: BTreeMap<u64, Child> = old.map(|child| (child.rank, child)).collect();
@@ -160,15 +164,15 @@ impl Children {
         keys
     }
 
-    pub(crate) fn remove(&mut self, position: usize) -> Child {
+    pub(super) fn remove(&mut self, position: usize) -> Child {
         let child = self.list.remove(position);
         self.ranks.remove(&child.key);
         self.ids.remove(&child.spec.id);
         child
     }
 
-    /// Everybody, latest first, as OTP lists them.
-    pub(crate) fn infos(&self) -> Vec<ChildInfo> {
+    /// All children, latest first, as OTP lists them.
+    pub(super) fn infos(&self) -> Vec<ChildInfo> {
         let info = |child: &Child| ChildInfo {
             id: child.spec.id.clone(),
             key: child.key,
@@ -182,11 +186,11 @@ impl Children {
         self.list.iter().rev().map(info).collect()
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         let supervisors = self.list.iter().filter(|child| child.spec.kind == ChildKind::Supervisor).count();
         Counts {
             specs: self.list.len(),
-            active: self.list.iter().filter(|child| child.is_alive()).count(),
+            active: self.list.iter().filter(|child| child.is_running()).count(),
             supervisors,
             workers: self.list.len() - supervisors,
         }
@@ -212,12 +216,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_for_the_first_children_is_made_at_once() {
+    fn with_capacity_allocates_once() {
         assert!(Children::with_capacity(3).list.capacity() >= 3);
     }
 
     #[test]
-    fn a_removal_costs_the_others_nothing() {
+    fn removal_keeps_ranks_and_shifts_positions() {
         let ids = ["a", "b", "c", "d", "e"];
         let mut children = Children::with_capacity(ids.len());
         for id in ids {

@@ -1,4 +1,4 @@
-//! What follows from what has happened, one thing at a time.
+//! What follows from queued events: exits of children, shutdown, auto-shutdown, giving up.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use super::children::{Child, RunState};
 use super::{Phase, QueuedEvent, Supervisor, Transition, TransitionKind};
 use crate::event::Action;
 use crate::id::{ChildKey, Incarnation};
+use crate::policy::backoff::DelayedRestart;
 use crate::policy::spec::{AutoShutdown, Restart};
 use crate::reason::ExitReason;
 use crate::report::{Report, ReportKind};
 use crate::request::RequestError;
 use crate::time::Time;
 
-/// How long a shutdown waits for starts that are under way before it stops them. In OTP it waits without end.
+/// How long a shutdown waits for a start under way before it stops the child. OTP has no such bound.
 const SHUTDOWN_START_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Supervisor {
-    /// Deals with what happened while the supervisor was busy, one thing at a time.
-    pub(crate) fn handle_queued(&mut self, now: Time, item: QueuedEvent) {
-        match item {
+    /// Handles the oldest queued event. No transition is under way.
+    pub(super) fn handle_queued(&mut self, now: Time, event: QueuedEvent) {
+        match event {
             QueuedEvent::Exited(key, incarnation) => self.handle_exit(now, key, incarnation),
             QueuedEvent::Retry(key, reason) => self.retry(now, key, reason),
             QueuedEvent::BackoffExpired(key, time) => self.backoff_expired(now, key, time),
@@ -27,7 +28,7 @@ impl Supervisor {
         }
     }
 
-    /// The heart of the rules: restart type x reason says what follows.
+    /// Decides by restart type and exit reason what follows when a child exited without a request.
     fn handle_exit(&mut self, now: Time, key: ChildKey, incarnation: Incarnation) {
         let Some(at) = self.children.position(key) else { return };
         let child = &mut self.children[at];
@@ -38,13 +39,11 @@ impl Supervisor {
             return;
         };
         let (restart, significant) = (child.spec.restart, child.spec.significant);
-        let wanted = restart.should_restart(&reason);
-        if wanted || !reason.is_clean() {
-            self.report(ReportKind::ChildTerminated, at, reason.clone());
+        if restart.should_restart(&reason) {
+            return self.restart(now, at, since, reason);
         }
-        if wanted {
-            self.restart(now, at, since, reason);
-            return;
+        if !reason.is_clean() {
+            self.report(ReportKind::ChildTerminated, at, reason);
         }
         if restart == Restart::Temporary {
             self.remove(at);
@@ -55,7 +54,7 @@ impl Supervisor {
     }
 
     fn check_auto_shutdown(&mut self) {
-        let ends = match self.flags.auto_shutdown {
+        let shuts_down = match self.flags.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             AutoShutdown::AllSignificant => {
@@ -63,14 +62,14 @@ impl Supervisor {
                 !self.children.iter().any(|child| child.spec.significant && present(child))
             }
         };
-        if ends {
+        if shuts_down {
             self.begin_shutdown(ExitReason::Shutdown);
         }
     }
 
-    pub(crate) fn shutdown(&mut self, now: Time, reason: ExitReason) {
+    pub(super) fn shutdown(&mut self, now: Time, reason: ExitReason) {
         match self.phase {
-            // Nobody waits for the first start any more: what starts is stopped, not waited for.
+            // `Action::Ready` can no longer follow, so the start under way is stopped immediately.
             Phase::New | Phase::FirstStart => {
                 self.begin_shutdown(reason);
                 self.abandon_start(now);
@@ -83,15 +82,15 @@ impl Supervisor {
         }
     }
 
-    /// A shutdown overtakes a start that is under way for too long.
-    pub(crate) fn check_start_deadline(&mut self, now: Time) {
+    /// Begins the queued shutdown before its turn if a start is still under way at `start_deadline`.
+    pub(super) fn check_start_deadline(&mut self, now: Time) {
         let starting = self
             .in_transition_at()
             .is_some_and(|at| matches!(self.children[at].state, RunState::Starting { .. }));
         if !starting || self.start_deadline.is_none_or(|end| end > now) {
             return;
         }
-        let reason = self.queue.iter().find_map(|item| match item {
+        let reason = self.queue.iter().find_map(|event| match event {
             QueuedEvent::Shutdown(reason) => Some(reason.clone()),
             _ => None,
         });
@@ -101,14 +100,14 @@ impl Supervisor {
         }
     }
 
-    pub(crate) fn give_up(&mut self, at: usize, reason: ExitReason) {
+    pub(super) fn give_up(&mut self, at: usize, reason: ExitReason) {
         let child = self.children[at].spec.id.clone();
         self.report(ReportKind::GaveUp, at, reason.clone());
         self.begin_shutdown(ExitReason::GaveUp { child, reason: Box::new(reason) });
     }
 
-    /// From here on nothing is started: everything is taken down, then the supervisor exits.
-    pub(crate) fn begin_shutdown(&mut self, reason: ExitReason) {
+    /// Replaces any transition by the one that stops all children. No child is started from here on.
+    pub(super) fn begin_shutdown(&mut self, reason: ExitReason) {
         if let Some(requester) = self.transition.take().and_then(Transition::into_requester) {
             self.refuse(requester, RequestError::ShuttingDown);
         }
@@ -118,15 +117,25 @@ impl Supervisor {
         self.transition = Some(Transition::stop(0..self.children.len(), TransitionKind::Shutdown));
     }
 
-    pub(crate) fn remove(&mut self, at: usize) {
+    pub(super) fn remove(&mut self, at: usize) {
         self.set_backoff_deadline(at, None);
         let child = self.children.remove(at);
         self.actions.push_back(Action::Forget(child.key));
     }
 
-    pub(crate) fn report(&mut self, kind: ReportKind, at: usize, reason: ExitReason) {
+    pub(super) fn report(&mut self, kind: ReportKind, at: usize, reason: ExitReason) {
+        self.report_failure(kind, at, reason, None);
+    }
+
+    pub(super) fn report_failure(
+        &mut self,
+        kind: ReportKind,
+        at: usize,
+        reason: ExitReason,
+        delayed_restart: Option<DelayedRestart>,
+    ) {
         let child = &self.children[at];
         let report = Report::new(kind, &child.spec, Some(child.incarnation), reason);
-        self.actions.push_back(Action::Report(report));
+        self.actions.push_back(Action::Report(Report { delayed_restart, ..report }));
     }
 }

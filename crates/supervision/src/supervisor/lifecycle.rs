@@ -1,6 +1,7 @@
-//! What lives say: they are ready, not needed, over, or silent for too long.
+//! Answers about incarnations: started, ignored, exited; and the time-outs of starts and stops.
 
 use super::children::RunState;
+use super::restart::Retry;
 use super::{QueuedEvent, Supervisor, TransitionKind};
 use crate::event::Action;
 use crate::id::{ChildKey, Incarnation};
@@ -11,13 +12,13 @@ use crate::request::{Reply, RequestError};
 use crate::time::Time;
 
 impl Supervisor {
-    /// The position of the child that starts as this life.
+    /// The position of the child that starts as this incarnation and has not timed out.
     fn starting(&self, incarnation: Incarnation) -> Option<usize> {
         let at = self.incarnations.get(&incarnation).and_then(|key| self.children.position(*key))?;
         matches!(self.children[at].state, RunState::Starting { timed_out: false, .. }).then_some(at)
     }
 
-    pub(crate) fn started(&mut self, now: Time, incarnation: Incarnation) {
+    pub(super) fn started(&mut self, now: Time, incarnation: Incarnation) {
         let Some(at) = self.starting(incarnation) else { return };
         let child = &mut self.children[at];
         child.state = RunState::Running { since: now };
@@ -26,7 +27,7 @@ impl Supervisor {
         self.reply_to_requester(key, Reply::Started(key, incarnation));
     }
 
-    pub(crate) fn ignored(&mut self, now: Time, incarnation: Incarnation) {
+    pub(super) fn ignored(&mut self, now: Time, incarnation: Incarnation) {
         let Some(at) = self.starting(incarnation) else { return self.ignored_late(now, incarnation) };
         self.incarnations.remove(&incarnation);
         let child = &mut self.children[at];
@@ -42,7 +43,7 @@ impl Supervisor {
         self.reply_to_requester(key, Reply::Ignored);
     }
 
-    /// It was told to end when it said that it is not needed: it has, as it was told.
+    /// Handles `Ignored` that crossed a stop or a kill: it is the exit that was requested.
     fn ignored_late(&mut self, now: Time, incarnation: Incarnation) {
         let Some(at) = self.incarnations.get(&incarnation).and_then(|key| self.children.position(*key))
         else {
@@ -55,7 +56,7 @@ impl Supervisor {
         }
     }
 
-    /// Whoever asked for the start of this child gets its answer.
+    /// Replies to the request that started this child, if one did.
     fn reply_to_requester(&mut self, key: ChildKey, reply: Reply) {
         let requester = self
             .transition
@@ -64,8 +65,8 @@ impl Supervisor {
         self.actions.extend(requester.map(|(requester, _)| Action::Reply(requester, reply)));
     }
 
-    /// A life is over, or never began.
-    pub(crate) fn exited(&mut self, now: Time, incarnation: Incarnation, reason: ExitReason) {
+    /// Handles `Exited` and `StartFailed`.
+    pub(super) fn exited(&mut self, now: Time, incarnation: Incarnation, reason: ExitReason) {
         let Some(at) = self.incarnations.remove(&incarnation).and_then(|key| self.children.position(key))
         else {
             return;
@@ -85,39 +86,36 @@ impl Supervisor {
                 child.state = RunState::Exited { since, reason };
                 self.queue.push_back(QueuedEvent::Exited(child.key, incarnation));
             }
-            // The life was removed above, so it cannot have ended before.
-            incarnation @ (RunState::Down | RunState::Exited { .. }) => child.state = incarnation,
+            // Unreachable: an incarnation that exited is no longer in `incarnations`.
+            state @ (RunState::Down | RunState::Exited { .. }) => child.state = state,
         }
     }
 
     fn start_failed(&mut self, now: Time, at: usize, reason: ExitReason) {
         let Some(transition) = self.transition.take() else { return };
-        // Who asked for this child alone gets an answer instead of a report.
-        if !matches!(transition.kind, TransitionKind::Start { .. }) {
-            self.report(ReportKind::StartError, at, reason.clone());
+        let kind = transition.kind;
+        let retry = (kind == TransitionKind::Restart).then(|| self.plan_retry(now, at));
+        // The requester of this start gets the reason as its reply; a report would repeat it.
+        if !matches!(kind, TransitionKind::Start { .. }) {
+            let delayed = retry.as_ref().and_then(Retry::delayed_restart);
+            self.report_failure(ReportKind::StartError, at, reason.clone(), delayed);
         }
-        if transition.kind == (TransitionKind::Start { added: true }) {
+        if kind == (TransitionKind::Start { added: true }) {
             self.remove(at);
         }
-        let kind = transition.kind;
         if let Some(requester) = transition.into_requester() {
             self.refuse(requester, RequestError::StartFailed(reason.clone()));
         }
-        match kind {
-            TransitionKind::FirstStart => {
-                let child = self.children[at].spec.id.clone();
-                self.begin_shutdown(ExitReason::FailedToStart { child, reason: Box::new(reason) });
-            }
-            TransitionKind::Restart => self.restart_failed(now, at, reason),
-            TransitionKind::Start { .. }
-            | TransitionKind::StopForBackoff
-            | TransitionKind::Terminate
-            | TransitionKind::Shutdown => {}
+        if let Some(retry) = retry {
+            self.restart_failed(now, at, reason, &retry);
+        } else if kind == TransitionKind::FirstStart {
+            let child = self.children[at].spec.id.clone();
+            self.begin_shutdown(ExitReason::FailedToStart { child, reason: Box::new(reason) });
         }
     }
 
-    /// The child that is waited for has had its time: kill it, and wait on.
-    pub(crate) fn check_in_transition(&mut self, now: Time) {
+    /// Kills the child that starts or stops if its deadline has passed. Its exit is still awaited.
+    pub(super) fn check_child_deadline(&mut self, now: Time) {
         let Some(at) = self.in_transition_at() else { return };
         let child = &mut self.children[at];
         match &mut child.state {

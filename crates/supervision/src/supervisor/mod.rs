@@ -1,4 +1,15 @@
-//! The static supervisor: what it is told, and when to come back.
+//! The static supervisor: children in a fixed order, one start or stop at a time.
+//!
+//! `mod.rs` holds the state and the public API. The `impl` blocks are in the other files:
+//!
+//! * `children`: the list of children and the run state of each.
+//! * `transition`: stops a range of children in reverse, then starts it in order.
+//! * `exits`: what follows from queued events; shutdown and auto-shutdown.
+//! * `restart`: restarts, retries and backoffs.
+//! * `requests`: requests of an operator or of user code.
+//! * `lifecycle`: answers about incarnations, and time-outs.
+//!
+//! It knows `policy` and the data of the root. It knows neither `dynamic` nor `pool`.
 
 mod children;
 mod exits;
@@ -23,10 +34,12 @@ use crate::status::ChildStatus;
 use crate::time::Time;
 use children::{Child, Children, RunState};
 
-/// A supervisor of a list of children: started in order, stopped in reverse, restarted by a strategy.
+/// A supervisor of a list of children: started in order, stopped in reverse, restarted by a [`Strategy`].
 ///
-/// It does one thing at a time, as OTP's does: while a child starts or stops, everything else that happens waits
-/// in the order in which it happened. So the driver may tell it anything at any time.
+/// As in OTP, at most one child starts or stops at a time. Events and requests that arrive meanwhile are queued in
+/// their order, so a driver may pass them at any time.
+///
+/// [`Strategy`]: crate::Strategy
 ///
 /// ```
 /// use impresario_supervision::{Action, ChildRules, Event, ExitReason, Flags, Supervisor, Time};
@@ -48,58 +61,64 @@ use children::{Child, Children, RunState};
 #[doc(alias = "rest_for_one")]
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    pub(crate) flags: Flags,
-    pub(crate) children: Children,
-    pub(crate) phase: Phase,
-    pub(crate) window: RestartWindow,
-    pub(crate) rng: SplitMix64,
-    /// Lives that may still be heard of. An answer about any other life changes nothing.
-    pub(crate) incarnations: IdMap<Incarnation, ChildKey>,
+    flags: Flags,
+    children: Children,
+    phase: Phase,
+    window: RestartWindow,
+    /// Draws the jitter of all backoffs.
+    rng: SplitMix64,
+    /// The incarnations that have not exited. An event about any other changes nothing.
+    incarnations: IdMap<Incarnation, ChildKey>,
     next_incarnation: u64,
-    /// The work under way; at most one child of it starts or stops at a time.
-    pub(crate) transition: Option<Transition>,
-    pub(crate) in_transition: Option<ChildKey>,
-    /// What waits until the work under way is done.
-    pub(crate) queue: VecDeque<QueuedEvent>,
-    /// Ends of backoffs.
-    pub(crate) backoff_deadlines: BTreeSet<(Time, ChildKey)>,
-    /// When a shutdown that waits for a start waits no longer.
-    pub(crate) start_deadline: Option<Time>,
-    pub(crate) actions: VecDeque<Action>,
+    /// The transition under way. Queued events wait for its end.
+    transition: Option<Transition>,
+    /// The child that starts or stops now. `advance` does nothing while it is set.
+    in_transition: Option<ChildKey>,
+    queue: VecDeque<QueuedEvent>,
+    /// The ends of all backoffs: `Child::not_before` of each child that has one.
+    backoff_deadlines: BTreeSet<(Time, ChildKey)>,
+    /// The deadline of a start under way, set when a shutdown is requested. The start is stopped then.
+    start_deadline: Option<Time>,
+    actions: VecDeque<Action>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Phase {
+enum Phase {
+    /// Before `Event::Start`.
     New,
+    /// Until all first children are started.
     FirstStart,
     Running,
-    /// On the way out, with this reason at the end.
+    /// All children are being stopped; the supervisor exits with this reason.
     ShuttingDown(ExitReason),
+    /// `Action::Exit` was queued.
     Terminated,
 }
 
-/// What waits in the inbox, in the order in which it happened.
+/// What is handled when no transition is under way, in the order of arrival.
 #[derive(Clone, Debug)]
-pub(crate) enum QueuedEvent {
+enum QueuedEvent {
+    /// The child exited without a request.
     Exited(ChildKey, Incarnation),
-    /// A restart failed; try again, after what was queued before.
+    /// A restart failed for this reason and is retried.
     Retry(ChildKey, ExitReason),
-    /// The backoff that was to end then is over.
+    /// The backoff with this deadline expired.
     BackoffExpired(ChildKey, Time),
     Request(RequestId, Request),
     Shutdown(ExitReason),
 }
 
-/// The work under way.
+/// Work on a range of children: all are stopped in reverse, or all are started in order.
 #[derive(Clone, Debug)]
-pub(crate) struct Transition {
+struct Transition {
+    /// Positions of the children.
     range: Range<usize>,
-    /// Going down: everything from here to the end of the range is down. Going up: everything before is up.
+    /// Stopping: the children from here to the end of the range are down. Starting: those before it are started.
     next: usize,
     direction: Direction,
-    pub(crate) kind: TransitionKind,
-    /// Who is told how it went with this child.
-    pub(crate) requester: Option<(RequestId, ChildKey)>,
+    kind: TransitionKind,
+    /// The request to answer when this child has started or stopped.
+    requester: Option<(RequestId, ChildKey)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,29 +127,29 @@ enum Direction {
     Start,
 }
 
-/// Why, and so what follows when it is done and when a start fails.
+/// Decides what follows at the end of the transition and when a start fails in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TransitionKind {
-    /// All up, in order; a failure ends the supervisor.
+enum TransitionKind {
+    /// Starts all children. A failed start ends the supervisor.
     FirstStart,
-    /// Down, then up again; a failure is retried.
+    /// Stops the range, then starts it. A failed start is retried.
     Restart,
-    /// Down; a wake-up will bring it up.
+    /// Stops the range. The end of the backoff restarts it.
     StopForBackoff,
-    /// One up because somebody asked; a failure is the answer, and nothing is kept of a child that was added.
+    /// Starts one child on request. A failed start is the reply; a child that was `added` is removed.
     Start { added: bool },
-    /// One down because somebody asked.
+    /// Stops one child on request.
     Terminate,
-    /// All down, then exit.
+    /// Stops all children, then the supervisor exits.
     Shutdown,
 }
 
 impl Supervisor {
-    /// Checks everything, starts nothing (OTP: `check_childspecs`).
+    /// Checks flags and specs (OTP: `check_childspecs`). [`Event::Start`] starts the children.
     ///
     /// # Errors
     ///
-    /// A [`SpecError`] that names the child and the value.
+    /// A [`SpecError`] that names the child and the invalid value.
     #[doc(alias = "check_childspecs")]
     pub fn new(flags: Flags, specs: Vec<ChildRules>) -> Result<Self, SpecError> {
         check_all(&flags, &specs)?;
@@ -155,7 +174,7 @@ impl Supervisor {
         })
     }
 
-    /// Gives it the number from which the jitter of all backoffs follows. Without it the number is 0.
+    /// Sets the seed of the random numbers in backoffs. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.rng = SplitMix64(seed);
         self
@@ -166,22 +185,22 @@ impl Supervisor {
         self.children.iter().map(|child| child.key)
     }
 
-    /// The spec behind a key, while there is one.
+    /// The spec of the child with this key; `None` after [`Action::Forget`].
     pub fn spec(&self, key: ChildKey) -> Option<&ChildRules> {
         self.children.position(key).map(|at| &self.children[at].spec)
     }
 
-    /// The flags it follows.
+    /// The flags.
     pub fn flags(&self) -> &Flags {
         &self.flags
     }
 
-    /// Everybody, in start order.
+    /// The state of every child, in start order.
     pub fn child_statuses(&self) -> impl Iterator<Item = ChildStatus> + '_ {
         self.children.iter().map(Child::status)
     }
 
-    /// Tells what has happened. Drain [`poll_action`](Self::poll_action) afterwards.
+    /// Handles an event. Drain [`poll_action`](Self::poll_action) afterwards.
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Start => self.begin(),
@@ -196,10 +215,10 @@ impl Supervisor {
         self.advance(now);
     }
 
-    /// Asks for something; exactly one [`Action::Reply`] with this id answers, perhaps later.
+    /// Queues a request. Exactly one [`Action::Reply`] with this id follows, now or later.
     ///
-    /// It is served in its turn, when nothing starts or stops, and in any case not before [`Event::Start`]. What was
-    /// not served when the supervisor exits is refused with [`RequestError::ShuttingDown`].
+    /// It is handled after earlier events, while no child starts or stops, and not before [`Event::Start`]. A request
+    /// that is queued when the supervisor exits is refused with [`RequestError::ShuttingDown`].
     pub fn request(&mut self, now: Time, id: RequestId, request: Request) {
         if self.phase == Phase::Terminated {
             return self.refuse(id, RequestError::ShuttingDown);
@@ -208,22 +227,22 @@ impl Supervisor {
         self.advance(now);
     }
 
-    /// The next thing to do, until there is none.
+    /// The next action; `None` when all are taken.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When to come back with [`Event::Timeout`] if nothing else happens before.
+    /// When to pass [`Event::Timeout`], unless another event comes first. `None`: no timer is needed.
     pub fn poll_timeout(&self) -> Option<Time> {
         let child = self.in_transition_at().map(|at| &self.children[at].state);
-        let in_transition = child.and_then(|incarnation| match incarnation {
+        let in_transition = child.and_then(|state| match state {
             RunState::Starting { deadline, timed_out: false }
             | RunState::Stopping { deadline, timed_out: false } => *deadline,
             _ => None,
         });
         let start_deadline = self.start_deadline.filter(|_| matches!(child, Some(RunState::Starting { .. })));
-        let woken = self.backoff_deadlines.first().map(|(time, _)| *time);
-        [in_transition, start_deadline, woken].into_iter().flatten().min()
+        let backoff = self.backoff_deadlines.first().map(|(time, _)| *time);
+        [in_transition, start_deadline, backoff].into_iter().flatten().min()
     }
 
     fn begin(&mut self) {
@@ -233,12 +252,12 @@ impl Supervisor {
         }
     }
 
-    /// The position of the child that starts or stops.
-    pub(crate) fn in_transition_at(&self) -> Option<usize> {
+    /// The position of the child that starts or stops now.
+    fn in_transition_at(&self) -> Option<usize> {
         self.in_transition.and_then(|key| self.children.position(key))
     }
 
-    pub(crate) fn new_incarnation(&mut self, key: ChildKey) -> Incarnation {
+    fn new_incarnation(&mut self, key: ChildKey) -> Incarnation {
         let incarnation = Incarnation(self.next_incarnation);
         self.next_incarnation += 1;
         self.incarnations.insert(incarnation, key);
@@ -246,7 +265,7 @@ impl Supervisor {
     }
 
     fn timeout(&mut self, now: Time) {
-        self.check_in_transition(now);
+        self.check_child_deadline(now);
         self.check_start_deadline(now);
         while let Some(&(time, key)) = self.backoff_deadlines.first()
             && time <= now

@@ -1,4 +1,4 @@
-//! What a running supervisor can be asked, and what it answers.
+//! Requests to a running supervisor.
 
 use super::children::RunState;
 use super::{Supervisor, Transition, TransitionKind};
@@ -8,8 +8,8 @@ use crate::policy::spec::{ChildRules, Flags, check_all};
 use crate::request::{Reply, Request, RequestError, RequestId};
 
 impl Supervisor {
-    /// Serves one request, at a moment when nothing starts or stops.
-    pub(crate) fn handle_request(&mut self, id: RequestId, request: Request) {
+    /// Handles one request. No transition is under way.
+    pub(super) fn handle_request(&mut self, id: RequestId, request: Request) {
         match request {
             Request::StartChild(spec) => self.start_child(id, spec),
             Request::TerminateChild(child) => self.terminate_child(id, &child),
@@ -26,7 +26,7 @@ impl Supervisor {
         self.actions.push_back(Action::Reply(id, reply));
     }
 
-    pub(crate) fn refuse(&mut self, id: RequestId, error: RequestError) {
+    pub(super) fn refuse(&mut self, id: RequestId, error: RequestError) {
         self.reply(id, Reply::Error(error));
     }
 
@@ -57,14 +57,14 @@ impl Supervisor {
         self.transition = Some(Transition::stop(at..at + 1, TransitionKind::Terminate).requested_by(by, key));
     }
 
-    /// The child, if it has no life.
-    fn down(&self, child: &ChildId) -> Result<usize, RequestError> {
+    /// The position of a child that is down.
+    fn find_down(&self, child: &ChildId) -> Result<usize, RequestError> {
         let at = self.children.position_of(child).ok_or(RequestError::NotFound)?;
         if self.children[at].state == RunState::Down { Ok(at) } else { Err(RequestError::Running) }
     }
 
     fn restart_child(&mut self, by: RequestId, child: &ChildId) {
-        let at = match self.down(child) {
+        let at = match self.find_down(child) {
             Ok(at) => at,
             Err(error) => return self.refuse(by, error),
         };
@@ -80,7 +80,7 @@ impl Supervisor {
     }
 
     fn delete_child(&mut self, by: RequestId, child: &ChildId) {
-        match self.down(child) {
+        match self.find_down(child) {
             Ok(at) if self.children[at].restarting => self.refuse(by, RequestError::Restarting),
             Ok(at) => {
                 self.remove(at);

@@ -1,5 +1,4 @@
-//! How work gets done: a range of children is taken down from its end, then brought up from its start, one child
-//! at a time.
+//! Transitions: a range of children is stopped in reverse, or started in order, one child at a time.
 
 use std::ops::Range;
 
@@ -14,40 +13,40 @@ use crate::request::{Reply, RequestError, RequestId};
 use crate::time::Time;
 
 impl Transition {
-    pub(crate) fn stop(range: Range<usize>, kind: TransitionKind) -> Self {
+    pub(super) fn stop(range: Range<usize>, kind: TransitionKind) -> Self {
         Self { next: range.end, range, direction: Direction::Stop, kind, requester: None }
     }
 
-    pub(crate) fn start(range: Range<usize>, kind: TransitionKind) -> Self {
+    pub(super) fn start(range: Range<usize>, kind: TransitionKind) -> Self {
         Self { next: range.start, range, direction: Direction::Start, kind, requester: None }
     }
 
-    pub(crate) fn requested_by(mut self, requester: RequestId, child: ChildKey) -> Self {
+    pub(super) fn requested_by(mut self, requester: RequestId, child: ChildKey) -> Self {
         self.requester = Some((requester, child));
         self
     }
 
-    /// The child that was to be brought up is not in the list any more.
-    pub(crate) fn skip_current(&mut self) {
+    /// Adjusts the positions after the child that was to be started is removed from the list.
+    pub(super) fn skip_current(&mut self) {
         self.next -= 1;
         self.range.end -= 1;
     }
 
-    pub(crate) fn into_requester(self) -> Option<RequestId> {
+    pub(super) fn into_requester(self) -> Option<RequestId> {
         self.requester.map(|(requester, _)| requester)
     }
 }
 
 impl Supervisor {
-    /// Goes on until something must be waited for.
-    pub(crate) fn advance(&mut self, now: Time) {
+    /// Continues the transition, then handles queued events, until a child starts or stops or the queue is empty.
+    pub(super) fn advance(&mut self, now: Time) {
         while self.in_transition.is_none() && self.phase != Phase::Terminated {
             let Some(transition) = &mut self.transition else {
                 if self.phase == Phase::New {
                     return;
                 }
-                let Some(item) = self.queue.pop_front() else { return };
-                self.handle_queued(now, item);
+                let Some(event) = self.queue.pop_front() else { return };
+                self.handle_queued(now, event);
                 continue;
             };
             match transition.direction {
@@ -72,7 +71,7 @@ impl Supervisor {
         match std::mem::replace(&mut child.state, RunState::Down) {
             RunState::Down => self.on_stopped(at),
             RunState::Exited { reason, .. } => self.stopped(at, reason),
-            // Its start took too long and it was killed for that; one kill is enough.
+            // It was killed when its start timed out. An incarnation is killed at most once.
             RunState::Starting { timed_out: true, .. } => {
                 child.state = RunState::Stopping { deadline: None, timed_out: true };
                 self.in_transition = Some(child.key);
@@ -91,16 +90,18 @@ impl Supervisor {
         }
     }
 
-    /// The child in the way of a shutdown has not even started: stop it instead of waiting for it. It was started
-    /// last, so it goes first.
-    pub(crate) fn abandon_start(&mut self, now: Time) {
+    /// Stops the child that is starting, so that a shutdown does not wait for its start.
+    ///
+    /// The child was started last, so stopping it first keeps the reverse order.
+    pub(super) fn abandon_start(&mut self, now: Time) {
         if let Some(at) = self.in_transition_at() {
             self.in_transition = None;
             self.stop_at(now, at);
         }
     }
 
-    pub(crate) fn stopped(&mut self, at: usize, reason: ExitReason) {
+    /// Reports an unexpected reason of a child that was to stop.
+    pub(super) fn stopped(&mut self, at: usize, reason: ExitReason) {
         if !self.children[at].spec.is_expected_stop(&reason) {
             self.report(ReportKind::ShutdownError, at, reason);
         }
@@ -111,10 +112,10 @@ impl Supervisor {
         let shutting_down = matches!(self.phase, Phase::ShuttingDown(_));
         let Some(transition) = &mut self.transition else { return };
         let child = &self.children[at];
-        let brought_back = child.restarting
+        let will_restart = child.restarting
             && matches!(transition.kind, TransitionKind::Restart | TransitionKind::StopForBackoff);
-        // Siblings that are temporary do not come back, so they go now.
-        if child.spec.restart == Restart::Temporary && !shutting_down && !brought_back {
+        // A temporary sibling is not restarted with the group, so its entry is removed here.
+        if child.spec.restart == Restart::Temporary && !shutting_down && !will_restart {
             transition.range.end -= 1;
             self.remove(at);
         } else if transition.kind != TransitionKind::StopForBackoff {
@@ -127,10 +128,8 @@ impl Supervisor {
         match transition.kind {
             TransitionKind::Restart => {
                 let requester = transition.requester;
-                self.transition = Some(Transition {
-                    requester,
-                    ..Transition::start(transition.range, TransitionKind::Restart)
-                });
+                let start = Transition::start(transition.range, TransitionKind::Restart);
+                self.transition = Some(Transition { requester, ..start });
             }
             TransitionKind::Terminate => {
                 let done = transition.requester.map(|(requester, _)| Action::Reply(requester, Reply::Done));
@@ -142,8 +141,8 @@ impl Supervisor {
     }
 
     fn exit(&mut self) {
-        for item in std::mem::take(&mut self.queue) {
-            if let QueuedEvent::Request(id, _) = item {
+        for event in std::mem::take(&mut self.queue) {
+            if let QueuedEvent::Request(id, _) = event {
                 self.refuse(id, RequestError::ShuttingDown);
             }
         }

@@ -34,7 +34,7 @@ fn come_and_go(count: usize) -> usize {
 }
 
 #[test]
-fn the_work_grows_with_the_number_of_instances_and_no_faster() {
+fn actions_grow_linearly_with_instances() {
     // A start, its answer, a stop and the drop of the entry for each; ready and the exit once.
     assert_eq!(come_and_go(10), 4 * 10 + 2);
     assert_eq!(come_and_go(20_000), 4 * 20_000 + 2);
@@ -42,7 +42,7 @@ fn the_work_grows_with_the_number_of_instances_and_no_faster() {
 
 proptest! {
     #[test]
-    fn instances_never_outnumber_max_children(plan in plan(0), ops in ops()) {
+    fn instances_never_exceed_max_children(plan in plan(0), ops in ops()) {
         let plan = Plan { dynamic: true, ..plan };
         let mut tree = Tree::running(&plan);
         for op in ops {
@@ -56,7 +56,7 @@ proptest! {
     }
 
     #[test]
-    fn an_instance_in_trouble_is_in_nobodys_way(plan in plan(0), ops in ops()) {
+    fn slow_instances_do_not_delay_a_start(plan in plan(0), ops in ops()) {
         let plan = Plan { dynamic: true, ..plan };
         let mut tree = Tree::running(&plan);
         tree.run(&ops);

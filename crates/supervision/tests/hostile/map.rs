@@ -22,7 +22,7 @@ fn properties() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_map_names_every_property_and_no_other() {
+fn architecture_names_every_property_and_no_other() {
     let map = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
     let map = std::fs::read_to_string(&map).unwrap_or_else(|error| panic!("{}: {error}", map.display()));
     let is_property =

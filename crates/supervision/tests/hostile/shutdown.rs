@@ -72,7 +72,7 @@ fn finite(mut plan: Plan) -> Plan {
 proptest! {
     /// Whatever was asked for and went wrong before, and while they stop: nobody is stopped before those after it.
     #[test]
-    fn the_stop_order_is_the_reverse_of_the_start_order(plan in plan(0), before in ops(), during in stubborn_ops()) {
+    fn stop_order_is_the_reverse_of_the_start_order(plan in plan(0), before in ops(), during in stubborn_ops()) {
         let mut tree = Tree::running(&Plan { dynamic: false, ..plan });
         tree.run(&before);
         tree.calm_down();
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn everybody_is_stopped_who_does_not_end_before_its_turn(plan in permanent_workers(1_000), ops in failures()) {
+    fn shutdown_stops_every_running_child(plan in permanent_workers(1_000), ops in failures()) {
         let mut tree = Tree::running(&plan);
         tree.run(&ops);
         tree.calm_down();
@@ -103,7 +103,7 @@ proptest! {
 
     /// And only those go that the strategy names.
     #[test]
-    fn a_group_goes_down_in_reverse_and_comes_up_in_order(plan in permanent_workers(1_000), who in 0_usize..6) {
+    fn group_stops_in_reverse_and_starts_in_order(plan in permanent_workers(1_000), who in 0_usize..6) {
         use impresario_supervision::Strategy;
 
         let mut tree = Tree::running(&plan);
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stuck_child_delays_a_shutdown_by_at_most_its_time_out(plan in permanent_workers(1_000)) {
+    fn stuck_child_delays_shutdown_by_its_time_out(plan in permanent_workers(1_000)) {
         let plan = finite(plan);
         let mut tree = Tree::running(&plan);
         let start = tree.now;
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn stuck_instances_delay_a_shutdown_by_one_time_out_together(plan in permanent_workers(1_000), count in 1_usize..5) {
+    fn stuck_instances_delay_shutdown_by_one_time_out(plan in permanent_workers(1_000), count in 1_usize..5) {
         let plan = finite(plan).of_instances();
         let mut tree = Tree::running(&plan);
         for _ in 0..count {
@@ -149,7 +149,7 @@ proptest! {
 
     /// Also a start that never ends is in the way for a limited time only.
     #[test]
-    fn a_stuck_start_delays_a_shutdown_by_at_most_the_patience_with_it(plan in permanent_workers(1_000), who in 0_usize..6) {
+    fn stuck_start_delays_shutdown_by_its_start_deadline(plan in permanent_workers(1_000), who in 0_usize..6) {
         let plan = finite(plan);
         let mut tree = Tree::running(&plan);
         tree.op(&Op::Crash(who, ExitReason::Error("boom".into())));
@@ -165,7 +165,7 @@ proptest! {
     /// In the middle of everything, and with requests in line: the patience, and twice the time-outs (those of a group
     /// that is on its way down or of requests that come first, and those of the end). Instances have one in common.
     #[test]
-    fn nothing_delays_a_shutdown_beyond_the_patience_and_the_time_outs(plan in plan(0), ops in stubborn_ops()) {
+    fn shutdown_ends_within_start_deadline_and_time_outs(plan in plan(0), ops in stubborn_ops()) {
         let plan = finite(plan);
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_backoff_never_delays_a_shutdown(plan in plan(0), ops in ops()) {
+    fn backoff_does_not_delay_shutdown(plan in plan(0), ops in ops()) {
         let mut plan = finite(plan);
         for child in &mut plan.children {
             let first = Duration::from_secs(3_600);

@@ -12,7 +12,7 @@ proptest! {
     /// start of what was forgotten, one thing at a time, the exit once and last; and at rest everybody who lives is
     /// known, nobody is still to come, and each request was answered once.
     #[test]
-    fn no_storm_breaks_the_invariants(plan in plan(2), ops in ops()) {
+    fn random_events_keep_every_checked_invariant(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         tree.calm_down();
@@ -34,7 +34,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stale_answer_changes_nothing(plan in plan(1), ops in stale_ops()) {
+    fn stale_event_changes_nothing(plan in plan(1), ops in stale_ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         tree.calm_down();
@@ -42,7 +42,7 @@ proptest! {
 
     /// Nobody who has to be done by some time is waited for any longer: the checker asserts it after each time-out.
     #[test]
-    fn every_action_is_answered_or_timed_out_by_one_kill(plan in plan(1), ops in stubborn_ops()) {
+    fn unanswered_action_ends_in_at_most_one_kill(plan in plan(1), ops in stubborn_ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         // Time goes on, and nobody says anything.
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn every_request_is_answered_exactly_once(plan in plan(1), ops in curious_ops()) {
+    fn every_request_gets_exactly_one_reply(plan in plan(1), ops in curious_ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         tree.calm_down();
@@ -63,7 +63,7 @@ proptest! {
 
     /// Not even one that came in the middle of anything.
     #[test]
-    fn a_shutdown_ends_every_tree_with_nothing_left_alive(plan in plan(2), ops in ops()) {
+    fn shutdown_leaves_no_incarnation_running(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
         tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn a_storm_ends_with_everything_wanted_running_or_with_the_reason_why_not(
+    fn failures_end_with_all_running_or_gave_up(
         plan in permanent_workers(5),
         ops in failures(),
     ) {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn a_storm_of_instances_ends_with_everything_wanted_running_or_with_the_reason_why_not(
+    fn instance_failures_end_with_all_running_or_gave_up(
         plan in permanent_workers(5),
         ops in failures_of_instances(),
     ) {
@@ -122,7 +122,7 @@ proptest! {
 
     /// The first start goes well or not at all.
     #[test]
-    fn a_first_start_that_fails_leaves_nothing_and_says_who_failed(plan in permanent_workers(5), fails in 0_usize..6) {
+    fn failed_first_start_exits_and_names_the_child(plan in permanent_workers(5), fails in 0_usize..6) {
         let fails = fails % plan.children.len();
         let mut tree = Tree::new(&plan);
         for _ in 0..fails {

@@ -84,7 +84,7 @@ fn limited() -> impl Strategy<Value = Plan> {
 
 proptest! {
     #[test]
-    fn restarts_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures()) {
+    fn restarts_in_any_window_stay_within_intensity(plan in limited(), ops in failures()) {
         let mut tree = Tree::running(&plan);
         let since = tree.nodes[TOP].log.len();
         tree.run(&ops);
@@ -94,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn it_gives_up_exactly_when_one_restart_more_would_exceed_the_intensity(plan in limited(), ops in failures()) {
+    fn gives_up_exactly_when_intensity_would_be_exceeded(plan in limited(), ops in failures()) {
         let plan = Plan { flags: Flags { strategy: Group::OneForOne, ..plan.flags }, ..plan };
         let mut tree = Tree::running(&plan);
         let since = tree.nodes[TOP].log.len();
@@ -108,7 +108,7 @@ proptest! {
         }
     }
     #[test]
-    fn restarts_of_instances_in_any_window_never_exceed_the_intensity(plan in limited(), ops in failures_of_instances()) {
+    fn instance_restarts_in_any_window_stay_within_intensity(plan in limited(), ops in failures_of_instances()) {
         let mut tree = Tree::running(&plan.of_instances());
         tree.run(&ops);
         let limit = plan.flags.intensity;
@@ -122,7 +122,7 @@ proptest! {
 
     /// Not when the delay is over, so no delay makes room for more.
     #[test]
-    fn restarts_that_a_backoff_delays_count_when_the_failure_happens(
+    fn delayed_restart_counts_at_the_failure(
         plan in limited(),
         ops in failures_of_instances(),
         dynamic in any::<bool>(),

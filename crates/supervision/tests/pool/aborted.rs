@@ -15,7 +15,7 @@ fn in_rounds(size: u32, surge: u32) -> Settings {
 }
 
 #[test]
-fn what_does_not_boot_changes_nothing() {
+fn generation_that_fails_to_start_is_aborted() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.boots.extend([Boot::Ready, Boot::Fails, Boot::Fails, Boot::Hangs]);
@@ -24,22 +24,22 @@ fn what_does_not_boot_changes_nothing() {
     assert_eq!(world.ready(), "0#1 1#2 0#3");
     world.run(100_000);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          100 start 1#4 g2
          110 ready 0#3
-         110 report worker 1 (life 4) did not start: exit code 3
+         110 report worker 1 (incarnation 4) failed to start: exit code 3
          110 start 1#5 g2
-         120 report worker 1 (life 5) did not start: exit code 3
-         120 report worker 1 keeps failing, started again in 20 ms
+         120 report worker 1 (incarnation 5) failed to start: exit code 3
+         120 report worker 1: restarting in 20 ms (attempt 2)
          140 start 1#6 g2
          60140 kill 1#6
-         60140 report worker 1 (life 6) did not start in time, killed
-         60140 report worker 1 keeps failing, started again in 40 ms
-         60140 report generation 2 is given up, the old one stays: did not start in time
-         60140 retire 0#3: its generation is not wanted any more
-         60140 gone 1#6
-         60141 gone 0#3
+         60140 report worker 1 (incarnation 6) was not ready in time, killed
+         60140 report worker 1: restarting in 40 ms (attempt 3)
+         60140 report rolling restart to generation 2 is aborted, the old one stays: did not start in time
+         60140 retire 0#3: its generation is replaced
+         60140 exited 1#6
+         60141 exited 0#3
          60141 forget g2",
     );
     assert_eq!(world.ready(), "0#1 1#2");
@@ -48,22 +48,22 @@ fn what_does_not_boot_changes_nothing() {
     restart(&mut world);
     world.run(100);
     world.expect(
-        "100120 report generation 3 begins
+        "100120 report rolling restart to generation 3 begins
          100120 start 0#7 g3
          100120 start 1#8 g3
          100130 ready 0#7
          100130 ready 1#8
-         100130 retire 0#1: its generation is not wanted any more
-         100130 retire 1#2: its generation is not wanted any more
-         100130 report generation 3 is ready, the old ones leave
-         100131 gone 0#1
-         100131 gone 1#2
+         100130 retire 0#1: its generation is replaced
+         100130 retire 1#2: its generation is replaced
+         100130 report rolling restart to generation 3 is complete
+         100131 exited 0#1
+         100131 exited 1#2
          100131 forget g1",
     );
 }
 
 #[test]
-fn a_single_failure_is_tried_again() {
+fn single_failure_in_a_roll_is_retried() {
     let mut world = World::new(Settings {
         roll: RollingRestart { failures: 2, ..RollingRestart::default() },
         ..Settings::new(PoolSize::Static(1))
@@ -79,63 +79,63 @@ fn a_single_failure_is_tried_again() {
     restart(&mut world);
     world.run(1_000);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#2 g2
-         110 report worker 0 (life 2) did not start: exit code 3
+         110 report worker 0 (incarnation 2) failed to start: exit code 3
          110 start 0#3 g2
          120 ready 0#3
-         120 retire 0#1: its generation is not wanted any more
-         120 report generation 2 is ready, the old ones leave
-         121 gone 0#1
+         120 retire 0#1: its generation is replaced
+         120 report rolling restart to generation 2 is complete
+         121 exited 0#1
          121 forget g1
-         200 report worker 0 (life 3) died: signal 9
-         200 report worker 0 keeps failing, started again in 20 ms
+         200 report worker 0 (incarnation 3) terminated: signal 9
+         200 report worker 0: restarting in 20 ms (attempt 2)
          220 start 0#4 g2
          230 ready 0#4
-         300 report generation 3 begins
+         300 report rolling restart to generation 3 begins
          300 start 0#5 g3
-         310 report worker 0 (life 5) did not start: exit code 3
+         310 report worker 0 (incarnation 5) failed to start: exit code 3
          310 start 0#6 g3
          320 ready 0#6
-         320 retire 0#4: its generation is not wanted any more
-         320 report generation 3 is ready, the old ones leave
-         321 gone 0#4
+         320 retire 0#4: its generation is replaced
+         320 report rolling restart to generation 3 is complete
+         321 exited 0#4
          321 forget g2",
     );
 }
 
 #[test]
-fn a_generation_given_up_after_a_round_is_replaced_by_the_old_one_without_a_dip() {
+fn roll_aborted_after_a_round_restores_the_old_workers() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
     restart(&mut world);
     world.boots.extend([Boot::Ready, Boot::Fails, Boot::Fails, Boot::Fails]);
     world.run(1_000);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          110 ready 0#3
-         110 retire 0#1: its generation is not wanted any more
-         111 gone 0#1
+         110 retire 0#1: its generation is replaced
+         111 exited 0#1
          111 start 1#4 g2
-         121 report worker 1 (life 4) did not start: exit code 3
+         121 report worker 1 (incarnation 4) failed to start: exit code 3
          121 start 1#5 g2
-         131 report worker 1 (life 5) did not start: exit code 3
-         131 report worker 1 keeps failing, started again in 20 ms
+         131 report worker 1 (incarnation 5) failed to start: exit code 3
+         131 report worker 1: restarting in 20 ms (attempt 2)
          151 start 1#6 g2
-         161 report worker 1 (life 6) did not start: exit code 3
-         161 report worker 1 keeps failing, started again in 40 ms
-         161 report generation 2 is given up, the old one stays: exit code 3
+         161 report worker 1 (incarnation 6) failed to start: exit code 3
+         161 report worker 1: restarting in 40 ms (attempt 3)
+         161 report rolling restart to generation 2 is aborted, the old one stays: exit code 3
          161 start 0#7 g1
          171 ready 0#7
-         171 retire 0#3: its generation is not wanted any more
-         172 gone 0#3
+         171 retire 0#3: its generation is replaced
+         172 exited 0#3
          172 forget g2",
     );
 }
 
 #[test]
-fn a_newer_generation_takes_the_place_of_one_that_is_not_ready() {
+fn newer_generation_supersedes_one_under_way() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     world.boots.push_back(Boot::Hangs);
@@ -145,23 +145,23 @@ fn a_newer_generation_takes_the_place_of_one_that_is_not_ready() {
     restart(&mut world);
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#2 g2
-         105 report generation 2 is given up for a newer one
-         105 report generation 3 begins
-         105 report worker 0 (life 2) did not start: shutdown
-         105 retire 0#2: its generation is not wanted any more
-         155 gone 0#2
+         105 report rolling restart to generation 2 is aborted by a newer one
+         105 report rolling restart to generation 3 begins
+         105 report worker 0 (incarnation 2) failed to start: shutdown
+         105 retire 0#2: its generation is replaced
+         155 exited 0#2
          155 start 0#3 g3
          155 forget g2
          165 ready 0#3
-         165 retire 0#1: its generation is not wanted any more
-         165 report generation 3 is ready, the old ones leave",
+         165 retire 0#1: its generation is replaced
+         165 report rolling restart to generation 3 is complete",
     );
 }
 
 #[test]
-fn after_two_newer_ones_the_way_back_leads_to_the_last_that_was_ready() {
+fn abort_returns_to_the_last_complete_generation() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     restart(&mut world);
@@ -170,29 +170,29 @@ fn after_two_newer_ones_the_way_back_leads_to_the_last_that_was_ready() {
     world.run(1_000);
     assert_eq!(world.ready(), "0#1");
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#2 g2
-         100 report generation 2 is given up for a newer one
-         100 report generation 3 begins
-         100 report worker 0 (life 2) did not start: shutdown
-         100 retire 0#2: its generation is not wanted any more
-         101 gone 0#2
+         100 report rolling restart to generation 2 is aborted by a newer one
+         100 report rolling restart to generation 3 begins
+         100 report worker 0 (incarnation 2) failed to start: shutdown
+         100 retire 0#2: its generation is replaced
+         101 exited 0#2
          101 start 0#3 g3
          101 forget g2
-         111 report worker 0 (life 3) did not start: exit code 3
+         111 report worker 0 (incarnation 3) failed to start: exit code 3
          111 start 0#4 g3
-         121 report worker 0 (life 4) did not start: exit code 3
-         121 report worker 0 keeps failing, started again in 20 ms
+         121 report worker 0 (incarnation 4) failed to start: exit code 3
+         121 report worker 0: restarting in 20 ms (attempt 2)
          141 start 0#5 g3
-         151 report worker 0 (life 5) did not start: exit code 3
-         151 report worker 0 keeps failing, started again in 40 ms
-         151 report generation 3 is given up, the old one stays: exit code 3
+         151 report worker 0 (incarnation 5) failed to start: exit code 3
+         151 report worker 0: restarting in 40 ms (attempt 3)
+         151 report rolling restart to generation 3 is aborted, the old one stays: exit code 3
          151 forget g3",
     );
 }
 
 #[test]
-fn a_first_generation_that_does_not_boot_is_replaced_by_one_that_does() {
+fn first_generation_that_fails_is_replaced() {
     let mut world = World::new(PoolSize::Static(2));
     world.boots.extend([Boot::Fails; 6]);
     world.skip(65);
@@ -200,37 +200,37 @@ fn a_first_generation_that_does_not_boot_is_replaced_by_one_that_does() {
     restart(&mut world);
     world.run(1_000);
     world.expect(
-        "65 report generation 2 begins
+        "65 report rolling restart to generation 2 begins
          65 start 0#7 g2
          65 start 1#8 g2
          75 ready 0#7
          75 ready 1#8
-         75 report generation 2 is ready, the old ones leave
+         75 report rolling restart to generation 2 is complete
          75 forget g1
          75 READY",
     );
 }
 
 #[test]
-fn a_stop_or_a_drain_ends_the_roll() {
+fn stop_or_drain_aborts_the_roll() {
     for (end, phrase) in [(Event::Stop, "stopped"), (Event::Drain, "drained")] {
         let mut world = World::new(PoolSize::Static(1));
         world.skip(100);
         restart(&mut world);
         world.tell(end);
         world.expect(&format!(
-            "100 report generation 2 begins
+            "100 report rolling restart to generation 2 begins
              100 start 0#2 g2
-             100 report generation 2 is given up: the pool leaves
+             100 report rolling restart to generation 2 is aborted: the pool is drained or stopped
              100 retire 0#1: the pool is {phrase}
-             100 report worker 0 (life 2) did not start: shutdown
+             100 report worker 0 (incarnation 2) failed to start: shutdown
              100 retire 0#2: the pool is {phrase}"
         ));
     }
 }
 
 #[test]
-fn the_death_of_an_old_one_is_no_failure_of_the_new_generation() {
+fn exit_of_an_old_worker_is_no_failure_of_the_roll() {
     let roll = RollingRestart { failures: 1, ..RollingRestart::default() };
     let mut world = World::new(Settings { roll, ..Settings::new(PoolSize::Static(1)) });
     world.skip(100);
@@ -239,11 +239,11 @@ fn the_death_of_an_old_one_is_no_failure_of_the_new_generation() {
     world.shoot(old);
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#2 g2
-         100 report worker 0 (life 1) died: signal 9
+         100 report worker 0 (incarnation 1) terminated: signal 9
          110 ready 0#2
-         110 report generation 2 is ready, the old ones leave
+         110 report rolling restart to generation 2 is complete
          110 forget g1",
     );
 }

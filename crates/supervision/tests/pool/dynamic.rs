@@ -13,7 +13,7 @@ fn load(world: &mut World, worker: WorkerId, active: u32) {
 }
 
 #[test]
-fn starts_as_many_at_once_as_the_queue_asks_for() {
+fn queue_of_n_starts_n_workers_in_parallel() {
     let mut world = World::new(PoolSize::on_demand(8));
     world.tell(Event::Queued(5));
     assert_eq!(world.pool.counts().starting, 5);
@@ -22,7 +22,7 @@ fn starts_as_many_at_once_as_the_queue_asks_for() {
 }
 
 #[test]
-fn a_worker_with_room_for_many_is_not_full_with_one() {
+fn load_is_divided_by_the_capacity() {
     let mut world = World::new(Settings { capacity: 10, ..Settings::new(PoolSize::dynamic(1, 8)) });
     world.skip(100);
     let first = world.id(0);
@@ -33,7 +33,7 @@ fn a_worker_with_room_for_many_is_not_full_with_one() {
 }
 
 #[test]
-fn the_spare_ones_are_not_the_ones_that_leave() {
+fn last_used_idle_workers_are_the_spares() {
     let mut world = World::new(dynamic(1, 4, 1_000));
     world.skip(100);
     let first = world.id(0);
@@ -48,15 +48,15 @@ fn the_spare_ones_are_not_the_ones_that_leave() {
     load(&mut world, second, 0);
     world.run(5_000);
     world.expect(
-        "1300 retire 0#1: it was idle for too long
-         1301 gone 0#1
-         1800 retire 1#2: it was idle for too long
-         1801 gone 1#2",
+        "1300 retire 0#1: it was idle
+         1301 exited 0#1
+         1800 retire 1#2: it was idle
+         1801 exited 1#2",
     );
 }
 
 #[test]
-fn when_a_spare_one_gets_work_the_last_used_takes_its_place() {
+fn spare_with_load_is_replaced_by_the_last_used() {
     let mut world = World::new(dynamic(1, 3, 1_000));
     world.skip(100);
     let first = world.id(0);
@@ -73,34 +73,34 @@ fn when_a_spare_one_gets_work_the_last_used_takes_its_place() {
     load(&mut world, second, 0);
     world.run(5_000);
     world.expect(
-        "1200 retire 1#2: it was idle for too long
-         1201 gone 1#2",
+        "1200 retire 1#2: it was idle
+         1201 exited 1#2",
     );
     load(&mut world, third, 0);
     world.run(5_000);
     world.expect(
-        "6400 retire 2#3: it was idle for too long
-         6401 gone 2#3",
+        "6400 retire 2#3: it was idle
+         6401 exited 2#3",
     );
 }
 
 #[test]
-fn fewer_spare_ones_begin_their_idle_time_now() {
+fn former_spare_begins_its_idle_time_at_reconfigure() {
     let mut world = World::new(dynamic(3, 4, 1_000));
     world.skip(10_000);
     world.pool.reconfigure(world.now(), dynamic(1, 4, 1_000)).unwrap();
     world.drain();
     world.run(5_000);
     world.expect(
-        "11000 retire 0#1: it was idle for too long
-         11000 retire 1#2: it was idle for too long
-         11001 gone 0#1
-         11001 gone 1#2",
+        "11000 retire 0#1: it was idle
+         11000 retire 1#2: it was idle
+         11001 exited 0#1
+         11001 exited 1#2",
     );
 }
 
 #[test]
-fn a_lower_maximum_is_kept_at_once_by_those_with_least_to_do() {
+fn lower_maximum_retires_those_with_least_load() {
     let mut world = World::new(dynamic(1, 6, 60_000));
     world.skip(100);
     let busy = world.id(0);
@@ -121,24 +121,24 @@ fn a_lower_maximum_is_kept_at_once_by_those_with_least_to_do() {
          110 ready 3#4
          200 start 4#5 g1
          200 start 5#6 g1
-         200 report worker 5 (life 6) did not start: shutdown
-         200 retire 5#6: the pool has become smaller
-         200 report worker 4 (life 5) did not start: shutdown
-         200 retire 4#5: the pool has become smaller
-         200 retire 2#3: the pool has become smaller
-         200 retire 3#4: the pool has become smaller
-         200 retire 1#2: the pool has become smaller
-         201 gone 5#6
-         201 gone 4#5
-         201 gone 2#3
-         201 gone 3#4
-         201 gone 1#2",
+         200 report worker 5 (incarnation 6) failed to start: shutdown
+         200 retire 5#6: the pool is smaller
+         200 report worker 4 (incarnation 5) failed to start: shutdown
+         200 retire 4#5: the pool is smaller
+         200 retire 2#3: the pool is smaller
+         200 retire 3#4: the pool is smaller
+         200 retire 1#2: the pool is smaller
+         201 exited 5#6
+         201 exited 4#5
+         201 exited 2#3
+         201 exited 3#4
+         201 exited 1#2",
     );
     assert_eq!(world.ready(), "0#1");
 }
 
 #[test]
-fn idle_ones_above_a_lower_maximum_leave_longest_idle_first() {
+fn lower_maximum_retires_the_longest_idle_first() {
     let mut world = World::new(dynamic(3, 3, 60_000));
     world.skip(100);
     let (first, last) = (world.id(0), world.id(2));
@@ -152,7 +152,7 @@ fn idle_ones_above_a_lower_maximum_leave_longest_idle_first() {
 }
 
 #[test]
-fn nobody_leaves_whom_the_queue_is_about_to_use() {
+fn idle_worker_stays_while_requests_are_queued() {
     let mut world = World::new(Settings { capacity: 1, ..Settings::new(dynamic(0, 2, 0)) });
     world.tell(Event::Queued(1));
     world.run(100);
@@ -164,13 +164,13 @@ fn nobody_leaves_whom_the_queue_is_about_to_use() {
     world.tell(Event::Queued(0));
     world.run(100);
     world.expect(
-        "100 retire 0#1: it was idle for too long
-         101 gone 0#1",
+        "100 retire 0#1: it was idle
+         101 exited 0#1",
     );
 }
 
 #[test]
-fn the_queue_is_believed_even_when_the_worker_is_not_known() {
+fn queue_length_of_an_unknown_worker_counts() {
     let mut world = World::new(dynamic(0, 4, 1_000));
     world.tell(Event::Queued(1));
     world.skip(100);
@@ -183,7 +183,7 @@ fn the_queue_is_believed_even_when_the_worker_is_not_known() {
 }
 
 #[test]
-fn the_load_of_the_dead_is_forgotten() {
+fn load_of_an_exited_worker_does_not_count() {
     let mut world = World::new(PoolSize::dynamic(0, 4));
     world.tell(Event::Queued(1));
     world.skip(100);
@@ -198,7 +198,7 @@ fn the_load_of_the_dead_is_forgotten() {
 }
 
 #[test]
-fn those_that_leave_are_counted_but_ask_for_nobody() {
+fn retiring_load_is_counted_but_needs_no_worker() {
     let mut world = World::new(PoolSize::dynamic(1, 4));
     world.skip(100);
     let worker = world.id(0);
@@ -215,7 +215,7 @@ fn those_that_leave_are_counted_but_ask_for_nobody() {
 }
 
 #[test]
-fn scaling_moves_spare_and_maximum_and_comes_back() {
+fn scaling_changes_spare_and_maximum() {
     let mut world = World::new(dynamic(1, 3, 60_000));
     world.skip(100);
     for _ in 0..3 {
@@ -226,12 +226,12 @@ fn scaling_moves_spare_and_maximum_and_comes_back() {
     }
     world.run(100);
     world.expect(
-        "100 report the pool has now 0 spare and up to 2 workers
-         100 report the pool has now 0 spare and up to 1 worker
-         100 report the pool stays at 0 spare and up to 1 worker, its limit
-         100 report the pool has now 0 spare and up to 2 workers
-         100 report the pool has now 1 spare and up to 3 workers
-         100 report the pool has now 2 spare and up to 4 workers
+        "100 report pool size is now 0 spare and up to 2 workers
+         100 report pool size is now 0 spare and up to 1 worker
+         100 report pool size stays at 0 spare and up to 1 worker, its limit
+         100 report pool size is now 0 spare and up to 2 workers
+         100 report pool size is now 1 spare and up to 3 workers
+         100 report pool size is now 2 spare and up to 4 workers
          100 start 1#2 g1
          110 ready 1#2",
     );
@@ -241,7 +241,7 @@ fn scaling_moves_spare_and_maximum_and_comes_back() {
 }
 
 #[test]
-fn who_left_healthy_leaves_no_row_of_failures_behind() {
+fn long_ready_time_clears_the_backoff_of_the_slot() {
     let mut world = World::new(dynamic(0, 1, 10_000));
     world.tell(Event::Queued(1));
     world.skip(5);
@@ -258,13 +258,13 @@ fn who_left_healthy_leaves_no_row_of_failures_behind() {
     world.run(5);
     world.expect(
         "20605 start 0#5 g1
-         20610 report worker 0 (life 5) did not start: signal 9
+         20610 report worker 0 (incarnation 5) failed to start: signal 9
          20610 start 0#6 g1",
     );
 }
 
 #[test]
-fn who_becomes_surplus_by_new_settings_begins_its_idle_time_then() {
+fn new_surplus_begins_its_idle_time_at_reconfigure() {
     let mut world = World::new(PoolSize::Static(3));
     world.skip(100);
     let worker = world.id(1);
@@ -275,15 +275,15 @@ fn who_becomes_surplus_by_new_settings_begins_its_idle_time_then() {
     world.drain();
     world.run(5_000);
     world.expect(
-        "11100 retire 0#1: it was idle for too long
-         11100 retire 2#3: it was idle for too long
-         11101 gone 0#1
-         11101 gone 2#3",
+        "11100 retire 0#1: it was idle
+         11100 retire 2#3: it was idle
+         11101 exited 0#1
+         11101 exited 2#3",
     );
 }
 
 #[test]
-fn those_that_leave_already_are_not_counted_against_a_lower_maximum() {
+fn retiring_workers_do_not_count_for_a_lower_maximum() {
     let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(dynamic(0, 3, 1_000)) });
     world.tell(Event::Queued(3));
     world.skip(100);
@@ -295,13 +295,13 @@ fn those_that_leave_already_are_not_counted_against_a_lower_maximum() {
     world.pool.reconfigure(world.now(), dynamic(0, 1, 1_000)).unwrap();
     world.drain();
     world.expect(
-        "1010 retire 0#1: it was idle for too long
-         2100 retire 1#2: the pool has become smaller",
+        "1010 retire 0#1: it was idle
+         2100 retire 1#2: the pool is smaller",
     );
 }
 
 #[test]
-fn only_as_many_as_are_missing_whatever_their_slots() {
+fn starts_as_many_as_are_missing_in_any_slots() {
     let mut world = World::new(dynamic(0, 4, 1_000));
     world.tell(Event::Queued(4));
     world.skip(100);

@@ -16,7 +16,7 @@ fn in_rounds(size: u32, surge: u32) -> Settings {
 }
 
 #[test]
-fn a_whole_generation_is_ready_before_the_old_one_leaves() {
+fn whole_generation_is_ready_before_the_old_retires() {
     let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(3)) });
     world.skip(100);
     restart(&mut world);
@@ -25,73 +25,73 @@ fn a_whole_generation_is_ready_before_the_old_one_leaves() {
     world.run(100);
     assert!(!world.pool.is_rolling());
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#4 g2
          100 start 1#5 g2
          110 ready 0#4
          110 start 2#6 g2
          110 ready 1#5
          120 ready 2#6
-         120 retire 0#1: its generation is not wanted any more
-         120 retire 1#2: its generation is not wanted any more
-         120 retire 2#3: its generation is not wanted any more
-         120 report generation 2 is ready, the old ones leave
-         121 gone 0#1
-         121 gone 1#2
-         121 gone 2#3
+         120 retire 0#1: its generation is replaced
+         120 retire 1#2: its generation is replaced
+         120 retire 2#3: its generation is replaced
+         120 report rolling restart to generation 2 is complete
+         121 exited 0#1
+         121 exited 1#2
+         121 exited 2#3
          121 forget g1",
     );
 }
 
 #[test]
-fn with_little_room_it_goes_in_rounds() {
+fn surge_of_1_replaces_one_worker_at_a_time() {
     let mut world = World::new(in_rounds(3, 1));
     world.skip(100);
     restart(&mut world);
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#4 g2
          110 ready 0#4
-         110 retire 0#1: its generation is not wanted any more
-         111 gone 0#1
+         110 retire 0#1: its generation is replaced
+         111 exited 0#1
          111 start 1#5 g2
          121 ready 1#5
-         121 retire 1#2: its generation is not wanted any more
-         122 gone 1#2
+         121 retire 1#2: its generation is replaced
+         122 exited 1#2
          122 start 2#6 g2
          132 ready 2#6
-         132 retire 2#3: its generation is not wanted any more
-         132 report generation 2 is ready, the old ones leave
-         133 gone 2#3
+         132 retire 2#3: its generation is replaced
+         132 report rolling restart to generation 2 is complete
+         133 exited 2#3
          133 forget g1",
     );
 }
 
 #[test]
-fn a_round_waits_for_those_that_are_still_leaving() {
+fn round_waits_for_retiring_workers() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
     world.leave = Some(ms(1_000));
     restart(&mut world);
     world.run(5_000);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          110 ready 0#3
-         110 retire 0#1: its generation is not wanted any more
-         1110 gone 0#1
+         110 retire 0#1: its generation is replaced
+         1110 exited 0#1
          1110 start 1#4 g2
          1120 ready 1#4
-         1120 retire 1#2: its generation is not wanted any more
-         1120 report generation 2 is ready, the old ones leave
-         2120 gone 1#2
+         1120 retire 1#2: its generation is replaced
+         1120 report rolling restart to generation 2 is complete
+         2120 exited 1#2
          2120 forget g1",
     );
 }
 
 #[test]
-fn who_becomes_ready_after_it_was_told_to_leave_stays_told() {
+fn started_after_retire_stays_retiring() {
     let mut world = World::new(PoolSize::Static(1));
     let slow = world.id(0);
     world.leave = None;
@@ -102,19 +102,19 @@ fn who_becomes_ready_after_it_was_told_to_leave_stays_told() {
     world.run(100);
     world.expect(
         "0 start 0#1 g1
-         0 report generation 2 begins
-         0 report worker 0 (life 1) did not start: shutdown
-         0 retire 0#1: its generation is not wanted any more
+         0 report rolling restart to generation 2 begins
+         0 report worker 0 (incarnation 1) failed to start: shutdown
+         0 retire 0#1: its generation is replaced
          0 start 0#2 g2
          10 ready 0#2
-         10 report generation 2 is ready, the old ones leave
+         10 report rolling restart to generation 2 is complete
          10 forget g1
          10 READY",
     );
 }
 
 #[test]
-fn deaths_on_the_way_are_made_good_with_the_new_generation() {
+fn exit_during_a_roll_starts_the_new_generation() {
     let mut world = World::new(in_rounds(3, 1));
     world.skip(100);
     restart(&mut world);
@@ -122,25 +122,25 @@ fn deaths_on_the_way_are_made_good_with_the_new_generation() {
     world.shoot(world.id(1));
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#4 g2
-         105 report worker 1 (life 2) died: signal 9
+         105 report worker 1 (incarnation 2) terminated: signal 9
          105 start 1#5 g2
          110 ready 0#4
          115 ready 1#5
-         115 retire 0#1: its generation is not wanted any more
-         116 gone 0#1
+         115 retire 0#1: its generation is replaced
+         116 exited 0#1
          116 start 2#6 g2
          126 ready 2#6
-         126 retire 2#3: its generation is not wanted any more
-         126 report generation 2 is ready, the old ones leave
-         127 gone 2#3
+         126 retire 2#3: its generation is replaced
+         126 report rolling restart to generation 2 is complete
+         127 exited 2#3
          127 forget g1",
     );
 }
 
 #[test]
-fn a_death_right_after_the_roll_is_made_good_although_the_old_ones_are_still_leaving() {
+fn exit_after_the_roll_is_replaced_while_the_old_retire() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.leave = None;
@@ -150,14 +150,14 @@ fn a_death_right_after_the_roll_is_made_good_although_the_old_ones_are_still_lea
     world.shoot(world.id(1));
     world.run(100);
     world.expect(
-        "110 report worker 1 (life 4) died: signal 9
+        "110 report worker 1 (incarnation 4) terminated: signal 9
          110 start 1#5 g2
          120 ready 1#5",
     );
 }
 
 #[test]
-fn all_old_ones_may_die_meanwhile() {
+fn exit_of_all_old_workers_completes_the_roll() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     restart(&mut world);
@@ -167,20 +167,20 @@ fn all_old_ones_may_die_meanwhile() {
     assert!(world.pool.is_rolling(), "nobody has seen the new generation ready");
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          100 start 1#4 g2
-         100 report worker 0 (life 1) died: signal 9
-         100 report worker 1 (life 2) died: signal 9
+         100 report worker 0 (incarnation 1) terminated: signal 9
+         100 report worker 1 (incarnation 2) terminated: signal 9
          110 ready 0#3
          110 ready 1#4
-         110 report generation 2 is ready, the old ones leave
+         110 report rolling restart to generation 2 is complete
          110 forget g1",
     );
 }
 
 #[test]
-fn without_load_there_is_nobody_to_wait_for() {
+fn roll_without_load_completes_immediately() {
     let mut world = World::new(PoolSize::on_demand(2));
     world.request(5);
     world.skip(100);
@@ -189,10 +189,10 @@ fn without_load_there_is_nobody_to_wait_for() {
     world.request(5);
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
-         100 retire 0#1: its generation is not wanted any more
-         100 report generation 2 is ready, the old ones leave
-         101 gone 0#1
+        "100 report rolling restart to generation 2 begins
+         100 retire 0#1: its generation is replaced
+         100 report rolling restart to generation 2 is complete
+         101 exited 0#1
          101 forget g1
          200 start 0#2 g2
          210 ready 0#2",
@@ -200,7 +200,7 @@ fn without_load_there_is_nobody_to_wait_for() {
 }
 
 #[test]
-fn a_drained_pool_takes_the_new_generation_when_it_goes_on() {
+fn drained_pool_starts_the_new_generation() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     world.tell(Event::Drain);
@@ -210,8 +210,8 @@ fn a_drained_pool_takes_the_new_generation_when_it_goes_on() {
     world.tell(Event::Start);
     world.run(100);
     world.expect(
-        "200 report generation 2 begins
-         200 report generation 2 is ready, the old ones leave
+        "200 report rolling restart to generation 2 begins
+         200 report rolling restart to generation 2 is complete
          200 forget g1
          300 start 0#2 g2
          310 ready 0#2",
@@ -219,7 +219,7 @@ fn a_drained_pool_takes_the_new_generation_when_it_goes_on() {
 }
 
 #[test]
-fn who_has_a_replacement_in_its_slot_leaves_first() {
+fn worker_with_a_ready_replacement_retires_first() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
     let worker = world.id(0);
@@ -230,7 +230,7 @@ fn who_has_a_replacement_in_its_slot_leaves_first() {
 }
 
 #[test]
-fn old_ones_are_not_the_spare_ones() {
+fn outdated_workers_are_no_spares() {
     let size = PoolSize::Dynamic { spare: 1, max: 4, idle_timeout: ms(1_000) };
     let mut world = World::new(size);
     world.skip(100);
@@ -243,18 +243,18 @@ fn old_ones_are_not_the_spare_ones() {
     world.tell(Event::Started(world.id(1)));
     world.run(5_000);
     world.expect(
-        "200 report generation 2 begins
+        "200 report rolling restart to generation 2 begins
          200 start 0#3 g2
          200 start 1#4 g2
          210 ready 0#3
          5200 ready 1#4
-         5200 retire 0#1: its generation is not wanted any more
-         5200 retire 1#2: its generation is not wanted any more
-         5200 report generation 2 is ready, the old ones leave
-         5201 gone 0#1
-         5201 gone 1#2
+         5200 retire 0#1: its generation is replaced
+         5200 retire 1#2: its generation is replaced
+         5200 report rolling restart to generation 2 is complete
+         5201 exited 0#1
+         5201 exited 1#2
          5201 forget g1
-         6200 retire 1#4: it was idle for too long
-         6201 gone 1#4",
+         6200 retire 1#4: it was idle
+         6201 exited 1#4",
     );
 }

@@ -120,7 +120,7 @@ proptest! {
     /// The model checks every single step; see there. At the end the world becomes friendly, and then everything
     /// that is wanted is there and nothing else is under way.
     #[test]
-    fn a_storm_ends_with_everything_wanted_running(
+    fn random_events_end_with_all_wanted_ready(
         settings in settings(),
         seed in any::<u64>(),
         ops in proptest::collection::vec(op(), 0..120),
@@ -133,7 +133,7 @@ proptest! {
 
     /// However it was going, a stop ends it, and a kill ends it without anybody's consent.
     #[test]
-    fn a_stop_ends_in_exit(
+    fn stop_or_kill_ends_in_exit(
         settings in settings(),
         ops in proptest::collection::vec(op(), 0..60),
         after in proptest::collection::vec(op(), 0..20),

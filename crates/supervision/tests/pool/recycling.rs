@@ -21,7 +21,7 @@ fn served(world: &mut World, worker: WorkerId, requests: u64) {
 }
 
 #[test]
-fn never_two_at_once_and_the_replacement_first() {
+fn one_worker_at_a_time_after_its_replacement() {
     let mut world = World::new(settings(PoolSize::Static(3), requests(100)));
     world.skip(100);
     world.leave = Some(ms(5));
@@ -33,26 +33,26 @@ fn never_two_at_once_and_the_replacement_first() {
     }
     world.run(1_000);
     world.expect(
-        "100 report worker 1 (life 2) is recycled: it has served 100 requests
+        "100 report worker 1 (incarnation 2) is recycled: it has served 100 requests
          100 start 1#4 g1
          110 ready 1#4
          110 retire 1#2: it is recycled because it has served 100 requests
-         115 gone 1#2
-         115 report worker 0 (life 1) is recycled: it has served 100 requests
+         115 exited 1#2
+         115 report worker 0 (incarnation 1) is recycled: it has served 100 requests
          115 start 0#5 g1
          125 ready 0#5
          125 retire 0#1: it is recycled because it has served 100 requests
-         130 gone 0#1
-         130 report worker 2 (life 3) is recycled: it has served 100 requests
+         130 exited 0#1
+         130 report worker 2 (incarnation 3) is recycled: it has served 100 requests
          130 start 2#6 g1
          140 ready 2#6
          140 retire 2#3: it is recycled because it has served 100 requests
-         145 gone 2#3",
+         145 exited 2#3",
     );
 }
 
 #[test]
-fn the_next_waits_until_the_last_is_gone_or_killed() {
+fn next_recycling_waits_for_the_exit_of_the_last() {
     let recycled = settings(PoolSize::Static(2), requests(1));
     let mut world = World::new(Settings { retire_timeout: Some(ms(500)), ..recycled });
     world.skip(100);
@@ -63,14 +63,14 @@ fn the_next_waits_until_the_last_is_gone_or_killed() {
     }
     world.run(600);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests
          100 start 0#3 g1
          110 ready 0#3
          110 retire 0#1: it is recycled because it has served 1 requests
          610 kill 0#1
-         610 gone 0#1
-         610 report worker 0 (life 1) did not leave as told: killed
-         610 report worker 1 (life 2) is recycled: it has served 1 requests
+         610 exited 0#1
+         610 report worker 0 (incarnation 1) did not shut down cleanly: killed
+         610 report worker 1 (incarnation 2) is recycled: it has served 1 requests
          610 start 1#4 g1
          620 ready 1#4
          620 retire 1#2: it is recycled because it has served 1 requests",
@@ -78,7 +78,7 @@ fn the_next_waits_until_the_last_is_gone_or_killed() {
 }
 
 #[test]
-fn a_replacement_that_fails_is_tried_again_while_the_old_one_works_on() {
+fn failed_replacement_is_retried_while_the_old_serves() {
     let mut world = World::new(settings(PoolSize::Static(2), requests(1)));
     world.skip(100);
     world.boots.extend([Boot::Fails, Boot::Fails]);
@@ -88,21 +88,21 @@ fn a_replacement_that_fails_is_tried_again_while_the_old_one_works_on() {
     assert_eq!(world.ready(), "0#1 1#2");
     world.run(1_000);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests
          100 start 0#3 g1
-         110 report worker 0 (life 3) did not start: exit code 3
+         110 report worker 0 (incarnation 3) failed to start: exit code 3
          110 start 0#4 g1
-         120 report worker 0 (life 4) did not start: exit code 3
-         120 report worker 0 keeps failing, started again in 20 ms
+         120 report worker 0 (incarnation 4) failed to start: exit code 3
+         120 report worker 0: restarting in 20 ms (attempt 2)
          140 start 0#5 g1
          150 ready 0#5
          150 retire 0#1: it is recycled because it has served 1 requests
-         151 gone 0#1",
+         151 exited 0#1",
     );
 }
 
 #[test]
-fn the_old_one_may_die_before_its_replacement_is_ready() {
+fn exit_of_the_recycled_worker_ends_its_recycling() {
     let mut world = World::new(settings(PoolSize::Static(1), requests(1)));
     world.skip(100);
     let worker = world.id(0);
@@ -111,15 +111,15 @@ fn the_old_one_may_die_before_its_replacement_is_ready() {
     world.shoot(worker);
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests
          100 start 0#2 g1
-         105 report worker 0 (life 1) died: signal 9
+         105 report worker 0 (incarnation 1) terminated: signal 9
          110 ready 0#2",
     );
 }
 
 #[test]
-fn who_is_not_needed_leaves_without_a_replacement() {
+fn surplus_worker_is_recycled_without_replacement() {
     let mut world = World::new(settings(PoolSize::dynamic(1, 4), requests(1)));
     world.skip(100);
     world.request(5);
@@ -129,14 +129,14 @@ fn who_is_not_needed_leaves_without_a_replacement() {
     served(&mut world, worker, 1);
     world.run(100);
     world.expect(
-        "200 report worker 0 (life 1) is recycled: it has served 1 requests
+        "200 report worker 0 (incarnation 1) is recycled: it has served 1 requests
          200 retire 0#1: it is recycled because it has served 1 requests
-         201 gone 0#1",
+         201 exited 0#1",
     );
 }
 
 #[test]
-fn age_counts_from_ready() {
+fn max_age_counts_from_ready() {
     let limits = Recycling { max_age: Some(ms(1_000)), ..exact() };
     let mut world = World::new(settings(PoolSize::Static(2), limits));
     world.run(2_500);
@@ -146,31 +146,31 @@ fn age_counts_from_ready() {
          10 ready 0#1
          10 ready 1#2
          10 READY
-         1010 report worker 0 (life 1) is recycled: it is 1 s old
+         1010 report worker 0 (incarnation 1) is recycled: it is 1 s old
          1010 start 0#3 g1
          1020 ready 0#3
          1020 retire 0#1: it is recycled because it is 1 s old
-         1021 gone 0#1
-         1021 report worker 1 (life 2) is recycled: it is 1 s old
+         1021 exited 0#1
+         1021 report worker 1 (incarnation 2) is recycled: it is 1 s old
          1021 start 1#4 g1
          1031 ready 1#4
          1031 retire 1#2: it is recycled because it is 1 s old
-         1032 gone 1#2
-         2020 report worker 0 (life 3) is recycled: it is 1 s old
+         1032 exited 1#2
+         2020 report worker 0 (incarnation 3) is recycled: it is 1 s old
          2020 start 0#5 g1
          2030 ready 0#5
          2030 retire 0#3: it is recycled because it is 1 s old
-         2031 gone 0#3
-         2031 report worker 1 (life 4) is recycled: it is 1 s old
+         2031 exited 0#3
+         2031 report worker 1 (incarnation 4) is recycled: it is 1 s old
          2031 start 1#6 g1
          2041 ready 1#6
          2041 retire 1#4: it is recycled because it is 1 s old
-         2042 gone 1#4",
+         2042 exited 1#4",
     );
 }
 
 #[test]
-fn memory_above_the_limit() {
+fn memory_above_the_limit_recycles() {
     let limits = Recycling { max_memory: Some(1_000), ..exact() };
     let mut world = World::new(settings(PoolSize::Static(1), limits));
     world.skip(100);
@@ -179,16 +179,16 @@ fn memory_above_the_limit() {
     world.tell(Event::Usage { worker, requests: 5, memory: 1_001 });
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it uses 1001 bytes of memory
+        "100 report worker 0 (incarnation 1) is recycled: it uses 1001 bytes of memory
          100 start 0#2 g1
          110 ready 0#2
          110 retire 0#1: it is recycled because it uses 1001 bytes of memory
-         111 gone 0#1",
+         111 exited 0#1",
     );
 }
 
 #[test]
-fn whoever_asks_is_served_in_turn_and_once() {
+fn requested_recycling_is_in_order_and_once() {
     let mut world = World::new(PoolSize::Static(2));
     let early = world.id(0);
     world.tell(Event::Recycle(early));
@@ -199,21 +199,21 @@ fn whoever_asks_is_served_in_turn_and_once() {
     }
     world.run(100);
     world.expect(
-        "100 report worker 1 (life 2) is recycled: it was asked for
+        "100 report worker 1 (incarnation 2) is recycled: it was requested
          100 start 1#3 g1
          110 ready 1#3
-         110 retire 1#2: it is recycled because it was asked for
-         111 gone 1#2
-         111 report worker 0 (life 1) is recycled: it was asked for
+         110 retire 1#2: it is recycled because it was requested
+         111 exited 1#2
+         111 report worker 0 (incarnation 1) is recycled: it was requested
          111 start 0#4 g1
          121 ready 0#4
-         121 retire 0#1: it is recycled because it was asked for
-         122 gone 0#1",
+         121 retire 0#1: it is recycled because it was requested
+         122 exited 0#1",
     );
 }
 
 #[test]
-fn jitter_keeps_those_apart_that_started_together() {
+fn jitter_spreads_workers_that_started_together() {
     let limits = Recycling { max_age: Some(ms(100_000)), jitter: 0.5, ..Recycling::default() };
     let mut world = World::new(settings(PoolSize::Static(8), limits));
     world.skip(10);
@@ -231,7 +231,7 @@ fn jitter_keeps_those_apart_that_started_together() {
 }
 
 #[test]
-fn jitter_never_exceeds_the_limit_and_differs_between_lives() {
+fn jitter_lowers_the_limit_per_incarnation() {
     let limits = Recycling { max_requests: Some(1_000), jitter: 1.0, ..Recycling::default() };
     let mut world = World::new(settings(PoolSize::Static(1), limits));
     let mut ends = Vec::new();
@@ -253,7 +253,7 @@ fn jitter_never_exceeds_the_limit_and_differs_between_lives() {
 }
 
 #[test]
-fn new_limits_are_looked_at_anew() {
+fn new_limits_are_checked_at_reconfigure() {
     let mut world = World::new(settings(PoolSize::Static(3), requests(10)));
     world.skip(100);
     for slot in 0..3 {
@@ -267,21 +267,21 @@ fn new_limits_are_looked_at_anew() {
     world.drain();
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
          100 start 0#4 g1
          110 ready 0#4
          110 retire 0#1: it is recycled because it has served 10 requests
-         111 gone 0#1
-         111 report worker 2 (life 3) is recycled: it was asked for
+         111 exited 0#1
+         111 report worker 2 (incarnation 3) is recycled: it was requested
          111 start 2#5 g1
          121 ready 2#5
-         121 retire 2#3: it is recycled because it was asked for
-         122 gone 2#3",
+         121 retire 2#3: it is recycled because it was requested
+         122 exited 2#3",
     );
 }
 
 #[test]
-fn who_asked_is_not_forgotten_by_new_limits() {
+fn requested_recycling_survives_reconfigure() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.tell(Event::Recycle(world.id(0)));
@@ -293,7 +293,7 @@ fn who_asked_is_not_forgotten_by_new_limits() {
 }
 
 #[test]
-fn a_new_generation_takes_the_place_of_a_recycling() {
+fn roll_replaces_a_recycling_under_way() {
     let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     for slot in 0..2 {
@@ -305,27 +305,27 @@ fn a_new_generation_takes_the_place_of_a_recycling() {
     world.drain();
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
          100 start 0#3 g1
-         105 report generation 2 begins
-         105 report worker 0 (life 3) did not start: shutdown
-         105 retire 0#3: its generation is not wanted any more
+         105 report rolling restart to generation 2 begins
+         105 report worker 0 (incarnation 3) failed to start: shutdown
+         105 retire 0#3: its generation is replaced
          105 start 0#4 g2
-         106 gone 0#3
+         106 exited 0#3
          106 start 1#5 g2
          115 ready 0#4
          116 ready 1#5
-         116 retire 0#1: its generation is not wanted any more
-         116 retire 1#2: its generation is not wanted any more
-         116 report generation 2 is ready, the old ones leave
-         117 gone 0#1
-         117 gone 1#2
+         116 retire 0#1: its generation is replaced
+         116 retire 1#2: its generation is replaced
+         116 report rolling restart to generation 2 is complete
+         117 exited 0#1
+         117 exited 1#2
          117 forget g1",
     );
 }
 
 #[test]
-fn causes_can_be_read() {
+fn every_recycle_reason_has_its_text() {
     let text: Vec<String> = [
         RecycleReason::Requests(7),
         RecycleReason::Age(ms(61_500)),
@@ -336,12 +336,12 @@ fn causes_can_be_read() {
     .into();
     assert_eq!(
         text,
-        ["it has served 7 requests", "it is 62 s old", "it uses 9 bytes of memory", "it was asked for"]
+        ["it has served 7 requests", "it is 62 s old", "it uses 9 bytes of memory", "it was requested"]
     );
 }
 
 #[test]
-fn nobody_is_recycled_while_a_generation_is_replaced() {
+fn no_recycling_during_a_roll() {
     let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     world.pool.restart(world.now()).unwrap();
@@ -349,22 +349,22 @@ fn nobody_is_recycled_while_a_generation_is_replaced() {
     served(&mut world, worker, 10);
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          100 start 1#4 g2
          110 ready 0#3
          110 ready 1#4
-         110 retire 0#1: its generation is not wanted any more
-         110 retire 1#2: its generation is not wanted any more
-         110 report generation 2 is ready, the old ones leave
-         111 gone 0#1
-         111 gone 1#2
+         110 retire 0#1: its generation is replaced
+         110 retire 1#2: its generation is replaced
+         110 report rolling restart to generation 2 is complete
+         111 exited 0#1
+         111 exited 1#2
          111 forget g1",
     );
 }
 
 #[test]
-fn who_waits_for_its_turn_may_leave_for_another_reason() {
+fn worker_due_for_recycling_may_be_retired_as_idle() {
     let mut world = World::new(settings(PoolSize::Static(2), requests(10)));
     world.skip(100);
     for slot in 0..2 {
@@ -374,19 +374,19 @@ fn who_waits_for_its_turn_may_leave_for_another_reason() {
     world.tell(Event::ScaleDown);
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 10 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
          100 start 0#3 g1
-         100 report the pool has now 1 worker
+         100 report pool size is now 1 worker
          100 retire 0#1: it is recycled because it has served 10 requests
-         101 gone 0#1
+         101 exited 0#1
          110 ready 0#3
-         110 retire 1#2: the pool has become smaller
-         111 gone 1#2",
+         110 retire 1#2: the pool is smaller
+         111 exited 1#2",
     );
 }
 
 #[test]
-fn the_early_death_of_one_that_is_recycled_is_no_failure_of_its_slot() {
+fn exit_of_a_recycled_worker_starts_no_backoff() {
     let mut world = World::new(settings(PoolSize::Static(1), requests(1)));
     world.skip(100);
     world.boots.push_back(Boot::Fails);
@@ -395,10 +395,10 @@ fn the_early_death_of_one_that_is_recycled_is_no_failure_of_its_slot() {
     world.shoot(worker);
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) is recycled: it has served 1 requests
+        "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests
          100 start 0#2 g1
-         100 report worker 0 (life 1) died: signal 9
-         110 report worker 0 (life 2) did not start: exit code 3
+         100 report worker 0 (incarnation 1) terminated: signal 9
+         110 report worker 0 (incarnation 2) failed to start: exit code 3
          110 start 0#3 g1
          120 ready 0#3",
     );

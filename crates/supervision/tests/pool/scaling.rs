@@ -15,20 +15,20 @@ fn scales_by_one() {
     world.tell(Event::ScaleDown);
     world.run(100);
     world.expect(
-        "100 report the pool has now 2 workers
+        "100 report pool size is now 2 workers
          100 start 1#2 g1
          110 ready 1#2
-         200 report the pool has now 1 worker
-         200 retire 1#2: the pool has become smaller
-         201 gone 1#2
-         300 report the pool stays at 1 worker, its limit",
+         200 report pool size is now 1 worker
+         200 retire 1#2: the pool is smaller
+         201 exited 1#2
+         300 report pool size stays at 1 worker, its limit",
     );
     assert_eq!(world.pool.size(), PoolSize::Static(1));
     assert_eq!(world.pool.settings().size, PoolSize::Static(1));
 }
 
 #[test]
-fn reshaping_forgets_what_was_scaled() {
+fn reconfigure_resets_scaling() {
     let mut world = World::new(PoolSize::Static(1));
     world.tell(Event::ScaleUp);
     world.tell(Event::ScaleUp);
@@ -40,7 +40,7 @@ fn reshaping_forgets_what_was_scaled() {
 }
 
 #[test]
-fn a_smaller_pool_keeps_its_strength_while_a_slot_is_empty() {
+fn smaller_static_pool_replaces_before_it_retires() {
     let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
     world.shoot(world.id(0));
@@ -48,19 +48,19 @@ fn a_smaller_pool_keeps_its_strength_while_a_slot_is_empty() {
     world.drain();
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) died: signal 9
+        "100 report worker 0 (incarnation 1) terminated: signal 9
          100 start 0#5 g1
-         100 retire 2#3: the pool has become smaller
-         101 gone 2#3
+         100 retire 2#3: the pool is smaller
+         101 exited 2#3
          110 ready 0#5
-         110 retire 3#4: the pool has become smaller
-         111 gone 3#4",
+         110 retire 3#4: the pool is smaller
+         111 exited 3#4",
     );
     assert_eq!(world.ready(), "1#2 0#5");
 }
 
 #[test]
-fn a_death_is_made_good_although_others_are_still_leaving() {
+fn exit_is_replaced_while_others_retire() {
     let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
     world.leave = Some(ms(5_000));
@@ -70,18 +70,18 @@ fn a_death_is_made_good_although_others_are_still_leaving() {
     world.shoot(world.id(0));
     world.run(10_000);
     world.expect(
-        "100 retire 2#3: the pool has become smaller
-         100 retire 3#4: the pool has become smaller
-         110 report worker 0 (life 1) died: signal 9
+        "100 retire 2#3: the pool is smaller
+         100 retire 3#4: the pool is smaller
+         110 report worker 0 (incarnation 1) terminated: signal 9
          110 start 0#5 g1
          120 ready 0#5
-         5100 gone 2#3
-         5100 gone 3#4",
+         5100 exited 2#3
+         5100 exited 3#4",
     );
 }
 
 #[test]
-fn scaling_to_and_fro_piles_up_no_lives() {
+fn scaling_up_and_down_adds_no_workers() {
     let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(PoolSize::Static(2)) });
     world.skip(100);
     world.leave = None;
@@ -101,7 +101,7 @@ fn scaling_to_and_fro_piles_up_no_lives() {
 }
 
 #[test]
-fn a_pool_of_another_kind_moves_into_its_slots_without_a_dip() {
+fn dynamic_to_static_replaces_workers_slot_by_slot() {
     let mut world = World::new(PoolSize::dynamic(3, 8));
     world.skip(100);
     world.shoot(world.id(0));
@@ -115,7 +115,7 @@ fn a_pool_of_another_kind_moves_into_its_slots_without_a_dip() {
     world.expect(
         "100100 start 0#5 g1
          100110 ready 0#5
-         100110 retire 2#3: the pool has become smaller
-         100111 gone 2#3",
+         100110 retire 2#3: the pool is smaller
+         100111 exited 2#3",
     );
 }

@@ -14,7 +14,7 @@ fn error(settings: impl Into<Settings>) -> PoolError {
 }
 
 #[test]
-fn sizes() {
+fn invalid_sizes_are_refused() {
     assert_eq!(error(PoolSize::Static(0)), PoolError::NoWorkers);
     assert_eq!(error(PoolSize::dynamic(0, 0)), PoolError::NoWorkers);
     assert_eq!(error(PoolSize::on_demand(0)), PoolError::NoWorkers);
@@ -29,7 +29,7 @@ fn sizes() {
 }
 
 #[test]
-fn zeros() {
+fn zero_is_refused_by_name() {
     let good = Settings::new(PoolSize::Static(1));
     let recycling = |recycling| Settings { recycling, ..good };
     for (settings, setting) in [
@@ -47,7 +47,7 @@ fn zeros() {
 }
 
 #[test]
-fn shares() {
+fn jitter_outside_0_to_1_is_refused() {
     let with = |jitter| Settings {
         recycling: Recycling { jitter, ..Recycling::default() },
         ..Settings::new(PoolSize::Static(1))
@@ -60,7 +60,7 @@ fn shares() {
 }
 
 #[test]
-fn backoffs() {
+fn invalid_backoff_is_refused() {
     let backoff = Backoff { factor: 0.5, ..Backoff::default() };
     let error = error(Settings { backoff, ..Settings::new(PoolSize::Static(1)) });
     assert!(matches!(error, PoolError::Backoff(_)));
@@ -68,29 +68,29 @@ fn backoffs() {
 }
 
 #[test]
-fn errors_name_the_value_and_say_what_to_do() {
+fn every_pool_error_has_its_text() {
     for (error, text) in [
-        (PoolError::NoWorkers, "a pool of at most 0 workers serves nobody; allow at least 1"),
+        (
+            PoolError::NoWorkers,
+            "a pool of at most 0 workers serves no requests; set the maximum to at least 1",
+        ),
         (
             PoolError::TooManyWorkers { max: 5_000 },
-            "a pool of up to 5000 workers is too large; allow at most 1024",
+            "a pool of up to 5000 workers is too large; set the maximum to at most 1024",
         ),
         (
             PoolError::SpareAboveMax { spare: 3, max: 2 },
-            "3 spare workers do not fit into a pool of at most 2; lower spare or raise max",
+            "3 spare workers exceed the maximum of 2; lower spare or raise max",
         ),
-        (
-            PoolError::Zero { setting: "capacity" },
-            "capacity is 0; make it larger, or leave it at its default",
-        ),
-        (PoolError::Jitter { jitter: 1.5 }, "recycling.jitter is 1.5; it is a share, from 0 to 1"),
+        (PoolError::Zero { setting: "capacity" }, "capacity is 0; raise it, or keep its default"),
+        (PoolError::Jitter { jitter: 1.5 }, "recycling.jitter is 1.5; set it from 0 to 1"),
     ] {
         assert_eq!(error.to_string(), text);
     }
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
+fn refused_settings_change_nothing() {
     let mut world = World::new(PoolSize::dynamic(2, 4));
     world.skip(100);
     let before = format!("{:?}", world.pool);
@@ -99,7 +99,7 @@ fn what_is_refused_changes_nothing() {
 }
 
 #[test]
-fn defaults() {
+fn defaults_are_the_documented_constants() {
     assert_eq!(PoolSize::on_demand(3).idle_timeout(), Some(ms(15_000)));
     assert_eq!(PoolSize::dynamic(1, 3).idle_timeout(), Some(ms(15_000)));
     assert_eq!(

@@ -6,7 +6,7 @@ use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
 use crate::world::{Boot, World, ms};
 
 #[test]
-fn starts_in_parallel_up_to_the_bound() {
+fn starts_are_parallel_up_to_the_bound() {
     let mut world = World::new(Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(5)) });
     world.run(100);
     world.expect(
@@ -25,7 +25,7 @@ fn starts_in_parallel_up_to_the_bound() {
 }
 
 #[test]
-fn one_failed_start_is_tried_again_by_itself() {
+fn single_failed_start_is_retried() {
     // Unit's defect D11: there, nothing happens before the next request.
     let mut world = World::new(PoolSize::Static(3));
     world.boots.extend([Boot::Ready, Boot::Fails, Boot::Ready, Boot::Fails]);
@@ -35,11 +35,11 @@ fn one_failed_start_is_tried_again_by_itself() {
          0 start 1#2 g1
          0 start 2#3 g1
          10 ready 0#1
-         10 report worker 1 (life 2) did not start: exit code 3
+         10 report worker 1 (incarnation 2) failed to start: exit code 3
          10 start 1#4 g1
          10 ready 2#3
-         20 report worker 1 (life 4) did not start: exit code 3
-         20 report worker 1 keeps failing, started again in 20 ms
+         20 report worker 1 (incarnation 4) failed to start: exit code 3
+         20 report worker 1: restarting in 20 ms (attempt 2)
          40 start 1#5 g1
          50 ready 1#5
          50 READY",
@@ -47,7 +47,7 @@ fn one_failed_start_is_tried_again_by_itself() {
 }
 
 #[test]
-fn a_replacement_killed_right_after_its_start_is_replaced() {
+fn replacement_killed_after_its_start_is_replaced() {
     // Unit's defect D2: there, the counter of starting processes is stuck for ever.
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
@@ -58,24 +58,24 @@ fn a_replacement_killed_right_after_its_start_is_replaced() {
     }
     world.run(1_000);
     world.expect(
-        "100 report worker 0 (life 1) died: signal 9
+        "100 report worker 0 (incarnation 1) terminated: signal 9
          100 start 0#3 g1
-         100 report worker 0 (life 3) did not start: signal 9
-         100 report worker 0 keeps failing, started again in 20 ms
+         100 report worker 0 (incarnation 3) failed to start: signal 9
+         100 report worker 0: restarting in 20 ms (attempt 2)
          120 start 0#4 g1
          130 ready 0#4
-         140 report worker 0 (life 4) died: signal 9
-         140 report worker 0 keeps failing, started again in 40 ms
+         140 report worker 0 (incarnation 4) terminated: signal 9
+         140 report worker 0: restarting in 40 ms (attempt 3)
          180 start 0#5 g1
-         180 report worker 0 (life 5) did not start: signal 9
-         180 report worker 0 keeps failing, started again in 80 ms
+         180 report worker 0 (incarnation 5) failed to start: signal 9
+         180 report worker 0: restarting in 80 ms (attempt 4)
          260 start 0#6 g1
          270 ready 0#6",
     );
 }
 
 #[test]
-fn a_slot_that_keeps_failing_waits_and_the_others_do_not() {
+fn failing_slot_backs_off_alone() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     for _ in 0..3 {
@@ -87,28 +87,28 @@ fn a_slot_that_keeps_failing_waits_and_the_others_do_not() {
     world.shoot(world.id(0));
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) died: signal 9
+        "100 report worker 0 (incarnation 1) terminated: signal 9
          100 start 0#3 g1
          110 ready 0#3
-         150 report worker 0 (life 3) died: signal 9
-         150 report worker 0 keeps failing, started again in 20 ms
+         150 report worker 0 (incarnation 3) terminated: signal 9
+         150 report worker 0: restarting in 20 ms (attempt 2)
          170 start 0#4 g1
          180 ready 0#4
-         200 report worker 0 (life 4) died: signal 9
-         200 report worker 0 keeps failing, started again in 40 ms
+         200 report worker 0 (incarnation 4) terminated: signal 9
+         200 report worker 0: restarting in 40 ms (attempt 3)
          240 start 0#5 g1
          250 ready 0#5
-         250 report worker 1 (life 2) died: signal 9
+         250 report worker 1 (incarnation 2) terminated: signal 9
          250 start 1#6 g1
          260 ready 1#6
-         5350 report worker 0 (life 5) died: signal 9
+         5350 report worker 0 (incarnation 5) terminated: signal 9
          5350 start 0#7 g1
          5360 ready 0#7",
     );
 }
 
 #[test]
-fn a_start_that_hangs_is_killed_and_tried_again() {
+fn start_that_times_out_is_killed_and_retried() {
     let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
     world.boots.extend([Boot::Hangs, Boot::Hangs]);
@@ -116,13 +116,13 @@ fn a_start_that_hangs_is_killed_and_tried_again() {
     world.expect(
         "0 start 0#1 g1
          500 kill 0#1
-         500 report worker 0 (life 1) did not start in time, killed
-         500 gone 0#1
+         500 report worker 0 (incarnation 1) was not ready in time, killed
+         500 exited 0#1
          500 start 0#2 g1
          1000 kill 0#2
-         1000 report worker 0 (life 2) did not start in time, killed
-         1000 report worker 0 keeps failing, started again in 20 ms
-         1000 gone 0#2
+         1000 report worker 0 (incarnation 2) was not ready in time, killed
+         1000 report worker 0: restarting in 20 ms (attempt 2)
+         1000 exited 0#2
          1020 start 0#3 g1
          1030 ready 0#3
          1030 READY",
@@ -130,7 +130,7 @@ fn a_start_that_hangs_is_killed_and_tried_again() {
 }
 
 #[test]
-fn who_becomes_ready_after_the_time_out_is_too_late() {
+fn started_after_the_time_out_is_ignored() {
     let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
     world.boots.push_back(Boot::Hangs);
@@ -144,8 +144,8 @@ fn who_becomes_ready_after_the_time_out_is_too_late() {
     world.expect(
         "0 start 0#1 g1
          499 kill 0#1
-         499 report worker 0 (life 1) did not start in time, killed
-         499 gone 0#1
+         499 report worker 0 (incarnation 1) was not ready in time, killed
+         499 exited 0#1
          499 start 0#2 g1
          509 ready 0#2
          509 READY",
@@ -153,7 +153,7 @@ fn who_becomes_ready_after_the_time_out_is_too_late() {
 }
 
 #[test]
-fn nothing_stale_changes_anything() {
+fn stale_events_change_nothing() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     let dead = world.id(0);

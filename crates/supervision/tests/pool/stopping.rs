@@ -6,7 +6,7 @@ use impresario_supervision::{ExitReason, Time};
 use crate::world::{Boot, World, ms};
 
 #[test]
-fn who_does_not_leave_in_time_is_killed() {
+fn worker_is_killed_after_the_retire_time_out() {
     let settings = Settings { retire_timeout: Some(ms(300)), ..Settings::new(PoolSize::Static(2)) };
     let mut world = World::new(settings);
     world.skip(100);
@@ -14,16 +14,16 @@ fn who_does_not_leave_in_time_is_killed() {
     world.tell(Event::ScaleDown);
     world.run(1_000);
     world.expect(
-        "100 report the pool has now 1 worker
-         100 retire 1#2: the pool has become smaller
+        "100 report pool size is now 1 worker
+         100 retire 1#2: the pool is smaller
          400 kill 1#2
-         400 gone 1#2
-         400 report worker 1 (life 2) did not leave as told: killed",
+         400 exited 1#2
+         400 report worker 1 (incarnation 2) did not shut down cleanly: killed",
     );
 }
 
 #[test]
-fn who_may_take_its_time_is_not_killed() {
+fn worker_without_retire_time_out_is_not_killed() {
     let settings =
         Settings { retire_timeout: None, start_timeout: None, ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
@@ -37,7 +37,7 @@ fn who_may_take_its_time_is_not_killed() {
 }
 
 #[test]
-fn who_leaves_badly_is_reported() {
+fn unclean_exit_of_a_retired_worker_is_reported() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.leave = None;
@@ -49,13 +49,13 @@ fn who_leaves_badly_is_reported() {
     world.expect(
         "100 retire 0#1: the pool is stopped
          100 retire 1#2: the pool is stopped
-         100 report worker 1 (life 2) did not leave as told: signal 9
+         100 report worker 1 (incarnation 2) did not shut down cleanly: signal 9
          100 EXIT",
     );
 }
 
 #[test]
-fn drains_and_goes_on() {
+fn drain_retires_all_and_start_continues() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(5);
     world.tell(Event::Drain);
@@ -63,12 +63,12 @@ fn drains_and_goes_on() {
     world.tell(Event::Drain);
     world.tell(Event::Timeout);
     world.expect(
-        "5 report worker 0 (life 1) did not start: shutdown
+        "5 report worker 0 (incarnation 1) failed to start: shutdown
          5 retire 0#1: the pool is drained
-         5 report worker 1 (life 2) did not start: shutdown
+         5 report worker 1 (incarnation 2) failed to start: shutdown
          5 retire 1#2: the pool is drained
-         6 gone 0#1
-         6 gone 1#2",
+         6 exited 0#1
+         6 exited 1#2",
     );
     world.tell(Event::Start);
     world.run(100);
@@ -82,13 +82,13 @@ fn drains_and_goes_on() {
          115 READY
          205 retire 0#3: the pool is drained
          205 retire 1#4: the pool is drained
-         206 gone 0#3
-         206 gone 1#4",
+         206 exited 0#3
+         206 exited 1#4",
     );
 }
 
 #[test]
-fn stops_in_the_middle_of_starting() {
+fn stop_during_starts_retires_and_exits() {
     let mut world = World::new(PoolSize::Static(2));
     world.boots.push_back(Boot::Ready);
     world.run(5);
@@ -103,18 +103,18 @@ fn stops_in_the_middle_of_starting() {
     world.expect(
         "0 start 0#1 g1
          0 start 1#2 g1
-         5 report worker 0 (life 1) did not start: shutdown
+         5 report worker 0 (incarnation 1) failed to start: shutdown
          5 retire 0#1: the pool is stopped
-         5 report worker 1 (life 2) did not start: shutdown
+         5 report worker 1 (incarnation 2) failed to start: shutdown
          5 retire 1#2: the pool is stopped
-         6 gone 0#1
-         6 gone 1#2
+         6 exited 0#1
+         6 exited 1#2
          6 EXIT",
     );
 }
 
 #[test]
-fn a_pool_that_was_never_started_stops_at_once() {
+fn pool_that_was_not_started_exits_immediately() {
     let mut pool = WorkerPool::new(PoolSize::Static(2), 0).unwrap();
     let now = Time::START;
     pool.handle(now, Event::Queued(5));
@@ -125,7 +125,7 @@ fn a_pool_that_was_never_started_stops_at_once() {
 }
 
 #[test]
-fn a_kill_spares_nobody_and_comes_once() {
+fn kill_kills_every_worker_once() {
     let settings = Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(3)) };
     let mut world = World::new(settings);
     world.leave = None;
@@ -143,29 +143,29 @@ fn a_kill_spares_nobody_and_comes_once() {
          10 ready 1#2
          10 retire 0#1: the pool is stopped
          10 retire 1#2: the pool is stopped
-         10 report worker 2 (life 3) did not start: shutdown
+         10 report worker 2 (incarnation 3) failed to start: shutdown
          10 retire 2#3: the pool is stopped
          20 kill 0#1
          20 kill 1#2
          20 kill 2#3
-         20 gone 0#1
-         20 gone 1#2
-         20 gone 2#3
+         20 exited 0#1
+         20 exited 1#2
+         20 exited 2#3
          20 EXIT",
     );
 }
 
 #[test]
-fn a_kill_ends_starts_as_well() {
+fn kill_fails_the_starts_under_way() {
     let mut world = World::new(PoolSize::Static(1));
     world.run(5);
     world.tell(Event::Kill);
     world.run(10);
     world.expect(
         "0 start 0#1 g1
-         5 report worker 0 (life 1) did not start: killed
+         5 report worker 0 (incarnation 1) failed to start: killed
          5 kill 0#1
-         5 gone 0#1
+         5 exited 0#1
          5 EXIT",
     );
 }

@@ -48,8 +48,8 @@ fn prefork_then_empty() {
     world.expect(
         "1000 retire 0#1: the pool is stopped
          1000 retire 1#2: the pool is stopped
-         1001 gone 0#1
-         1001 gone 1#2
+         1001 exited 0#1
+         1001 exited 1#2
          1001 EXIT",
     );
 }
@@ -66,8 +66,8 @@ fn ondemand() {
         "0 READY
          1000 start 0#1 g1
          1010 ready 0#1
-         2505 retire 0#1: it was idle for too long
-         2506 gone 0#1",
+         2505 retire 0#1: it was idle
+         2506 exited 0#1",
     );
 }
 
@@ -84,8 +84,8 @@ fn scale_updown() {
     world.expect(
         "100 start 2#3 g1
          110 ready 2#3
-         1505 retire 0#1: it was idle for too long
-         1506 gone 0#1
+         1505 retire 0#1: it was idle
+         1506 exited 0#1
          2000 start 0#4 g1
          2010 ready 0#4",
     );
@@ -126,8 +126,8 @@ fn idle_timeout_restarts_at_the_last_use() {
         "0 READY
          0 start 0#1 g1
          10 ready 0#1
-         3005 retire 0#1: it was idle for too long
-         3006 gone 0#1",
+         3005 retire 0#1: it was idle
+         3006 exited 0#1",
     );
 }
 
@@ -140,8 +140,8 @@ fn idle_timeout_zero() {
         "0 READY
          0 start 0#1 g1
          10 ready 0#1
-         60 retire 0#1: it was idle for too long
-         61 gone 0#1",
+         60 retire 0#1: it was idle
+         61 exited 0#1",
     );
 }
 
@@ -155,8 +155,8 @@ fn connection_keepalive() {
     world.tell(Event::Load { worker, active: 0, queued: 0 });
     world.run(2_000);
     world.expect(
-        "2015 retire 0#1: it was idle for too long
-         2016 gone 0#1",
+        "2015 retire 0#1: it was idle
+         2016 exited 0#1",
     );
 }
 
@@ -173,12 +173,12 @@ fn restart() {
     assert_eq!(world.ready(), "0#2");
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#2 g2
          110 ready 0#2
-         110 retire 0#1: its generation is not wanted any more
-         110 report generation 2 is ready, the old ones leave
-         111 gone 0#1
+         110 retire 0#1: its generation is replaced
+         110 report rolling restart to generation 2 is complete
+         111 exited 0#1
          111 forget g1",
     );
 }
@@ -191,16 +191,16 @@ fn restart_multi() {
     world.drain();
     world.run(100);
     world.expect(
-        "100 report generation 2 begins
+        "100 report rolling restart to generation 2 begins
          100 start 0#3 g2
          100 start 1#4 g2
          110 ready 0#3
          110 ready 1#4
-         110 retire 0#1: its generation is not wanted any more
-         110 retire 1#2: its generation is not wanted any more
-         110 report generation 2 is ready, the old ones leave
-         111 gone 0#1
-         111 gone 1#2
+         110 retire 0#1: its generation is replaced
+         110 retire 1#2: its generation is replaced
+         110 report rolling restart to generation 2 is complete
+         111 exited 0#1
+         111 exited 1#2
          111 forget g1",
     );
 }
@@ -220,15 +220,15 @@ fn restart_longstart() {
          2000 ready 0#1
          2000 READY
          3000 start 1#2 g1
-         3200 report generation 2 begins
-         3200 report worker 1 (life 2) did not start: shutdown
-         3200 retire 1#2: its generation is not wanted any more
+         3200 report rolling restart to generation 2 begins
+         3200 report worker 1 (incarnation 2) failed to start: shutdown
+         3200 retire 1#2: its generation is replaced
          3200 start 0#3 g2
-         3201 gone 1#2
+         3201 exited 1#2
          5200 ready 0#3
-         5200 retire 0#1: its generation is not wanted any more
-         5200 report generation 2 is ready, the old ones leave
-         10200 gone 0#1
+         5200 retire 0#1: its generation is replaced
+         5200 report rolling restart to generation 2 is complete
+         10200 exited 0#1
          10200 forget g1",
     );
 }
@@ -247,10 +247,10 @@ fn more_requests_than_workers() {
          100 start 3#4 g1
          110 ready 2#3
          110 ready 3#4
-         3100 retire 0#1: it was idle for too long
-         3100 retire 1#2: it was idle for too long
-         3101 gone 0#1
-         3101 gone 1#2",
+         3100 retire 0#1: it was idle
+         3100 retire 1#2: it was idle
+         3101 exited 0#1
+         3101 exited 1#2",
     );
 }
 
@@ -285,7 +285,7 @@ fn application_is_shot() {
     world.shoot(world.id(0));
     world.run(100);
     world.expect(
-        "100 report worker 0 (life 1) died: signal 9
+        "100 report worker 0 (incarnation 1) terminated: signal 9
          100 start 0#3 g1
          110 ready 0#3",
     );
@@ -300,16 +300,16 @@ fn loading_error() {
     world.expect(
         "0 READY
          0 start 0#1 g1
-         10 report worker 0 (life 1) did not start: exit code 3
+         10 report worker 0 (incarnation 1) failed to start: exit code 3
          10 start 0#2 g1
-         20 report worker 0 (life 2) did not start: exit code 3
-         20 report worker 0 keeps failing, started again in 20 ms
+         20 report worker 0 (incarnation 2) failed to start: exit code 3
+         20 report worker 0: restarting in 20 ms (attempt 2)
          40 start 0#3 g1
-         50 report worker 0 (life 3) did not start: exit code 3
-         50 report worker 0 keeps failing, started again in 40 ms
+         50 report worker 0 (incarnation 3) failed to start: exit code 3
+         50 report worker 0: restarting in 40 ms (attempt 3)
          90 start 0#4 g1
-         100 report worker 0 (life 4) did not start: exit code 3
-         100 report worker 0 keeps failing, started again in 80 ms
+         100 report worker 0 (incarnation 4) failed to start: exit code 3
+         100 report worker 0: restarting in 80 ms (attempt 4)
          180 start 0#5 g1
          190 ready 0#5",
     );

@@ -216,7 +216,7 @@ impl World {
         match due {
             Due::Tell(Event::Exited(id, reason)) => {
                 if self.lives.remove(&id.life.number()).is_some() {
-                    self.note(format_args!("gone {}", name(id)));
+                    self.note(format_args!("exited {}", name(id)));
                 }
                 self.tell(Event::Exited(id, reason));
             }

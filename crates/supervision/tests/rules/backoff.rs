@@ -27,7 +27,7 @@ fn world(strategy: Strategy, specs: Vec<ChildRules>) -> World {
 }
 
 #[test]
-fn the_first_restart_is_immediate_and_the_next_ones_wait() {
+fn first_restart_is_immediate_and_later_ones_wait() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) +a");
@@ -40,7 +40,7 @@ fn the_first_restart_is_immediate_and_the_next_ones_wait() {
 }
 
 #[test]
-fn health_is_forgiven() {
+fn ready_time_of_reset_after_ends_the_row() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
     world.crash("a");
     world.crash("a");
@@ -52,7 +52,7 @@ fn health_is_forgiven() {
 }
 
 #[test]
-fn failed_restarts_wait_too_and_are_counted_when_they_fail() {
+fn failed_restarts_wait_and_count_at_the_failure() {
     let intensity = Intensity::new(2, ms(60_000));
     let mut world = World::new(Flags { intensity, ..Flags::default() }, vec![slow("a", 10)]);
     world.tell(Event::Start);
@@ -66,7 +66,7 @@ fn failed_restarts_wait_too_and_are_counted_when_they_fail() {
 }
 
 #[test]
-fn a_shutdown_does_not_wait_for_it() {
+fn shutdown_does_not_wait_for_a_backoff() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     world.crash("a");
@@ -77,7 +77,7 @@ fn a_shutdown_does_not_wait_for_it() {
 }
 
 #[test]
-fn a_request_does_not_wait_for_it() {
+fn request_does_not_wait_for_a_backoff() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
     world.crash("a");
     world.crash("a");
@@ -92,7 +92,7 @@ fn a_request_does_not_wait_for_it() {
 }
 
 #[test]
-fn a_child_that_waits_is_restarted_at_once_by_hand() {
+fn requested_restart_ends_the_backoff() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
     world.crash("a");
     world.crash("a");
@@ -105,7 +105,7 @@ fn a_child_that_waits_is_restarted_at_once_by_hand() {
 }
 
 #[test]
-fn a_restart_by_hand_that_fails_is_answered_and_waits_again() {
+fn failed_requested_restart_is_answered_and_waits_again() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
     world.crash("a");
     world.crash("a");
@@ -119,7 +119,7 @@ fn a_restart_by_hand_that_fails_is_answered_and_waits_again() {
 }
 
 #[test]
-fn a_restart_by_hand_brings_the_whole_group_back() {
+fn requested_restart_restarts_the_whole_group() {
     let mut world = world(Strategy::OneForAll, vec![ChildRules::worker("a"), slow("b", 10), slow("c", 10)]);
     world.crash("b");
     world.crash("b");
@@ -131,7 +131,7 @@ fn a_restart_by_hand_brings_the_whole_group_back() {
 }
 
 #[test]
-fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
+fn group_stops_immediately_and_starts_after_the_delay() {
     let specs = vec![ChildRules::worker("a"), slow("b", 10), ChildRules::worker("c")];
     let mut world = world(Strategy::OneForAll, specs);
     world.crash("b");
@@ -144,7 +144,7 @@ fn a_group_goes_down_at_once_and_comes_back_after_the_delay() {
 
 /// `c` waits for longer than `a`, who takes it along: the group waits for `c`.
 #[test]
-fn a_group_waits_for_the_longest() {
+fn group_waits_for_the_longest_backoff() {
     let specs = vec![slow("a", 10), ChildRules::worker("b"), slow("c", 500)];
     let mut world = world(Strategy::RestForOne, specs);
     world.crash("c");
@@ -162,7 +162,7 @@ fn a_group_waits_for_the_longest() {
 
 /// The other way round: `a` waits for longer, so the rest of `c`'s delay is none.
 #[test]
-fn a_shorter_delay_in_the_group_is_no_matter() {
+fn shorter_backoff_in_the_group_is_cancelled() {
     let specs = vec![slow("a", 500), ChildRules::worker("b"), slow("c", 10)];
     let mut world = world(Strategy::RestForOne, specs);
     world.crash("c");
@@ -176,7 +176,7 @@ fn a_shorter_delay_in_the_group_is_no_matter() {
 
 /// Its end is in the inbox when the child is terminated, restarted by hand and fails again: that is another wait.
 #[test]
-fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
+fn queued_end_of_an_old_backoff_does_not_end_the_next() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     world.crash("a");
@@ -197,7 +197,7 @@ fn a_delay_that_ended_while_busy_does_not_end_the_next_one() {
 
 /// Replaced specs may make a child temporary that waits for its restart; its group then drops it.
 #[test]
-fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
+fn child_removed_during_its_backoff_is_not_restarted() {
     let specs = vec![ChildRules::worker("a"), slow("b", 500)];
     let mut world = world(Strategy::RestForOne, specs.clone());
     world.crash("b");
@@ -214,7 +214,7 @@ fn a_child_that_is_dropped_while_it_waits_is_not_woken() {
 
 /// That it is to be started again was decided before; so it is, once more, by its delay or by hand.
 #[test]
-fn a_child_that_becomes_temporary_while_it_waits_is_still_brought_back() {
+fn child_made_temporary_during_its_backoff_is_restarted() {
     let waiting = |strategy| {
         let mut specs = vec![slow("a", 10), ChildRules::worker("b")];
         let mut world = world(strategy, specs.clone());
@@ -265,7 +265,7 @@ fn jitter_follows_the_seed() {
 }
 
 #[test]
-fn an_operator_sees_who_waits_and_how_often_it_was_started_again() {
+fn status_shows_the_backoff_deadline_and_restarts() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     let seen = |world: &World| -> Vec<(ChildStage, u64)> {
         world.rules.child_statuses().map(|child| (child.stage, child.restarts)).collect()

@@ -5,7 +5,7 @@ use impresario_supervision::{Event, ExitReason, Request, Restart, Strategy};
 use crate::world::{Start, World, boom, flags, workers};
 
 #[test]
-fn a_strategy_is_a_range() {
+fn strategy_decides_which_siblings_restart() {
     for (strategy, expected) in [
         (Strategy::OneForOne, "child_terminated(b,boom) +b"),
         (Strategy::RestForOne, "child_terminated(b,boom) -c +b +c"),
@@ -18,7 +18,7 @@ fn a_strategy_is_a_range() {
 }
 
 #[test]
-fn a_group_restart_counts_once() {
+fn group_restart_counts_once() {
     let mut world = World::abc(Strategy::OneForAll, 2);
     world.crash("a");
     world.crash("c");
@@ -28,7 +28,7 @@ fn a_group_restart_counts_once() {
 }
 
 #[test]
-fn siblings_that_died_meanwhile_are_not_counted_again() {
+fn sibling_exit_during_a_group_restart_does_not_count() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     world.stuck.push("c");
     world.crash("a");
@@ -40,7 +40,7 @@ fn siblings_that_died_meanwhile_are_not_counted_again() {
 }
 
 #[test]
-fn temporary_siblings_go_with_the_group() {
+fn temporary_siblings_are_removed_with_the_group() {
     let mut specs = workers();
     specs[1].restart = Restart::Temporary;
     let mut world = World::new(flags(Strategy::OneForAll, 1), specs);
@@ -51,7 +51,7 @@ fn temporary_siblings_go_with_the_group() {
 }
 
 #[test]
-fn a_temporary_sibling_that_is_not_needed_any_more_leaves_the_group_in_order() {
+fn ignored_temporary_sibling_keeps_the_order_of_the_group() {
     let mut world = World::abc(Strategy::OneForAll, 5);
     world.ask(1, Request::TerminateChild("c".into()));
     world.ask(2, Request::DeleteChild("c".into()));
@@ -64,7 +64,7 @@ fn a_temporary_sibling_that_is_not_needed_any_more_leaves_the_group_in_order() {
 }
 
 #[test]
-fn who_was_down_before_comes_back_with_the_group() {
+fn sibling_that_was_down_starts_with_the_group() {
     let mut world = World::abc(Strategy::RestForOne, 5);
     world.ask(1, Request::TerminateChild("a".into()));
     world.ask(2, Request::TerminateChild("c".into()));
@@ -74,7 +74,7 @@ fn who_was_down_before_comes_back_with_the_group() {
 }
 
 #[test]
-fn one_for_all_starts_over_when_a_sibling_fails() {
+fn one_for_all_restarts_all_when_a_sibling_fails() {
     let mut world = World::abc(Strategy::OneForAll, 3);
     world.starts.insert("b", vec![Start::Fail]);
     world.crash("c");
@@ -83,7 +83,7 @@ fn one_for_all_starts_over_when_a_sibling_fails() {
 }
 
 #[test]
-fn rest_for_one_goes_on_from_who_failed() {
+fn rest_for_one_continues_at_the_failed_sibling() {
     let mut world = World::abc(Strategy::RestForOne, 3);
     world.starts.insert("b", vec![Start::Fail]);
     world.crash("a");
@@ -92,7 +92,7 @@ fn rest_for_one_goes_on_from_who_failed() {
 
 /// The group restart of an earlier one brings it up, so its own retry has nothing left to do.
 #[test]
-fn a_retry_is_dropped_when_a_group_restart_came_first() {
+fn group_restart_cancels_a_queued_retry() {
     let mut world = World::abc(Strategy::OneForAll, 100);
     world.stuck.push("b");
     world.crash("c");

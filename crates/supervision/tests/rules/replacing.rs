@@ -17,7 +17,7 @@ fn named(ids: &[&str]) -> Vec<ChildRules> {
 }
 
 #[test]
-fn nothing_starts_or_stops_and_the_keys_are_told() {
+fn replaced_specs_start_nothing_and_return_keys() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.rules.request(world.now, RequestId(1), Request::ReplaceSpecs(Flags::default(), named(&["n", "b"])));
     let replies: Vec<_> = std::iter::from_fn(|| world.rules.poll_action()).collect();
@@ -33,7 +33,7 @@ fn nothing_starts_or_stops_and_the_keys_are_told() {
 }
 
 #[test]
-fn an_added_child_waits_until_somebody_starts_it() {
+fn child_with_a_new_id_is_down_until_a_request() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     replaced(&mut world, flags(Strategy::OneForOne, 1), named(&["a", "n", "b", "c"]));
     world.ask(2, Request::RestartChild("n".into()));
@@ -43,7 +43,7 @@ fn an_added_child_waits_until_somebody_starts_it() {
 }
 
 #[test]
-fn a_group_restart_starts_an_added_child() {
+fn group_restart_starts_a_child_with_a_new_id() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     replaced(&mut world, flags(Strategy::OneForAll, 1), named(&["n", "a", "b", "c"]));
     world.crash("c");
@@ -51,7 +51,7 @@ fn a_group_restart_starts_an_added_child() {
 }
 
 #[test]
-fn a_known_child_goes_on_under_its_new_spec() {
+fn child_with_a_known_id_follows_its_new_spec() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     let mut specs = workers();
     specs[0].restart = Restart::Temporary;
@@ -64,7 +64,7 @@ fn a_known_child_goes_on_under_its_new_spec() {
 }
 
 #[test]
-fn a_removed_child_stays_under_its_old_spec_until_it_is_deleted() {
+fn child_missing_in_the_list_keeps_its_old_spec() {
     let mut world = World::abc(Strategy::OneForOne, 5);
     replaced(&mut world, flags(Strategy::OneForOne, 5), named(&["a"]));
     world.crash("b");
@@ -75,7 +75,7 @@ fn a_removed_child_stays_under_its_old_spec_until_it_is_deleted() {
 }
 
 #[test]
-fn new_flags_apply_and_counted_restarts_still_count() {
+fn new_flags_apply_and_restarts_still_count() {
     let mut world = World::abc(Strategy::OneForOne, 5);
     world.crash("a");
     world.crash("a");
@@ -88,7 +88,7 @@ fn new_flags_apply_and_counted_restarts_still_count() {
 }
 
 #[test]
-fn a_lower_limit_than_what_was_counted_ends_it_with_the_next_failure() {
+fn next_failure_above_a_lowered_limit_ends_the_supervisor() {
     let mut world = World::abc(Strategy::OneForOne, 5);
     world.crash("a");
     world.crash("a");
@@ -100,7 +100,7 @@ fn a_lower_limit_than_what_was_counted_ends_it_with_the_next_failure() {
 }
 
 #[test]
-fn a_child_between_two_tries_is_still_restarted() {
+fn queued_retry_follows_the_new_spec() {
     let mut world = World::abc(Strategy::OneForOne, 100);
     world.stuck.push("a");
     world.crash("a");
@@ -114,7 +114,7 @@ fn a_child_between_two_tries_is_still_restarted() {
 }
 
 #[test]
-fn what_nobody_can_follow_changes_nothing() {
+fn invalid_specs_replace_nothing() {
     let significant =
         ChildRules { significant: true, restart: Restart::Transient, ..ChildRules::worker("a") };
     let bad: [(Flags, Vec<ChildRules>, SpecError); 3] = [

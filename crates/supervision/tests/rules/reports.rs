@@ -1,4 +1,4 @@
-//! Texts: what people read.
+//! Texts of reasons, errors and specs; contents of reports.
 
 use impresario_supervision::{
     Action, ChildKind, ChildRules, Event, ExitReason, Flags, RequestError, Restart, Shutdown, SpecError,
@@ -8,7 +8,7 @@ use impresario_supervision::{
 use crate::world::{boom, ms};
 
 #[test]
-fn reasons_have_their_words() {
+fn every_exit_reason_has_its_text() {
     let child = || "db".into();
     let reason = || Box::new(boom());
     for (reason, expected) in [
@@ -37,7 +37,7 @@ fn reasons_have_their_words() {
 }
 
 #[test]
-fn only_orderly_ends_are_clean() {
+fn only_normal_and_shutdown_reasons_are_clean() {
     let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::ShutdownWith("x".into())];
     let unclean = [
         ExitReason::Killed,
@@ -53,27 +53,30 @@ fn only_orderly_ends_are_clean() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn every_request_error_has_its_text() {
     let mut rules = Supervisor::new(Flags::default(), vec![ChildRules::worker("a")]).expect("good specs");
     rules.handle(Time::START, Event::Start);
-    let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };
+    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("it starts") };
     for (error, expected) in [
         (RequestError::NotFound, "no such child"),
-        (RequestError::AlreadyStarted(life), "a child with this id is already running"),
-        (RequestError::AlreadyPresent, "a child with this id is present but down; restart or delete it"),
-        (RequestError::Running, "the child is running; terminate it first"),
-        (RequestError::Restarting, "the child is being restarted; terminate it first"),
-        (RequestError::StartFailed(boom()), "the child did not start: boom"),
+        (RequestError::AlreadyStarted(incarnation), "a child with this id is already running"),
+        (RequestError::AlreadyPresent, "a child with this id exists and is down; restart or delete it"),
+        (RequestError::Running, "child is running; terminate it first"),
+        (RequestError::Restarting, "child is being restarted; terminate it first"),
+        (RequestError::StartFailed(boom()), "child failed to start: boom"),
         (RequestError::Spec(SpecError::ZeroPeriod), &SpecError::ZeroPeriod.to_string()),
-        (RequestError::MaxChildren(7), "there are already 7 children, the most allowed"),
-        (RequestError::ShuttingDown, "the supervisor is shutting down"),
+        (
+            RequestError::MaxChildren(7),
+            "the supervisor has 7 children, the maximum; raise max_children or stop one",
+        ),
+        (RequestError::ShuttingDown, "supervisor is shutting down"),
     ] {
         assert_eq!(error.to_string(), expected);
     }
 }
 
 #[test]
-fn words_of_specs() {
+fn every_spec_value_has_its_text() {
     assert_eq!(Restart::Permanent.to_string(), "permanent");
     assert_eq!(format!("{:>10}", Restart::Transient), " transient");
     assert_eq!(Restart::Temporary.to_string(), "temporary");
@@ -87,13 +90,13 @@ fn words_of_specs() {
 }
 
 #[test]
-fn a_report_carries_what_an_operator_needs() {
+fn report_carries_incarnation_reason_and_spec() {
     let spec = ChildRules { restart: Restart::Transient, ..ChildRules::supervisor("s") };
     let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("good specs");
     rules.handle(Time::START, Event::Start);
-    let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };
-    rules.handle(Time::START, Event::Started(life));
-    rules.handle(Time::START, Event::Exited(life, boom()));
+    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("it starts") };
+    rules.handle(Time::START, Event::Started(incarnation));
+    rules.handle(Time::START, Event::Exited(incarnation, boom()));
     let report = std::iter::from_fn(|| rules.poll_action()).find_map(|action| match action {
         Action::Report(report) => Some(report),
         _ => None,
@@ -101,7 +104,7 @@ fn a_report_carries_what_an_operator_needs() {
     let report = report.expect("a crash is reported");
     assert_eq!(
         (report.incarnation, report.restart, report.child_kind),
-        (Some(life), Restart::Transient, ChildKind::Supervisor)
+        (Some(incarnation), Restart::Transient, ChildKind::Supervisor)
     );
     assert_eq!((report.shutdown, &report.reason, report.lives), (Shutdown::Infinity, &boom(), 1));
 }

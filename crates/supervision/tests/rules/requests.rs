@@ -12,7 +12,7 @@ fn error(id: u64, error: RequestError) -> String {
 }
 
 #[test]
-fn the_admin_calls_answer_as_otp_does() {
+fn requests_are_answered_as_in_otp() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     let life = world.life("b");
     world.ask(1, Request::StartChild(ChildRules::worker("b")));
@@ -41,7 +41,7 @@ fn the_admin_calls_answer_as_otp_does() {
 }
 
 #[test]
-fn an_added_child_is_the_last_one() {
+fn added_child_is_last_in_start_order() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     let brutal = ChildRules { shutdown: Shutdown::Kill, ..ChildRules::worker("d") };
     world.ask(1, Request::StartChild(brutal));
@@ -52,7 +52,7 @@ fn an_added_child_is_the_last_one() {
 
 /// Its key comes before its start, so that a driver can put what starts it under the key.
 #[test]
-fn an_added_child_gets_its_key_before_its_start() {
+fn added_child_gets_its_key_before_its_start() {
     let mut rules = Supervisor::new(Flags::default(), vec![]).expect("nothing is wrong with nothing");
     rules.handle(Time::START, Event::Start);
     rules.request(Time::START, RequestId(1), Request::StartChild(ChildRules::worker("a")));
@@ -61,7 +61,7 @@ fn an_added_child_gets_its_key_before_its_start() {
 }
 
 #[test]
-fn nothing_is_kept_of_an_added_child_that_does_not_start() {
+fn added_child_that_fails_to_start_is_removed() {
     let mut world = World::abc(Strategy::OneForOne, 0);
     world.starts.insert("d", vec![Start::Fail]);
     world.ask(1, Request::StartChild(ChildRules::worker("d")));
@@ -74,7 +74,7 @@ fn nothing_is_kept_of_an_added_child_that_does_not_start() {
 }
 
 #[test]
-fn a_failed_restart_by_hand_is_the_callers_matter() {
+fn failed_requested_restart_is_only_the_reply() {
     let mut world = World::abc(Strategy::OneForOne, 0);
     world.ask(1, Request::TerminateChild("a".into()));
     world.take();
@@ -86,7 +86,7 @@ fn a_failed_restart_by_hand_is_the_callers_matter() {
 }
 
 #[test]
-fn a_child_between_two_tries_is_restarting() {
+fn child_with_a_queued_retry_is_restarting() {
     let mut world = World::abc(Strategy::OneForOne, 1_000);
     world.stuck.push("a");
     world.crash("a");
@@ -117,7 +117,7 @@ fn a_child_between_two_tries_is_restarting() {
 
 /// It died while its supervisor was busy; that it did is behind the question in the inbox.
 #[test]
-fn a_child_that_is_dead_but_undecided_is_listed_and_not_counted() {
+fn child_with_a_queued_exit_is_listed_but_not_active() {
     let mut world = World::abc(Strategy::OneForOne, 5);
     world.stuck.push("c");
     world.ask(1, Request::TerminateChild("c".into()));
@@ -173,7 +173,7 @@ fn children_are_listed_latest_first_and_counted_by_kind() {
 }
 
 #[test]
-fn a_spec_is_shown_with_its_defaults() {
+fn child_spec_returns_the_spec_with_defaults() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.ask(1, Request::ChildSpec("b".into()));
     let spec = ChildRules { restart: Restart::Permanent, ..ChildRules::worker("b") };
@@ -182,7 +182,7 @@ fn a_spec_is_shown_with_its_defaults() {
 }
 
 #[test]
-fn a_spec_that_nobody_can_follow_is_refused() {
+fn invalid_spec_is_refused() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.ask(1, Request::StartChild(ChildRules { significant: true, ..ChildRules::worker("d") }));
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "d".into() };
@@ -190,7 +190,7 @@ fn a_spec_that_nobody_can_follow_is_refused() {
 }
 
 #[test]
-fn a_terminated_temporary_child_is_gone() {
+fn terminated_temporary_child_is_removed() {
     let specs = vec![ChildRules { restart: Restart::Temporary, ..ChildRules::worker("t") }];
     let mut world = World::new(Flags::default(), specs);
     world.tell(Event::Start);
@@ -202,7 +202,7 @@ fn a_terminated_temporary_child_is_gone() {
 }
 
 #[test]
-fn removed_children_leave_the_others_in_place() {
+fn removal_keeps_the_order_of_the_others() {
     let mut world = World::abc(Strategy::RestForOne, 5);
     world.ask(1, Request::TerminateChild("a".into()));
     world.ask(2, Request::DeleteChild("a".into()));

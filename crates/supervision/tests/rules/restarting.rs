@@ -5,7 +5,7 @@ use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Intensity, Re
 use crate::world::{Start, World, boom, flags, ms};
 
 #[test]
-fn restart_type_and_reason_decide() {
+fn restart_type_and_reason_decide_the_restart() {
     let shut = ExitReason::ShutdownWith("x".into());
     for (restart, reason, expected) in [
         (Restart::Permanent, ExitReason::Normal, "child_terminated(a,normal) +a"),
@@ -30,7 +30,7 @@ fn restart_type_and_reason_decide() {
 
 /// In OTP a supervisor that gave up, or failed to start, ends with `shutdown`, which is clean.
 #[test]
-fn a_transient_supervisor_that_gave_up_is_left_alone() {
+fn transient_supervisor_that_gave_up_is_not_restarted() {
     let reasons = [
         ExitReason::GaveUp { child: "w".into(), reason: Box::new(boom()) },
         ExitReason::FailedToStart { child: "w".into(), reason: Box::new(boom()) },
@@ -46,7 +46,7 @@ fn a_transient_supervisor_that_gave_up_is_left_alone() {
 }
 
 #[test]
-fn one_restart_too_many_ends_it() {
+fn restart_above_the_intensity_ends_the_supervisor() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.crash("b");
     world.take();
@@ -56,7 +56,7 @@ fn one_restart_too_many_ends_it() {
 }
 
 #[test]
-fn the_window_moves_on() {
+fn restarts_older_than_the_period_do_not_count() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     for _ in 0..3 {
         world.crash("b");
@@ -70,7 +70,7 @@ fn the_window_moves_on() {
 }
 
 #[test]
-fn a_failed_restart_counts_and_is_retried() {
+fn failed_restart_counts_and_is_retried() {
     let mut world = World::abc(Strategy::OneForOne, 3);
     world.starts.insert("a", vec![Start::Fail; 2]);
     world.crash("a");
@@ -80,7 +80,7 @@ fn a_failed_restart_counts_and_is_retried() {
 }
 
 #[test]
-fn a_restart_that_never_works_ends_it() {
+fn restart_that_always_fails_ends_the_supervisor() {
     let mut world = World::abc(Strategy::OneForOne, 2);
     world.starts.insert("a", vec![Start::Fail; 9]);
     world.crash("a");
@@ -90,7 +90,7 @@ fn a_restart_that_never_works_ends_it() {
 }
 
 #[test]
-fn a_restart_that_is_not_needed_leaves_the_child_down() {
+fn ignored_restart_leaves_the_child_down() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.starts.insert("a", vec![Start::Ignore]);
     world.crash("a");
@@ -100,7 +100,7 @@ fn a_restart_that_is_not_needed_leaves_the_child_down() {
 }
 
 #[test]
-fn requests_are_served_between_retries() {
+fn requests_are_handled_between_retries() {
     let mut world = World::abc(Strategy::OneForOne, 1_000);
     world.stuck.push("a");
     world.crash("a");
@@ -112,7 +112,7 @@ fn requests_are_served_between_retries() {
 }
 
 #[test]
-fn a_start_that_takes_too_long_at_a_restart_is_a_failed_one() {
+fn restart_that_times_out_is_a_failed_restart() {
     let spec = ChildRules { start_timeout: Some(ms(50)), ..ChildRules::worker("a") };
     let mut world = World::new(flags(Strategy::OneForOne, 2), vec![spec]);
     world.tell(Event::Start);
@@ -124,7 +124,7 @@ fn a_start_that_takes_too_long_at_a_restart_is_a_failed_one() {
 }
 
 #[test]
-fn stale_answers_change_nothing() {
+fn stale_events_change_nothing() {
     let mut world = World::abc(Strategy::OneForOne, 3);
     let first = world.life("a");
     world.crash("a");
@@ -146,7 +146,7 @@ fn stale_answers_change_nothing() {
 }
 
 #[test]
-fn zero_restarts_means_none() {
+fn intensity_of_0_allows_no_restart() {
     let intensity = Intensity::new(0, ms(1));
     let flags = Flags { intensity, ..Flags::default() };
     let mut world = World::new(flags, vec![ChildRules::worker("a")]);

@@ -19,7 +19,7 @@ fn world(strategy: Strategy, auto_shutdown: AutoShutdown, specs: &[(&str, Restar
 }
 
 #[test]
-fn any_ends_with_the_first() {
+fn any_significant_shuts_down_at_the_first_exit() {
     for (restart, reason) in [
         (Restart::Transient, ExitReason::Normal),
         (Restart::Temporary, ExitReason::Normal),
@@ -33,7 +33,7 @@ fn any_ends_with_the_first() {
 }
 
 #[test]
-fn what_is_restarted_or_not_significant_or_terminated_ends_nothing() {
+fn restarted_or_terminated_child_causes_no_auto_shutdown() {
     let children =
         [("a", Restart::Transient, true), ("b", Restart::Transient, false), ("c", Restart::Temporary, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AnySignificant, &children);
@@ -44,7 +44,7 @@ fn what_is_restarted_or_not_significant_or_terminated_ends_nothing() {
 }
 
 #[test]
-fn all_ends_with_the_last() {
+fn all_significant_shuts_down_at_the_last_exit() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Temporary, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AllSignificant, &children);
     world.exit("a", ExitReason::Normal);
@@ -54,7 +54,7 @@ fn all_ends_with_the_last() {
 }
 
 #[test]
-fn a_terminated_one_is_absent() {
+fn terminated_significant_child_does_not_count() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Transient, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AllSignificant, &children);
     world.ask(1, Request::TerminateChild("a".into()));
@@ -65,7 +65,7 @@ fn a_terminated_one_is_absent() {
 
 /// One whose restart failed is present, and so is one that is dead but not yet decided about.
 #[test]
-fn one_that_is_restarting_is_present() {
+fn restarting_significant_child_counts_as_present() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Transient, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AllSignificant, &children);
     world.stuck.push("a");
@@ -80,7 +80,7 @@ fn one_that_is_restarting_is_present() {
 }
 
 #[test]
-fn two_that_died_together_end_it_with_the_second() {
+fn two_queued_exits_shut_down_at_the_second() {
     let children =
         [("k", Restart::Permanent, false), ("a", Restart::Transient, true), ("b", Restart::Transient, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AllSignificant, &children);
@@ -94,7 +94,7 @@ fn two_that_died_together_end_it_with_the_second() {
 }
 
 #[test]
-fn bystanders_of_a_group_restart_end_nothing() {
+fn siblings_stopped_in_a_group_cause_no_auto_shutdown() {
     let children = [("a", Restart::Permanent, false), ("b", Restart::Temporary, true)];
     let mut world = world(Strategy::OneForAll, AutoShutdown::AllSignificant, &children);
     world.crash("a");
@@ -102,7 +102,7 @@ fn bystanders_of_a_group_restart_end_nothing() {
 }
 
 #[test]
-fn never_is_never() {
+fn auto_shutdown_never_does_not_shut_down() {
     let mut world = world(Strategy::OneForOne, AutoShutdown::Never, &[("a", Restart::Temporary, false)]);
     world.exit("a", ExitReason::Normal);
     assert_eq!(world.take(), "forget:a");
@@ -110,7 +110,7 @@ fn never_is_never() {
 
 /// An `ignore` is no end.
 #[test]
-fn one_that_is_not_needed_ends_nothing() {
+fn ignored_significant_child_causes_no_auto_shutdown() {
     let children = [("a", Restart::Transient, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AnySignificant, &children);
     world.starts.insert("a", vec![Start::Ignore]);

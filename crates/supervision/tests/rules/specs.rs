@@ -13,13 +13,13 @@ fn refusal(flags: Flags, specs: Vec<ChildRules>) -> String {
 }
 
 #[test]
-fn each_bad_combination_names_the_child_and_the_value() {
+fn invalid_specs_are_refused_with_child_and_value() {
     let db = || ChildRules::worker("db");
     let backoff = |backoff: Backoff| vec![ChildRules { backoff: Some(backoff), ..db() }];
     let good = Backoff::default();
     let any = Flags { auto_shutdown: AutoShutdown::AnySignificant, ..Flags::default() };
     for (flags, specs, expected) in [
-        (Flags::default(), vec![db(), db()], "two children have the id \"db\"; give each its own"),
+        (Flags::default(), vec![db(), db()], "two children have the id \"db\"; make ids unique"),
         (
             Flags::default(),
             vec![ChildRules { significant: true, ..db() }],
@@ -33,7 +33,7 @@ fn each_bad_combination_names_the_child_and_the_value() {
         (
             Flags::default(),
             vec![ChildRules { start_timeout: Some(ms(0)), ..db() }],
-            "child \"db\" has a start time-out of 0; give it time, or none for no limit",
+            "child \"db\" has a start time-out of 0; raise it, or set none for no limit",
         ),
         (
             Flags::default(),
@@ -43,17 +43,17 @@ fn each_bad_combination_names_the_child_and_the_value() {
         (
             Flags::default(),
             backoff(Backoff { factor: 0.5, ..good }),
-            "child \"db\" has a backoff factor of 0.5; make it 1 or more",
+            "child \"db\" has a backoff factor of 0.5; set it to 1 or more",
         ),
         (
             Flags::default(),
             backoff(Backoff { jitter: 2.0, ..good }),
-            "child \"db\" has a backoff jitter of 2; make it 0 to 1",
+            "child \"db\" has a backoff jitter of 2; set it from 0 to 1",
         ),
         (
             Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() },
             vec![],
-            "the intensity's period is 0; give it at least a millisecond",
+            "the period of the intensity is 0; set it to at least 1 ms",
         ),
     ] {
         assert_eq!(refusal(flags, specs), expected);
@@ -61,7 +61,7 @@ fn each_bad_combination_names_the_child_and_the_value() {
 }
 
 #[test]
-fn a_template_is_checked_too() {
+fn invalid_template_is_refused() {
     let template = ChildRules { significant: true, ..ChildRules::worker("t") };
     let refused = |flags, template, max| DynamicSupervisor::new(flags, template, max).map(drop);
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "t".into() };
@@ -69,11 +69,11 @@ fn a_template_is_checked_too() {
     let zero = Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() };
     assert_eq!(refused(zero, ChildRules::worker("t"), None), Err(SpecError::ZeroPeriod));
     let error = refused(Flags::default(), ChildRules::worker("t"), Some(0)).expect_err("none may start");
-    assert_eq!(error.to_string(), "the supervisor of \"t\" may have 0 children; allow at least 1");
+    assert_eq!(error.to_string(), "max_children of the supervisor of \"t\" is 0; set it to at least 1");
 }
 
 #[test]
-fn every_good_combination_passes() {
+fn every_valid_combination_passes() {
     for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
         for shutdown in [Shutdown::Kill, Shutdown::Timeout(ms(0)), Shutdown::Infinity] {
             for kind in [ChildKind::Worker, ChildKind::Supervisor] {
@@ -90,7 +90,7 @@ fn every_good_combination_passes() {
 }
 
 #[test]
-fn the_defaults_are_otps_but_for_the_limit() {
+fn defaults_are_those_of_otp_except_the_intensity() {
     let flags = Flags::default();
     assert_eq!((flags.strategy, flags.auto_shutdown), (Strategy::OneForOne, AutoShutdown::Never));
     assert_eq!(flags.intensity, Intensity::new(3, ms(5_000)));

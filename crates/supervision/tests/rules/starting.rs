@@ -5,14 +5,14 @@ use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Request, Rest
 use crate::world::{Start, World, boom, flags, ms, workers};
 
 #[test]
-fn the_first_start_goes_left_to_right_and_ready_comes_once() {
+fn first_start_is_in_order_and_ready_comes_once() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.tell(Event::Start);
     assert_eq!(world.take(), "", "a second start is none");
 }
 
 #[test]
-fn nothing_happens_before_the_start() {
+fn nothing_happens_before_event_start() {
     let mut world = World::new(Flags::default(), workers());
     world.ask(1, Request::CountChildren);
     assert_eq!(world.take(), "");
@@ -21,7 +21,7 @@ fn nothing_happens_before_the_start() {
 }
 
 #[test]
-fn the_first_start_fails_fast() {
+fn failed_first_start_stops_the_started_children() {
     let mut world = World::new(Flags::default(), workers());
     world.starts.insert("b", vec![Start::Fail]);
     world.tell(Event::Start);
@@ -29,7 +29,7 @@ fn the_first_start_fails_fast() {
 }
 
 #[test]
-fn a_first_start_that_is_not_needed_keeps_its_spec_unless_it_is_temporary() {
+fn ignored_first_start_keeps_the_spec_unless_temporary() {
     let mut specs = workers();
     specs[1].restart = Restart::Temporary;
     let mut world = World::new(Flags::default(), specs);
@@ -42,7 +42,7 @@ fn a_first_start_that_is_not_needed_keeps_its_spec_unless_it_is_temporary() {
 }
 
 #[test]
-fn a_shutdown_does_not_wait_for_the_first_start() {
+fn shutdown_stops_the_first_start_immediately() {
     let mut world = World::new(Flags::default(), workers());
     world.stuck.push("b");
     world.tell(Event::Start);
@@ -53,7 +53,7 @@ fn a_shutdown_does_not_wait_for_the_first_start() {
 }
 
 #[test]
-fn a_shutdown_before_the_start_is_an_exit() {
+fn shutdown_before_event_start_exits() {
     let mut world = World::new(Flags::default(), workers());
     world.tell(Event::Shutdown(ExitReason::Normal));
     assert_eq!(world.take(), "exit(normal)");
@@ -62,7 +62,7 @@ fn a_shutdown_before_the_start_is_an_exit() {
 }
 
 #[test]
-fn a_start_that_takes_too_long_is_killed_once() {
+fn start_that_times_out_is_killed_once() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
@@ -75,7 +75,7 @@ fn a_start_that_takes_too_long_is_killed_once() {
 
 /// A life that was killed for its slow start says that it is ready after all.
 #[test]
-fn ready_after_the_start_time_out_is_too_late() {
+fn started_after_the_time_out_is_ignored() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
@@ -95,7 +95,7 @@ fn ready_after_the_start_time_out_is_too_late() {
 
 /// It was killed for that already, so the shutdown that comes on top of it must not kill again.
 #[test]
-fn a_shutdown_after_the_start_time_out_kills_nobody_twice() {
+fn shutdown_after_a_start_time_out_kills_no_child_twice() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
@@ -112,7 +112,7 @@ fn a_shutdown_after_the_start_time_out_kills_nobody_twice() {
 
 /// It is killed at once, and its answer is waited for.
 #[test]
-fn a_brutal_shutdown_of_a_start_is_a_kill() {
+fn shutdown_kill_kills_a_child_that_starts() {
     let specs = vec![ChildRules { shutdown: Shutdown::Kill, ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
@@ -122,7 +122,7 @@ fn a_brutal_shutdown_of_a_start_is_a_kill() {
 }
 
 #[test]
-fn deaths_during_the_first_start_are_dealt_with_after_it() {
+fn exits_during_the_first_start_are_handled_after_it() {
     let mut world = World::new(flags(Strategy::OneForOne, 1), workers());
     world.stuck.push("b");
     world.tell(Event::Start);

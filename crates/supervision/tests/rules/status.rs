@@ -21,7 +21,7 @@ fn unlimited(template: ChildRules) -> DynamicSupervisor {
 }
 
 #[test]
-fn instances_are_seen_oldest_first() {
+fn statuses_of_instances_are_oldest_first() {
     let mut rules = unlimited(of(Restart::Temporary));
     let mut lives: Vec<_> = (0..100).map(|_| start(&mut rules)).collect();
     let keys =
@@ -41,7 +41,7 @@ fn instances_are_seen_oldest_first() {
 }
 
 #[test]
-fn an_instance_goes_by_its_template() {
+fn status_of_an_instance_has_its_templates_id() {
     let mut rules = unlimited(ChildRules { kind: ChildKind::Supervisor, ..of(Restart::Temporary) });
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
@@ -55,7 +55,7 @@ fn an_instance_goes_by_its_template() {
 }
 
 #[test]
-fn an_instance_is_seen_through_all_its_stages() {
+fn status_shows_every_stage_of_an_instance() {
     let slow = Backoff { first: ms(10), ..Backoff::default() };
     let mut rules = unlimited(ChildRules { backoff: Some(slow), ..of(Restart::Permanent) });
     rules.start_child(NOW, RequestId(1)).expect("there is room");
@@ -79,7 +79,7 @@ fn an_instance_is_seen_through_all_its_stages() {
 }
 
 #[test]
-fn the_flags_that_a_supervisor_follows_are_those_that_it_was_given() {
+fn flags_returns_the_given_flags() {
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         let given = flags(strategy, 7);
         let rules = Supervisor::new(given, workers()).expect("the specs are good");
@@ -89,7 +89,7 @@ fn the_flags_that_a_supervisor_follows_are_those_that_it_was_given() {
 
 /// A retry without backoff comes after what is queued, and until then nobody starts it.
 #[test]
-fn a_child_that_will_be_tried_again_is_seen_as_restarting() {
+fn status_of_a_queued_retry_is_restarting() {
     let mut world = World::abc(Strategy::OneForOne, 9);
     world.stuck = vec!["a", "b"];
     world.crash("a");

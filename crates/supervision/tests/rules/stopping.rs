@@ -22,7 +22,7 @@ fn children_stop_in_reverse() {
 }
 
 #[test]
-fn a_stuck_child_delays_a_shutdown_by_its_time_out() {
+fn stuck_child_delays_shutdown_by_its_time_out() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("b");
     world.tell(shutdown());
@@ -35,7 +35,7 @@ fn a_stuck_child_delays_a_shutdown_by_its_time_out() {
 }
 
 #[test]
-fn infinity_waits_and_kill_does_not_ask() {
+fn infinity_has_no_time_out_and_kill_sends_no_stop() {
     let mut specs = workers();
     specs[0].shutdown = Shutdown::Kill;
     specs[1].shutdown = Shutdown::Infinity;
@@ -51,7 +51,7 @@ fn infinity_waits_and_kill_does_not_ask() {
 
 /// OTP: permanent children stop with `shutdown`, others also with any clean reason.
 #[test]
-fn what_is_not_as_told_is_reported() {
+fn unexpected_stop_reason_is_reported() {
     for (restart, reason, reported) in [
         (Restart::Permanent, ExitReason::Shutdown, false),
         (Restart::Permanent, ExitReason::Normal, true),
@@ -75,7 +75,7 @@ fn what_is_not_as_told_is_reported() {
 
 /// In OTP a nested supervisor that gives up says `shutdown`, so nobody notices that it did while it was told to stop.
 #[test]
-fn a_supervisor_that_gives_up_while_told_to_stop_is_as_told() {
+fn gave_up_during_a_stop_is_not_reported() {
     let mut world = World::new(Flags::default(), vec![ChildRules::supervisor("s")]);
     world.tell(Event::Start);
     world.stuck.push("s");
@@ -85,7 +85,7 @@ fn a_supervisor_that_gives_up_while_told_to_stop_is_as_told() {
 }
 
 #[test]
-fn a_kill_that_comes_too_late_changes_nothing() {
+fn kill_that_crosses_an_exit_changes_nothing() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
     world.tell(shutdown());
@@ -98,7 +98,7 @@ fn a_kill_that_comes_too_late_changes_nothing() {
 }
 
 #[test]
-fn children_found_dead_are_reported_with_their_own_reason() {
+fn queued_exit_is_reported_with_its_own_reason() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
     world.ask(1, Request::TerminateChild("c".into()));
@@ -111,7 +111,7 @@ fn children_found_dead_are_reported_with_their_own_reason() {
 }
 
 #[test]
-fn a_shutdown_waits_for_a_restart_under_way_but_not_for_ever() {
+fn shutdown_stops_a_restart_under_way_after_5_s() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     world.stuck.push("b");
     world.crash("c");
@@ -142,7 +142,7 @@ fn a_shutdown_waits_for_a_restart_under_way_but_not_for_ever() {
 }
 
 #[test]
-fn a_shutdown_loses_patience_only_with_starts() {
+fn shutdown_waits_for_a_stop_under_way() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     world.stuck.push("c");
     world.crash("a");
@@ -155,7 +155,7 @@ fn a_shutdown_loses_patience_only_with_starts() {
 
 /// Whoever asked for the start that a shutdown ends is told.
 #[test]
-fn a_start_that_somebody_asked_for_is_answered_when_a_shutdown_ends_it() {
+fn shutdown_refuses_the_requested_start_it_stops() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("d");
     world.ask(1, Request::StartChild(ChildRules::worker("d")));
@@ -167,7 +167,7 @@ fn a_start_that_somebody_asked_for_is_answered_when_a_shutdown_ends_it() {
 }
 
 #[test]
-fn requests_that_were_not_served_are_refused() {
+fn queued_requests_are_refused_at_exit() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
     world.tell(shutdown());
@@ -180,7 +180,7 @@ fn requests_that_were_not_served_are_refused() {
 }
 
 #[test]
-fn a_retry_does_not_outlive_a_shutdown() {
+fn shutdown_cancels_a_queued_retry() {
     let mut world = World::new(flags(Strategy::OneForOne, 1_000), workers());
     world.tell(Event::Start);
     world.take();
@@ -194,7 +194,7 @@ fn a_retry_does_not_outlive_a_shutdown() {
 }
 
 #[test]
-fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
+fn ignored_after_a_stop_counts_as_the_exit() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
         let spec = ChildRules { shutdown, ..ChildRules::worker("a") };
         let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the spec is good");

@@ -34,7 +34,7 @@ fn delays(rules: &mut DynamicSupervisor, mut life: Incarnation, times: usize) ->
 }
 
 #[test]
-fn each_instance_has_a_row_of_its_own() {
+fn each_instance_has_its_own_backoff() {
     let mut rules = run(limited(99), slow(0.0));
     let [first, second] = [(); 2].map(|()| start(&mut rules));
     assert_eq!(delays(&mut rules, first, 4), [0, 10, 20, 40].map(ms));
@@ -55,7 +55,7 @@ fn jitter_follows_the_seed() {
 }
 
 #[test]
-fn a_restart_that_fails_waits_and_is_counted_at_once() {
+fn failed_restart_waits_and_counts_at_the_failure() {
     let mut rules = run(limited(2), slow(0.0));
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -73,7 +73,7 @@ fn a_restart_that_fails_waits_and_is_counted_at_once() {
 }
 
 #[test]
-fn nobody_waits_at_a_shutdown() {
+fn shutdown_removes_waiting_instances() {
     let mut rules = run(limited(9), slow(0.0));
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -86,7 +86,7 @@ fn nobody_waits_at_a_shutdown() {
 }
 
 #[test]
-fn an_instance_that_waits_is_restarted_at_once_by_hand() {
+fn requested_restart_ends_the_backoff() {
     let mut rules = run(limited(9), slow(0.0));
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -112,7 +112,7 @@ fn an_instance_that_waits_is_restarted_at_once_by_hand() {
 }
 
 #[test]
-fn a_start_that_takes_too_long_is_killed_once_and_failed() {
+fn start_that_times_out_is_killed_once_and_fails() {
     let template = ChildRules { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
     let mut rules = run(limited(9), template);
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
@@ -141,7 +141,7 @@ fn a_start_that_takes_too_long_is_killed_once_and_failed() {
 }
 
 #[test]
-fn a_ready_instance_has_no_start_time_out_any_more() {
+fn ready_instance_has_no_start_time_out() {
     let template = ChildRules { start_timeout: Some(ms(50)), ..of(Restart::Permanent) };
     let mut rules = run(limited(9), template);
     start(&mut rules);

@@ -75,7 +75,7 @@ pub(crate) fn reports(actions: &[Action]) -> Vec<(ReportKind, usize, ExitReason)
 }
 
 #[test]
-fn temporary_instances_come_and_go() {
+fn temporary_instance_is_removed_at_its_exit() {
     let mut rules = new(Restart::Temporary, 0);
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
@@ -89,7 +89,7 @@ fn temporary_instances_come_and_go() {
 }
 
 #[test]
-fn nothing_starts_before_the_start_or_after_the_end() {
+fn start_child_is_refused_before_start_and_after_exit() {
     let mut rules = DynamicSupervisor::new(limited(1), of(Restart::Permanent), None).expect("good");
     assert_eq!(rules.start_child(NOW, RequestId(1)), Err(RequestError::ShuttingDown));
     rules.handle(NOW, Event::Shutdown(ExitReason::Normal));
@@ -101,7 +101,7 @@ fn nothing_starts_before_the_start_or_after_the_end() {
 }
 
 #[test]
-fn the_limit_answers_at_once() {
+fn start_above_max_children_is_refused() {
     let mut rules = new(Restart::Temporary, 0);
     let lives = [(); 3].map(|()| start(&mut rules));
     assert_eq!(rules.start_child(NOW, RequestId(9)), Err(RequestError::MaxChildren(3)));
@@ -111,7 +111,7 @@ fn the_limit_answers_at_once() {
 }
 
 #[test]
-fn restart_type_and_reason_decide() {
+fn restart_type_and_reason_decide_the_restart() {
     for (restart, reason, again) in [
         (Restart::Permanent, ExitReason::Normal, true),
         (Restart::Transient, ExitReason::Shutdown, false),
@@ -132,7 +132,7 @@ fn restart_type_and_reason_decide() {
 }
 
 #[test]
-fn permanent_instances_are_restarted_up_to_the_limit() {
+fn restart_above_the_intensity_ends_the_supervisor() {
     let mut rules = new(Restart::Permanent, 1);
     let [life, other] = [(); 2].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Exited(life, ExitReason::Killed));
@@ -153,7 +153,7 @@ fn permanent_instances_are_restarted_up_to_the_limit() {
 
 /// The retry comes after what has happened by then, so a request is served in between.
 #[test]
-fn a_failed_restart_is_tried_again_after_what_is_queued() {
+fn failed_restart_is_retried_after_earlier_events() {
     let mut rules = new(Restart::Permanent, 2);
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -176,7 +176,7 @@ fn a_failed_restart_is_tried_again_after_what_is_queued() {
 }
 
 #[test]
-fn a_retry_that_was_terminated_does_not_count() {
+fn terminated_retry_does_not_count() {
     let mut rules = new(Restart::Permanent, 1);
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -191,7 +191,7 @@ fn a_retry_that_was_terminated_does_not_count() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_start_that_failed_or_was_not_needed() {
+fn failed_or_ignored_first_start_is_removed() {
     let mut rules = new(Restart::Permanent, 1);
     let by = RequestId(4);
     let key = rules.start_child(NOW, by).expect("there is room");
@@ -208,7 +208,7 @@ fn nothing_is_kept_of_a_start_that_failed_or_was_not_needed() {
 
 /// In OTP such an instance stays as a phantom, and the shutdown crashes on it.
 #[test]
-fn an_instance_that_is_not_needed_at_a_restart_is_gone() {
+fn ignored_restart_removes_the_instance() {
     let mut rules = new(Restart::Permanent, 1);
     let life = start(&mut rules);
     rules.handle(NOW, Event::Exited(life, boom()));
@@ -221,7 +221,7 @@ fn an_instance_that_is_not_needed_at_a_restart_is_gone() {
 }
 
 #[test]
-fn all_are_told_at_once_and_share_one_deadline() {
+fn shutdown_stops_all_with_one_deadline() {
     let mut rules = new(Restart::Temporary, 0);
     let lives = [(); 3].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
@@ -248,7 +248,7 @@ fn all_are_told_at_once_and_share_one_deadline() {
 }
 
 #[test]
-fn unexpected_reasons_are_counted_and_sorted() {
+fn unexpected_stop_reasons_are_counted_and_sorted() {
     let mut rules = new(Restart::Permanent, 0);
     let lives = [(); 3].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
@@ -261,7 +261,7 @@ fn unexpected_reasons_are_counted_and_sorted() {
 }
 
 #[test]
-fn a_brutal_end_asks_nobody_and_infinity_has_no_deadline() {
+fn kill_sends_no_stop_and_infinity_has_no_deadline() {
     for (shutdown, kill) in [(Shutdown::Kill, true), (Shutdown::Infinity, false)] {
         let mut rules = run(limited(1), ChildRules { shutdown, ..of(Restart::Permanent) });
         let life = start(&mut rules);
@@ -275,7 +275,7 @@ fn a_brutal_end_asks_nobody_and_infinity_has_no_deadline() {
 }
 
 #[test]
-fn a_start_under_way_is_stopped_and_its_asker_is_told() {
+fn shutdown_stops_a_start_and_refuses_its_request() {
     let mut rules = new(Restart::Permanent, 1);
     rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (key, life) = restarted(&drain(&mut rules));
@@ -289,7 +289,7 @@ fn a_start_under_way_is_stopped_and_its_asker_is_told() {
 }
 
 #[test]
-fn stale_answers_change_nothing() {
+fn stale_events_change_nothing() {
     let mut rules = new(Restart::Permanent, 3);
     let first = start(&mut rules);
     rules.handle(NOW, Event::Exited(first, boom()));
@@ -310,7 +310,7 @@ fn stale_answers_change_nothing() {
 }
 
 #[test]
-fn significant_instances_end_it() {
+fn significant_exit_shuts_down() {
     for (auto_shutdown, with_the_first) in
         [(AutoShutdown::AnySignificant, true), (AutoShutdown::AllSignificant, false)]
     {
@@ -331,7 +331,7 @@ fn all_significant() -> DynamicSupervisor {
 
 /// In OTP its stop would be over before the other one's end is looked at.
 #[test]
-fn an_instance_that_was_told_to_stop_keeps_nobody() {
+fn stopping_instance_does_not_count_as_significant() {
     let mut rules = all_significant();
     let [told, ends] = [(); 2].map(|()| start(&mut rules));
     let key = rules.key_of(told).expect("it lives");
@@ -344,7 +344,7 @@ fn an_instance_that_was_told_to_stop_keeps_nobody() {
 
 /// In OTP the start would be over before the last one's end is looked at.
 #[test]
-fn a_start_under_way_decides_when_the_last_one_has_ended() {
+fn start_under_way_decides_after_the_last_exit() {
     for (ready, exits) in [(true, false), (false, true)] {
         let mut rules = all_significant();
         let last = start(&mut rules);
@@ -360,7 +360,7 @@ fn a_start_under_way_decides_when_the_last_one_has_ended() {
 
 /// An instance that was terminated did not end by itself, and ends nothing, whoever ended by itself before.
 #[test]
-fn the_last_instance_can_be_terminated() {
+fn terminating_the_last_instance_does_not_shut_down() {
     let mut rules = all_significant();
     let [ends, told] = [(); 2].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
@@ -372,7 +372,7 @@ fn the_last_instance_can_be_terminated() {
 }
 
 #[test]
-fn an_instance_that_is_restarting_is_present() {
+fn restarting_instance_counts_as_significant() {
     let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(1) };
     let mut rules = run(flags, ChildRules { significant: true, ..of(Restart::Transient) });
     let [fails, ends] = [(); 2].map(|()| start(&mut rules));
@@ -385,7 +385,7 @@ fn an_instance_that_is_restarting_is_present() {
 }
 
 #[test]
-fn instances_that_are_not_significant_end_nothing() {
+fn exit_of_a_non_significant_instance_ends_nothing() {
     for auto_shutdown in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
         let mut rules = run(Flags { auto_shutdown, ..limited(0) }, of(Restart::Temporary));
         let life = start(&mut rules);
@@ -395,7 +395,7 @@ fn instances_that_are_not_significant_end_nothing() {
 }
 
 #[test]
-fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
+fn ignored_after_a_stop_counts_as_the_exit() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
         let mut rules = run(limited(0), ChildRules { shutdown, ..of(Restart::Permanent) });
         let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
@@ -414,7 +414,7 @@ fn one_that_was_told_to_end_may_say_that_it_is_not_needed() {
 
 /// Its start had taken too long, so it was killed; that it is not needed comes to the same.
 #[test]
-fn one_whose_start_took_too_long_may_say_that_it_is_not_needed() {
+fn ignored_after_a_start_time_out_counts_as_the_exit() {
     let mut rules = run(limited(0), ChildRules { start_timeout: Some(ms(100)), ..of(Restart::Permanent) });
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (_, life) = restarted(&drain(&mut rules));

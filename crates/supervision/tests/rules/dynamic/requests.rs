@@ -13,7 +13,7 @@ fn done(id: u64) -> Action {
 }
 
 #[test]
-fn terminate_answers_when_it_is_gone() {
+fn terminate_is_answered_at_the_exit() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
@@ -27,7 +27,7 @@ fn terminate_answers_when_it_is_gone() {
 }
 
 #[test]
-fn a_key_that_never_was_is_not_found() {
+fn key_that_was_never_assigned_is_not_found() {
     let mut other = run(limited(1), of(Restart::Permanent));
     let lives = [(); 2].map(|()| start(&mut other));
     let strange = other.key_of(lives[1]).expect("it lives");
@@ -41,7 +41,7 @@ fn a_key_that_never_was_is_not_found() {
 }
 
 #[test]
-fn everybody_who_terminates_is_answered() {
+fn every_terminate_request_is_answered() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
     let (_, life) = restarted(&drain(&mut rules));
@@ -55,7 +55,7 @@ fn everybody_who_terminates_is_answered() {
 }
 
 #[test]
-fn who_does_not_stop_alone_is_killed_alone() {
+fn stop_time_out_kills_only_that_instance() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let [life, _] = [(); 2].map(|()| start(&mut rules));
     let key = rules.key_of(life).expect("it lives");
@@ -72,7 +72,7 @@ fn who_does_not_stop_alone_is_killed_alone() {
 
 /// It was told alone before all were told: the shared deadline is for it too.
 #[test]
-fn a_shutdown_includes_who_is_stopping_already() {
+fn shutdown_deadline_covers_a_stopping_instance() {
     let mut rules = run(limited(1), ChildRules { shutdown: Shutdown::Infinity, ..of(Restart::Permanent) });
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
@@ -84,7 +84,7 @@ fn a_shutdown_includes_who_is_stopping_already() {
 }
 
 #[test]
-fn only_who_waits_can_be_restarted_by_hand() {
+fn requested_restart_is_refused_unless_waiting() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let life = start(&mut rules);
     let key = rules.key_of(life).expect("it lives");
@@ -98,7 +98,7 @@ fn only_who_waits_can_be_restarted_by_hand() {
 }
 
 #[test]
-fn instances_are_listed_and_counted_as_they_are() {
+fn instances_are_listed_and_counted_by_state() {
     for (template, is_supervisor) in [(of(Restart::Permanent), false), (ChildRules::supervisor("t"), true)] {
         let mut rules = DynamicSupervisor::new(limited(9), template, None).expect("good");
         rules.handle(NOW, Event::Start);
@@ -127,7 +127,7 @@ fn instances_are_listed_and_counted_as_they_are() {
 }
 
 #[test]
-fn the_template_is_shown_and_listed_by_its_id() {
+fn template_is_returned_and_its_id_is_listed() {
     let mut rules = run(limited(1), of(Restart::Transient));
     assert_eq!(rules.template(), &of(Restart::Transient));
     let life = start(&mut rules);
@@ -139,7 +139,7 @@ fn the_template_is_shown_and_listed_by_its_id() {
 }
 
 #[test]
-fn a_replaced_template_applies_from_now_on() {
+fn replaced_template_applies_to_running_instances() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let [first, second] = [(); 2].map(|()| start(&mut rules));
     let template = ChildRules { shutdown: Shutdown::Kill, ..of(Restart::Temporary) };
@@ -154,7 +154,7 @@ fn a_replaced_template_applies_from_now_on() {
 }
 
 #[test]
-fn a_bad_template_replaces_nothing() {
+fn invalid_template_replaces_nothing() {
     let mut rules = run(limited(1), of(Restart::Permanent));
     let bad = ChildRules { significant: true, ..of(Restart::Transient) };
     let expected = SpecError::SignificantWithoutAutoShutdown { child: "t".into() };

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use impresario_supervision::ReportKind;
 use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
 use super::types::Shared;
 
 /// Id of the supervisor above the top one. It is not part of the scenario.
 pub(super) const ROOT: &str = "root";
+
+const KINDS: [ReportKind; 4] =
+    [ReportKind::StartError, ReportKind::ChildTerminated, ReportKind::ShutdownError, ReportKind::GaveUp];
 
 pub(super) struct Reports(pub(super) Arc<Shared>);
 
@@ -22,23 +26,24 @@ impl Drain for Reports {
         // `Fields` accepts every value.
         let _ = tree.serialize(record, &mut fields);
         let _ = record.kv().serialize(record, &mut fields);
-        let Some(kind) = fields.get("report") else { return Ok(()) };
+        let message = record.msg().to_string();
+        let Some(kind) = KINDS.iter().find(|kind| kind.message() == message) else { return Ok(()) };
         if fields.get("supervisor") == Some(ROOT) {
             return Ok(());
         }
         let (child, reason) =
             (fields.get("child").unwrap_or_default(), fields.get("reason").unwrap_or_default());
-        // A report without an incarnation covers all instances that exited with this reason.
-        let lives = match fields.get("life") {
+        // A report without an incarnation is about all instances that exited with this reason.
+        let instances = match fields.get("incarnation") {
             Some(_) => String::new(),
-            None => format!("*{}", fields.get("lives").unwrap_or_default()),
+            None => format!("*{}", fields.get("instances").unwrap_or("1")),
         };
         self.0.record_exits();
         let term = match kind {
-            "shutdown" => "reached_max_restart_intensity".to_owned(),
+            ReportKind::GaveUp => "reached_max_restart_intensity".to_owned(),
             _ => self.0.lock().trace_text(reason),
         };
-        self.0.write(format!("report {kind} {child}{lives} {term}"));
+        self.0.write(format!("report {} {child}{instances} {term}", kind.name()));
         self.0.deliver_answers();
         Ok(())
     }
