@@ -5,7 +5,7 @@
 //! stop first, while everything it needs to say good-bye is still there. The listening socket is a value that the
 //! listener holds, so a restart binds nothing anew.
 //!
-//! Three types to know:
+//! Three types carry a connection:
 //!
 //! * [`Accepted`]: a connection nobody reads yet. It can go to another actor, thread or process.
 //! * [`Socket`]: a connection owned by the actor that claimed it.
@@ -14,84 +14,59 @@
 //! A [`Transport`] puts limits of time and size, the PROXY protocol and (feature `tls`) TLS under any protocol.
 //!
 //! The parts of a listener also stand alone: [`Connections`] serves what comes from anywhere, an [`Acceptor`] brings
-//! what it accepts to anybody, and both meet at a [`Gate`], which counts, limits and drains.
+//! what it accepts to anybody, and both meet at a [`ConnectionTracker`], which
+//! counts, limits and drains.
 //!
-//! This crate deliberately knows no processes, no ports and no HTTP.
+//! This crate knows no processes, no ports and no HTTP.
 
-mod accept_error;
-mod accepted;
-mod acceptor;
-mod active;
+mod accept;
 mod address;
-mod alarm;
-mod balance;
-mod connection;
 mod connections;
-mod drain;
-mod endpoint;
-mod gate;
-#[cfg(test)]
-mod gate_tests;
-mod handler;
-mod held;
-mod inherited;
 mod listen;
 mod listener;
-mod listener_ref;
-#[cfg(test)]
-mod listener_tests;
-mod mailbox;
-mod metrics;
-mod outgoing;
-mod parts;
-mod patience;
-mod peers;
-mod permit;
-mod phase;
-mod policy;
 mod protocol;
 pub mod proxy;
-mod rate;
-mod registry;
 mod socket;
-mod spare;
-mod stream;
-mod strict;
 #[cfg(feature = "tls")]
 mod tls;
-mod transport;
-mod units;
-mod unix;
-mod waiting;
-mod wakers;
-mod window;
+mod tracker;
 
-pub use accepted::{Accepted, TransferError};
-pub use acceptor::Acceptor;
-pub use active::{Active, ActiveEvent, ActiveSocket};
+pub use accept::acceptor::Acceptor;
 pub use address::Address;
-pub use alarm::{Alarm, AlarmReport};
 pub use bytes::Bytes;
-pub use connections::{Connections, RejectError};
-pub use endpoint::Endpoint;
-pub use gate::ConnectionTracker;
-pub use handler::{DisconnectReason, Handler, Next};
-pub use inherited::{InheritError, Inherited, inherited};
-pub use listen::{ListenError, ListenSocket};
+pub use connections::Connections;
+pub use connections::reject::RejectError;
+pub use impresario_actor::CastError;
+pub use listen::endpoint::Endpoint;
+pub use listen::inherited::{InheritError, Inherited, inherited};
+pub use listen::listen_socket::{ListenError, ListenSocket};
+pub use listen::unix::SocketFile;
 pub use listener::Listener;
-pub use listener_ref::{Drained, ListenerRef, Status, Suspend, SuspendError};
-pub use mailbox::{ConnectionRef, Mailbox, Receive, TellError};
-pub use metrics::{Ended, Metrics, Rejected};
-pub use parts::ClaimOutcome;
-pub use patience::{IdleTimeout, LazyTimer};
-pub use permit::Permit;
-pub use policy::Policy;
+pub use listener::listener_ref::{Drained, ListenerRef, Status, Suspend, SuspendError};
+pub use protocol::handler::{DisconnectReason, Handler};
+pub use protocol::mailbox::{ConnectionRef, Mailbox};
+pub use protocol::next::Next;
+pub use protocol::receive::Receive;
+pub use protocol::transport::{ProxyProtocol, Transport, WithTransport};
 pub use protocol::{Protocol, Serve, serve};
-pub use rate::Rate;
-pub use registry::{ConnectionId, ConnectionStats};
+pub use socket::accepted::{Accepted, TransferError};
+pub use socket::active::{ActiveEvent, ActiveSocket};
+pub use socket::active_mode::Active;
+pub use socket::credentials::Credentials;
+pub use socket::idle_timeout::{IdleTimeout, LazyTimer};
+pub use socket::inner::ClaimOutcome;
+#[cfg(feature = "tls")]
+pub use socket::starttls::TlsSession;
 pub use socket::{SendError, Socket};
 #[cfg(feature = "tls")]
-pub use tls::{Certificate, Tls, TlsBuilder, TlsError, TlsSession};
-pub use transport::{ProxyProtocol, Transport, WithTransport};
-pub use unix::{Credentials, SocketFile};
-pub use waiting::Draining;
+pub use tls::certificate::{Certificate, TlsError};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsBuilder};
+pub use tracker::ConnectionTracker;
+pub use tracker::alarm::{Alarm, AlarmReport};
+pub use tracker::connection_table::{ConnectionId, ConnectionStats};
+pub use tracker::draining::Draining;
+pub use tracker::limits::Policy;
+pub use tracker::metrics::{Ended, Metrics, Rejected};
+pub use tracker::permit::Permit;
+pub use tracker::rate::Rate;

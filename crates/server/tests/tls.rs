@@ -250,7 +250,7 @@ fn a_handshake_has_its_time() {
         tokio::time::advance(Duration::from_millis(2900)).await;
         assert!(!remote.is_dropped());
         tokio::time::advance(Duration::from_millis(200)).await;
-        until(|| connections.gate().metrics().ended.lost == 1).await;
+        until(|| connections.tracker().metrics().ended.lost == 1).await;
         assert!(remote.is_dropped());
         tree.stop().await;
     });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ProxyError;
+use super::error::ProxyError;
 
 const ALPN: u8 = 0x01;
 const AUTHORITY: u8 = 0x02;

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use super::{Addresses, Header, Parsed, ProxyError, Tlvs};
+use super::error::ProxyError;
+use super::header::{Addresses, Header, Parsed};
+use super::tlv::Tlvs;
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
 /// The longest line, with its end.

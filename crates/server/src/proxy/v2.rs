@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::crc32c::crc32c;
+use super::error::{MAX_HEADER_BYTES, ProxyError};
+use super::header::{Addresses, Header, Parsed};
 use super::tlv::{CRC32C, CRC32C_BYTES, Tlvs};
-use super::{Addresses, Header, MAX_HEADER_BYTES, Parsed, ProxyError};
-use crate::Address;
+use crate::address::Address;
 
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The signature, the command, the family and the length of the rest.

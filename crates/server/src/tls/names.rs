@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::{Certificate, TlsError};
+use super::certificate::{Certificate, TlsError};
 
 /// Certificates by the names that clients ask for.
 #[derive(Debug)]

@@ -18,12 +18,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The longest time that any test may take. Not a measure of anything: it ends a test that hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a test inside a `System`.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
-    let patient = async { tokio::time::timeout(PATIENCE, test).await.expect("the test hangs") };
-    actix_rt::System::new().block_on(patient)
+    let bounded = async { tokio::time::timeout(TEST_TIMEOUT, test).await.expect("the test hangs") };
+    actix_rt::System::new().block_on(bounded)
 }
 
 /// Echoes; panics at the line `panic`, fails at `fail`, closes at `close`, says `bye` when the server goes down.

@@ -1,0 +1,252 @@
+//! The actor that accepts.
+
+use std::fmt;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use futures::future::{Either, select};
+use impresario_actor::{ChildContext, ChildId, ChildSpec, ExitReason};
+use slog::Logger;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::backoff::AcceptBackoff;
+use super::in_flight::InFlight;
+use crate::connections::arbiters::{ArbiterPool, MAX_IN_FLIGHT};
+use crate::connections::reject::RejectError;
+use crate::listen::bound_socket::BoundSocket;
+use crate::listen::listen_socket::ListenSocket;
+use crate::socket::accepted::Accepted;
+use crate::socket::inner::ClaimOutcome;
+use crate::tracker::ConnectionTracker;
+use crate::tracker::alarm::FiredAlarm;
+use crate::tracker::limits::Policy;
+use crate::tracker::metrics::Counter;
+use crate::tracker::permit::Permit;
+use crate::tracker::phase::{Phase, PhaseEvent};
+use crate::tracker::shared::ActiveGuard;
+use crate::tracker::wait::timeout_opt;
+
+/// How long an arbiter may take none of those, while there are others that could.
+const STUCK_AFTER: Duration = Duration::from_millis(100);
+
+/// Accepts connections and hands them over: to [`Connections`](crate::Connections), or to whoever else takes them.
+///
+/// A connection needs a permit of the tracker before it is accepted, or, where the policy is to reject, to stay. The
+/// acceptor goes on at once, but never has more than a few hand-overs without an answer, where claiming or dropping the
+/// connection is the answer.
+#[derive(Clone)]
+pub struct Acceptor {
+    socket: Arc<BoundSocket>,
+    tracker: ConnectionTracker,
+    on_accept: Arc<OnAccept>,
+    /// Where they go, if that is known.
+    pool: Option<Arc<ArbiterPool>>,
+}
+
+type OnAccept = dyn Fn(Accepted) -> Result<(), RejectError> + Send + Sync;
+
+impl Acceptor {
+    /// Accepts on a socket that listens already, behind a tracker, for `on_accept`. A connection that `on_accept` refuses is closed.
+    ///
+    /// A drain closes the socket. After that the acceptor cannot start again in this process.
+    pub fn new(
+        socket: ListenSocket,
+        tracker: &ConnectionTracker,
+        on_accept: impl Fn(Accepted) -> Result<(), RejectError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_socket(Arc::new(BoundSocket::inherited(socket)), tracker, None, Arc::new(on_accept))
+    }
+
+    pub(crate) fn with_socket(
+        socket: Arc<BoundSocket>,
+        tracker: &ConnectionTracker,
+        pool: Option<Arc<ArbiterPool>>,
+        on_accept: Arc<OnAccept>,
+    ) -> Self {
+        Self { socket, tracker: tracker.clone(), on_accept, pool }
+    }
+
+    /// Waits until one more connection may be on its way. Those who stand still are not waited for while there are
+    /// others: what they were given is written off, by another window.
+    async fn wait_for_capacity(&self, window: &mut InFlight, log: &Logger) {
+        let limit = MAX_IN_FLIGHT * self.pool.as_ref().map_or(1, |pool| pool.count());
+        while !window.has_capacity(limit) {
+            let waited =
+                timeout_opt(self.pool.as_ref().map(|_| STUCK_AFTER), window.wait_for_capacity(limit)).await;
+            if waited.is_none() && self.pool.as_ref().is_some_and(|pool| pool.mark_stuck(log)) {
+                *window = InFlight::default();
+            }
+        }
+    }
+
+    /// The acceptor as a child. Its restarts bind nothing anew.
+    pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
+        ChildSpec::actor(id, move |context| {
+            self.tracker.apply(PhaseEvent::Start);
+            // One that is suspended stays so, with the socket closed or not.
+            let socket = if self.tracker.phase().accepts() { Some(self.open(context.log())?) } else { None };
+            Ok(AcceptorActor { acceptor: self.clone(), socket, context: context.clone() })
+        })
+    }
+
+    fn open(&self, log: &Logger) -> io::Result<RegisteredSocket> {
+        register(self.socket.open(log).map_err(io::Error::other)?)
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("socket", &self.socket)
+            .field("tracker", &self.tracker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listening socket that the reactor of this arbiter watches.
+type RegisteredSocket = AsyncFd<Arc<ListenSocket>>;
+
+#[expect(
+    deprecated,
+    reason = "the new one is unsafe for types that may change their descriptor; ours never does"
+)]
+fn register(socket: Arc<ListenSocket>) -> io::Result<RegisteredSocket> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
+
+/// One life of an acceptor.
+struct AcceptorActor {
+    acceptor: Acceptor,
+    /// Until the life has begun.
+    socket: Option<RegisteredSocket>,
+    context: ChildContext,
+}
+
+impl Actor for AcceptorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Counted from the start, so that whoever starts after it finds it counted.
+        let (accepting, socket) = (self.acceptor.tracker.accepting(), self.socket.take());
+        let listening = socket.is_some().then(|| self.acceptor.tracker.listening());
+        let (acceptor, log) = (self.acceptor.clone(), self.context.log().clone());
+        let accept = async move {
+            let _accepting = accepting;
+            run_acceptor(&acceptor, socket.zip(listening), &log).await
+        };
+        ctx.spawn(accept.into_actor(self).map(|error, actor, ctx| {
+            actor.context.set_exit_reason(ExitReason::Error(format!("cannot accept: {error}")));
+            ctx.stop();
+        }));
+    }
+}
+
+/// Accepts whenever the tracker is in a phase to do so, until the listening socket is broken.
+async fn run_acceptor(
+    acceptor: &Acceptor,
+    mut open: Option<(RegisteredSocket, ActiveGuard)>,
+    log: &Logger,
+) -> io::Error {
+    let tracker = &acceptor.tracker;
+    loop {
+        if let Some((socket, listening)) = open.take() {
+            {
+                // The phase is asked first, so nothing is accepted after it has changed.
+                let stopped = pin!(tracker.until_phase(|phase| !phase.accepts()));
+                let accept = pin!(accept_loop(acceptor, &socket, log));
+                if let Either::Right((error, _)) = select(stopped, accept).await {
+                    // The next life binds a new one, if it can.
+                    acceptor.socket.close();
+                    return error;
+                }
+            }
+            if !tracker.phase().listens() {
+                acceptor.socket.close();
+            }
+            // In this order: when nobody is said to listen, the socket is closed.
+            drop(socket);
+            drop(listening);
+        }
+        tracker.until_phase(|phase| phase.accepts() || !phase.listens()).await;
+        if tracker.phase().accepts() {
+            match acceptor.open(log) {
+                Ok(socket) => open = Some((socket, tracker.listening())),
+                Err(error) => return error,
+            }
+        } else {
+            // Kept until now, and closed after all.
+            acceptor.socket.close();
+            tracker.until_phase(Phase::listens).await;
+        }
+    }
+}
+
+async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logger) -> io::Error {
+    let (mut window, mut backoff) = (InFlight::default(), AcceptBackoff::new());
+    let tracker = &acceptor.tracker;
+    loop {
+        acceptor.wait_for_capacity(&mut window, log).await;
+        tracker.wait_for_rate().await;
+        let (accepted, permit) = match accept(socket, tracker, &mut backoff, log).await {
+            Ok(accepted) => accepted,
+            Err(error) => return error,
+        };
+        // One that may not come in is closed by its drop.
+        let Ok(permit) = tracker.check_admission(permit, accepted.peer_addr()) else { continue };
+        fire(tracker, log);
+        let hand_over = window.begin();
+        let (entry, counted) = (permit.entry().cloned(), tracker.clone());
+        let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
+            // Wherever it was dropped. Once it has an actor, that says how it ended.
+            if outcome == ClaimOutcome::Dropped && !entry.is_some_and(|entry| entry.was_served()) {
+                counted.count(Counter::RejectedRefused);
+            }
+            drop(hand_over);
+        });
+        if let Err(refusal) = (acceptor.on_accept)(accepted) {
+            slog::warn!(log, "connection refused"; "reason" => %refusal);
+        }
+    }
+}
+
+/// Has alarms ring, if there are so many connections now.
+fn fire(tracker: &ConnectionTracker, log: &Logger) {
+    for FiredAlarm { report, call } in tracker.fire_alarms() {
+        match call {
+            Some(call) => drop(actix::spawn(async move { call(report) })),
+            None => slog::warn!(log, "many connections";
+                "active" => report.active, "threshold" => report.threshold),
+        }
+    }
+}
+
+/// Accepts one connection, with a permit unless the policy is to reject it later. Errors that pass are waited for; the
+/// one that is returned does not.
+async fn accept(
+    socket: &RegisteredSocket,
+    tracker: &ConnectionTracker,
+    backoff: &mut AcceptBackoff,
+    log: &Logger,
+) -> io::Result<(Accepted, Option<Permit>)> {
+    loop {
+        tracker.wait_for_capacity().await;
+        // The permit is taken when a connection is there: an acceptor that waits for one holds nobody else's place.
+        let accept = |socket: &Arc<ListenSocket>| match tracker.permit() {
+            None if tracker.policy() == Policy::Queue => Ok(None),
+            permit => Ok(Some((socket.accept()?, permit))),
+        };
+        match socket.async_io(Interest::READABLE, accept).await {
+            Ok(Some(accepted)) => {
+                backoff.succeeded(log);
+                return Ok(accepted);
+            }
+            // Somebody else has taken the last place.
+            Ok(None) => {}
+            Err(error) => backoff.wait(error, socket.get_ref(), tracker, log).await?,
+        }
+    }
+}

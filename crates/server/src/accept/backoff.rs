@@ -1,0 +1,216 @@
+//! What an acceptor does when `accept(2)` fails: try again, pause, or end.
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use slog::Logger;
+
+use crate::listen::listen_socket::ListenSocket;
+use crate::tracker::ConnectionTracker;
+use crate::tracker::limits::Policy;
+use crate::tracker::metrics::Counter;
+
+/// How many accepts in a row may fail before a pause, when each says that only its own connection is lost.
+const RETRIES: usize = 64;
+/// How many connections are refused between two pauses while there are no descriptors.
+const MAX_REJECTS: usize = 256;
+/// How long to wait for descriptors or memory to be given back.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What to do after a failed accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AcceptErrorKind {
+    /// It was about that one connection, which is gone.
+    Retry,
+    /// Something is used up; wait until some of it is given back.
+    Pause,
+    /// Descriptors are; as above, and one that is kept for this can be used meanwhile.
+    NoDescriptors,
+    /// It was about the listening socket.
+    Stop,
+}
+
+fn classify(error: Errno) -> AcceptErrorKind {
+    match error {
+        // Errors of a connection that ended in the queue, and network errors that Linux passes on (accept(2)).
+        Errno::INTR
+        | Errno::CONNABORTED
+        | Errno::PERM
+        | Errno::PROTO
+        | Errno::NOPROTOOPT
+        | Errno::NETDOWN
+        | Errno::NETUNREACH
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NONET
+        | Errno::TIMEDOUT => AcceptErrorKind::Retry,
+        Errno::NOBUFS | Errno::NOMEM => AcceptErrorKind::Pause,
+        Errno::MFILE | Errno::NFILE => AcceptErrorKind::NoDescriptors,
+        _ => AcceptErrorKind::Stop,
+    }
+}
+
+/// A descriptor kept for the moment when there is none: with it one connection at a time is accepted and closed, so
+/// that whoever connects is told, instead of waiting for nothing.
+#[derive(Debug)]
+struct ReserveFd(Option<File>);
+
+impl ReserveFd {
+    fn new() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    /// Closes connections that wait, at most so many; how many it were.
+    fn reject(&mut self, socket: &ListenSocket, most: usize) -> usize {
+        let mut rejected = 0;
+        while rejected < most && self.reject_one(socket) {
+            rejected += 1;
+            if self.0.is_none() {
+                break;
+            }
+        }
+        rejected
+    }
+
+    fn reject_one(&mut self, socket: &ListenSocket) -> bool {
+        // Another thread may take what is given up here; then there is nothing to be done until it gives it back.
+        drop(self.0.take());
+        let rejected = socket.accept().map(drop).is_ok();
+        self.renew();
+        rejected
+    }
+
+    /// Takes one again if it has none.
+    fn renew(&mut self) {
+        if self.0.is_none() {
+            *self = Self::new();
+        }
+    }
+}
+
+/// What goes wrong while accepting.
+pub(super) struct AcceptBackoff {
+    retries: usize,
+    paused: bool,
+    reserve: ReserveFd,
+}
+
+impl AcceptBackoff {
+    pub(super) fn new() -> Self {
+        Self { retries: 0, paused: false, reserve: ReserveFd::new() }
+    }
+
+    /// It works.
+    pub(super) fn succeeded(&mut self, log: &Logger) {
+        self.retries = 0;
+        if std::mem::take(&mut self.paused) {
+            self.reserve.renew();
+            slog::info!(log, "accepting again");
+        }
+    }
+
+    /// Waits until it may work again, or says that it will not.
+    pub(super) async fn wait(
+        &mut self,
+        error: io::Error,
+        socket: &ListenSocket,
+        tracker: &ConnectionTracker,
+        log: &Logger,
+    ) -> io::Result<()> {
+        // An error without a number is not the kernel's.
+        let kind = Errno::from_io_error(&error).map_or(AcceptErrorKind::Stop, classify);
+        match kind {
+            AcceptErrorKind::Stop => return Err(error),
+            AcceptErrorKind::Retry if self.retries < RETRIES => {
+                self.retries += 1;
+                return Ok(());
+            }
+            AcceptErrorKind::Retry | AcceptErrorKind::Pause | AcceptErrorKind::NoDescriptors => {}
+        }
+        if !self.paused {
+            slog::warn!(log, "cannot accept for now, trying again"; "reason" => %error);
+        }
+        (self.retries, self.paused) = (0, true);
+        tracker.count(Counter::Pauses);
+        if kind == AcceptErrorKind::NoDescriptors && tracker.policy() == Policy::Reject {
+            let rejected = self.reserve.reject(socket, MAX_REJECTS);
+            (0..rejected).for_each(|_| tracker.count(Counter::RejectedDescriptors));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_one_connection_are_retried() {
+        for error in [Errno::CONNABORTED, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT] {
+            assert_eq!(classify(error), AcceptErrorKind::Retry, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_up_is_waited_for() {
+        for (error, expected) in [
+            (Errno::MFILE, AcceptErrorKind::NoDescriptors),
+            (Errno::NFILE, AcceptErrorKind::NoDescriptors),
+            (Errno::NOBUFS, AcceptErrorKind::Pause),
+            (Errno::NOMEM, AcceptErrorKind::Pause),
+        ] {
+            assert_eq!(classify(error), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_broken_listening_socket_is_given_up() {
+        for error in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP] {
+            assert_eq!(classify(error), AcceptErrorKind::Stop, "{error}");
+        }
+    }
+
+    /// How long it waits after each of these errors in a row; `None` when it gives up.
+    fn waits(errors: impl IntoIterator<Item = Errno>, tracker: &ConnectionTracker) -> Vec<Option<Duration>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            tokio::time::pause();
+            let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
+            let (log, mut backoff) = (Logger::root(slog::Discard, slog::o!()), AcceptBackoff::new());
+            let mut waits = Vec::new();
+            for error in errors {
+                let began = Instant::now();
+                let waited = backoff.wait(error.into(), &socket, tracker, &log).await;
+                waits.push(waited.ok().map(|()| began.elapsed()));
+            }
+            waits
+        })
+    }
+
+    /// Thousand Island's `transient accept(2)`.
+    #[test]
+    fn errors_of_single_connections_are_passed_over_but_not_for_ever() {
+        let all =
+            [Errno::INTR, Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT];
+        let tracker = ConnectionTracker::new();
+        assert_eq!(waits(all, &tracker), [Some(Duration::ZERO); 6]);
+        assert_eq!(tracker.metrics().pauses, 0);
+        let waits = waits([Errno::CONNABORTED; 2 * RETRIES + 2], &tracker);
+        let pauses: Vec<usize> = (0..waits.len()).filter(|number| waits[*number] >= Some(PAUSE)).collect();
+        assert_eq!((pauses, tracker.metrics().pauses), (vec![RETRIES, 2 * RETRIES + 1], 2));
+    }
+
+    #[test]
+    fn what_is_used_up_is_waited_for_each_time_and_a_broken_socket_is_given_up() {
+        let tracker = ConnectionTracker::new();
+        let waits = waits([Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF], &tracker);
+        let (last, pauses) = waits.split_last().expect("five");
+        assert!(pauses.iter().all(|pause| *pause >= Some(PAUSE)), "{pauses:?}");
+        assert_eq!((*last, tracker.metrics().pauses), (None, 4));
+    }
+}

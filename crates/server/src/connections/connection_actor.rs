@@ -1,0 +1,122 @@
+//! The actor that is one connection.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Running, WrapFuture};
+use impresario_actor::{ChildContext, ExitReason};
+
+use crate::address::Address;
+use crate::protocol::Protocol;
+use crate::socket::accepted::Accepted;
+use crate::tracker::ConnectionTracker;
+use crate::tracker::metrics::Counter;
+use crate::tracker::permit::Permit;
+
+/// Owns one connection for as long as both live.
+pub(crate) struct ConnectionActor<P> {
+    protocol: Arc<P>,
+    /// Until it is claimed.
+    accepted: Option<Accepted>,
+    context: ChildContext,
+    /// How it ended; a panic or a kill leaves no time to say so.
+    end: Counter,
+    /// Where that is counted.
+    tracker: ConnectionTracker,
+}
+
+impl<P: Protocol> ConnectionActor<P> {
+    pub(crate) fn new(
+        protocol: Arc<P>,
+        mut accepted: Accepted,
+        context: ChildContext,
+        tracker: ConnectionTracker,
+    ) -> Self {
+        if let Some(permit) = accepted.permit_mut() {
+            permit.set_arrived();
+            permit.entry().inspect(|entry| entry.set_served());
+        }
+        Self { protocol, accepted: Some(accepted), context, end: Counter::EndedCrashed, tracker }
+    }
+
+    fn end(&mut self, peer: &Address, result: Option<io::Result<()>>, ctx: &mut Context<Self>) {
+        self.end = match result {
+            None => Counter::EndedStopped,
+            Some(Ok(())) => Counter::EndedCompleted,
+            Some(Err(error)) if is_of_peer(&error) => {
+                slog::debug!(self.context.log(), "connection lost"; "peer" => %peer, "reason" => %error);
+                Counter::EndedLost
+            }
+            Some(Err(error)) => {
+                self.context.set_exit_reason(ExitReason::Error(format!("connection from {peer}: {error}")));
+                Counter::EndedFailed
+            }
+        };
+        ctx.stop();
+    }
+}
+
+impl<P: Protocol> Actor for ConnectionActor<P> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let Some(accepted) = self.accepted.take() else { return };
+        let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr().clone());
+        // All of it is inside the future: that begins when the actor has started, so a panic is a life that failed
+        // and is reported, not a start that did.
+        let entry = accepted.permit().and_then(Permit::entry).cloned();
+        let connection = async move {
+            let mut serve = pin!(async move {
+                let socket = accepted.claim()?;
+                protocol.serve(socket).await
+            });
+            let Some(entry) = entry else { return Some(serve.await) };
+            // This task is the only one that will ever poll it, so once is enough.
+            poll_fn(|cx| {
+                entry.register_close_waker(cx);
+                Poll::Ready(())
+            })
+            .await;
+            poll_fn(|cx| match entry.is_closed() {
+                true => Poll::Ready(None),
+                false => serve.as_mut().poll(cx).map(Some),
+            })
+            .await
+        };
+        let connection = connection.into_actor(self);
+        ctx.spawn(connection.map(move |result, actor, ctx| actor.end(&peer, result, ctx)));
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Running {
+        if self.end == Counter::EndedCrashed {
+            self.end = Counter::EndedStopped;
+        }
+        Running::Stop
+    }
+}
+
+impl<P> Drop for ConnectionActor<P> {
+    fn drop(&mut self) {
+        self.tracker.count(self.end);
+    }
+}
+
+/// Whether it is the peer's doing: it is gone, or talks nonsense, which peers may at any time.
+fn is_of_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, NotConnected, TimedOut, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | InvalidData
+            | NotConnected
+            | TimedOut
+            | UnexpectedEof
+    )
+}

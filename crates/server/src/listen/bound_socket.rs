@@ -1,0 +1,89 @@
+//! The listening socket that a listener holds while its acceptors come and go.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slog::Logger;
+
+use super::bind_address::BindAddress;
+use super::endpoint::{Endpoint, Origin};
+use super::listen_socket::{ListenError, ListenSocket};
+use crate::address::Address;
+
+/// A listening socket, or where to bind one. Bound at the first start and kept over restarts; closed by a drain.
+#[derive(Debug)]
+pub(crate) struct BoundSocket {
+    /// Where to bind it again; `None` for an inherited socket, which cannot be bound again once it is closed.
+    bind_address: Option<BindAddress>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    socket: Option<Arc<ListenSocket>>,
+    /// Where it listens, or did: once a port was chosen it stays the same.
+    address: Option<Address>,
+}
+
+impl State {
+    fn of(socket: Arc<ListenSocket>) -> Self {
+        Self { address: Some(socket.local_addr().clone()), socket: Some(socket) }
+    }
+}
+
+impl BoundSocket {
+    pub(crate) fn new(Endpoint(origin): Endpoint) -> Self {
+        match origin {
+            Origin::Bound(address) => Self { bind_address: Some(address), state: Mutex::default() },
+            Origin::Inherited(socket) => Self::inherited(socket),
+        }
+    }
+
+    pub(crate) fn inherited(socket: ListenSocket) -> Self {
+        Self { bind_address: None, state: Mutex::new(State::of(Arc::new(socket))) }
+    }
+
+    /// Where it listens, if it cannot be bound again once it is closed.
+    pub(crate) fn inherited_addr(&self) -> Option<Address> {
+        if self.bind_address.is_none() { self.local_addr() } else { None }
+    }
+
+    /// The socket; bound now if there is none.
+    pub(crate) fn open(&self, log: &Logger) -> Result<Arc<ListenSocket>, ListenError> {
+        let mut state = self.lock();
+        if let Some(socket) = &state.socket {
+            return Ok(Arc::clone(socket));
+        }
+        let socket = Arc::new(match (&self.bind_address, &state.address) {
+            (Some(address), chosen) => ListenSocket::bind_to(address, chosen.as_ref())?,
+            (None, Some(address)) => return Err(ListenError::Closed { address: address.clone() }),
+            (None, None) => return Err(ListenError::Closed { address: Address::unnamed() }),
+        });
+        slog::info!(log, "listening"; "address" => %socket.local_addr());
+        *state = State::of(Arc::clone(&socket));
+        Ok(socket)
+    }
+
+    /// All of them, or none more than before: whoever connected to one of the others would wait for nobody.
+    pub(crate) fn open_all(all: &[Arc<Self>], log: &Logger) -> Result<(), ListenError> {
+        let closed: Vec<_> = all.iter().filter(|socket| socket.lock().socket.is_none()).collect();
+        let opened = all.iter().try_for_each(|socket| socket.open(log).map(drop));
+        if opened.is_err() {
+            closed.iter().for_each(|socket| socket.close());
+        }
+        opened
+    }
+
+    /// Lets go of the socket; it closes when those who accept on it have too.
+    pub(crate) fn close(&self) {
+        self.lock().socket = None;
+    }
+
+    pub(crate) fn local_addr(&self) -> Option<Address> {
+        self.lock().address.clone()
+    }
+
+    /// The state is replaced as a whole, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,83 @@
+//! What serves the bytes of a connection: the traits and types that a user of this crate implements.
+//!
+//! A [`Protocol`] is one future for each connection. A [`Handler`](handler::Handler) is a protocol as callbacks, with a
+//! [`Mailbox`](mailbox::Mailbox) for messages from other actors. A [`Transport`](transport::Transport) adds time-outs,
+//! the PROXY header and TLS to any protocol. This folder may not know listeners, acceptors, or the actor that runs a
+//! protocol.
+
+pub(crate) mod handler;
+pub(crate) mod mailbox;
+pub(crate) mod next;
+pub(crate) mod receive;
+pub(crate) mod transport;
+
+use std::future::Future;
+use std::io;
+
+use crate::socket::Socket;
+use handler::Handler;
+
+/// What serves the connections of a listener: one call for each, one future that is the whole connection.
+///
+/// Any function that makes a [`Handler`] is one, so is [`serve`] of an async function, and other crates bring their
+/// own (HTTP, for instance).
+pub trait Protocol: Send + Sync + 'static {
+    /// Serves one connection from beginning to end, on the arbiter that owns it. The future is the body of the
+    /// connection's actor: its panic is the actor's panic, and it is dropped when the actor is stopped.
+    ///
+    /// Serve [`Socket::draining`] too, or the connection is cut off when the listener's deadline has passed.
+    ///
+    /// # Errors
+    ///
+    /// What ended the connection too early. Kinds that blame the peer (it reset, closed, timed out, or sent what is no
+    /// such protocol: `InvalidData`) end the actor normally; any other is its failure, and reported.
+    fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static;
+}
+
+impl<F, H> Protocol for F
+where
+    F: Fn() -> H + Send + Sync + 'static,
+    H: Handler,
+{
+    fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
+        handler::run(self(), socket)
+    }
+}
+
+/// A protocol written as one async function, for where a loop reads better than callbacks.
+///
+/// A loop that does not also wait for [`Socket::draining`] is cut off when the listener's deadline has passed.
+///
+/// ```
+/// # use impresario_server::{Listener, Socket, serve};
+/// # use std::io;
+/// async fn echo(mut socket: Socket) -> io::Result<()> {
+///     while let Some(data) = socket.recv().await? {
+///         socket.send(data).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// let listener = Listener::tcp("127.0.0.1:7007", serve(echo));
+/// ```
+pub fn serve<F, Fut>(function: F) -> Serve<F>
+where
+    F: Fn(Socket) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<()>> + 'static,
+{
+    Serve(function)
+}
+
+/// See [`serve`].
+#[derive(Clone, Debug)]
+pub struct Serve<F>(F);
+
+impl<F, Fut> Protocol for Serve<F>
+where
+    F: Fn(Socket) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<()>> + 'static,
+{
+    fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
+        (self.0)(socket)
+    }
+}

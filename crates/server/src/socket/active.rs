@@ -1,0 +1,250 @@
+//! Bytes that come to an actor by themselves.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use actix::{Actor, ActorFuture, AsyncContext, Context as ActorContext, Handler, Message};
+use bytes::Bytes;
+
+use super::RecvEvent;
+use super::accepted::Accepted;
+use super::active_mode::Active;
+use super::{SendError, Socket};
+use crate::address::Address;
+
+/// How many pieces are pushed in a row before others have their turn.
+const PUSH_BUDGET: usize = 16;
+
+/// What comes to the owner of an [`ActiveSocket`], as a call of its handler and not through its mailbox.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ActiveEvent {
+    /// Bytes (OTP: `{tcp, Socket, Data}`).
+    Data(Bytes),
+    /// The count has run out (OTP: `{tcp_passive, Socket}`).
+    Passive,
+    /// The peer will not send any more (OTP: `{tcp_closed, Socket}`). Nothing comes after that.
+    Closed,
+    /// The connection is broken, or the peer was silent for longer than the read time-out (OTP: `{tcp_error, ..}`).
+    /// Nothing comes after that.
+    Failed(io::Error),
+}
+
+impl Message for ActiveEvent {
+    type Result = ();
+}
+
+/// A connection whose owner is called with what comes. It belongs to one actor; dropped, it is closed.
+///
+/// Made by [`Socket::activate`]; [`deactivate`](Self::deactivate) makes it a [`Socket`] again. Bytes are read only when
+/// they are handed to the owner, so a connection can be [given away](Self::release) at any moment and nothing is left
+/// behind in the old owner's mailbox.
+#[must_use = "a connection that is dropped is closed"]
+pub struct ActiveSocket(Rc<RefCell<State>>);
+
+struct State {
+    socket: Socket,
+    mode: Active,
+    /// Nothing comes any more.
+    ended: bool,
+    pump: Option<Waker>,
+}
+
+impl Socket {
+    /// Has what comes pushed to the actor of this context, which owns the connection from now on.
+    ///
+    /// ```
+    /// use actix::{Actor, ActorContext, Context, Handler};
+    /// use impresario_server::{Accepted, Active, ActiveSocket, ActiveEvent};
+    ///
+    /// struct Owner(Option<ActiveSocket>);
+    ///
+    /// impl Actor for Owner {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl Handler<Accepted> for Owner {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, accepted: Accepted, ctx: &mut Context<Self>) {
+    ///         self.0 = accepted.claim().ok().map(|socket| socket.activate(Active::Once, ctx));
+    ///     }
+    /// }
+    ///
+    /// impl Handler<ActiveEvent> for Owner {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, pushed: ActiveEvent, ctx: &mut Context<Self>) {
+    ///         let Some(socket) = &self.0 else { return };
+    ///         match pushed {
+    ///             ActiveEvent::Data(data) if socket.try_send(&data).is_ok() => socket.set_active(Active::Once),
+    ///             _ => ctx.stop(),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[doc(alias = "setopts")]
+    pub fn activate<A>(self, active: Active, ctx: &mut ActorContext<A>) -> ActiveSocket
+    where
+        A: Actor<Context = ActorContext<A>> + Handler<ActiveEvent>,
+    {
+        let state = State { socket: self, mode: Active::Passive, ended: false, pump: None };
+        let socket = ActiveSocket(Rc::new(RefCell::new(state)));
+        socket.set_active(active);
+        ctx.spawn(PushLoop(Rc::downgrade(&socket.0)));
+        socket
+    }
+}
+
+impl ActiveSocket {
+    /// Changes the mode. A count is added to what is left of a former one.
+    pub fn set_active(&self, active: Active) {
+        let state = &mut *self.0.borrow_mut();
+        state.mode = match (state.mode, active) {
+            (Active::Count(left), Active::Count(more)) => Active::Count(left.saturating_add(more)),
+            (_, active) => active,
+        };
+        state.wake();
+    }
+
+    /// The mode, with what is left of a count.
+    pub fn active(&self) -> Active {
+        self.0.borrow().mode
+    }
+
+    /// Sends without waiting; see [`Socket::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::try_send`].
+    pub fn try_send(&self, data: impl AsRef<[u8]>) -> Result<(), SendError> {
+        let state = &mut *self.0.borrow_mut();
+        let sent = state.socket.try_send(data);
+        state.wake();
+        sent
+    }
+
+    /// Who connected.
+    pub fn peer_addr(&self) -> Address {
+        self.0.borrow().socket.peer_addr().clone()
+    }
+
+    /// A socket that is read by calls again. Nothing is pushed any more.
+    pub fn deactivate(self) -> Socket {
+        let state = &mut *self.0.borrow_mut();
+        // For a new owner that asks how it was.
+        state.socket.set_active(state.mode);
+        state.socket.take()
+    }
+
+    /// Gives it up, so that it can go to another owner, who finds the mode in [`Accepted::active`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::release`].
+    pub fn release(self) -> io::Result<Accepted> {
+        self.deactivate().release()
+    }
+}
+
+impl fmt::Debug for ActiveSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActiveSocket").field("active", &self.active()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(pump) = self.pump.take() {
+            pump.wake();
+        }
+    }
+
+    /// What to push next; `Pending` also when nothing is to be pushed.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        match self.mode {
+            Active::Passive => self.poll_unsent(cx),
+            Active::Count(0) => {
+                self.mode = Active::Passive;
+                Poll::Ready(ActiveEvent::Passive)
+            }
+            Active::Once | Active::Count(_) | Active::Always => self.poll_recv_event(cx),
+        }
+    }
+
+    fn poll_recv_event(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
+        self.socket.poll_recv_event(cx).map(|received| match received {
+            Ok(RecvEvent::Data(data)) => {
+                self.mode = match self.mode {
+                    Active::Passive | Active::Once => Active::Passive,
+                    Active::Count(left) => Active::Count(left.saturating_sub(1)),
+                    Active::Always => Active::Always,
+                };
+                ActiveEvent::Data(data)
+            }
+            Ok(RecvEvent::End) => {
+                self.ended = true;
+                ActiveEvent::Closed
+            }
+            Ok(RecvEvent::TimedOut) => self.fail(self.socket.read_timeout_error()),
+            Err(error) => self.fail(error),
+        })
+    }
+
+    /// What waits to be written is written though nothing is read.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
+        if !self.socket.inner_mut().unflushed {
+            return Poll::Pending;
+        }
+        match self.socket.inner_mut().poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(self.fail(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) -> ActiveEvent {
+        self.ended = true;
+        ActiveEvent::Failed(error)
+    }
+}
+
+/// Moves what comes to the actor, in the actor's own task. Ends with the socket.
+struct PushLoop(Weak<RefCell<State>>);
+
+impl<A> ActorFuture<A> for PushLoop
+where
+    A: Actor<Context = ActorContext<A>> + Handler<ActiveEvent>,
+{
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut ActorContext<A>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        for _ in 0..PUSH_BUDGET {
+            // Held no longer than this: the actor may drop the socket, or look for its last owner.
+            let Some(state) = self.0.upgrade() else { return Poll::Ready(()) };
+            let polled = state.borrow_mut().poll_push(cx);
+            let Poll::Ready(pushed) = polled else {
+                state.borrow_mut().pump = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            drop(state);
+            let _ = actor.handle(pushed, ctx);
+            if ctx.waiting() {
+                break;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

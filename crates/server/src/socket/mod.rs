@@ -1,0 +1,440 @@
+//! One connection: its bytes, its time-outs, and its owner.
+//!
+//! An [`Accepted`](accepted::Accepted) is a connection that no actor has claimed; a [`Socket`] is one that an actor
+//! owns; both are a pointer to the same [`ConnectionInner`]. This folder knows the tracker by the
+//! [`Permit`](crate::tracker::permit::Permit) that a connection carries. It may not know how connections are accepted,
+//! which protocol they speak, or which actor serves them.
+
+pub(crate) mod accepted;
+pub(crate) mod active;
+pub(crate) mod active_mode;
+pub(crate) mod credentials;
+pub(crate) mod idle_timeout;
+pub(crate) mod inner;
+pub(crate) mod maybe_tls;
+mod proxy_header;
+pub(crate) mod raw_stream;
+#[cfg(feature = "tls")]
+pub(crate) mod rewind;
+#[cfg(feature = "tls")]
+pub(crate) mod starttls;
+pub(crate) mod write_buffer;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::address::Address;
+use crate::tracker::draining::Draining;
+use crate::tracker::permit::Permit;
+use active_mode::Active;
+use credentials::Credentials;
+use idle_timeout::IdleTimeout;
+use inner::{ConnectionInner, ReadOutcome, timed_out};
+
+/// The most bytes that one [`recv`](Socket::recv) gives.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// The most bytes that are read and thrown away while closing.
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// The longest time that they are waited for.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// One buffer for all connections of a thread, in use only within a poll: an idle connection has none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+}
+
+/// A connection owned by the actor that claimed it. Dropped, it is closed.
+///
+/// Read it by [`recv`](Self::recv), which keeps no buffer while it waits, or as an [`AsyncRead`]; write it by
+/// [`send`](Self::send), or as an [`AsyncWrite`]; or have bytes pushed to the actor that owns it, by
+/// [`activate`](Self::activate). It can be [given away](Self::release) at any time between two reads.
+///
+/// # Limits
+///
+/// * [`set_read_timeout`](Self::set_read_timeout): how long the peer may be silent while it is waited for. None.
+/// * [`set_write_timeout`](Self::set_write_timeout): how long the peer may take nothing of what is sent. 30 s.
+/// * [`set_write_buffer`](Self::set_write_buffer): how much [`try_send`](Self::try_send) keeps for it. 64 KiB.
+///
+/// They cost one timer each, set once in their time however much is sent.
+pub struct Socket(Box<ConnectionInner>);
+
+/// What there was to read.
+pub(crate) enum RecvEvent {
+    Data(Bytes),
+    End,
+    TimedOut,
+}
+
+impl Socket {
+    /// Of a connection that is registered.
+    pub(crate) fn from_boxed(inner: Box<ConnectionInner>) -> Self {
+        Self(inner)
+    }
+
+    #[cfg_attr(
+        not(feature = "tls"),
+        allow(dead_code, reason = "the plain socket needs no way around itself")
+    )]
+    pub(crate) fn inner(&self) -> &ConnectionInner {
+        &self.0
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut ConnectionInner {
+        &mut self.0
+    }
+
+    /// Waits for bytes, and gives those that are there: never an empty piece. `None` means that the peer will not send
+    /// any more.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `recv(2)`, such as a connection reset by the peer; `TimedOut` after the read time-out; `NotConnected`
+    /// when the connection was given away.
+    #[doc(alias = "read")]
+    pub async fn recv(&mut self) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) that waits no longer than this (OTP: `gen_tcp:recv/3`). The connection goes on afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv); `TimedOut` when that time has passed.
+    pub async fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Bytes>> {
+        let timed_out_error = |_| timed_out("sent nothing", &IdleTimeout::new(timeout));
+        tokio::time::timeout(timeout, self.recv()).await.map_err(timed_out_error)?
+    }
+
+    /// [`recv`](Self::recv) for hand-written futures.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        self.poll_recv_event(cx).map(|received| match received? {
+            RecvEvent::Data(data) => Ok(Some(data)),
+            RecvEvent::End => Ok(None),
+            RecvEvent::TimedOut => Err(self.read_timeout_error()),
+        })
+    }
+
+    pub(crate) fn poll_recv_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<RecvEvent>> {
+        if !self.0.read_ahead.is_empty() {
+            return Poll::Ready(Ok(RecvEvent::Data(std::mem::take(&mut self.0.read_ahead))));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            Poll::Ready(Ok(match ready!(self.0.poll_read(cx, &mut buffer))? {
+                ReadOutcome::TimedOut => RecvEvent::TimedOut,
+                ReadOutcome::Bytes if buffer.filled().is_empty() => RecvEvent::End,
+                ReadOutcome::Bytes => RecvEvent::Data(Bytes::copy_from_slice(buffer.filled())),
+            }))
+        })
+    }
+
+    /// The error of a peer that was silent for too long.
+    pub(crate) fn read_timeout_error(&self) -> io::Error {
+        timed_out("sent nothing", &self.0.read_timeout)
+    }
+
+    /// Puts bytes back: whoever reads next reads them first, also a new owner.
+    #[doc(alias = "unrecv")]
+    pub fn unread(&mut self, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
+        if self.0.read_ahead.is_empty() {
+            self.0.read_ahead = bytes;
+            return;
+        }
+        let mut all = BytesMut::with_capacity(bytes.len() + self.0.read_ahead.len());
+        all.extend_from_slice(&bytes);
+        all.extend_from_slice(&self.0.read_ahead);
+        self.0.read_ahead = all.freeze();
+    }
+
+    /// Sends all of it. Returns when the kernel has it, so a peer that does not read makes the caller wait.
+    ///
+    /// If the future is dropped, a part may have been sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send(2)`, such as a broken pipe; `TimedOut` when the peer took nothing for as long as the write
+    /// time-out; `NotConnected` when the connection was given away.
+    #[doc(alias = "write_all")]
+    pub async fn send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
+        let mut data = data.as_ref();
+        poll_fn(|cx| {
+            while let [_, ..] = data {
+                match ready!(self.0.poll_write(cx, data))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    length => data = data.get(length..).unwrap_or_default(),
+                }
+            }
+            self.0.poll_flush(cx)
+        })
+        .await
+    }
+
+    /// Sends without waiting. What the kernel does not take is kept, up to the [limit](Self::set_write_buffer), and is
+    /// written while the connection is read, sent to, flushed or closed.
+    ///
+    /// The peer must take something within the write time-out, or the next of these fails with `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when it would not fit: nothing of it was sent, and the connection goes on. All others end it.
+    #[doc(alias = "nosuspend")]
+    pub fn try_send(&mut self, data: impl AsRef<[u8]>) -> Result<(), SendError> {
+        let (inner, mut data) = (&mut self.0, data.as_ref());
+        // Whoever waits for the connection next is woken instead.
+        let mut cx = Context::from_waker(Waker::noop());
+        if inner.unflushed
+            && let Poll::Ready(Err(error)) = inner.poll_flush(&mut cx)
+        {
+            return Err(error.into());
+        }
+        if !inner.write_buffer.has_room(data.len()) {
+            let (limit, waiting) = (inner.write_buffer.limit(), inner.write_buffer.len());
+            return Err(SendError::Full { length: data.len(), waiting, limit });
+        }
+        while inner.write_buffer.is_empty() && !data.is_empty() {
+            match inner.poll_write(&mut cx, data) {
+                Poll::Ready(Ok(length)) => data = data.get(length..).unwrap_or_default(),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => break,
+            }
+        }
+        inner.write_buffer.push(data);
+        match inner.poll_flush(&mut cx) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Pending => {
+                inner.unflushed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until everything that was sent is with the kernel.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.0.poll_flush(cx)).await
+    }
+
+    /// How many bytes wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.0.write_buffer.len()
+    }
+
+    /// Says that nothing more will be sent, and closes. What waits to be written is written first, within the write
+    /// time-out.
+    ///
+    /// If the peer is still sending, what it sends is read and thrown away for at most a second: otherwise the kernel
+    /// would reset the connection, and the peer could lose what was sent to it last.
+    ///
+    /// A peer that is gone already is no error here.
+    pub async fn close(mut self) {
+        if poll_fn(|cx| self.0.poll_shutdown(cx)).await.is_ok() {
+            // Too late or not at all: the peer had its chance.
+            let _ = tokio::time::timeout(LINGER_TIME, self.discard()).await;
+        }
+    }
+
+    /// Throws away what the peer still sends. A peer that is silent now is not waited for.
+    async fn discard(&mut self) -> io::Result<()> {
+        let mut discarded = 0;
+        poll_fn(|cx| {
+            while discarded < LINGER_BYTES {
+                let length = SCRATCH.with_borrow_mut(|scratch| {
+                    let mut buffer = ReadBuf::new(scratch);
+                    let polled = Pin::new(self.0.stream.raw_mut()).poll_read(cx, &mut buffer);
+                    polled.map(|read| read.map(|()| buffer.filled().len()))
+                });
+                match length {
+                    Poll::Ready(Ok(0)) => break,
+                    Poll::Ready(Ok(length)) => discarded += length,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if discarded == 0 => break,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Whether it was given away.
+    pub fn is_released(&self) -> bool {
+        self.0.is_released()
+    }
+
+    /// The socket itself; what is left is one without a connection.
+    pub(crate) fn take(&mut self) -> Self {
+        let released = Box::new(ConnectionInner::released(self.0.peer.clone()));
+        Self(std::mem::replace(&mut self.0, released))
+    }
+
+    /// How long the peer may be silent while it is waited for; `None` means as long as it likes, which is the default.
+    /// Only its own bytes count, and only while the owner waits for them.
+    pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.0.read_timeout = IdleTimeout::new(timeout);
+    }
+
+    /// How long the peer may be silent while it is waited for.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.0.read_timeout.limit()
+    }
+
+    /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
+    pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.0.write_timeout = IdleTimeout::new(timeout);
+    }
+
+    /// How many bytes [`try_send`](Self::try_send) keeps for a peer that reads slowly (OTP: `high_watermark`).
+    pub fn set_write_buffer(&mut self, bytes: usize) {
+        self.0.write_buffer.set_limit(bytes);
+    }
+
+    /// The silence of the peer is over by decree.
+    pub(crate) fn reset_read_timeout(&mut self) {
+        self.0.read_timeout.reset();
+    }
+
+    pub(crate) fn set_active(&mut self, active: Active) {
+        self.0.active = active;
+    }
+
+    /// Whether there are bytes that the next read would give. The kernel is asked, because the reactor does not know yet
+    /// what came before the connection was claimed. The end of what the peer sends, or an error, is no bytes.
+    pub fn has_pending(&self) -> bool {
+        !self.0.read_ahead.is_empty() || self.0.stream.has_pending()
+    }
+
+    /// Resolves when the connection is asked to leave, because its listener drains. It borrows nothing: make it once
+    /// and wait for it beside reading.
+    pub fn draining(&self) -> Draining {
+        self.0.permit.as_ref().map_or_else(Draining::never, Permit::draining)
+    }
+
+    /// Takes the connection out of the count of its listener's `max_connections`, as for one that is idle for long
+    /// (Ranch: `remove_connection/1`). It is still supervised, and drained like any other. Once is enough.
+    #[doc(alias = "remove_connection")]
+    pub fn exclude_from_limit(&mut self) {
+        if let Some(permit) = &mut self.0.permit {
+            permit.exclude_from_limit();
+        }
+    }
+
+    /// The process at the other end of a unix socket, as the kernel knew it when it connected.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is not one over a unix socket.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        let other =
+            || io::Error::new(io::ErrorKind::Unsupported, "only a unix socket knows its peer's process");
+        Credentials::of_peer(self.0.stream.raw().unix_descriptor().ok_or_else(other)?)
+    }
+
+    /// Who connected.
+    pub fn peer_addr(&self) -> &Address {
+        &self.0.peer
+    }
+
+    /// To which of our addresses.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel is asked and does not know.
+    pub fn local_addr(&self) -> io::Result<Address> {
+        self.0.local_addr()
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The peer reads too slowly for what is sent to it.
+    #[error(
+        "no room for {length} bytes while {waiting} of at most {limit} wait to be written; send less, or wait with flush"
+    )]
+    Full {
+        /// How many bytes were to be sent.
+        length: usize,
+        /// How many wait to be written.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// The connection is broken.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Full { .. } => Self::new(io::ErrorKind::WouldBlock, error.to_string()),
+            SendError::Io(error) => error,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match ready!(self.0.poll_read(cx, buffer))? {
+            ReadOutcome::Bytes => Poll::Ready(Ok(())),
+            ReadOutcome::TimedOut => Poll::Ready(Err(self.read_timeout_error())),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("peer", &self.0.peer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! What waits to be written.
+
+use bytes::{Buf, BytesMut};
+
+/// How many bytes may wait to be written, if nothing else is said.
+pub(crate) const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What waits to be written, up to a limit. It has no memory while it is empty.
+#[derive(Debug)]
+pub(crate) struct WriteBuffer {
+    bytes: BytesMut,
+    limit: usize,
+}
+
+impl WriteBuffer {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { bytes: BytesMut::new(), limit }
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is room for this many more bytes.
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        length <= self.limit.saturating_sub(self.bytes.len())
+    }
+
+    /// Takes bytes that there is room for.
+    pub(crate) fn push(&mut self, data: &[u8]) {
+        self.bytes.extend_from_slice(data);
+    }
+
+    /// What is to be written next.
+    pub(crate) fn front(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// That much of it is written.
+    pub(crate) fn advance(&mut self, length: usize) {
+        self.bytes.advance(length);
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_no_more_than_its_limit() {
+        let mut write_buffer = WriteBuffer::new(4);
+        assert!(write_buffer.has_room(4) && !write_buffer.has_room(5));
+        write_buffer.push(b"abc");
+        assert!(write_buffer.has_room(1) && !write_buffer.has_room(2));
+        write_buffer.advance(2);
+        assert_eq!((write_buffer.front(), write_buffer.len()), (b"c".as_slice(), 1));
+        assert!(write_buffer.has_room(3) && !write_buffer.has_room(4));
+        write_buffer.set_limit(0);
+        assert!(!write_buffer.has_room(1) && write_buffer.has_room(0));
+        write_buffer.advance(1);
+        assert_eq!((write_buffer.is_empty(), write_buffer.bytes.capacity()), (true, 0));
+    }
+}

@@ -1,0 +1,121 @@
+//! The limits by peer and by rate, and what happens to connections above a limit.
+
+use impresario_supervision::Time;
+
+use super::alarm::Alarms;
+use super::peers::{PeerAdmission, PeerCounts, PeerKey};
+use super::rate::Bucket;
+use crate::address::Address;
+
+/// What happens to connections for which there is no room, or that come too fast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// They wait in the kernel's queue until there is room. When descriptors run out they wait too.
+    #[default]
+    Queue,
+    /// They are accepted and closed at once, so whoever connects can look elsewhere. When descriptors run out, the reserve
+    /// descriptor is used to do the same.
+    Reject,
+}
+
+/// What is decided under a lock, by listeners that want it.
+#[derive(Debug)]
+pub(crate) struct AdmissionRules {
+    /// How many connections one peer may have.
+    pub(crate) per_peer: usize,
+    pub(crate) peers: PeerCounts,
+    pub(crate) rate: Option<Bucket>,
+    pub(crate) alarms: Alarms,
+}
+
+/// Why a connection may not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RejectReason {
+    Full,
+    Peer,
+    Rate,
+}
+
+impl Default for AdmissionRules {
+    fn default() -> Self {
+        Self { per_peer: usize::MAX, peers: PeerCounts::default(), rate: None, alarms: Alarms::default() }
+    }
+}
+
+impl AdmissionRules {
+    /// Whether it has anything to decide.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.per_peer != usize::MAX || self.rate.is_some()
+    }
+
+    /// Whether one more from this peer may come in now, and if so, whether it is counted as the peer's.
+    pub(crate) fn check_admission(
+        &mut self,
+        policy: Policy,
+        now: Time,
+        from: &Address,
+    ) -> Result<bool, RejectReason> {
+        let peer = PeerKey::at(from);
+        let entry = match peer {
+            Some(peer) if self.per_peer != usize::MAX => self.peers.check_admission(peer, self.per_peer),
+            _ => PeerAdmission::Uncounted,
+        };
+        if entry == PeerAdmission::TooMany {
+            return Err(RejectReason::Peer);
+        }
+        // Who queues has waited for its turn before.
+        if policy == Policy::Reject && self.rate.as_mut().is_some_and(|bucket| bucket.take(now).is_err()) {
+            if let (Some(peer), PeerAdmission::Counted) = (peer, entry) {
+                self.peers.unregister(peer);
+            }
+            return Err(RejectReason::Rate);
+        }
+        Ok(entry == PeerAdmission::Counted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tracker::rate::Rate;
+
+    fn from(last: u8) -> Address {
+        SocketAddr::from(([10, 0, 0, last], 1)).into()
+    }
+
+    #[test]
+    fn without_limits_nobody_is_looked_at() {
+        let mut rules = AdmissionRules::default();
+        assert!(!rules.is_enabled());
+        assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Ok(false));
+    }
+
+    #[test]
+    fn whom_the_rate_refuses_is_not_counted_as_its_peers() {
+        let rate = Some(Bucket::new(Rate::per_second(1)));
+        let mut rules = AdmissionRules { per_peer: 2, rate, ..AdmissionRules::default() };
+        assert!(rules.is_enabled());
+        assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Ok(true));
+        for _ in 0..3 {
+            assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Err(RejectReason::Rate));
+        }
+        let later = Time::from_start(Duration::from_secs(1));
+        assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Ok(true));
+        let later = later + Duration::from_secs(1);
+        assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Err(RejectReason::Peer));
+        // Whom the limit of its peer refuses takes no token from others.
+        assert_eq!(rules.check_admission(Policy::Reject, later, &from(2)), Ok(true));
+    }
+
+    #[test]
+    fn who_queues_has_had_its_turn() {
+        let rate = Some(Bucket::new(Rate::per_second(1)));
+        let mut rules = AdmissionRules { rate, ..AdmissionRules::default() };
+        for _ in 0..3 {
+            assert_eq!(rules.check_admission(Policy::Queue, Time::START, &from(1)), Ok(false));
+        }
+    }
+}

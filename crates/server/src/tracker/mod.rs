@@ -1,0 +1,164 @@
+//! The counts, the limits and the phase of one listener.
+//!
+//! A [`ConnectionTracker`] is where the acceptors, the connections and the drain of one listener meet. It gives each
+//! connection a [`Permit`](permit::Permit), which undoes every count when it is dropped. The rules (`limits`, `peers`,
+//! `rate`, `alarm`, `phase`) are pure: they get the time as a value. This folder may not know sockets, protocols,
+//! actors of connections, or threads.
+
+mod admission;
+pub(crate) mod alarm;
+pub(crate) mod connection_table;
+pub(crate) mod draining;
+mod lifecycle;
+pub(crate) mod limits;
+pub(crate) mod metrics;
+pub(crate) mod peers;
+pub(crate) mod permit;
+pub(crate) mod phase;
+pub(crate) mod rate;
+pub(crate) mod shared;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use impresario_actor::SupervisorRef;
+
+use alarm::Alarm;
+use connection_table::{ConnectionId, ConnectionStats};
+use limits::{AdmissionRules, Policy};
+use metrics::{Counter, Metrics};
+use rate::{Bucket, Rate};
+use shared::Shared;
+
+/// Counts and limits the connections of one listener, and announces its drain.
+///
+/// A clone is the same tracker. It is no global: only its holders reach it.
+#[derive(Clone)]
+pub struct ConnectionTracker(Arc<Shared>);
+
+impl ConnectionTracker {
+    /// A tracker without a limit, in the phase in which connections are accepted.
+    pub fn new() -> Self {
+        Self(Arc::new(Shared::new()))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    /// The most connections at a time: one hard number for all acceptors of this tracker. With 0 none is served.
+    #[must_use]
+    pub fn max_connections(self, limit: usize) -> Self {
+        self.set_max_connections(limit);
+        self
+    }
+
+    /// Changes the most connections at a time. A lower limit closes no connection; it admits none until the number is
+    /// below it.
+    pub fn set_max_connections(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::SeqCst);
+        self.0.capacity.wake_all();
+    }
+
+    /// The most connections at a time.
+    pub fn limit(&self) -> usize {
+        self.0.limit()
+    }
+
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        self.0.policy.store(policy as u8, Ordering::SeqCst);
+        self.0.capacity.wake_all();
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        if self.0.policy.load(Ordering::Acquire) == Policy::Reject as u8 {
+            Policy::Reject
+        } else {
+            Policy::Queue
+        }
+    }
+
+    pub(crate) fn set_max_per_peer(&self, limit: usize) {
+        self.update_rules(|rules| rules.per_peer = limit);
+    }
+
+    pub(crate) fn set_rate(&self, rate: Option<Rate>) {
+        self.update_rules(|rules| rules.rate = rate.map(Bucket::new));
+        self.0.capacity.wake_all();
+    }
+
+    pub(crate) fn set_alarms(&self, alarms: Vec<Alarm>) {
+        self.update_rules(|rules| rules.alarms.replace(alarms));
+    }
+
+    pub(crate) fn add_alarm(&self, alarm: Alarm) {
+        self.update_rules(|rules| rules.alarms.add(alarm));
+    }
+
+    fn update_rules(&self, change: impl FnOnce(&mut AdmissionRules)) {
+        let mut rules = self.0.rules();
+        change(&mut rules);
+        self.0.alarm_at.store(rules.alarms.lowest(), Ordering::Release);
+        self.0.has_rules.store(rules.is_enabled(), Ordering::Release);
+    }
+
+    /// How many connections count against the limit, claimed or still on their way to their actor.
+    pub fn active(&self) -> usize {
+        self.0.active()
+    }
+
+    /// How many connections exist, those [excluded from the limit](crate::Socket::exclude_from_limit) included.
+    pub fn all(&self) -> usize {
+        self.0.all()
+    }
+
+    /// The supervisor of the connections, to be started by [`Connections`](crate::Connections).
+    pub(crate) fn supervisor(&self) -> &SupervisorRef {
+        &self.0.supervisor
+    }
+
+    /// Adds one to a counter of the metrics.
+    pub(crate) fn count(&self, counter: Counter) {
+        self.0.counters().add(counter);
+    }
+
+    /// The numbers of connections, rejections, ends and bytes.
+    pub fn metrics(&self) -> Metrics {
+        let (received, sent) = self.0.table.bytes();
+        let metrics = self.0.counters().metrics();
+        Metrics { active: self.active(), all: self.all(), received, sent, ..metrics }
+    }
+
+    pub(crate) fn connections(&self) -> Vec<ConnectionStats> {
+        self.0.table.stats(self.0.now())
+    }
+
+    /// Ends the actor of a connection; `false` when no connection has this id.
+    pub(crate) fn close(&self, id: ConnectionId) -> bool {
+        self.0.table.get(id).map(|entry| entry.close()).is_some()
+    }
+
+    pub(crate) fn close_all(&self) {
+        self.0.table.close_all();
+    }
+}
+
+impl Default for ConnectionTracker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ConnectionTracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionTracker")
+            .field("limit", &self.0.limit)
+            .field("active", &self.active())
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}

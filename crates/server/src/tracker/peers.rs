@@ -1,0 +1,140 @@
+//! How many connections each peer has: a table with a bound.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::address::Address;
+
+/// How many peers are counted at most. Only those with a connection are in the table, so it takes as many connections
+/// to fill it; further peers are not limited then, but for the limit of all.
+pub(crate) const MAX_PEERS: usize = 65_536;
+
+/// How many bits of an IPv6 address name a peer: whoever has one address of a /64 has them all.
+const V6_PREFIX: u32 = 64;
+
+/// Who counts as one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PeerKey(IpAddr);
+
+impl PeerKey {
+    /// The peer at this address. Without an IP address nobody can be told from others, so that is nobody here.
+    pub(crate) fn at(address: &Address) -> Option<Self> {
+        Some(match address.as_ip()?.ip().to_canonical() {
+            IpAddr::V6(v6) => {
+                let network = v6.to_bits() >> (128 - V6_PREFIX) << (128 - V6_PREFIX);
+                Self(IpAddr::V6(Ipv6Addr::from_bits(network)))
+            }
+            v4 => Self(v4),
+        })
+    }
+}
+
+/// Connections by peer.
+#[derive(Debug, Default)]
+pub(crate) struct PeerCounts(HashMap<PeerKey, usize>);
+
+/// Whether a peer may have one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerAdmission {
+    /// It may, and is counted until it [leaves](PeerCounts::unregister).
+    Counted,
+    /// It may, and is not counted: the table is full.
+    Uncounted,
+    /// It has too many.
+    TooMany,
+}
+
+impl PeerCounts {
+    /// One more connection of a peer that may have `limit`.
+    pub(crate) fn check_admission(&mut self, peer: PeerKey, limit: usize) -> PeerAdmission {
+        let full = self.0.len() >= MAX_PEERS;
+        match self.0.get_mut(&peer) {
+            Some(count) if *count >= limit => PeerAdmission::TooMany,
+            Some(count) => {
+                *count += 1;
+                PeerAdmission::Counted
+            }
+            None if limit == 0 => PeerAdmission::TooMany,
+            None if full => PeerAdmission::Uncounted,
+            None => {
+                self.0.insert(peer, 1);
+                PeerAdmission::Counted
+            }
+        }
+    }
+
+    /// A connection that was counted has ended.
+    pub(crate) fn unregister(&mut self, peer: PeerKey) {
+        if let Some(count) = self.0.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&peer);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    fn peer(address: &str) -> PeerKey {
+        let address = SocketAddr::new(address.parse().expect("an address"), 1);
+        PeerKey::at(&address.into()).expect("somebody")
+    }
+
+    #[test]
+    fn each_peer_has_its_own_count() {
+        let mut peers = PeerCounts::default();
+        assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::Counted);
+        assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::Counted);
+        assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::TooMany);
+        assert_eq!(peers.check_admission(peer("10.0.0.2"), 2), PeerAdmission::Counted);
+        peers.unregister(peer("10.0.0.1"));
+        assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::Counted);
+        // A lower limit ends nothing; it only lets nobody in until enough have left.
+        assert_eq!(peers.check_admission(peer("10.0.0.1"), 1), PeerAdmission::TooMany);
+        assert_eq!(peers.check_admission(peer("10.0.0.3"), 0), PeerAdmission::TooMany);
+    }
+
+    #[test]
+    fn nobody_stays_in_the_table_without_a_connection() {
+        let mut peers = PeerCounts::default();
+        for number in 0..1000_u32 {
+            let peer = PeerKey(IpAddr::V4(number.into()));
+            peers.check_admission(peer, 5);
+            peers.unregister(peer);
+            peers.unregister(peer);
+        }
+        assert_eq!(peers.len(), 0);
+    }
+
+    #[test]
+    fn the_table_has_a_bound_and_beyond_it_nobody_is_refused() {
+        let mut peers = PeerCounts::default();
+        let nth = |number: usize| PeerKey(IpAddr::V4(u32::try_from(number).expect("few").into()));
+        for number in 0..MAX_PEERS {
+            assert_eq!(peers.check_admission(nth(number), 1), PeerAdmission::Counted);
+        }
+        assert_eq!(peers.check_admission(nth(MAX_PEERS), 1), PeerAdmission::Uncounted);
+        assert_eq!(peers.check_admission(nth(0), 1), PeerAdmission::TooMany);
+        peers.unregister(nth(0));
+        assert_eq!(peers.check_admission(nth(MAX_PEERS), 1), PeerAdmission::Counted);
+        assert_eq!(peers.len(), MAX_PEERS);
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_peer() {
+        assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:1"));
+        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        assert_eq!(peer("::ffff:10.0.0.1"), peer("10.0.0.1"));
+        assert_eq!(PeerKey::at(&Address::unnamed()), None, "a unix socket's peer");
+    }
+}

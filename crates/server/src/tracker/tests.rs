@@ -1,0 +1,212 @@
+//! The tracker under any order of coming, going and change, without a socket.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake};
+
+use proptest::prelude::*;
+
+use super::ConnectionTracker;
+use super::limits::Policy;
+use super::permit::Permit;
+use super::phase::PhaseEvent;
+use crate::address::Address;
+
+/// Knows whether it was woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Flag {
+    fn poll<F: Future + ?Sized>(self: &Arc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
+        self.0.store(false, Ordering::SeqCst);
+        future.poll(&mut Context::from_waker(&Arc::clone(self).into()))
+    }
+
+    fn was_woken(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What happens to a tracker.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A connection from this peer wants to come in.
+    Come(u8),
+    /// One leaves; a number modulo how many there are.
+    Go(usize),
+    /// One leaves the count.
+    Uncount(usize),
+    Limit(usize),
+    PerPeer(usize),
+    Policy(Policy),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (1..4_u8).prop_map(Event::Come),
+        4 => any::<usize>().prop_map(Event::Go),
+        2 => any::<usize>().prop_map(Event::Uncount),
+        2 => (0..8_usize).prop_map(Event::Limit),
+        1 => prop_oneof![0..4_usize, Just(usize::MAX)].prop_map(Event::PerPeer),
+        1 => prop_oneof![Just(Policy::Queue), Just(Policy::Reject)].prop_map(Event::Policy),
+    ]
+}
+
+fn peer(number: u8) -> Address {
+    SocketAddr::from(([127, 0, 0, number], 1)).into()
+}
+
+/// A connection as the model has it.
+struct ModelConnection {
+    permit: Permit,
+    counted: bool,
+    /// The peer whose count it is in.
+    of: Option<u8>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Ranch's `tcp_set_max_connections_clean`, and all of `tcp_max_connections*`, in any order.
+    #[test]
+    fn whatever_comes_goes_and_changes_the_limits_hold(events in proptest::collection::vec(event(), 1..200)) {
+        let tracker = ConnectionTracker::new().max_connections(3);
+        let (mut limit, mut per_peer, mut policy) = (3, usize::MAX, Policy::Queue);
+        let mut held: Vec<ModelConnection> = Vec::new();
+        let flag = Arc::new(Flag::default());
+        for event in events {
+            // An acceptor waits for room whenever there is none.
+            let mut room = pin!(tracker.wait_for_capacity());
+            let waits = flag.poll(room.as_mut()).is_pending();
+            let counted = held.iter().filter(|held| held.counted).count();
+            prop_assert_eq!(waits, policy == Policy::Queue && counted >= limit);
+            match event {
+                Event::Come(from) => {
+                    let of_peer = held.iter().filter(|held| held.of == Some(from)).count();
+                    let expected = counted < limit && (per_peer == usize::MAX || of_peer < per_peer);
+                    let entry = tracker.check_admission(None, &peer(from));
+                    prop_assert_eq!(entry.is_ok(), expected);
+                    if let Ok(permit) = entry {
+                        held.push(ModelConnection { permit, counted: true, of: (per_peer != usize::MAX).then_some(from) });
+                    }
+                }
+                Event::Go(number) if !held.is_empty() => drop(held.swap_remove(number % held.len())),
+                Event::Uncount(number) if !held.is_empty() => {
+                    let number = number % held.len();
+                    held[number].permit.exclude_from_limit();
+                    held[number].counted = false;
+                }
+                Event::Go(_) | Event::Uncount(_) => {}
+                Event::Limit(new) => {
+                    limit = new;
+                    tracker.set_max_connections(new);
+                }
+                Event::PerPeer(new) => {
+                    per_peer = new;
+                    tracker.set_max_per_peer(new);
+                }
+                Event::Policy(new) => {
+                    policy = new;
+                    tracker.set_policy(new);
+                }
+            }
+            let counted = held.iter().filter(|held| held.counted).count();
+            prop_assert_eq!((tracker.active(), tracker.all()), (counted, held.len()));
+            if waits && (counted < limit || policy == Policy::Reject) {
+                prop_assert!(flag.was_woken(), "there is room and nobody was told");
+                prop_assert!(flag.poll(room.as_mut()).is_ready());
+            }
+        }
+        held.clear();
+        let metrics = tracker.metrics();
+        prop_assert_eq!((metrics.active, metrics.all), (0, 0));
+    }
+}
+
+#[test]
+fn from_several_threads_there_are_never_more_than_the_limit() {
+    let tracker = ConnectionTracker::new().max_connections(5);
+    let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for number in 1..=4 {
+            let (tracker, inside, most) = (tracker.clone(), &inside, &most);
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    let Ok(permit) = tracker.check_admission(None, &peer(number)) else { continue };
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    drop(permit);
+                }
+            });
+        }
+        for limit in (0..=5).cycle().take(600) {
+            tracker.set_max_connections(limit);
+        }
+    });
+    assert!(most.into_inner() <= 5);
+    assert_eq!((tracker.active(), tracker.all(), tracker.connections().len()), (0, 0, 0));
+    assert!(tracker.max_connections(1).admit().is_some());
+}
+
+#[test]
+fn everybody_is_asked_to_leave_once_and_nobody_before() {
+    let tracker = ConnectionTracker::new();
+    let flag = Arc::new(Flag::default());
+    let mut draining = tracker.draining();
+    assert!(flag.poll(Pin::new(&mut draining)).is_pending());
+    for event in [
+        PhaseEvent::Suspend { keep: true },
+        PhaseEvent::Suspend { keep: false },
+        PhaseEvent::Resume,
+        PhaseEvent::LameDuck,
+    ] {
+        assert!(tracker.apply(event));
+        assert!(!flag.was_woken(), "{event:?} asks nobody to leave");
+    }
+    assert!(tracker.apply(PhaseEvent::Stop));
+    assert!(flag.was_woken());
+    assert!(flag.poll(Pin::new(&mut draining)).is_ready());
+    assert!(tracker.admit().is_none());
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_life_is_not_kept_by_the_next_one() {
+    let tracker = ConnectionTracker::new();
+    let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
+    let (_listening, _permit) =
+        (tracker.listening(), tracker.check_admission(None, &peer(1)).expect("no limit"));
+    assert!(tracker.apply(PhaseEvent::Drain));
+    let (mut wait_not_accepting, mut empty) =
+        (pin!(tracker.wait_not_accepting()), pin!(tracker.wait_empty()));
+    assert!(first.poll(wait_not_accepting.as_mut()).is_pending() && second.poll(empty.as_mut()).is_pending());
+    for event in [PhaseEvent::Stop, PhaseEvent::Stopped, PhaseEvent::Start] {
+        assert!(tracker.apply(event));
+    }
+    assert!(first.was_woken() && second.was_woken());
+    assert!(first.poll(wait_not_accepting.as_mut()).is_ready() && second.poll(empty.as_mut()).is_ready());
+}
+
+#[test]
+fn empty_means_no_socket_and_no_connection() {
+    let tracker = ConnectionTracker::new();
+    let flag = Arc::new(Flag::default());
+    assert!(tracker.apply(PhaseEvent::Stop));
+    let mut empty = pin!(tracker.wait_empty());
+    let listening = tracker.listening();
+    let permit = tracker.check_admission(None, &peer(1)).expect("no limit");
+    assert!(flag.poll(empty.as_mut()).is_pending());
+    drop(listening);
+    assert!(flag.poll(empty.as_mut()).is_pending());
+    drop(permit);
+    assert!(flag.was_woken());
+    assert!(flag.poll(empty.as_mut()).is_ready());
+}

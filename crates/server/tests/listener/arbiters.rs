@@ -1,0 +1,269 @@
+//! Connections on several threads: balanced, never moved, and each thread's death its own.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use actix::Arbiter;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use impresario_server::{Bytes, Handler, Listener, Next, Socket};
+
+use crate::support::{Client, Echo, Running, Server, run, until};
+
+/// How many connections each thread has served.
+type Served = Arc<Mutex<HashMap<ThreadId, usize>>>;
+
+/// Echoes, checks that it stays where it is, and stops its arbiter at the word `die`.
+struct Here {
+    served: Served,
+    thread: Option<ThreadId>,
+}
+
+impl Handler for Here {
+    async fn connected(&mut self, _: &mut Socket) -> io::Result<Next> {
+        let thread = thread::current().id();
+        self.thread = Some(thread);
+        *self.served.lock().expect("no panic").entry(thread).or_default() += 1;
+        Ok(Next::Continue)
+    }
+
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        assert_eq!(self.thread, Some(thread::current().id()), "a connection has moved");
+        if &*data == b"die\n" {
+            Arbiter::current().stop();
+            std::future::pending::<()>().await;
+        }
+        socket.send(&data).await?;
+        Ok(Next::Continue)
+    }
+
+    async fn shutdown(&mut self, socket: &mut Socket) -> io::Result<()> {
+        socket.send("bye\n").await
+    }
+}
+
+fn here(served: &Served) -> impl Fn() -> Here + Send + Sync + 'static {
+    let served = Arc::clone(served);
+    move || Here { served: Arc::clone(&served), thread: None }
+}
+
+/// The most and the least that a thread has served.
+fn extremes(served: &Served, arbiters: usize) -> (usize, usize) {
+    let served = served.lock().expect("no panic");
+    assert_eq!(served.len(), arbiters, "{served:?}");
+    assert!(!served.contains_key(&thread::current().id()), "the acceptor's thread has served");
+    (served.values().max().copied().unwrap_or_default(), served.values().min().copied().unwrap_or_default())
+}
+
+/// Ranch's `supervisor_*_acceptors_*_conns_sup*`.
+#[test]
+fn held_connections_are_balanced_to_the_connection() {
+    run(async {
+        for arbiters in [1, 2, 4] {
+            let served = Served::default();
+            let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(arbiters)).await;
+            let mut clients = Vec::new();
+            for number in 0..100 {
+                let mut client = server.client().await;
+                client.echo(&format!("{number}\n")).await;
+                clients.push(client);
+            }
+            assert_eq!(extremes(&served, arbiters), (100 / arbiters, 100 / arbiters));
+            assert_eq!(server.outside.loads(), vec![100 / arbiters; arbiters]);
+            for client in &mut clients {
+                client.echo("again\n").await;
+            }
+            // All of one thread's leave, and the next ones go there.
+            let keep = clients.split_off(clients.len() / 2);
+            drop(clients);
+            server.outside.until_active(|active| active == 50).await;
+            until(|| server.outside.loads().iter().sum::<usize>() == 50).await;
+            let ((), rests) = tokio::join!(
+                server.tree.stop(),
+                futures::future::join_all(keep.into_iter().map(crate::support::Client::rest))
+            );
+            assert!(rests.iter().all(|rest| rest == b"bye\n"));
+        }
+    });
+}
+
+#[test]
+fn connections_that_come_at_once_are_balanced() {
+    run(async {
+        let served = Served::default();
+        let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(4)).await;
+        let addr = server.addr();
+        let clients = (0..400).map(|number| async move {
+            let mut client = Client::connect(addr).await;
+            client.echo(&format!("{number}\n")).await;
+            client
+        });
+        let clients = futures::future::join_all(clients).await;
+        assert_eq!(extremes(&served, 4), (100, 100));
+        drop(clients);
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn short_connections_are_balanced_within_a_tenth() {
+    run(async {
+        let served = Served::default();
+        let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(4)).await;
+        for number in 0..1000 {
+            server.client().await.echo(&format!("{number}\n")).await;
+        }
+        let (most, least) = extremes(&served, 4);
+        assert!(most <= 275 && least >= 225, "{served:?}");
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn those_that_come_go_where_there_are_fewest() {
+    run(async {
+        let served = Served::default();
+        let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(2)).await;
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            clients.push(client);
+        }
+        // They took turns, so these are all of one arbiter.
+        let mut number = 0;
+        clients.retain(|_| {
+            number += 1;
+            number % 2 == 0
+        });
+        server.outside.until_active(|active| active == 10).await;
+        until(|| server.outside.loads().contains(&0)).await;
+        for _ in 0..10 {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            clients.push(client);
+        }
+        let loads = server.outside.loads();
+        assert!(loads.iter().all(|load| (9..=11).contains(load)), "{loads:?}");
+        drop(clients);
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn the_limit_is_one_number_for_all_arbiters() {
+    run(async {
+        let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(3).max_connections(4);
+        let server = Server::of(listener).await;
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            let mut client = server.client().await;
+            client.send("hello\n").await;
+            clients.push(client);
+        }
+        for client in clients.iter_mut().take(4) {
+            client.expect("hello\n").await;
+        }
+        assert_eq!(server.outside.metrics().accepted, 4);
+        // Each that leaves makes room for one, whichever arbiter it was on.
+        for mut late in clients.split_off(4) {
+            clients.remove(0);
+            late.expect("hello\n").await;
+            clients.push(late);
+        }
+        assert_eq!((server.outside.active(), server.outside.metrics().accepted), (4, 8));
+        drop(clients);
+        server.tree.stop().await;
+    });
+}
+
+/// Echoes; at the word `block` its thread stands still until the sender is dropped.
+struct Blocks(Arc<Mutex<Receiver<()>>>);
+
+impl Handler for Blocks {
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        if &*data == b"block\n" {
+            let _ = self.0.lock().expect("no panic").recv();
+        }
+        socket.send(&data).await?;
+        Ok(Next::Continue)
+    }
+}
+
+#[test]
+fn one_that_stands_still_keeps_few_waiting_and_the_others_serve_the_rest() {
+    /// How many are handed over, half of them to each, until it is known that one of the two takes none.
+    const WAITING: usize = 32;
+    run(async {
+        let (go, blocked) = channel();
+        let blocked = Arc::new(Mutex::new(blocked));
+        let listener = Listener::tcp("127.0.0.1:0", move || Blocks(Arc::clone(&blocked))).arbiters(2);
+        let server = Server::of(listener).await;
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            held.push(client);
+        }
+        held[0].send("block\n").await;
+        let clients = (0..100).map(|_| async {
+            let mut client = server.client().await;
+            client.echo("hello\n").await;
+            client
+        });
+        let mut clients: FuturesUnordered<_> = clients.collect();
+        for _ in 0..100 - WAITING {
+            held.push(clients.next().await.expect("one more"));
+        }
+        drop(go);
+        while let Some(client) = clients.next().await {
+            held.push(client);
+        }
+        held[0].expect("block\n").await;
+        drop((clients, held));
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn more_arbiters_than_make_sense_are_refused() {
+    run(async {
+        for count in [1025, usize::MAX] {
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(count);
+            let error = Running::start([listener.child_spec("server")]).await.err().expect("too many");
+            let line = format!("{count} arbiters are too many; ask for 1024 at most");
+            assert!(error.to_string().contains(&line), "{error}");
+        }
+    });
+}
+
+/// Ranch's `super_clean_restart`, and better: what is on other arbiters lives on.
+#[test]
+fn an_arbiter_that_dies_takes_its_own_connections_along_and_comes_back() {
+    run(async {
+        let served = Served::default();
+        let mut server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(2)).await;
+        let (mut victim, mut other) = (server.client().await, server.client().await);
+        victim.echo("hello\n").await;
+        other.echo("hello\n").await;
+        victim.send("die\n").await;
+        victim.closed().await;
+        server.tree.log.wait_for(&["ERRO", "arbiter"]).await;
+        other.echo("still here\n").await;
+        until(|| server.outside.active() == 1).await;
+        // The new thread serves too.
+        let mut clients = Vec::new();
+        while served.lock().expect("no panic").len() < 3 {
+            let mut client = server.client().await;
+            if client.try_echo("hello\n").await {
+                clients.push(client);
+            }
+        }
+        other.echo("still here\n").await;
+        drop((clients, other));
+        server.tree.stop().await;
+    });
+}

@@ -1,0 +1,238 @@
+//! One connection's failure is its own.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use impresario_server::{Bytes, DisconnectReason, Handler, Mailbox, Next, Socket};
+
+use crate::support::{Echo, Server, run, until};
+
+#[test]
+fn a_panic_closes_one_connection_and_is_reported() {
+    run(async {
+        let mut server = Server::start(|| Echo).await;
+        let (mut victim, mut other) = (server.client().await, server.client().await);
+        other.echo("before\n").await;
+        victim.echo("before\n").await;
+        victim.send("panic\n").await;
+        victim.closed().await;
+        let line = server.tree.log.wait_for(&["ERRO", "asked to"]).await;
+        assert!(line.contains("support/mod.rs:"), "the place of the panic is not in {line:?}");
+        other.echo("after\n").await;
+        let mut next = server.client().await;
+        next.echo("after\n").await;
+        assert_eq!(server.listener.active(), 2);
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn a_panic_while_the_handler_is_made_closes_one_connection() {
+    run(async {
+        let calls = Arc::new(Mutex::new(0));
+        let mut server = Server::start(move || {
+            let mut calls = calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *calls += 1;
+            assert!(*calls != 2, "the second is not made");
+            Echo
+        })
+        .await;
+        let mut first = server.client().await;
+        first.echo("one\n").await;
+        server.client().await.closed().await;
+        server.tree.log.wait_for(&["ERRO", "the second is not made"]).await;
+        first.echo("still there\n").await;
+        server.client().await.echo("three\n").await;
+        server.tree.stop().await;
+    });
+}
+
+/// Panics in the callback of this name.
+struct Bomb(&'static str);
+
+impl Bomb {
+    fn tick(&self, callback: &str) {
+        assert!(self.0 != callback, "a bomb in {callback}");
+    }
+}
+
+impl Handler for Bomb {
+    fn init(&mut self, _: &mut Mailbox<Self>) {
+        self.tick("init");
+    }
+
+    async fn connected(&mut self, socket: &mut Socket) -> io::Result<Next> {
+        self.tick("connected");
+        if self.0 == "idle" {
+            socket.set_read_timeout(Duration::from_millis(1));
+        }
+        Ok(Next::Continue)
+    }
+
+    async fn data(&mut self, data: Bytes, socket: &mut Socket) -> io::Result<Next> {
+        self.tick("data");
+        socket.send(data).await?;
+        Ok(if self.0 == "closed" { Next::Close } else { Next::Continue })
+    }
+
+    async fn idle(&mut self, _: &mut Socket) -> io::Result<Next> {
+        self.tick("idle");
+        Ok(Next::Continue)
+    }
+
+    async fn shutdown(&mut self, _: &mut Socket) -> io::Result<()> {
+        self.tick("shutdown");
+        Ok(())
+    }
+
+    async fn closed(&mut self, _: &DisconnectReason) {
+        self.tick("closed");
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // A second panic at the same time would be the end of the process, by Rust's rules.
+        if self.0 == "drop" && !std::thread::panicking() {
+            self.tick("drop");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_whatever_callback_is_its_connections_own() {
+    run(async {
+        for callback in ["init", "connected", "data", "idle", "shutdown", "closed", "drop"] {
+            let mut server = Server::start(move || Bomb(callback)).await;
+            let mut victim = server.client().await;
+            // It may be closed by then.
+            victim.try_echo("hello\n").await;
+            if callback == "drop" {
+                victim.finish().await;
+            }
+            if callback == "shutdown" {
+                until(|| server.outside.metrics().sent > 0).await;
+                server.tree.root.stop();
+            }
+            let line = server.tree.log.wait_for(&["ERRO", "a bomb in"]).await;
+            assert!(line.contains(&format!("a bomb in {callback}")), "{line}");
+            victim.closed().await;
+            until(|| server.outside.metrics().all == 0).await;
+            assert_eq!(server.outside.metrics().ended.crashed, 1, "{callback}");
+            server.tree.stop().await;
+        }
+    });
+}
+
+#[test]
+fn an_error_of_the_handler_is_reported_with_the_peer() {
+    run(async {
+        let mut server = Server::start(|| Echo).await;
+        let mut client = server.client().await;
+        let peer = client.0.local_addr().expect("bound").to_string();
+        client.send("fail\n").await;
+        client.closed().await;
+        server.tree.log.wait_for(&["ERRO", "asked to fail", &peer]).await;
+        server.client().await.echo("after\n").await;
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn a_peer_that_resets_is_no_failure() {
+    run(async {
+        let mut server = Server::start(|| Echo).await;
+        let mut client = server.client().await;
+        client.echo("hello\n").await;
+        client.0.set_zero_linger().expect("an open socket");
+        drop(client);
+        until(|| server.listener.active() == 0).await;
+        server.client().await.echo("after\n").await;
+        let lines = server.tree.log.so_far();
+        assert!(!lines.iter().any(|line| line.contains("ERRO")), "{lines:?}");
+        server.tree.stop().await;
+    });
+}
+
+#[test]
+fn what_was_sent_before_a_close_arrives_though_more_was_coming() {
+    run(async {
+        let server = Server::start(|| Echo).await;
+        let mut client = server.client().await;
+        client.send("close\n").await;
+        client.expect("closing\n").await;
+        // Not read by anybody: without care the kernel would answer with a reset.
+        let _ = client.0.try_write(&[0; 100]);
+        assert_eq!(client.rest().await, b"");
+        server.tree.stop().await;
+    });
+}
+
+/// Tells why its connections ended.
+struct Witness(Arc<Mutex<Vec<String>>>);
+
+impl Handler for Witness {
+    async fn data(&mut self, data: Bytes, _: &mut Socket) -> io::Result<Next> {
+        match &*data {
+            b"fail" => Err(io::Error::other("no")),
+            b"close" => Ok(Next::Close),
+            _ => Ok(Next::Continue),
+        }
+    }
+
+    async fn closed(&mut self, why: &DisconnectReason) {
+        self.0.lock().expect("no panic").push(format!("{why:?}"));
+    }
+}
+
+#[test]
+fn the_last_callback_says_why() {
+    run(async {
+        let reasons = Arc::new(Mutex::new(Vec::new()));
+        let witness = Arc::clone(&reasons);
+        let server = Server::start(move || Witness(Arc::clone(&witness))).await;
+        let last = || reasons.lock().expect("no panic").pop().unwrap_or_default();
+
+        let mut client = server.client().await;
+        client.finish().await;
+        client.closed().await;
+        until(|| server.listener.active() == 0).await;
+        assert_eq!(last(), "ByPeer");
+
+        let mut client = server.client().await;
+        client.send("close").await;
+        client.closed().await;
+        until(|| server.listener.active() == 0).await;
+        assert_eq!(last(), "ByHandler");
+
+        let mut client = server.client().await;
+        client.send("fail").await;
+        client.closed().await;
+        until(|| server.listener.active() == 0).await;
+        assert!(last().starts_with("Failed("));
+
+        let client = server.client().await;
+        until(|| server.listener.active() == 1).await;
+        let (stopped, ()) = tokio::join!(server.tree.stop(), client.closed());
+        assert_eq!((stopped, last().as_str()), ((), "ByShutdown"));
+    });
+}
+
+#[test]
+fn a_client_that_says_nothing_costs_only_its_connection() {
+    run(async {
+        let listener = impresario_server::Listener::tcp("127.0.0.1:0", || Echo);
+        let server = Server::of(listener.drain_deadline(Duration::from_secs(20))).await;
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(server.client().await);
+        }
+        server.client().await.echo("hello\n").await;
+        for client in silent {
+            drop(client);
+        }
+        until(|| server.listener.active() == 0).await;
+        server.tree.stop().await;
+    });
+}
