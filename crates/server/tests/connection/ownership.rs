@@ -187,7 +187,7 @@ fn a_handler_gives_its_connection_to_other_connections() {
         client.send("go\nhello\n").await;
         client.expect("hello\n").await;
         client.echo("more\n").await;
-        assert_eq!(*reasons.lock().expect("no panic"), ["GivenAway"]);
+        assert_eq!(*reasons.lock().expect("no panic"), ["Transferred"]);
         // Each counts its own.
         assert_eq!((connections.tracker().active(), others.tracker().active()), (0, 1));
         assert_eq!(connections.tracker().metrics().ended.completed, 1);
