@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures::future::{Either, select};
@@ -12,13 +11,15 @@ use impresario_actor::{ChildContext, ChildId, ChildSpec, ExitReason};
 use slog::Logger;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Semaphore;
 
 use super::backoff::AcceptBackoff;
-use super::in_flight::InFlight;
-use crate::connections::arbiters::{ArbiterPool, MAX_IN_FLIGHT};
+use crate::connections::Connections;
+use crate::connections::arbiters::{self, ArbiterSlot};
 use crate::connections::reject::RejectError;
 use crate::listen::bound_socket::BoundSocket;
 use crate::listen::listen_socket::ListenSocket;
+use crate::protocol::Protocol;
 use crate::socket::accepted::Accepted;
 use crate::socket::inner::ClaimOutcome;
 use crate::tracker::ConnectionTracker;
@@ -28,29 +29,54 @@ use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 use crate::tracker::phase::{Phase, PhaseEvent};
 use crate::tracker::shared::ActiveGuard;
-use crate::tracker::wait::timeout_opt;
+use crate::tracker::slot::MAX_IN_FLIGHT;
 
-/// How long an arbiter may take none of those, while there are others that could.
-const STUCK_AFTER: Duration = Duration::from_millis(100);
-
-/// Accepts connections and hands them over: to [`Connections`](crate::Connections), or to whoever else takes them.
+/// Accepts connections and hands them over: to [`Connections`], or to a function.
 ///
-/// A connection needs a permit of the tracker before it is accepted, or, where the policy is to reject, to stay. The
-/// acceptor goes on at once, but never has more than a few hand-overs without an answer, where claiming or dropping the
-/// connection is the answer.
+/// A connection needs a permit of the tracker before it is accepted, or, under [`Policy::Reject`](crate::Policy::Reject),
+/// to stay. The acceptor does not wait for the connection to be claimed, but for fewer than 16 that are handed over and
+/// neither claimed nor dropped.
 #[derive(Clone)]
 pub struct Acceptor {
     socket: Arc<BoundSocket>,
     tracker: ConnectionTracker,
-    on_accept: Arc<OnAccept>,
-    /// Where they go, if that is known.
-    pool: Option<Arc<ArbiterPool>>,
+    target: Arc<dyn Target>,
 }
 
-type OnAccept = dyn Fn(Accepted) -> Result<(), RejectError> + Send + Sync;
+/// What gets the connections.
+pub(crate) trait Target: Send + Sync {
+    /// Takes a connection, or gives it back.
+    fn start(&self, accepted: Accepted) -> Result<(), RejectError>;
+
+    /// The arbiters that count the connections in flight to them; none for a function, for which the acceptor counts.
+    fn slots(&self) -> &[ArbiterSlot];
+}
+
+impl<P: Protocol> Target for Connections<P> {
+    fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
+        self.start(accepted)
+    }
+
+    fn slots(&self) -> &[ArbiterSlot] {
+        Self::slots(self)
+    }
+}
+
+struct Function<F>(F);
+
+impl<F: Fn(Accepted) -> Result<(), RejectError> + Send + Sync> Target for Function<F> {
+    fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
+        (self.0)(accepted)
+    }
+
+    fn slots(&self) -> &[ArbiterSlot] {
+        &[]
+    }
+}
 
 impl Acceptor {
-    /// Accepts on a socket that listens already, behind a tracker, for `on_accept`. A connection that `on_accept` refuses is closed.
+    /// Accepts on a socket that listens, with the limits of `tracker`, for `on_accept`. A connection that `on_accept`
+    /// gives back is closed.
     ///
     /// A drain closes the socket. After that the acceptor cannot start again in this process.
     pub fn new(
@@ -58,29 +84,17 @@ impl Acceptor {
         tracker: &ConnectionTracker,
         on_accept: impl Fn(Accepted) -> Result<(), RejectError> + Send + Sync + 'static,
     ) -> Self {
-        Self::with_socket(Arc::new(BoundSocket::inherited(socket)), tracker, None, Arc::new(on_accept))
+        let target = Arc::new(Function(on_accept));
+        Self { socket: Arc::new(BoundSocket::inherited(socket)), tracker: tracker.clone(), target }
     }
 
-    pub(crate) fn with_socket(
-        socket: Arc<BoundSocket>,
-        tracker: &ConnectionTracker,
-        pool: Option<Arc<ArbiterPool>>,
-        on_accept: Arc<OnAccept>,
+    /// Accepts on a socket of a listener, for its connections.
+    pub(crate) fn for_connections<P: Protocol>(
+        socket: &Arc<BoundSocket>,
+        connections: &Connections<P>,
     ) -> Self {
-        Self { socket, tracker: tracker.clone(), on_accept, pool }
-    }
-
-    /// Waits until one more connection may be on its way. Those who stand still are not waited for while there are
-    /// others: what they were given is written off, by another window.
-    async fn wait_for_capacity(&self, window: &mut InFlight, log: &Logger) {
-        let limit = MAX_IN_FLIGHT * self.pool.as_ref().map_or(1, |pool| pool.count());
-        while !window.has_capacity(limit) {
-            let waited =
-                timeout_opt(self.pool.as_ref().map(|_| STUCK_AFTER), window.wait_for_capacity(limit)).await;
-            if waited.is_none() && self.pool.as_ref().is_some_and(|pool| pool.mark_stuck(log)) {
-                *window = InFlight::default();
-            }
-        }
+        let (tracker, target) = (connections.tracker().clone(), Arc::new(connections.clone()));
+        Self { socket: Arc::clone(socket), tracker, target }
     }
 
     /// The acceptor as a child. Its restarts bind nothing anew.
@@ -186,29 +200,35 @@ async fn run_acceptor(
 }
 
 async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logger) -> io::Error {
-    let (mut window, mut backoff) = (InFlight::default(), AcceptBackoff::new());
-    let tracker = &acceptor.tracker;
+    let (tracker, target, mut backoff) = (&acceptor.tracker, &*acceptor.target, AcceptBackoff::new());
+    let window = target.slots().is_empty().then(|| Arc::new(Semaphore::new(MAX_IN_FLIGHT)));
     loop {
-        acceptor.wait_for_capacity(&mut window, log).await;
+        let in_flight = match &window {
+            // It is never closed.
+            Some(window) => Arc::clone(window).acquire_owned().await.ok(),
+            None => {
+                arbiters::wait_for_capacity(target.slots(), log).await;
+                None
+            }
+        };
         tracker.wait_for_rate().await;
         let (accepted, permit) = match accept(socket, tracker, &mut backoff, log).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        // One that may not come in is closed by its drop.
+        // A connection that is not admitted is closed by its drop.
         let Ok(permit) = tracker.check_admission(permit, accepted.peer_addr()) else { continue };
         fire(tracker, log);
-        let hand_over = window.begin();
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
-            // Wherever it was dropped. Once it has an actor, that says how it ended.
+            // Wherever it was dropped. Once it has an actor, that counts how it ended.
             if outcome == ClaimOutcome::Dropped && !entry.is_some_and(|entry| entry.was_served()) {
                 counted.count(Counter::RejectedRefused);
             }
-            drop(hand_over);
+            drop(in_flight);
         });
-        if let Err(refusal) = (acceptor.on_accept)(accepted) {
-            slog::warn!(log, "connection refused"; "reason" => %refusal);
+        if let Err(error) = target.start(accepted) {
+            slog::warn!(log, "connection refused"; "reason" => %error);
         }
     }
 }

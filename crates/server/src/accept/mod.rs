@@ -5,4 +5,3 @@
 
 pub(crate) mod acceptor;
 mod backoff;
-mod in_flight;

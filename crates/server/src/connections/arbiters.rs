@@ -1,152 +1,106 @@
-//! Where connections live: on the arbiter of their supervisor, or on arbiters of their own.
+//! The arbiters that connections run on: the supervisor's own, or threads of their own.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use impresario_actor::{
-    ChildContext, ChildId, ChildSpec, DynamicRef, DynamicSupervisor, Intensity, StartError, Strategy,
-    Supervisor, SupervisorRef,
+    ChildContext, ChildSpec, DynamicRef, DynamicSupervisor, Intensity, StartError, Strategy, Supervisor,
 };
 use slog::Logger;
+use tokio::time::timeout;
 
 use super::balance::{self, Load};
 use crate::socket::accepted::Accepted;
+use crate::tracker::slot::SlotCounts;
 
-/// How long a connection's actor has to end when its supervisor stops and it did not leave during the drain.
+/// How long the actor of a connection may take to stop when its supervisor stops it.
 const ACTOR_STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// In what time units may restart so many times: one for each, and some more.
+/// The period in which the arbiters may restart once each and [`RESTARTS`] times more.
 const RESTART_PERIOD: Duration = Duration::from_secs(5);
-/// How many more than one for each.
+/// Restarts above one for each arbiter.
 const RESTARTS: u32 = 3;
-
-/// How many arbiters there may be: each is a thread, and more of them than cores gain nothing.
+/// The most arbiters: each is a thread, and more of them than cores gain nothing.
 const MAX_ARBITERS: usize = 1024;
-
-/// How many connections may be handed over without an answer yet. One would be enough, and as fast, while giver and
-/// taker share a thread; to another thread or process each answer takes its way, and connections need not queue for it.
-pub(crate) const MAX_IN_FLIGHT: usize = 16;
+/// How long an acceptor waits for an arbiter that claims nothing, when there are others.
+const STUCK_AFTER: Duration = Duration::from_millis(100);
 
 /// Makes the actor of a connection.
-type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Sync;
+pub(super) type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Sync;
 
-/// The supervisors of connections, each with its own arbiter if they are several.
-pub(crate) struct ArbiterPool {
-    slots: Box<[ArbiterSlot]>,
-    /// On how many arbiters of their own they are to be; 0 for that of the supervisor.
-    arbiters: usize,
-}
-
-#[derive(Clone, Default)]
-struct ArbiterSlot {
+/// One arbiter: the supervisor of the connections on it, and its counts. A clone is the same arbiter.
+#[derive(Clone)]
+pub(crate) struct ArbiterSlot {
     supervisor: DynamicRef<Accepted>,
-    /// How many connections it has.
-    active: Arc<AtomicUsize>,
-    /// How many are on their way to it.
-    in_flight: Arc<AtomicUsize>,
-    /// It has taken none of many for long.
-    stuck: Arc<AtomicBool>,
-    /// How many it got so far.
-    served: Arc<AtomicU64>,
+    counts: Arc<SlotCounts>,
+    /// Whether it has a thread of its own; otherwise it is the arbiter of the supervisor of the connections.
+    own: bool,
 }
 
-impl ArbiterPool {
-    /// One, on the arbiter of the supervisor.
-    pub(crate) fn here() -> Self {
-        Self { slots: Box::new([ArbiterSlot::default()]), arbiters: 0 }
-    }
-
-    /// So many with arbiters of their own; none means [`here`](Self::here), and too many that they do not start.
-    pub(crate) fn on(arbiters: usize) -> Self {
-        if arbiters == 0 {
-            return Self::here();
-        }
-        let slots = (0..arbiters.min(MAX_ARBITERS)).map(|_| ArbiterSlot::default()).collect();
-        Self { slots, arbiters }
-    }
-
-    /// Whether they can start, to be known before anything else is begun.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
-        check(self.arbiters)
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// How many connections each arbiter has; empty when there are none but the supervisor's own.
-    pub(crate) fn loads(&self) -> Vec<usize> {
-        if self.arbiters == 0 {
-            return Vec::new();
-        }
-        self.slots.iter().map(|slot| slot.load().active).collect()
-    }
-
-    /// A supervisor of them. Each is on its own: the death of one costs the others nothing, and above all not the
-    /// acceptors, which come after this supervisor.
-    pub(crate) fn child_spec<A: Actor<Context = Context<A>>>(
-        &self,
-        id: ChildId,
-        name: &SupervisorRef,
-        make: impl Fn(&ChildContext, Accepted) -> A + Send + Sync + 'static,
-    ) -> ChildSpec {
-        let (slots, arbiters, make): (Vec<ArbiterSlot>, _, Arc<MakeActor<A>>) =
-            (self.slots.to_vec(), self.arbiters, Arc::new(make));
-        name.child_spec(id, move |_| {
-            check(arbiters)?;
-            let restarts = RESTARTS.saturating_add(u32::try_from(slots.len()).unwrap_or(u32::MAX));
-            let supervisor =
-                Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
-            Ok(slots.iter().enumerate().fold(supervisor, |supervisor, (number, slot)| {
-                let (slot, make) = (slot.clone(), Arc::clone(&make));
-                supervisor.child(if arbiters > 0 {
-                    slot.on_own_arbiter(number, make)
-                } else {
-                    slot.actors(make, ())
-                })
-            }))
-        })
-    }
-
-    /// Whoever hands connections over has waited in vain for long: those who take none are passed over from here on.
-    /// Says whether there are such, and others.
-    pub(crate) fn mark_stuck(&self, log: &Logger) -> bool {
-        for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.is_full()) {
-            if !slot.stuck.swap(true, Ordering::AcqRel) {
-                slog::warn!(log, "an arbiter stands still, others get its connections"; "arbiter" => number);
-            }
-        }
-        let stuck = self.slots.iter().filter(|slot| slot.is_stuck()).count();
-        (1..self.slots.len()).contains(&stuck)
-    }
-
-    /// Starts the actor of a connection where the fewest are.
-    pub(crate) fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
-        if let [only] = &*self.slots {
-            return only.start(accepted, self.arbiters > 0);
-        }
-        let loads: Vec<Load> = self.slots.iter().map(ArbiterSlot::load).collect();
-        for number in balance::order(&loads) {
-            match self.slots.get(number).map(|slot| slot.start(accepted, true)) {
-                Some(Err(back)) => accepted = back,
-                _ => return Ok(()),
-            }
-        }
-        Err(accepted)
-    }
+/// This many arbiters of their own, at most [`MAX_ARBITERS`]; with 0 the one of the supervisor.
+pub(super) fn slots(arbiters: usize) -> Arc<[ArbiterSlot]> {
+    let slot = |_| ArbiterSlot { supervisor: DynamicRef::new(), counts: Arc::default(), own: arbiters > 0 };
+    (0..arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
 }
 
-fn check(arbiters: usize) -> Result<(), StartError> {
+/// Refuses more than [`MAX_ARBITERS`].
+pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     if arbiters <= MAX_ARBITERS {
         return Ok(());
     }
     Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
+/// The supervisor of all arbiters. The exit of one costs the others nothing, and above all not the acceptors, which are
+/// started after this supervisor.
+pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
+    slots: &[ArbiterSlot],
+    make: &Arc<MakeActor<A>>,
+) -> Supervisor {
+    let restarts = RESTARTS.saturating_add(u32::try_from(slots.len()).unwrap_or(u32::MAX));
+    let supervisor = Supervisor::new(Strategy::OneForOne).intensity(Intensity::new(restarts, RESTART_PERIOD));
+    slots.iter().enumerate().fold(supervisor, |supervisor, (number, slot)| {
+        let make = Arc::clone(make);
+        supervisor.child(if slot.own { slot.on_own_arbiter(number, make) } else { slot.actors(make, ()) })
+    })
+}
+
+/// How many connections each arbiter has; empty when they run on the arbiter of the supervisor.
+pub(crate) fn loads(slots: &[ArbiterSlot]) -> Vec<usize> {
+    slots.iter().filter(|slot| slot.own).map(|slot| slot.counts.active()).collect()
+}
+
+/// Waits until the arbiter that gets the next connection has fewer than
+/// [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) in flight. One that claims nothing for [`STUCK_AFTER`] is
+/// marked as stuck, and passed over while there are others.
+pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], log: &Logger) {
+    while let Some(number) = balance::best(slots.iter().map(ArbiterSlot::load)) {
+        let Some(slot) = slots.get(number).filter(|slot| !slot.counts.has_capacity()) else { return };
+        let waited = timeout(STUCK_AFTER, slot.counts.wait_for_capacity()).await;
+        if waited.is_err() && slots.len() > 1 && slot.counts.mark_stuck() {
+            slog::warn!(log, "an arbiter is stuck, others get its connections"; "arbiter" => number);
+        }
+    }
+}
+
+/// Starts the actor of a connection on the arbiter that has the fewest and runs.
+pub(super) fn start(slots: &[ArbiterSlot], mut accepted: Accepted) -> Result<(), Accepted> {
+    if let [only] = slots {
+        return only.start(accepted);
+    }
+    let loads: Vec<Load> = slots.iter().map(ArbiterSlot::load).collect();
+    for number in balance::order(&loads) {
+        match slots.get(number).map(|slot| slot.start(accepted)) {
+            Some(Err(back)) => accepted = back,
+            _ => return Ok(()),
+        }
+    }
+    Err(accepted)
+}
+
 impl ArbiterSlot {
-    /// The supervisor of the actors. `keep` lives as long as it may be started.
+    /// The supervisor of the actors. `keep` is dropped with it.
     fn actors<A: Actor<Context = Context<A>>>(
         &self,
         make: Arc<MakeActor<A>>,
@@ -159,66 +113,53 @@ impl ArbiterSlot {
         self.supervisor.child_spec("actors", supervisor.shutdown(ACTOR_STOP_TIMEOUT))
     }
 
-    /// The same on an arbiter of its own. When it dies, and be it because the arbiter has, its next life has a new one.
+    /// The supervisor of the actors, on an arbiter of its own. Each restart makes a new arbiter, also when the old one
+    /// has exited.
     fn on_own_arbiter<A: Actor<Context = Context<A>>>(
-        self,
+        &self,
         number: usize,
         make: Arc<MakeActor<A>>,
     ) -> ChildSpec {
+        let slot = self.clone();
         ChildSpec::supervisor(format!("arbiter {number}"), move |_| {
             let arbiter = StopOnDrop(Arbiter::new());
             let handle = arbiter.0.handle();
-            let actors = self.actors(Arc::clone(&make), arbiter).on(handle);
+            let actors = slot.actors(Arc::clone(&make), arbiter).on(handle);
             Ok(Supervisor::new(Strategy::OneForOne)
                 .intensity(Intensity::new(0, RESTART_PERIOD))
                 .child(actors))
         })
     }
 
-    fn start(&self, mut accepted: Accepted, count: bool) -> Result<(), Accepted> {
-        if let (true, Some(permit)) = (count, accepted.permit_mut()) {
-            permit.count_on_arbiter(&self.active, &self.in_flight);
+    fn start(&self, mut accepted: Accepted) -> Result<(), Accepted> {
+        if let Some(permit) = accepted.permit_mut() {
+            permit.assign(&self.counts);
         }
         self.supervisor.start(accepted)?;
-        self.served.fetch_add(1, Ordering::Relaxed);
+        self.counts.count_served();
         Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) >= MAX_IN_FLIGHT
-    }
-
-    /// Until it takes one.
-    fn is_stuck(&self) -> bool {
-        let was = self.stuck.load(Ordering::Acquire);
-        if was && !self.is_full() {
-            self.stuck.store(false, Ordering::Release);
-            return false;
-        }
-        was
-    }
-
     fn load(&self) -> Load {
-        Load {
-            active: self.active.load(Ordering::Acquire),
-            stuck: self.is_stuck(),
-            served: self.served.load(Ordering::Relaxed),
-        }
+        Load { active: self.counts.active(), stuck: self.counts.is_stuck(), served: self.counts.served() }
     }
 }
 
-impl fmt::Debug for ArbiterPool {
+impl fmt::Debug for ArbiterSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ArbiterPool").field("arbiters", &self.arbiters).field("loads", &self.loads()).finish()
+        f.debug_struct("ArbiterSlot")
+            .field("counts", &self.counts)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
     }
 }
 
-/// An arbiter that ends with its owner.
+/// Stops an arbiter when it is dropped.
 struct StopOnDrop(Arbiter);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        // It may have ended before.
+        // It may have exited before.
         self.0.stop();
     }
 }

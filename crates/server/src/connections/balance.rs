@@ -20,11 +20,19 @@ const SLACK: usize = 1;
 pub(crate) fn order(loads: &[Load]) -> impl Iterator<Item = usize> + use<> {
     let fewest = loads.iter().map(|load| load.active).min().unwrap_or_default();
     let mut order: Vec<(usize, Load)> = loads.iter().copied().enumerate().collect();
-    order.sort_by_key(|(_, load)| {
-        let more = if load.active <= fewest + SLACK { 0 } else { load.active };
-        (load.stuck, more, load.served)
-    });
+    order.sort_by_key(|(_, load)| key(load, fewest));
     order.into_iter().map(|(arbiter, _)| arbiter)
+}
+
+/// The first in that [order].
+pub(crate) fn best(loads: impl Iterator<Item = Load> + Clone) -> Option<usize> {
+    let fewest = loads.clone().map(|load| load.active).min()?;
+    loads.enumerate().min_by_key(|(_, load)| key(load, fewest)).map(|(arbiter, _)| arbiter)
+}
+
+fn key(load: &Load, fewest: usize) -> (bool, usize, u64) {
+    let more = if load.active <= fewest + SLACK { 0 } else { load.active };
+    (load.stuck, more, load.served)
 }
 
 #[cfg(test)]
@@ -34,6 +42,7 @@ mod tests {
     /// Gives out one more; to whom.
     fn transfer(loads: &mut [Load]) -> usize {
         let to = order(loads).next().expect("there is one");
+        assert_eq!(best(loads.iter().copied()), Some(to));
         loads[to].active += 1;
         loads[to].served += 1;
         to
@@ -48,7 +57,7 @@ mod tests {
         let load = |active, served| Load { active, served, ..Load::default() };
         assert_eq!(order(&[load(5, 0), load(1, 9), load(3, 0)]).collect::<Vec<_>>(), [1, 2, 0]);
         assert_eq!(order(&[load(1, 5), load(0, 9), load(1, 4)]).collect::<Vec<_>>(), [2, 0, 1]);
-        assert_eq!(order(&[]).next(), None);
+        assert_eq!((order(&[]).next(), best([].into_iter())), (None, None));
     }
 
     #[test]

@@ -31,13 +31,12 @@ pub(crate) struct ConnectionActor<P> {
 impl<P: Protocol> ConnectionActor<P> {
     pub(crate) fn new(
         protocol: Arc<P>,
-        mut accepted: Accepted,
+        accepted: Accepted,
         context: ChildContext,
         tracker: ConnectionTracker,
     ) -> Self {
-        if let Some(permit) = accepted.permit_mut() {
-            permit.set_arrived();
-            permit.entry().inspect(|entry| entry.set_served());
+        if let Some(entry) = accepted.permit().and_then(Permit::entry) {
+            entry.set_served();
         }
         Self { protocol, accepted: Some(accepted), context, end: Counter::EndedCrashed, tracker }
     }

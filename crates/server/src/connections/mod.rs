@@ -11,13 +11,13 @@ pub(crate) mod reject;
 use std::fmt;
 use std::sync::Arc;
 
-use impresario_actor::{ChildId, ChildSpec};
+use impresario_actor::{ChildId, ChildSpec, StartError};
 
 use crate::protocol::Protocol;
 use crate::socket::accepted::Accepted;
 use crate::tracker::ConnectionTracker;
 use crate::tracker::limits::RejectReason;
-use arbiters::ArbiterPool;
+use arbiters::{ArbiterSlot, MakeActor};
 use connection_actor::ConnectionActor;
 use reject::RejectError;
 
@@ -28,7 +28,9 @@ use reject::RejectError;
 pub struct Connections<P> {
     protocol: Arc<P>,
     tracker: ConnectionTracker,
-    pool: Arc<ArbiterPool>,
+    slots: Arc<[ArbiterSlot]>,
+    /// How many arbiters of their own were asked for.
+    arbiters: usize,
 }
 
 impl<P: Protocol> Connections<P> {
@@ -37,7 +39,8 @@ impl<P: Protocol> Connections<P> {
         Self {
             protocol: Arc::new(protocol),
             tracker: ConnectionTracker::new(),
-            pool: Arc::new(ArbiterPool::here()),
+            slots: arbiters::slots(0),
+            arbiters: 0,
         }
     }
 
@@ -49,7 +52,7 @@ impl<P: Protocol> Connections<P> {
     /// the connections on it are lost, others are not.
     #[must_use]
     pub fn arbiters(self, count: usize) -> Self {
-        Self { pool: Arc::new(ArbiterPool::on(count)), ..self }
+        Self { slots: arbiters::slots(count), arbiters: count, ..self }
     }
 
     /// How many there may be at a time: one hard number. With 0 none is served.
@@ -66,18 +69,28 @@ impl<P: Protocol> Connections<P> {
     /// The supervisor as a child. To be started once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let (protocol, tracker) = (Arc::clone(&self.protocol), self.tracker.clone());
-        self.pool.child_spec(id.into(), self.tracker.supervisor(), move |context, accepted| {
+        let (slots, count) = (Arc::clone(&self.slots), self.arbiters);
+        let make: Arc<MakeActor<ConnectionActor<P>>> = Arc::new(move |context, accepted| {
             ConnectionActor::new(Arc::clone(&protocol), accepted, context.clone(), tracker.clone())
+        });
+        self.tracker.supervisor().child_spec(id, move |_| {
+            arbiters::check(count)?;
+            Ok(arbiters::supervisor(&slots, &make))
         })
     }
 
     /// How many connections each arbiter has; empty when they are on the supervisor's own.
     pub fn loads(&self) -> Vec<usize> {
-        self.pool.loads()
+        arbiters::loads(&self.slots)
     }
 
-    pub(crate) fn pool(&self) -> &Arc<ArbiterPool> {
-        &self.pool
+    pub(crate) fn slots(&self) -> &Arc<[ArbiterSlot]> {
+        &self.slots
+    }
+
+    /// Refuses a number of arbiters that is too high, before anything is started.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        arbiters::check(self.arbiters)
     }
 
     /// Starts an actor that claims the connection and serves it. One that comes without a permit of this tracker gets one
@@ -99,7 +112,7 @@ impl<P: Protocol> Connections<P> {
                 Err(RejectReason::Rate) => return Err(RejectError::TooFast(accepted)),
             }
         };
-        self.pool.start(accepted).map_err(RejectError::NotRunning)
+        arbiters::start(&self.slots, accepted).map_err(RejectError::NotRunning)
     }
 }
 
@@ -108,7 +121,8 @@ impl<P> Clone for Connections<P> {
         Self {
             protocol: Arc::clone(&self.protocol),
             tracker: self.tracker.clone(),
-            pool: Arc::clone(&self.pool),
+            slots: Arc::clone(&self.slots),
+            arbiters: self.arbiters,
         }
     }
 }

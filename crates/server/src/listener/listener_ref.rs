@@ -7,7 +7,7 @@ use impresario_actor::SupervisorRef;
 use slog::{Discard, Logger, o};
 
 use crate::address::Address;
-use crate::connections::arbiters::ArbiterPool;
+use crate::connections::arbiters::{self, ArbiterSlot};
 use crate::listen::bound_socket::BoundSocket;
 use crate::listen::listen_socket::ListenError;
 use crate::tracker::ConnectionTracker;
@@ -29,7 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct ListenerRef {
     pub(crate) tracker: ConnectionTracker,
     pub(crate) sockets: Vec<Arc<BoundSocket>>,
-    pub(crate) pool: Arc<ArbiterPool>,
+    pub(crate) slots: Arc<[ArbiterSlot]>,
     pub(crate) supervisor: SupervisorRef,
 }
 
@@ -121,7 +121,7 @@ impl ListenerRef {
 
     /// How many connections each arbiter has; empty when they are on the listener's own.
     pub fn loads(&self) -> Vec<usize> {
-        self.pool.loads()
+        arbiters::loads(&self.slots)
     }
 
     /// The supervisor at its root, with the children `connections`, `acceptor` and `drain`.

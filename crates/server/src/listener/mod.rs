@@ -78,7 +78,7 @@ impl<P: Protocol> Listener<P> {
         let listener = ListenerRef {
             tracker: connections.tracker().clone(),
             sockets,
-            pool: Arc::clone(connections.pool()),
+            slots: Arc::clone(connections.slots()),
             supervisor: SupervisorRef::new(),
         };
         Self { listener, connections, lame_duck: Duration::ZERO, drain_deadline: Some(DRAIN_DEADLINE) }
@@ -96,7 +96,7 @@ impl<P: Protocol> Listener<P> {
     #[must_use]
     pub fn arbiters(mut self, count: usize) -> Self {
         self.connections = self.connections.arbiters(count);
-        self.listener.pool = Arc::clone(self.connections.pool());
+        self.listener.slots = Arc::clone(self.connections.slots());
         self
     }
 
@@ -155,8 +155,8 @@ impl<P: Protocol> Listener<P> {
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let listener = self.clone();
         self.listener.supervisor.child_spec(id, move |context| {
-            let ListenerRef { tracker, sockets, pool, .. } = &listener.listener;
-            pool.check()?;
+            let ListenerRef { tracker, sockets, .. } = &listener.listener;
+            listener.connections.check()?;
             tracker.apply(PhaseEvent::Start);
             if tracker.phase().listens() {
                 BoundSocket::open_all(sockets, context.log())
@@ -169,15 +169,11 @@ impl<P: Protocol> Listener<P> {
     /// Connections first, so that nothing but their own supervisor's death costs them. Drain last, so that it is
     /// stopped first.
     fn tree(&self) -> Supervisor {
-        let ListenerRef { tracker, sockets, pool, .. } = &self.listener;
-        let connections = self.connections.clone();
-        let take = Arc::new(move |accepted| connections.start(accepted));
+        let ListenerRef { tracker, sockets, .. } = &self.listener;
         let tree = Supervisor::new(Strategy::RestForOne).child(self.connections.child_spec("connections"));
         let tree = sockets.iter().enumerate().fold(tree, |tree, (number, socket)| {
             let id = if number == 0 { "acceptor".to_owned() } else { format!("acceptor {number}") };
-            let acceptor =
-                Acceptor::with_socket(Arc::clone(socket), tracker, Some(Arc::clone(pool)), take.clone());
-            tree.child(acceptor.child_spec(id))
+            tree.child(Acceptor::for_connections(socket, &self.connections).child_spec(id))
         });
         let acceptors = Some(sockets.len());
         tree.child(drain::child_spec(

@@ -89,7 +89,7 @@ impl Accepted {
 
     /// Makes it one of the connections behind a tracker until it is over.
     pub fn with_permit(mut self, mut permit: Permit) -> Self {
-        permit.set_connected(&self.0.peer);
+        permit.connect(&self.0.peer, false);
         self.0.permit = Some(permit);
         self
     }
@@ -180,6 +180,9 @@ impl Accepted {
 
     /// Whoever had it before is told that it is taken.
     fn notify_claimed(&mut self) {
+        if let Some(permit) = &mut self.0.permit {
+            permit.set_claimed();
+        }
         self.0.outcome_callback.call(ClaimOutcome::Claimed);
         self.0.return_to = None;
     }

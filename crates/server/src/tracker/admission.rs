@@ -20,7 +20,7 @@ impl ConnectionTracker {
 
     /// A permit; `None` when the limit is reached.
     pub(crate) fn permit(&self) -> Option<Permit> {
-        self.shared().take_permit().then(|| Permit::new(Arc::clone(self.shared())))
+        Permit::reserve(self.shared())
     }
 
     /// Whether this tracker has given the permit.
@@ -86,10 +86,7 @@ impl ConnectionTracker {
         let has_rules = self.shared().has_rules.load(Ordering::Acquire);
         let of_peer =
             has_rules && self.shared().rules().check_admission(self.policy(), self.shared().now(), peer)?;
-        permit.set_connected(peer);
-        if of_peer {
-            permit.set_counted_by_peer();
-        }
+        permit.connect(peer, of_peer);
         Ok(permit)
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod permit;
 pub(crate) mod phase;
 pub(crate) mod rate;
 pub(crate) mod shared;
+pub(crate) mod slot;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wait;
@@ -123,13 +124,13 @@ impl ConnectionTracker {
 
     /// Adds one to a counter of the metrics.
     pub(crate) fn count(&self, counter: Counter) {
-        self.0.counters().add(counter);
+        self.0.count(counter);
     }
 
     /// The numbers of connections, rejections, ends and bytes.
     pub fn metrics(&self) -> Metrics {
         let (received, sent) = self.0.table.bytes();
-        let metrics = self.0.counters().metrics();
+        let metrics = self.0.counters.metrics();
         Metrics { active: self.active(), all: self.all(), received, sent, ..metrics }
     }
 

@@ -1,80 +1,80 @@
-//! The right of one connection to be there.
+//! The permit of one connection: the one owner of its place in every count.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::connection_table::ConnectionEntry;
 use super::draining::Draining;
+use super::metrics::Counter;
 use super::peers::PeerKey;
 use super::shared::Shared;
+use super::slot::SlotCounts;
 use crate::address::Address;
 
-/// The right of one connection to be there. It goes with the connection, and ends with it by drop.
+/// The permit of one connection. It goes with the connection from owner to owner; dropped, it undoes all that it counts.
 pub struct Permit {
     shared: Arc<Shared>,
-    /// Once it is that of a connection.
+    /// The connection in the table; `None` until the permit belongs to a connection.
     entry: Option<Arc<ConnectionEntry>>,
-    /// It is one of those that its arbiter has.
-    arbiter_count: Option<CountGuard>,
-    /// It is one of those on their way to their arbiter.
-    on_its_way: Option<CountGuard>,
+    /// The arbiter that the connection was handed to.
+    slot: Option<Arc<SlotCounts>>,
+    /// Whether it holds one of the arbiter's permits in flight.
+    in_flight: bool,
     /// Whether it counts against the limit.
     counted: bool,
-    /// Whether it counts against its peer's limit.
+    /// Whether it counts against the limit of its peer.
     of_peer: bool,
 }
 
-/// One more of a number until it is dropped.
-#[derive(Debug)]
-struct CountGuard(Arc<AtomicUsize>);
-
-impl CountGuard {
-    fn of(number: &Arc<AtomicUsize>) -> Self {
-        number.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(number))
-    }
-}
-
-impl Drop for CountGuard {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 impl Permit {
-    /// The tracker has counted it.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, entry: None, arbiter_count: None, on_its_way: None, counted: true, of_peer: false }
+    /// Takes one of the permits that the limit allows; `None` when there is none.
+    pub(super) fn reserve(shared: &Arc<Shared>) -> Option<Self> {
+        let limit = shared.limit();
+        let more = |permits: usize| (permits < limit).then_some(permits + 1);
+        shared.permits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
+        let shared = Arc::clone(shared);
+        Some(Self { shared, entry: None, slot: None, in_flight: false, counted: true, of_peer: false })
     }
 
-    /// From here on it is that of a connection, and counted as such.
-    pub(crate) fn set_connected(&mut self, peer: &Address) {
+    /// Counts the connection that it belongs to from now on. Has no effect when it belongs to one.
+    pub(crate) fn connect(&mut self, peer: &Address, of_peer: bool) {
         if self.entry.is_none() {
-            self.entry = Some(self.shared.connected(peer));
+            self.of_peer = of_peer;
+            self.shared.count(Counter::Accepted);
+            self.shared.connections.fetch_add(1, Ordering::SeqCst);
+            self.entry = Some(self.shared.table.insert(peer.clone(), self.shared.now()));
+            self.shared.notify_changed();
         }
     }
 
-    /// It counts against its peer's limit too.
-    pub(super) fn set_counted_by_peer(&mut self) {
-        self.of_peer = true;
+    /// Counts the connection as one of this arbiter and of no other, and as in flight to it.
+    pub(crate) fn assign(&mut self, slot: &Arc<SlotCounts>) {
+        self.leave_slot();
+        self.in_flight = slot.enter();
+        self.slot = Some(Arc::clone(slot));
     }
 
-    /// Counts it as one that an arbiter has, and as one on its way there.
-    pub(crate) fn count_on_arbiter(&mut self, active: &Arc<AtomicUsize>, in_flight: &Arc<AtomicUsize>) {
-        (self.arbiter_count, self.on_its_way) =
-            (Some(CountGuard::of(active)), Some(CountGuard::of(in_flight)));
+    /// The connection is not in flight any more: it was claimed.
+    pub(crate) fn set_claimed(&mut self) {
+        if let (true, Some(slot)) = (std::mem::take(&mut self.in_flight), &self.slot) {
+            slot.release_in_flight();
+        }
     }
 
-    /// It is where it was on its way to.
-    pub(crate) fn set_arrived(&mut self) {
-        self.on_its_way = None;
+    fn leave_slot(&mut self) {
+        self.set_claimed();
+        if let Some(slot) = self.slot.take() {
+            slot.leave();
+        }
     }
 
-    /// It does not count against the limit any more. Once is enough.
+    /// Does not count against the limit any more. A second call has no effect.
     pub(crate) fn exclude_from_limit(&mut self) {
         if self.entry.is_some() && std::mem::take(&mut self.counted) {
-            self.shared.exclude_one();
+            self.shared.excluded.fetch_add(1, Ordering::SeqCst);
+            self.shared.release_permit();
+            self.shared.notify_changed();
         }
     }
 
@@ -91,14 +91,14 @@ impl Permit {
         self.entry.as_ref()
     }
 
-    /// Bytes were read.
+    /// Counts bytes that were read.
     pub(crate) fn received(&self, bytes: usize) {
         if let Some(entry) = &self.entry {
             entry.received(bytes);
         }
     }
 
-    /// Bytes were written.
+    /// Counts bytes that were written.
     pub(crate) fn sent(&self, bytes: usize) {
         if let Some(entry) = &self.entry {
             entry.sent(bytes);
@@ -106,22 +106,34 @@ impl Permit {
     }
 }
 
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("counted", &self.counted).finish_non_exhaustive()
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // First, so that a task that finds capacity finds the numbers of the arbiters right too.
+        self.leave_slot();
+        let shared = &self.shared;
+        if let Some(entry) = &self.entry {
+            shared.table.remove(entry);
+            if self.of_peer
+                && let Some(peer) = PeerKey::at(entry.peer())
+            {
+                shared.rules().peers.unregister(peer);
+            }
+            if !self.counted {
+                shared.excluded.fetch_sub(1, Ordering::SeqCst);
+            }
+            if shared.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
+                shared.empty.wake_all();
+            }
+            shared.notify_changed();
+        }
+        if self.counted {
+            shared.release_permit();
+        }
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        // First, so that whoever finds room finds these right too.
-        (self.arbiter_count, self.on_its_way) = (None, None);
-        if let Some(entry) = &self.entry {
-            let peer = if self.of_peer { PeerKey::at(entry.peer()) } else { None };
-            self.shared.disconnected(entry, peer, self.counted);
-        }
-        if self.counted {
-            self.shared.release_permit();
-        }
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("counted", &self.counted).finish_non_exhaustive()
     }
 }

@@ -7,13 +7,11 @@ use impresario_actor::SupervisorRef;
 use impresario_supervision::Time;
 use tokio::time::Instant;
 
-use super::connection_table::{ConnectionEntry, ConnectionTable};
+use super::connection_table::ConnectionTable;
 use super::limits::{AdmissionRules, Policy};
 use super::metrics::{Counter, Counters};
-use super::peers::PeerKey;
 use super::phase::Phase;
 use super::wait::WakerSet;
-use crate::address::Address;
 
 /// What the clones of a [`ConnectionTracker`](super::ConnectionTracker) share.
 pub(crate) struct Shared {
@@ -41,7 +39,7 @@ pub(crate) struct Shared {
     pub(super) alarm_at: AtomicUsize,
     rules: Mutex<AdmissionRules>,
     pub(super) table: ConnectionTable,
-    counters: Counters,
+    pub(super) counters: Counters,
     start: Instant,
     /// Tasks that wait for capacity.
     pub(super) capacity: WakerSet,
@@ -101,8 +99,8 @@ impl Shared {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(super) fn count(&self, counter: Counter) {
+        self.counters.add(counter);
     }
 
     pub(super) fn active(&self) -> usize {
@@ -113,13 +111,6 @@ impl Shared {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Takes one of the permits; `false` when the limit is reached.
-    pub(super) fn take_permit(&self) -> bool {
-        let limit = self.limit();
-        let more = |permits: usize| (permits < limit).then_some(permits + 1);
-        self.permits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
-    }
-
     /// A permit that counted is free.
     pub(super) fn release_permit(&self) {
         let permits = self.permits.fetch_sub(1, Ordering::SeqCst);
@@ -128,39 +119,8 @@ impl Shared {
         }
     }
 
-    /// A permit belongs to a connection from now on.
-    pub(super) fn connected(&self, peer: &Address) -> Arc<ConnectionEntry> {
-        self.counters.add(Counter::Accepted);
-        self.connections.fetch_add(1, Ordering::SeqCst);
-        let entry = self.table.insert(peer.clone(), self.now());
-        self.notify_changed();
-        entry
-    }
-
-    /// The connection of a permit is closed.
-    pub(super) fn disconnected(&self, entry: &ConnectionEntry, peer: Option<PeerKey>, counted: bool) {
-        self.table.remove(entry);
-        if let Some(peer) = peer {
-            self.rules().peers.unregister(peer);
-        }
-        if !counted {
-            self.excluded.fetch_sub(1, Ordering::SeqCst);
-        }
-        if self.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.empty.wake_all();
-        }
-        self.notify_changed();
-    }
-
-    /// A connection does not count against the limit any more.
-    pub(super) fn exclude_one(&self) {
-        self.excluded.fetch_add(1, Ordering::SeqCst);
-        self.release_permit();
-        self.notify_changed();
-    }
-
     /// The number of connections has changed.
-    fn notify_changed(&self) {
+    pub(super) fn notify_changed(&self) {
         if self.watchers.load(Ordering::SeqCst) > 0 {
             self.changes.wake_all();
         }
