@@ -9,7 +9,7 @@ fn descriptors() -> usize {
 }
 
 #[test]
-fn two_hundred_connections_leave_no_descriptors() {
+fn two_hundred_connections_leak_no_descriptors() {
     run(async {
         let mut server = Server::start(|| Echo).await;
         server.client().await.echo("warm\n").await;

@@ -216,7 +216,7 @@ fn what_begins_otherwise_is_no_header_from_the_first_wrong_byte() {
 }
 
 #[test]
-fn what_comes_after_it_is_not_looked_at() {
+fn bytes_after_the_header_are_not_parsed() {
     for head in [b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n".to_vec(), ipv4(b""), summed()] {
         let bytes = [&head, b"\r\n\r\n\0\xffPROXY ".as_slice()].concat();
         assert!(matches!(parse(&bytes), Ok(Parsed::Header(_, length)) if length == head.len()));

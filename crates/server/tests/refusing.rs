@@ -11,7 +11,7 @@ use support::{Client, Echo, Server, run};
 use tokio::net::TcpSocket;
 
 #[test]
-fn who_cannot_be_served_is_told_with_a_spare_descriptor() {
+fn without_descriptors_connections_are_closed_not_hung() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo).policy(Policy::Reject);
         let mut server = Server::of(listener).await;

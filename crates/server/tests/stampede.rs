@@ -116,7 +116,7 @@ async fn empty(outside: &ListenerRef, stop: watch::Sender<()>) {
 }
 
 #[test]
-fn whoever_is_killed_it_comes_back_and_nothing_leaks() {
+fn any_actor_killed_the_listener_restarts_without_leak() {
     run(async {
         let (logger, mut log) = log();
         // A leaked permit would keep one of the last connections out.

@@ -81,7 +81,7 @@ async fn echo(stream: &mut TlsStream<TcpStream>, text: &str) {
 }
 
 #[test]
-fn what_goes_in_encrypted_comes_out_encrypted() {
+fn bytes_are_echoed_over_tls() {
     run(async {
         let pem = pem("a.example");
         let server = server(&pem.tls()).await;
@@ -110,7 +110,7 @@ fn what_goes_in_encrypted_comes_out_encrypted() {
 }
 
 #[test]
-fn a_good_bye_arrives_encrypted() {
+fn the_shutdown_message_arrives_over_tls() {
     run(async {
         let pem = pem("a.example");
         let server = server(&pem.tls()).await;
@@ -171,7 +171,7 @@ fn the_name_chooses_the_certificate() {
 
 #[test]
 fn both_agree_on_a_protocol_or_there_is_none() {
-    async fn tell(mut socket: Socket) -> io::Result<()> {
+    async fn report(mut socket: Socket) -> io::Result<()> {
         let tls = socket.tls().expect("it is encrypted");
         let alpn = tls.alpn().map(|name| String::from_utf8_lossy(name).into_owned());
         let text = format!("{:?} {:?}", alpn.as_deref(), tls.server_name());
@@ -184,7 +184,7 @@ fn both_agree_on_a_protocol_or_there_is_none() {
         let pem = pem("a.example");
         let tls = Tls::builder().certificate(pem.certificate()).alpn(["h2", "http/1.1"]).build();
         let tls = tls.expect("a good one");
-        let server = Server::start(Transport::new().tls(&tls).wrap(serve(tell))).await;
+        let server = Server::start(Transport::new().tls(&tls).wrap(serve(report))).await;
         let cases: [(&[&str], _); 3] = [
             (&["http/1.1", "h2"], "Some(\"h2\")"),
             (&["x", "http/1.1"], "Some(\"http/1.1\")"),
@@ -204,7 +204,7 @@ fn both_agree_on_a_protocol_or_there_is_none() {
 }
 
 #[test]
-fn a_handshake_that_fails_costs_nobody_else_anything() {
+fn a_failed_handshake_affects_no_other_connection() {
     run(async {
         let pem = pem("a.example");
         let mut server = server(&pem.tls()).await;
@@ -306,7 +306,7 @@ fn a_connection_is_encrypted_in_the_middle_of_it() {
 
 #[test]
 fn a_proxy_speaks_before_the_encryption() {
-    async fn tell(mut socket: Socket) -> io::Result<()> {
+    async fn report(mut socket: Socket) -> io::Result<()> {
         let text = format!("{} {}", socket.peer_addr(), socket.tls().is_some());
         socket.send(text).await?;
         socket.close().await;
@@ -316,7 +316,7 @@ fn a_proxy_speaks_before_the_encryption() {
     run(async {
         let pem = pem("a.example");
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required).tls(&pem.tls());
-        let server = Server::start(transport.wrap(serve(tell))).await;
+        let server = Server::start(transport.wrap(serve(report))).await;
         let mut stream = connected(&server).await;
         stream.write_all(b"PROXY TCP4 1.2.3.4 5.6.7.8 90 443\r\n").await.expect("the server reads");
         let mut client = pem.connect(stream, "a.example").await.expect("a handshake");
@@ -370,7 +370,7 @@ async fn echo_after(client: &mut TlsStream<TcpStream>) {
 }
 
 #[test]
-fn a_connection_that_is_cut_off_is_told_from_one_that_ended() {
+fn a_truncated_stream_is_an_error_a_close_notify_is_not() {
     run(async {
         let pem = pem("a.example");
         let server = server(&pem.tls()).await;

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_up_is_waited_for() {
+    fn exhaustion_is_a_pause() {
         for (error, expected) in [
             (Errno::MFILE, AcceptErrorKind::NoDescriptors),
             (Errno::NFILE, AcceptErrorKind::NoDescriptors),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_listening_socket_is_given_up() {
+    fn errors_of_the_listening_socket_stop() {
         for error in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP] {
             assert_eq!(classify(error), AcceptErrorKind::Stop, "{error}");
         }
@@ -194,7 +194,7 @@ mod tests {
 
     /// Thousand Island's `transient accept(2)`.
     #[test]
-    fn errors_of_single_connections_are_passed_over_but_not_for_ever() {
+    fn errors_of_connections_are_retried_up_to_a_limit() {
         let all =
             [Errno::INTR, Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::NETDOWN, Errno::TIMEDOUT];
         let tracker = ConnectionTracker::new();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_up_is_waited_for_each_time_and_a_broken_socket_is_given_up() {
+    fn exhaustion_pauses_each_time_and_a_bad_socket_ends() {
         let tracker = ConnectionTracker::new();
         let waits = waits([Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::BADF], &tracker);
         let (last, pauses) = waits.split_last().expect("five");

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_busy_is_first_and_among_equals_who_had_the_fewest() {
+    fn fewest_active_first_then_fewest_served() {
         let load = |active, served| Load { active, served, ..Load::default() };
         assert_eq!(order(&[load(5, 0), load(1, 9), load(3, 0)]).collect::<Vec<_>>(), [1, 2, 0]);
         assert_eq!(order(&[load(1, 5), load(0, 9), load(1, 4)]).collect::<Vec<_>>(), [2, 0, 1]);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_stands_still_gets_none_unless_all_do() {
+    fn a_stuck_arbiter_is_last() {
         let stuck = Load { active: 1, stuck: true, served: 1 };
         let busy = Load { active: 100, stuck: false, served: 1000 };
         assert_eq!(order(&[stuck, busy]).collect::<Vec<_>>(), [1, 0]);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_leaves_they_never_differ_by_more_than_two_for_long() {
+    fn random_ends_keep_each_start_near_the_fewest() {
         let mut loads = vec![Load::default(); 5];
         let mut random = 1_u32;
         for _ in 0..10_000 {

@@ -45,7 +45,7 @@ impl<P: Protocol> ConnectionActor<P> {
         self.end = match result {
             None => Counter::EndedStopped,
             Some(Ok(())) => Counter::EndedCompleted,
-            Some(Err(error)) if is_of_peer(&error) => {
+            Some(Err(error)) if is_caused_by_peer(&error) => {
                 slog::debug!(self.context.log(), "connection lost"; "peer" => %peer, "reason" => %error);
                 Counter::EndedLost
             }
@@ -104,7 +104,7 @@ impl<P> Drop for ConnectionActor<P> {
 }
 
 /// Whether it is the peer's doing: it is gone, or talks nonsense, which peers may at any time.
-fn is_of_peer(error: &io::Error) -> bool {
+fn is_caused_by_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, NotConnected, TimedOut, UnexpectedEof,
     };

@@ -44,7 +44,7 @@ pub(crate) fn child_spec(
 ) -> ChildSpec {
     let factory = move |context: &ChildContext| {
         tracker.apply(PhaseEvent::Start);
-        let (alive_children, progress) = (before(&tracker, acceptors), Progress::Idle);
+        let (alive_children, progress) = (expected_children(&tracker, acceptors), Progress::Idle);
         Ok(Drain {
             tracker: tracker.clone(),
             lame_duck,
@@ -60,7 +60,7 @@ pub(crate) fn child_spec(
 
 /// Who stands before the drain: how many acceptors, and whether a supervisor of connections. Who is known to is counted
 /// even if it has died since it was started: its death is not known to its supervisor yet, and is no shutdown.
-fn before(tracker: &ConnectionTracker, acceptors: Option<usize>) -> (usize, bool) {
+fn expected_children(tracker: &ConnectionTracker, acceptors: Option<usize>) -> (usize, bool) {
     acceptors.map_or_else(|| tracker.alive_children(), |acceptors| (acceptors, true))
 }
 
@@ -159,11 +159,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_died_before_the_drain_had_begun_is_missed_too() {
+    fn acceptor_dead_before_the_drain_began_is_no_shutdown() {
         // As when both are killed as soon as they have started.
         let tracker = ConnectionTracker::new();
-        assert_eq!(before(&tracker, Some(2)), (2, true));
+        assert_eq!(expected_children(&tracker, Some(2)), (2, true));
         let _accepting = tracker.accepting();
-        assert_eq!(before(&tracker, None), (1, false));
+        assert_eq!(expected_children(&tracker, None), (1, false));
     }
 }

@@ -194,7 +194,7 @@ impl ListenerRef {
     pub async fn suspend(&self, how: Suspend) -> Result<(), SuspendError> {
         let keep = how == Suspend::KeepSockets;
         if !keep {
-            self.check_own_sockets()?;
+            self.check_rebindable()?;
         }
         if !self.tracker.apply(PhaseEvent::Suspend { keep }) {
             return Err(SuspendError::Draining);
@@ -239,7 +239,7 @@ impl ListenerRef {
     ///
     /// When it is on its way out, or has an inherited socket.
     pub async fn drain(&self, deadline: impl Into<Option<Duration>>) -> Result<Drained, SuspendError> {
-        self.check_own_sockets()?;
+        self.check_rebindable()?;
         if !self.tracker.apply(PhaseEvent::Drain) {
             return Err(SuspendError::Draining);
         }
@@ -263,7 +263,7 @@ impl ListenerRef {
         self.sockets.iter().for_each(|socket| socket.close());
     }
 
-    fn check_own_sockets(&self) -> Result<(), SuspendError> {
+    fn check_rebindable(&self) -> Result<(), SuspendError> {
         match self.sockets.iter().find_map(|socket| socket.inherited_addr()) {
             Some(address) => Err(SuspendError::Inherited { address }),
             None => Ok(()),

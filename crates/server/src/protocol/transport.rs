@@ -138,7 +138,7 @@ impl Transport {
         socket.set_write_buffer(self.write_buffer);
         if self.has_handshake() {
             let handshake = timeout_opt(self.handshake_timeout, self.handshake(&mut socket));
-            handshake.await.unwrap_or_else(|| Err(self.late()))?;
+            handshake.await.unwrap_or_else(|| Err(self.timeout_error()))?;
         }
         socket.set_read_timeout(self.read_timeout);
         Ok(socket)
@@ -154,7 +154,7 @@ impl Transport {
         self.proxy != ProxyProtocol::Off
     }
 
-    fn late(&self) -> io::Error {
+    fn timeout_error(&self) -> io::Error {
         let limit = self.handshake_timeout.unwrap_or_default();
         io::Error::new(io::ErrorKind::TimedOut, format!("no handshake timeout_opt {limit:?}"))
     }

@@ -202,7 +202,7 @@ impl Socket {
         {
             return Err(error.into());
         }
-        if !inner.write_buffer.has_room(data.len()) {
+        if !inner.write_buffer.has_capacity(data.len()) {
             let (limit, waiting) = (inner.write_buffer.limit(), inner.write_buffer.len());
             return Err(SendError::Full { length: data.len(), waiting, limit });
         }

@@ -34,7 +34,7 @@ impl WriteBuffer {
     }
 
     /// Whether there is room for this many more bytes.
-    pub(crate) fn has_room(&self, length: usize) -> bool {
+    pub(crate) fn has_capacity(&self, length: usize) -> bool {
         length <= self.limit.saturating_sub(self.bytes.len())
     }
 
@@ -64,14 +64,14 @@ mod tests {
     #[test]
     fn it_takes_no_more_than_its_limit() {
         let mut write_buffer = WriteBuffer::new(4);
-        assert!(write_buffer.has_room(4) && !write_buffer.has_room(5));
+        assert!(write_buffer.has_capacity(4) && !write_buffer.has_capacity(5));
         write_buffer.push(b"abc");
-        assert!(write_buffer.has_room(1) && !write_buffer.has_room(2));
+        assert!(write_buffer.has_capacity(1) && !write_buffer.has_capacity(2));
         write_buffer.advance(2);
         assert_eq!((write_buffer.front(), write_buffer.len()), (b"c".as_slice(), 1));
-        assert!(write_buffer.has_room(3) && !write_buffer.has_room(4));
+        assert!(write_buffer.has_capacity(3) && !write_buffer.has_capacity(4));
         write_buffer.set_limit(0);
-        assert!(!write_buffer.has_room(1) && write_buffer.has_room(0));
+        assert!(!write_buffer.has_capacity(1) && write_buffer.has_capacity(0));
         write_buffer.advance(1);
         assert_eq!((write_buffer.is_empty(), write_buffer.bytes.capacity()), (true, 0));
     }

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_of_the_gone_are_kept() {
+    fn bytes_of_removed_connections_are_kept() {
         let registry = ConnectionTable::default();
         let peer = Address::unnamed();
         let (one, two) = (registry.insert(peer.clone(), Time::START), registry.insert(peer, Time::START));

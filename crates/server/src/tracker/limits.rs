@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_nobody_is_looked_at() {
+    fn without_limits_no_peer_is_counted() {
         let mut rules = AdmissionRules::default();
         assert!(!rules.is_enabled());
         assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Ok(false));
     }
 
     #[test]
-    fn whom_the_rate_refuses_is_not_counted_as_its_peers() {
+    fn rejected_by_rate_is_not_counted_by_peer() {
         let rate = Some(Bucket::new(Rate::per_second(1)));
         let mut rules = AdmissionRules { per_peer: 2, rate, ..AdmissionRules::default() };
         assert!(rules.is_enabled());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn who_queues_has_had_its_turn() {
+    fn queued_connections_take_no_second_token() {
         let rate = Some(Bucket::new(Rate::per_second(1)));
         let mut rules = AdmissionRules { rate, ..AdmissionRules::default() };
         for _ in 0..3 {

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_stays_in_the_table_without_a_connection() {
+    fn a_peer_without_connections_leaves_the_table() {
         let mut peers = PeerCounts::default();
         for number in 0..1000_u32 {
             let peer = PeerKey(IpAddr::V4(number.into()));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_bound_and_beyond_it_nobody_is_refused() {
+    fn a_full_table_admits_new_peers_uncounted() {
         let mut peers = PeerCounts::default();
         let nth = |number: usize| PeerKey(IpAddr::V4(u32::try_from(number).expect("few").into()));
         for number in 0..MAX_PEERS {

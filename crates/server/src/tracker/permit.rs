@@ -50,8 +50,8 @@ impl Permit {
 
     /// Counts the connection as one of this arbiter and of no other, and as in flight to it.
     pub(crate) fn assign(&mut self, slot: &Arc<SlotCounts>) {
-        self.leave_slot();
-        self.in_flight = slot.enter();
+        self.release_slot();
+        self.in_flight = slot.add_connection();
         self.slot = Some(Arc::clone(slot));
     }
 
@@ -62,10 +62,10 @@ impl Permit {
         }
     }
 
-    fn leave_slot(&mut self) {
+    fn release_slot(&mut self) {
         self.set_claimed();
         if let Some(slot) = self.slot.take() {
-            slot.leave();
+            slot.remove_connection();
         }
     }
 
@@ -109,7 +109,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         // First, so that a task that finds capacity finds the numbers of the arbiters right too.
-        self.leave_slot();
+        self.release_slot();
         let shared = &self.shared;
         if let Some(entry) = &self.entry {
             shared.table.remove(entry);

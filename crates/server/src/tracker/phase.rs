@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_to_leave_does_not_accept() {
+    fn a_draining_phase_does_not_accept() {
         for phase in Phase::ALL {
             assert!(!(phase.accepts() && phase.is_draining()), "{phase:?}");
             assert!(phase.listens() || !phase.accepts(), "{phase:?}");

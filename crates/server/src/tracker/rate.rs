@@ -79,30 +79,30 @@ mod tests {
     }
 
     /// How many of so many are let through at a time.
-    fn let_through(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
+    fn admitted(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
         (0..of).map(|_| u32::from(bucket.take(now).is_ok())).sum()
     }
 
     #[test]
     fn a_burst_and_then_the_rate() {
         let mut bucket = Bucket::new(Rate::per_second(10).burst(3));
-        assert_eq!(let_through(&mut bucket, at(0), 100), 3);
+        assert_eq!(admitted(&mut bucket, at(0), 100), 3);
         assert_eq!(bucket.take(at(0)), Err(Duration::from_millis(100)));
         assert_eq!(bucket.take(at(99)), Err(Duration::from_millis(1)));
-        assert_eq!(let_through(&mut bucket, at(100), 100), 1);
-        assert_eq!(let_through(&mut bucket, at(350), 100), 2);
-        assert_eq!(let_through(&mut bucket, at(100_000), 100), 3, "a pause saves no more than the burst");
+        assert_eq!(admitted(&mut bucket, at(100), 100), 1);
+        assert_eq!(admitted(&mut bucket, at(350), 100), 2);
+        assert_eq!(admitted(&mut bucket, at(100_000), 100), 3, "a pause saves no more than the burst");
     }
 
     #[test]
     fn over_a_long_time_it_is_the_rate_to_the_connection() {
         let mut bucket = Bucket::new(Rate::per_second(50));
-        let through: u32 = (0..60_000).map(|millis| let_through(&mut bucket, at(millis), 2)).sum();
+        let through: u32 = (0..60_000).map(|millis| admitted(&mut bucket, at(millis), 2)).sum();
         assert_eq!(through, 50 + 59 * 50 + 49);
     }
 
     #[test]
-    fn who_waits_as_long_as_told_gets_a_token() {
+    fn after_the_returned_wait_there_is_a_token() {
         let mut bucket = Bucket::new(Rate::per_second(3));
         let mut now = at(0);
         for _ in 0..100 {

@@ -76,7 +76,7 @@ impl SlotCounts {
 
     /// Counts a connection; `true` when it takes one of the permits in flight. A caller that did not wait for capacity
     /// may find none.
-    pub(super) fn enter(&self) -> bool {
+    pub(super) fn add_connection(&self) -> bool {
         self.active.fetch_add(1, Ordering::AcqRel);
         self.in_flight.try_acquire().map(|permit| permit.forget()).is_ok()
     }
@@ -87,7 +87,7 @@ impl SlotCounts {
     }
 
     /// A connection is closed.
-    pub(super) fn leave(&self) {
+    pub(super) fn remove_connection(&self) {
         self.active.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -100,9 +100,12 @@ mod tests {
     fn stuck_until_a_permit_in_flight_comes_back() {
         let slot = SlotCounts::default();
         for _ in 0..MAX_IN_FLIGHT {
-            assert!(slot.has_capacity() && slot.enter());
+            assert!(slot.has_capacity() && slot.add_connection());
         }
-        assert!(!slot.has_capacity() && !slot.enter(), "one above the bound is counted and takes no permit");
+        assert!(
+            !slot.has_capacity() && !slot.add_connection(),
+            "one above the bound is counted and takes no permit"
+        );
         assert_eq!(slot.active(), MAX_IN_FLIGHT + 1);
         assert!(slot.mark_stuck() && !slot.mark_stuck() && slot.is_stuck());
         slot.release_in_flight();

@@ -1,4 +1,4 @@
-//! The tracker under any order of coming, going and change, without a socket.
+//! The tracker under any order of admissions, ends and changes, without a socket.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -40,11 +40,11 @@ impl Flag {
 #[derive(Clone, Debug)]
 enum Event {
     /// A connection from this peer wants to come in.
-    Come(u8),
+    Admit(u8),
     /// One leaves; a number modulo how many there are.
-    Go(usize),
+    Close(usize),
     /// One leaves the count.
-    Uncount(usize),
+    Exclude(usize),
     Limit(usize),
     PerPeer(usize),
     Policy(Policy),
@@ -52,9 +52,9 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (1..4_u8).prop_map(Event::Come),
-        4 => any::<usize>().prop_map(Event::Go),
-        2 => any::<usize>().prop_map(Event::Uncount),
+        6 => (1..4_u8).prop_map(Event::Admit),
+        4 => any::<usize>().prop_map(Event::Close),
+        2 => any::<usize>().prop_map(Event::Exclude),
         2 => (0..8_usize).prop_map(Event::Limit),
         1 => prop_oneof![0..4_usize, Just(usize::MAX)].prop_map(Event::PerPeer),
         1 => prop_oneof![Just(Policy::Queue), Just(Policy::Reject)].prop_map(Event::Policy),
@@ -78,34 +78,37 @@ proptest! {
 
     /// Ranch's `tcp_set_max_connections_clean`, and all of `tcp_max_connections*`, in any order.
     #[test]
-    fn whatever_comes_goes_and_changes_the_limits_hold(events in proptest::collection::vec(event(), 1..200)) {
+    fn limits_hold_in_any_order_of_events(events in proptest::collection::vec(event(), 1..200)) {
         let tracker = ConnectionTracker::new().max_connections(3);
         let (mut limit, mut per_peer, mut policy) = (3, usize::MAX, Policy::Queue);
-        let mut held: Vec<ModelConnection> = Vec::new();
+        let mut connections: Vec<ModelConnection> = Vec::new();
         let flag = Arc::new(Flag::default());
         for event in events {
             // An acceptor waits for room whenever there is none.
-            let mut room = pin!(tracker.wait_for_capacity());
-            let waits = flag.poll(room.as_mut()).is_pending();
-            let counted = held.iter().filter(|held| held.counted).count();
+            let mut capacity = pin!(tracker.wait_for_capacity());
+            let waits = flag.poll(capacity.as_mut()).is_pending();
+            let counted = connections.iter().filter(|one| one.counted).count();
             prop_assert_eq!(waits, policy == Policy::Queue && counted >= limit);
             match event {
-                Event::Come(from) => {
-                    let of_peer = held.iter().filter(|held| held.of == Some(from)).count();
+                Event::Admit(from) => {
+                    let of_peer = connections.iter().filter(|one| one.of == Some(from)).count();
                     let expected = counted < limit && (per_peer == usize::MAX || of_peer < per_peer);
                     let entry = tracker.check_admission(None, &peer(from));
                     prop_assert_eq!(entry.is_ok(), expected);
                     if let Ok(permit) = entry {
-                        held.push(ModelConnection { permit, counted: true, of: (per_peer != usize::MAX).then_some(from) });
+                        let of = (per_peer != usize::MAX).then_some(from);
+                        connections.push(ModelConnection { permit, counted: true, of });
                     }
                 }
-                Event::Go(number) if !held.is_empty() => drop(held.swap_remove(number % held.len())),
-                Event::Uncount(number) if !held.is_empty() => {
-                    let number = number % held.len();
-                    held[number].permit.exclude_from_limit();
-                    held[number].counted = false;
+                Event::Close(number) if !connections.is_empty() => {
+                    drop(connections.swap_remove(number % connections.len()));
                 }
-                Event::Go(_) | Event::Uncount(_) => {}
+                Event::Exclude(number) if !connections.is_empty() => {
+                    let number = number % connections.len();
+                    connections[number].permit.exclude_from_limit();
+                    connections[number].counted = false;
+                }
+                Event::Close(_) | Event::Exclude(_) => {}
                 Event::Limit(new) => {
                     limit = new;
                     tracker.set_max_connections(new);
@@ -119,14 +122,14 @@ proptest! {
                     tracker.set_policy(new);
                 }
             }
-            let counted = held.iter().filter(|held| held.counted).count();
-            prop_assert_eq!((tracker.active(), tracker.all()), (counted, held.len()));
+            let counted = connections.iter().filter(|one| one.counted).count();
+            prop_assert_eq!((tracker.active(), tracker.all()), (counted, connections.len()));
             if waits && (counted < limit || policy == Policy::Reject) {
-                prop_assert!(flag.was_woken(), "there is room and nobody was told");
-                prop_assert!(flag.poll(room.as_mut()).is_ready());
+                prop_assert!(flag.was_woken(), "there is capacity and no task was woken");
+                prop_assert!(flag.poll(capacity.as_mut()).is_ready());
             }
         }
-        held.clear();
+        connections.clear();
         let metrics = tracker.metrics();
         prop_assert_eq!((metrics.active, metrics.all), (0, 0));
     }
@@ -158,7 +161,7 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
 }
 
 #[test]
-fn everybody_is_asked_to_leave_once_and_nobody_before() {
+fn draining_resolves_only_at_the_stop() {
     let tracker = ConnectionTracker::new();
     let flag = Arc::new(Flag::default());
     let mut draining = tracker.draining();
@@ -179,7 +182,7 @@ fn everybody_is_asked_to_leave_once_and_nobody_before() {
 }
 
 #[test]
-fn who_waits_for_the_end_of_a_life_is_not_kept_by_the_next_one() {
+fn waits_for_a_drain_end_at_a_new_start() {
     let tracker = ConnectionTracker::new();
     let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
     let (_listening, _permit) =

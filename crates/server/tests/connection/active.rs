@@ -4,7 +4,7 @@ use actix::{Actor, Context, Handler as Handle};
 use impresario_server::{Accepted, Active, ActiveEvent, ActiveSocket};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::support::owner::{GiveAway, Owner, SetActive, next, pair};
+use crate::support::owner::{Owner, SetActive, TransferTo, next, pair};
 use crate::support::{run, until};
 
 #[test]
@@ -62,7 +62,7 @@ fn a_new_owner_goes_on_where_the_old_one_was() {
         // Both are in the mailbox before a byte of what follows can be read.
         old.do_send(SetActive(Active::Passive));
         old.do_send(SetActive(Active::Count(2)));
-        old.do_send(GiveAway(new.clone().recipient(), told));
+        old.do_send(TransferTo(new.clone().recipient(), told));
         client.send("2").await;
         answer.recv().await.expect("an answer").expect("it is claimed");
         assert_eq!(next(&mut new_seen).await, "2");
@@ -77,7 +77,7 @@ fn a_new_owner_goes_on_where_the_old_one_was() {
 }
 
 #[test]
-fn a_peer_that_is_gone_is_seen_by_the_new_owner() {
+fn the_new_owner_sees_that_the_peer_closed() {
     run(async {
         for active in [false, true] {
             let (mut client, accepted) = pair().await;
@@ -90,7 +90,7 @@ fn a_peer_that_is_gone_is_seen_by_the_new_owner() {
                 let (keep, mut kept) = unbounded_channel();
                 let keeper = Keeper(keep).start();
                 let (told, mut answer) = unbounded_channel();
-                old.do_send(GiveAway(keeper.recipient(), told));
+                old.do_send(TransferTo(keeper.recipient(), told));
                 let accepted = kept.recv().await.expect("it is given");
                 assert!(answer.try_recv().is_err(), "nobody has claimed it");
                 accepted

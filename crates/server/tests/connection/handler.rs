@@ -190,7 +190,7 @@ fn a_silent_peer_is_closed_unless_the_handler_says_otherwise() {
 }
 
 #[test]
-fn only_the_peers_own_bytes_are_a_sign_of_life() {
+fn only_the_peers_bytes_reset_the_read_timeout() {
     run(async {
         let served = serve(Diary { at_idle: "close", ..Diary::default() }, vec![Step::Never]).await;
         until(|| served.diary.lines().len() == 2).await;
@@ -215,7 +215,7 @@ fn only_the_peers_own_bytes_are_a_sign_of_life() {
 }
 
 #[test]
-fn messages_come_between_reads_and_can_end_it() {
+fn messages_are_received_between_reads_and_can_close() {
     run(async {
         let served = serve(Diary::default(), vec![bytes("a"), Step::Never]).await;
         until(|| served.diary.lines().len() == 3).await;
@@ -245,7 +245,7 @@ fn the_panic_of_a_message_is_the_connections_own() {
 }
 
 #[test]
-fn a_mailbox_is_bounded_and_says_so() {
+fn a_full_mailbox_returns_the_message() {
     run(async {
         let served = serve(Diary::default(), vec![Step::Never]).await;
         until(|| served.diary.lines().len() == 2).await;
@@ -280,7 +280,7 @@ fn neither_messages_nor_bytes_keep_the_other_waiting() {
 }
 
 #[test]
-fn a_stop_is_told_and_what_is_said_then_arrives() {
+fn shutdown_runs_and_its_last_bytes_arrive() {
     run(async {
         let served = serve(Diary::default(), vec![Step::Never]).await;
         until(|| served.diary.lines().len() == 2).await;

@@ -20,7 +20,7 @@ fn outcome(accepted: Accepted) -> (Accepted, Arc<Mutex<Vec<ClaimOutcome>>>) {
     (accepted.on_outcome(move |outcome| told.lock().expect("no panic").push(outcome)), outcomes)
 }
 
-fn told(outcomes: &Mutex<Vec<ClaimOutcome>>) -> Vec<ClaimOutcome> {
+fn received(outcomes: &Mutex<Vec<ClaimOutcome>>) -> Vec<ClaimOutcome> {
     outcomes.lock().expect("no panic").clone()
 }
 
@@ -45,12 +45,12 @@ fn claiming_is_the_acknowledgement() {
         let mut client = Client::connect(addr).await;
         client.send("early").await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
-        assert_eq!(told(&outcomes), []);
+        assert_eq!(received(&outcomes), []);
         let mut socket = accepted.claim().expect("an open socket");
-        assert_eq!(told(&outcomes), [ClaimOutcome::Claimed]);
+        assert_eq!(received(&outcomes), [ClaimOutcome::Claimed]);
         assert_eq!(socket.recv().await.expect("bytes").expect("more"), "early");
         drop(socket);
-        assert_eq!(told(&outcomes), [ClaimOutcome::Claimed]);
+        assert_eq!(received(&outcomes), [ClaimOutcome::Claimed]);
         assert_eq!(client.rest().await, b"");
         tree.stop().await;
     });
@@ -83,29 +83,29 @@ fn dropped_unclaimed_it_is_closed_and_refused() {
         let client = Client::connect(addr).await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         drop(accepted);
-        assert_eq!(told(&outcomes), [ClaimOutcome::Dropped]);
+        assert_eq!(received(&outcomes), [ClaimOutcome::Dropped]);
         client.closed().await;
         tree.stop().await;
     });
 }
 
 #[test]
-fn who_takes_it_over_answers_for_it() {
+fn a_second_callback_resolves_the_first_as_claimed() {
     run(async {
         let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         let _client = Client::connect(addr).await;
         let (accepted, first) = outcome(incoming.recv().await.expect("a connection"));
         let (accepted, second) = outcome(accepted);
-        assert_eq!(told(&first), [ClaimOutcome::Claimed]);
-        assert_eq!(told(&second), []);
+        assert_eq!(received(&first), [ClaimOutcome::Claimed]);
+        assert_eq!(received(&second), []);
         drop(accepted);
-        assert_eq!(told(&second), [ClaimOutcome::Dropped]);
+        assert_eq!(received(&second), [ClaimOutcome::Dropped]);
         tree.stop().await;
     });
 }
 
 #[test]
-fn bytes_read_ahead_come_first() {
+fn read_ahead_bytes_are_received_first() {
     run(async {
         let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
         for by_recv in [true, false] {
@@ -178,7 +178,7 @@ fn it_can_be_made_of_a_descriptor() {
 }
 
 #[test]
-fn connections_refuse_with_a_reason_and_give_it_back() {
+fn a_rejected_connection_comes_back_with_the_reason() {
     run(async {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("bound");
@@ -218,14 +218,17 @@ fn connections_refuse_with_a_reason_and_give_it_back() {
 }
 
 #[test]
-fn a_permit_outlives_the_descriptor_of_a_connection_given_away() {
+fn into_permit_closes_the_descriptor_and_counts_on() {
     run(async {
         let tracker = ConnectionTracker::new().max_connections(1);
         let (tree, addr, mut incoming) = accepting(&tracker).await;
         let client = Client::connect(addr).await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         let permit = accepted.into_permit().expect("it came through the tracker");
-        assert_eq!((told(&outcomes).as_slice(), tracker.active()), ([ClaimOutcome::Claimed].as_slice(), 1));
+        assert_eq!(
+            (received(&outcomes).as_slice(), tracker.active()),
+            ([ClaimOutcome::Claimed].as_slice(), 1)
+        );
         client.closed().await;
         assert!(tracker.admit().is_none());
         drop(permit);
@@ -235,7 +238,7 @@ fn a_permit_outlives_the_descriptor_of_a_connection_given_away() {
 }
 
 #[test]
-fn a_socket_outside_of_a_gate_is_never_asked_to_leave() {
+fn a_socket_without_a_tracker_never_drains() {
     run(async {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let _client = Client::connect(listener.local_addr().expect("bound")).await;

@@ -46,7 +46,7 @@ fn a_client_that_never_reads_is_let_go_and_others_are_served() {
 }
 
 #[test]
-fn a_reset_at_any_moment_leaves_nothing_behind() {
+fn a_reset_at_any_moment_leaks_nothing() {
     run(async {
         let mut server = Server::start(|| Echo).await;
         let mut good = server.client().await;

@@ -14,7 +14,7 @@ use crate::support::owner::{Owner, Refuser, next, pair};
 use crate::support::{Echo, Running, run, until};
 
 #[test]
-fn pieces_that_wait_come_to_the_new_owner_in_order() {
+fn pending_pieces_reach_the_new_owner_in_order() {
     run(async {
         let (mut client, accepted) = pair().await;
         let mut socket = accepted.claim().expect("an open socket");
@@ -60,7 +60,7 @@ fn what_the_old_owner_has_left_is_no_connection() {
 }
 
 #[test]
-fn one_that_is_dead_or_refuses_gives_it_back() {
+fn a_dead_or_refusing_owner_returns_the_connection() {
     run(async {
         let (mut client, accepted) = pair().await;
         let dead = Refuser.start();
@@ -90,7 +90,7 @@ fn one_that_is_dead_or_refuses_gives_it_back() {
 }
 
 #[test]
-fn one_that_comes_back_when_nobody_waits_for_it_closes() {
+fn a_returned_connection_without_a_waiter_closes() {
     run(async {
         let (client, accepted) = pair().await;
         let (keep, kept) = tokio::sync::oneshot::channel();
@@ -103,7 +103,7 @@ fn one_that_comes_back_when_nobody_waits_for_it_closes() {
 }
 
 #[test]
-fn who_passes_it_on_has_taken_it() {
+fn passing_a_connection_on_counts_as_claimed() {
     run(async {
         let (mut client, accepted) = pair().await;
         let (middle, mut in_the_middle) = unbounded_channel::<Accepted>();
@@ -166,7 +166,7 @@ impl Handler for Giver {
 }
 
 #[test]
-fn a_handler_gives_its_connection_to_other_connections() {
+fn a_handler_transfers_to_other_connections() {
     run(async {
         let others = Connections::new((|| Echo) as fn() -> Echo);
         let reasons = Arc::new(Mutex::new(Vec::new()));
@@ -286,7 +286,7 @@ fn a_wait_for_bytes_can_be_bounded() {
 }
 
 #[test]
-fn a_loop_gives_its_connection_away_too() {
+fn a_serve_loop_transfers_its_connection() {
     run(async {
         let others = Connections::new(|| Echo);
         let to = others.clone();

@@ -32,7 +32,7 @@ async fn start(proxy: ProxyProtocol) -> Server<impl impresario_server::Protocol>
 }
 
 #[test]
-fn the_client_is_who_the_proxy_says() {
+fn the_peer_is_the_source_of_the_header() {
     run(async {
         let server = start(ProxyProtocol::Required).await;
         let mut client = server.client().await;
@@ -60,7 +60,7 @@ fn the_client_is_who_the_proxy_says() {
 }
 
 #[test]
-fn who_is_no_proxy_is_closed_and_nobody_else_notices() {
+fn a_peer_without_a_header_is_closed_others_stay() {
     run(async {
         let mut server = start(ProxyProtocol::Required).await;
         let mut good = server.client().await;
@@ -118,7 +118,7 @@ fn where_it_is_off_a_header_is_data() {
 }
 
 #[test]
-fn who_does_not_get_on_with_it_is_closed_in_time() {
+fn a_slow_header_is_closed_after_the_timeout() {
     run(async {
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required);
         let connections = Connections::new(transport.wrap(serve(announce)));
@@ -147,7 +147,7 @@ fn who_does_not_get_on_with_it_is_closed_in_time() {
 }
 
 #[test]
-fn a_silent_client_does_not_keep_others_waiting() {
+fn a_silent_client_does_not_block_the_acceptor() {
     run(async {
         let transport = Transport::new().proxy_protocol(ProxyProtocol::Required);
         let server = Server::of(Listener::tcp("127.0.0.1:0", transport.wrap(serve(announce)))).await;

@@ -91,7 +91,7 @@ fn held_connections_are_balanced_to_the_connection() {
 }
 
 #[test]
-fn connections_that_come_at_once_are_balanced() {
+fn a_burst_of_connections_is_balanced_exactly() {
     run(async {
         let served = Served::default();
         let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(4)).await;
@@ -123,7 +123,7 @@ fn short_connections_are_balanced_within_a_tenth() {
 }
 
 #[test]
-fn those_that_come_go_where_there_are_fewest() {
+fn new_connections_go_to_the_arbiter_with_the_fewest() {
     run(async {
         let served = Served::default();
         let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(2)).await;
@@ -194,7 +194,7 @@ impl Handler for Blocks {
 }
 
 #[test]
-fn one_that_stands_still_keeps_few_waiting_and_the_others_serve_the_rest() {
+fn a_stuck_arbiter_keeps_16_others_serve_the_rest() {
     /// How many are handed to the one that stands still.
     const WAITING: usize = 16;
     run(async {
@@ -242,7 +242,7 @@ fn more_arbiters_than_make_sense_are_refused() {
 
 /// Ranch's `super_clean_restart`, and better: what is on other arbiters lives on.
 #[test]
-fn an_arbiter_that_dies_takes_its_own_connections_along_and_comes_back() {
+fn a_dead_arbiter_loses_its_connections_and_restarts() {
     run(async {
         let served = Served::default();
         let mut server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(2)).await;

@@ -63,7 +63,7 @@ fn what_is_being_done_is_finished_and_nothing_new_is_accepted() {
 }
 
 #[test]
-fn the_deadline_ends_what_does_not_leave() {
+fn the_deadline_closes_connections_that_stay() {
     run(async {
         let never = Arc::new(Notify::new());
         let listener = Listener::tcp("127.0.0.1:0", move || Slow(Arc::clone(&never)));
@@ -80,7 +80,7 @@ fn the_deadline_ends_what_does_not_leave() {
 }
 
 #[test]
-fn a_connection_that_comes_last_is_not_left_hanging() {
+fn a_connection_made_during_the_drain_is_closed() {
     run(async {
         let server = Server::start(|| Echo).await;
         // Connected by the kernel, seen by nobody yet.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::support::{Echo, Server, run, until};
 
 #[test]
-fn the_limit_is_hard_and_one_that_ends_makes_room() {
+fn the_limit_is_hard_and_an_end_frees_capacity() {
     run(async {
         let (connected, mut connections) = unbounded_channel();
         let protocol = serve(move |mut socket: Socket| {
@@ -44,7 +44,7 @@ fn the_limit_is_hard_and_one_that_ends_makes_room() {
 }
 
 #[test]
-fn a_panic_gives_its_place_back() {
+fn a_panic_frees_its_permit() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
         for _ in 0..20 {

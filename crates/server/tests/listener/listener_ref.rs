@@ -19,7 +19,7 @@ async fn refused(server: &Server<impl impresario_server::Protocol>) {
 
 /// Ranch's `tcp_graceful`, and `status / info` of Thousand Island.
 #[test]
-fn suspended_it_refuses_and_its_connections_live_on_and_resumed_it_has_its_port() {
+fn suspend_refuses_keeps_connections_resume_same_port() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo);
         assert_eq!((listener.listener_ref().status(), listener.local_addr()), (Status::Stopped, None));
@@ -54,7 +54,7 @@ fn suspended_it_refuses_and_its_connections_live_on_and_resumed_it_has_its_port(
 }
 
 #[test]
-fn a_suspension_that_somebody_takes_back_is_not_waited_for() {
+fn suspend_returns_when_another_caller_resumes() {
     run(async {
         let server = Server::start(|| Echo).await;
         for how in [Suspend::CloseSockets, Suspend::KeepSockets] {
@@ -70,7 +70,7 @@ fn a_suspension_that_somebody_takes_back_is_not_waited_for() {
 }
 
 #[test]
-fn a_drain_ends_with_the_life_of_its_listener() {
+fn a_drain_ends_when_its_listener_is_stopped() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", stubborn()).drain_deadline(Duration::ZERO);
         let server = Server::of(listener).await;
@@ -91,7 +91,7 @@ fn a_drain_ends_with_the_life_of_its_listener() {
 }
 
 #[test]
-fn with_its_sockets_kept_those_who_connect_wait() {
+fn suspended_with_kept_sockets_connects_wait() {
     run(async {
         let server = Server::start(|| Echo).await;
         server.client().await.echo("before\n").await;
@@ -117,7 +117,7 @@ fn with_its_sockets_kept_those_who_connect_wait() {
 }
 
 #[test]
-fn a_port_that_somebody_else_has_taken_leaves_it_suspended() {
+fn resume_with_a_taken_port_stays_suspended() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).add_endpoint("127.0.0.1:0")).await;
         server.outside.suspend(Suspend::CloseSockets).await.expect("it runs");
@@ -187,7 +187,7 @@ fn stubborn() -> impl impresario_server::Protocol {
 }
 
 #[test]
-fn who_has_not_left_by_the_deadline_of_a_drain_is_closed() {
+fn a_drain_closes_what_stays_beyond_its_deadline() {
     run(async {
         let server = Server::start(stubborn()).await;
         let mut client = server.client().await;
@@ -220,7 +220,7 @@ fn a_stop_wins_over_a_drain() {
 }
 
 #[test]
-fn a_drain_that_is_given_up_leaves_it_suspended() {
+fn a_dropped_drain_leaves_the_listener_suspended() {
     run(async {
         let server = Server::start(stubborn()).await;
         let mut client = server.client().await;
@@ -237,7 +237,7 @@ fn a_drain_that_is_given_up_leaves_it_suspended() {
 }
 
 #[test]
-fn a_lame_duck_accepts_and_says_that_it_will_leave() {
+fn a_lame_duck_accepts_and_reports_its_status() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo).lame_duck(Duration::from_secs(2));
         let mut server = Server::of(listener).await;
@@ -300,7 +300,7 @@ fn suspended_it_stays_so_whatever_is_restarted() {
 
 /// Ranch's `misc_info` and `misc_metrics`.
 #[test]
-fn it_tells_what_it_has_seen() {
+fn metrics_count_accepted_and_ended() {
     run(async {
         let mut server = Server::start(|| Echo).await;
         let mut clients = Vec::new();

@@ -51,7 +51,7 @@ fn where_the_policy_is_to_reject_those_over_the_limit_are_closed_at_once() {
 }
 
 #[test]
-fn who_waits_is_rejected_when_the_policy_changes() {
+fn queued_connections_are_rejected_after_a_policy_change() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
         let mut one = served(&server).await;
@@ -67,7 +67,7 @@ fn who_waits_is_rejected_when_the_policy_changes() {
 
 /// Ranch's `tcp_max_connections_infinity` and `tcp_set_max_connections`.
 #[test]
-fn a_higher_limit_lets_in_who_waits_and_a_lower_one_closes_nobody() {
+fn a_higher_limit_admits_queued_a_lower_closes_none() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(10)).await;
         let mut clients = Vec::new();
@@ -102,7 +102,7 @@ fn a_higher_limit_lets_in_who_waits_and_a_lower_one_closes_nobody() {
 
 /// Ranch's `tcp_set_max_connections_clean`.
 #[test]
-fn a_limit_that_changes_all_the_time_loses_nobody_and_restarts_nobody() {
+fn a_changing_limit_loses_and_restarts_nothing() {
     const CLIENTS: usize = 100;
     run(async {
         let mut server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
@@ -150,7 +150,7 @@ impl Handler for Leaver {
 
 /// Ranch's `tcp_max_connections_and_beyond`, `tcp_remove_connections_acceptor_wakeup`, `misc_repeated_remove`.
 #[test]
-fn who_leaves_the_count_makes_room_and_is_still_drained() {
+fn excluded_from_limit_frees_capacity_and_is_drained() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Leaver).max_connections(1)).await;
         let mut removed = Vec::new();
@@ -219,7 +219,7 @@ fn one_peer_cannot_have_all_places() {
 }
 
 #[test]
-fn those_who_come_too_fast_are_rejected_or_wait() {
+fn above_the_rate_connections_are_rejected_or_wait() {
     run(async {
         // One token an hour, so that none comes back while this test runs.
         let rate = Rate::per(1, HOUR).burst(3);
@@ -249,7 +249,7 @@ fn those_who_come_too_fast_are_rejected_or_wait() {
 }
 
 #[test]
-fn a_limit_of_the_rate_that_is_lifted_lets_in_who_waits() {
+fn a_lifted_rate_limit_admits_waiting_connections() {
     run(async {
         let rate = Rate::per(1, HOUR).burst(1);
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_rate(rate)).await;

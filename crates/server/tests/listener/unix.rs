@@ -52,7 +52,7 @@ async fn refusal(path: &Path) -> String {
 }
 
 #[test]
-fn it_serves_says_good_bye_and_leaves_no_file() {
+fn a_stopped_unix_listener_removes_its_file() {
     run(async {
         let folder = Folder::new("serves");
         let path = folder.socket();
@@ -92,7 +92,7 @@ fn what_a_dead_process_left_is_replaced() {
 }
 
 #[test]
-fn where_somebody_listens_nothing_is_touched() {
+fn a_path_in_use_is_refused_and_kept() {
     run(async {
         let folder = Folder::new("busy");
         let path = folder.socket();
@@ -163,7 +163,7 @@ fn the_file_has_its_permissions_from_the_first_moment() {
 }
 
 #[test]
-fn somebody_elses_file_is_not_removed() {
+fn a_file_that_was_replaced_is_not_removed() {
     run(async {
         let folder = Folder::new("successor");
         let path = folder.socket();
@@ -253,7 +253,7 @@ fn a_unix_socket_can_be_inherited() {
 }
 
 #[test]
-fn whoever_takes_the_descriptor_has_the_file_with_it() {
+fn the_file_stays_with_the_descriptor() {
     let folder = Folder::new("taken");
     let socket = ListenSocket::bind(&format!("unix:{}", folder.socket().display())).expect("a free path");
     let descriptor = std::os::fd::OwnedFd::from(socket);

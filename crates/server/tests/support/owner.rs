@@ -24,13 +24,13 @@ pub(crate) struct Owner {
 }
 
 /// Asks for the connection, to give it to another.
-pub(crate) struct GiveAway(
+pub(crate) struct TransferTo(
     pub(crate) Recipient<Accepted>,
     pub(crate) UnboundedSender<Result<(), TransferError>>,
 );
 pub(crate) struct SetActive(pub(crate) Active);
 
-impl Message for GiveAway {
+impl Message for TransferTo {
     type Result = ();
 }
 
@@ -85,10 +85,10 @@ impl Handle<SetActive> for Owner {
     }
 }
 
-impl Handle<GiveAway> for Owner {
+impl Handle<TransferTo> for Owner {
     type Result = ();
 
-    fn handle(&mut self, GiveAway(to, told): GiveAway, _: &mut Context<Self>) {
+    fn handle(&mut self, TransferTo(to, told): TransferTo, _: &mut Context<Self>) {
         let accepted = self.socket.take().expect("it has one").release().expect("an open socket");
         actix_rt::spawn(async move {
             // Nobody may be interested.
