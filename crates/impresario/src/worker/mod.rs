@@ -67,7 +67,7 @@ impl WorkerService {
         Self {
             children: worker.children,
             connections: connections.child_spec("connections"),
-            tracker: connections.gate().clone(),
+            tracker: connections.tracker().clone(),
             start: Arc::new(move |accepted| connections.start(accepted)),
         }
     }
