@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn short_connections_go_round_though_one_arbiter_is_slow_to_say_that_they_ended() {
+    fn short_connections_go_round_though_one_end_is_counted_late() {
         let mut loads = vec![Load::default(); 4];
         let mut ended: Option<usize> = None;
         for _ in 0..1000 {

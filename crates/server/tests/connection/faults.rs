@@ -115,7 +115,7 @@ fn an_error_that_is_not_the_peers_is_reported_and_counted() {
 }
 
 #[test]
-fn a_panic_is_counted_as_a_crash_and_an_orderly_end_as_completed() {
+fn a_panic_counts_as_crashed_an_orderly_end_as_completed() {
     run(async {
         let (remote, ends, _) = serve(vec![bytes("panic\n")], vec![]).await;
         assert_eq!((ends.crashed, ends.completed), (1, 0));
@@ -203,7 +203,7 @@ fn what_waits_is_written_while_it_is_read() {
 }
 
 #[test]
-fn a_reader_that_takes_nothing_ends_the_connection_while_it_is_read() {
+fn a_peer_that_takes_nothing_ends_a_connection_being_read() {
     run(async {
         let (stream, _remote) = faulty([Step::Never], [Step::Never]);
         let mut socket = claim(stream);

@@ -85,7 +85,7 @@ fn a_peer_without_a_header_is_closed_others_stay() {
 }
 
 #[test]
-fn where_it_is_refused_a_header_is_closed_and_all_else_is_served() {
+fn with_headers_refused_only_a_header_is_closed() {
     run(async {
         let server = start(ProxyProtocol::Refused).await;
         for header in [LINE.as_bytes(), b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {

@@ -21,7 +21,7 @@ async fn served<P: impresario_server::Protocol>(server: &Server<P>) -> Client {
 }
 
 #[test]
-fn where_the_policy_is_to_reject_those_over_the_limit_are_closed_at_once() {
+fn policy_reject_closes_connections_above_the_limit() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo).max_connections(2).policy(Policy::Reject);
         let server = Server::of(listener).await;

@@ -87,7 +87,7 @@ fn the_death_of_all_connections_closes_no_socket() {
 }
 
 #[test]
-fn a_listener_restarted_with_its_group_drains_and_keeps_its_port() {
+fn a_restarted_listener_drains_and_keeps_its_port() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo);
         let fail = Arc::new(Notify::new());
