@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,9 +17,8 @@ use impresario_process::{
     ProcessLogger, ProcessStart, Role,
 };
 use impresario_supervision::{ChildRules, Flags};
-use impresario_sys::SeqPacket;
+use impresario_sys::{SeqPacket, wait_readable};
 use impresario_wire::{Decoder, Encoder, Message, PARTIAL_TIMEOUT, StreamId};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use slog::{Drain, Logger, o};
 
 /// The command line.
@@ -242,7 +241,7 @@ fn receive(port: &SeqPacket, decoder: &mut Decoder<OwnedFd>) -> Option<Message> 
 
 /// Blocks until the port is readable.
 fn wait(port: &SeqPacket) {
-    let _ = poll(&mut [PollFd::new(port.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+    let _ = wait_readable(port, None);
 }
 
 fn send(port: &SeqPacket, bytes: &[u8]) {

@@ -1,6 +1,6 @@
 //! The limit on open files.
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slog::Logger;
 
 /// Raises the soft limit `RLIMIT_NOFILE` to the hard limit. Children inherit it.
@@ -8,10 +8,11 @@ use slog::Logger;
 /// Each connection is one descriptor. The low soft limit of most systems exists for programs that call
 /// `select`, which is limited to descriptors below 1,024. No process of the tree calls it.
 pub(crate) fn raise_open_files(log: &Logger) {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) }
-    });
-    if let Err(error) = raised {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         slog::warn!(log, "cannot raise the limit on open files"; "reason" => %error);
     }
 }
@@ -24,9 +25,10 @@ mod tests {
 
     #[test]
     fn the_soft_limit_becomes_the_hard_limit() {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        setrlimit(Resource::RLIMIT_NOFILE, hard - 1, hard).unwrap();
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let lower = hard.map_or(1_024, |hard| hard - 1);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(lower), maximum: hard }).unwrap();
         raise_open_files(&Logger::root(Discard, o!()));
-        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));
+        assert_eq!(getrlimit(Resource::Nofile), Rlimit { current: hard, maximum: hard });
     }
 }

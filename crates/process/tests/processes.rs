@@ -6,7 +6,7 @@
 mod driver;
 
 use driver::Tree;
-use nix::sys::signal::Signal;
+use impresario_sys::Signal;
 
 const WORKERS: [&str; 2] = ["shop worker 0", "shop worker 1"];
 

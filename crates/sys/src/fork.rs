@@ -2,8 +2,8 @@
 
 use std::io;
 
-use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::pidfd::PidFd;
 
@@ -89,8 +89,9 @@ fn fork_single_threaded() -> nix::Result<ForkResult> {
 
 /// Kills and reaps a child without a pidfd. Its pid is still valid, because it has not been waited for.
 fn kill_and_reap(pid: Pid) {
-    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    while nix::sys::wait::waitpid(pid, None) == Err(nix::errno::Errno::EINTR) {}
+    let Some(pid) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
+    let _ = kill_process(pid, Signal::KILL);
+    while let Err(rustix::io::Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
 }
 
 /// Ends this process by `_exit`: without destructors, `atexit` handlers and flushing of buffers.

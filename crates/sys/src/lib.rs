@@ -16,6 +16,8 @@ mod close;
 mod fork;
 mod listen_fds;
 mod pidfd;
+mod poll;
+mod reap;
 mod seqpacket;
 mod signal;
 
@@ -26,5 +28,7 @@ pub use listen_fds::{ListenFdsError, listen_fds};
 pub use nix::sys::signal::Signal;
 pub use nix::unistd::Pid;
 pub use pidfd::{ExitStatus, PidFd};
+pub use poll::{wait_readable, wait_writable};
+pub use reap::{exited_child, reap};
 pub use seqpacket::{MAX_FDS, Received, SeqPacket};
 pub use signal::{SignalFd, reset_signals, set_parent_death_signal};

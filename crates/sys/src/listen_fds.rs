@@ -3,7 +3,7 @@
 use std::env;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// The first passed descriptor; 0, 1 and 2 are the standard ones.
 const FIRST: RawFd = 3;
@@ -85,8 +85,8 @@ fn names(
 
 /// Checks that the descriptor is open and not taken. A taken one has `FD_CLOEXEC`.
 fn check(descriptor: RawFd) -> Result<(), ListenFdsError> {
-    match fcntl(borrow(descriptor), FcntlArg::F_GETFD).map(FdFlag::from_bits_truncate) {
-        Ok(flags) if flags.contains(FdFlag::FD_CLOEXEC) => Err(ListenFdsError::Taken { descriptor }),
+    match fcntl_getfd(borrow(descriptor)) {
+        Ok(flags) if flags.contains(FdFlags::CLOEXEC) => Err(ListenFdsError::Taken { descriptor }),
         Ok(_) => Ok(()),
         Err(_) => Err(ListenFdsError::NotOpen { descriptor }),
     }
@@ -95,7 +95,7 @@ fn check(descriptor: RawFd) -> Result<(), ListenFdsError> {
 /// Marks the descriptor as taken and returns it.
 fn take(descriptor: RawFd) -> OwnedFd {
     // `check` found it open. If it is closed since, its first use fails with EBADF.
-    let _ = fcntl(borrow(descriptor), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    let _ = fcntl_setfd(borrow(descriptor), FdFlags::CLOEXEC);
     // SAFETY: by LISTEN_PID and LISTEN_FDS the descriptor was passed to this process. std and this crate set FD_CLOEXEC on
     // all that they open; `check` found the flag missing, so no other value in this process owns it.
     unsafe { OwnedFd::from_raw_fd(descriptor) }

@@ -88,7 +88,8 @@ fn set_disposition(number: i32, disposition: libc::sighandler_t) -> io::Result<(
 /// `NotFound` when the parent is not `expected_parent`: it has died before the call, and no signal will come. Exit then.
 #[doc(alias = "PR_SET_PDEATHSIG")]
 pub fn set_parent_death_signal(signal: Signal, expected_parent: Pid) -> io::Result<()> {
-    nix::sys::prctl::set_pdeathsig(signal)?;
+    let signal = rustix::process::Signal::from_named_raw(signal as i32);
+    rustix::process::set_parent_process_death_signal(signal)?;
     let parent = Pid::parent();
     if parent == expected_parent {
         return Ok(());

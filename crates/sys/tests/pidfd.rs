@@ -1,10 +1,12 @@
 //! Exit status and signals by pidfd.
 
-use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use impresario_sys::{ExitStatus, ForkError, Pid, PidFd, Signal};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use impresario_sys::{ExitStatus, ForkError, Pid, PidFd, Signal, wait_readable};
+
+/// Longest wait for the exit of a process.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn spawn(script: &str) -> (Child, PidFd) {
     let child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
@@ -13,8 +15,7 @@ fn spawn(script: &str) -> (Child, PidFd) {
 }
 
 fn wait(pidfd: &PidFd) -> ExitStatus {
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    assert_eq!(poll(&mut fds, PollTimeout::from(10_000u16)), Ok(1), "the process does not exit");
+    assert!(wait_readable(pidfd, Some(TIMEOUT)).unwrap(), "the process does not exit");
     pidfd.try_wait().unwrap().unwrap()
 }
 

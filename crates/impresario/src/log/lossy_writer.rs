@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use impresario_sys::wait_writable;
 
 /// How long the first line waits until stderr is writable. After it has dropped a line, the next ones do not wait.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -36,9 +36,8 @@ impl<W: Write + AsFd> LossyWriter<W> {
 
     fn is_writable(&self) -> bool {
         let timeout = if self.lost == 0 { WRITE_TIMEOUT } else { Duration::ZERO };
-        let Ok(timeout) = Timespec::try_from(timeout) else { return false };
-        // `POLLERR` counts as ready too: then `write` returns the error immediately.
-        poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&timeout)).is_ok_and(|ready| ready > 0)
+        // An error of the descriptor counts as writable: then `write` returns it immediately.
+        wait_writable(&self.out, Some(timeout)).unwrap_or(false)
     }
 
     /// One `write` of at most [`MAX_LINE`] bytes: the kernel does not mix it with the writes of other processes.

@@ -76,8 +76,7 @@ impl ChildInit {
         close_all_except(&keep).map_err(ChildInitError::Close)?;
         reset_signals().map_err(ChildInitError::Signals)?;
         if self.new_process_group {
-            let this = Pid::from_raw(0);
-            nix::unistd::setpgid(this, this).map_err(|error| ChildInitError::Group(error.into()))?;
+            rustix::process::setpgid(None, None).map_err(|error| ChildInitError::Group(error.into()))?;
         }
         // Last: a change of credentials clears PR_SET_PDEATHSIG.
         set_parent_death_signal(Signal::SIGKILL, self.parent_pid).map_err(ChildInitError::Parent)

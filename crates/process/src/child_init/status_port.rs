@@ -1,12 +1,10 @@
 //! Messages of a child to its parent from outside any loop: READY, and the reason of a failure.
 
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use impresario_sys::SeqPacket;
+use impresario_sys::{SeqPacket, wait_writable};
 use impresario_wire::{Encoder, Message, StreamId};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// How long a child waits for its port to become writable. A child sends one or two messages here, so the
 /// socket buffer is never full while the parent works.
@@ -21,7 +19,7 @@ pub(crate) fn send_blocking(port: &SeqPacket, message: &Message) -> bool {
     while let Some(frame) = frames.current() {
         match port.send(&frame.parts(&frame.header()), &[]) {
             Ok(()) => frames.advance(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && wait_writable(port) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && is_writable(port) => {}
             Err(_) => return false,
         }
     }
@@ -29,7 +27,6 @@ pub(crate) fn send_blocking(port: &SeqPacket, message: &Message) -> bool {
 }
 
 /// Waits until the port is writable; false after [`SEND_TIMEOUT`] or if it cannot be polled.
-fn wait_writable(port: &SeqPacket) -> bool {
-    let timeout = PollTimeout::try_from(SEND_TIMEOUT).unwrap_or(PollTimeout::MAX);
-    poll(&mut [PollFd::new(port.as_fd(), PollFlags::POLLOUT)], timeout).is_ok_and(|ready| ready > 0)
+fn is_writable(port: &SeqPacket) -> bool {
+    wait_writable(port, Some(SEND_TIMEOUT)).unwrap_or(false)
 }

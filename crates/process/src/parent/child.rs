@@ -1,13 +1,12 @@
 //! One child process, as its parent holds it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use impresario_supervision::{ExitReason, Incarnation, Time};
-use impresario_sys::{ExitStatus, ForkedChild, Pid, PidFd, Signal};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use impresario_sys::{ExitStatus, ForkedChild, Pid, PidFd, Signal, wait_readable};
 
 use super::port::Port;
 use crate::exit::ProcessExit;
@@ -139,14 +138,12 @@ pub(crate) fn is_fatal(status: ExitStatus) -> bool {
     status == ExitStatus::Code(ProcessExit::Fatal.code())
 }
 
-/// Waits for a process to exit, at most `timeout`, in milliseconds rounded up. False if it has not exited, or
-/// if a signal interrupted the wait. True if the pidfd cannot be polled: there is nothing to wait for then.
+/// Waits for a process to exit, at most `timeout`. False if it has not exited, or if a signal interrupted the
+/// wait. True if the pidfd cannot be polled: there is nothing to wait for then.
 pub(crate) fn wait_exit(pidfd: &PidFd, timeout: Duration) -> bool {
-    // Rounded down, the last millisecond would be a busy loop in the caller.
-    let timeout = PollTimeout::try_from(timeout.as_micros().div_ceil(1_000)).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout) {
-        Ok(0) | Err(Errno::EINTR) => false,
-        Ok(_) | Err(_) => true,
+    match wait_readable(pidfd, Some(timeout)) {
+        Ok(exited) => exited,
+        Err(error) => error.kind() != ErrorKind::Interrupted,
     }
 }
 

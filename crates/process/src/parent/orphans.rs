@@ -3,10 +3,10 @@
 //! When a process exits, the kernel gives its children to the nearest subreaper above it. An exited orphan
 //! stays in the process table until it is reaped.
 
-use impresario_sys::Pid;
-use nix::errno::Errno;
-use nix::sys::prctl::get_child_subreaper;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use std::io::ErrorKind;
+
+use impresario_sys::{Pid, exited_child};
+use rustix::process::child_subreaper;
 
 /// The most processes that one call reaps, so that it returns to the loop. The next SIGCHLD reaps the others.
 const MAX_REAPED: usize = 4096;
@@ -14,20 +14,18 @@ const MAX_REAPED: usize = 4096;
 /// Whether the kernel makes this process the parent of orphans: it is pid 1, or `PR_SET_CHILD_SUBREAPER` is
 /// set.
 pub(super) fn is_subreaper() -> bool {
-    Pid::this().as_raw() == 1 || get_child_subreaper().unwrap_or(false)
+    Pid::this().as_raw() == 1 || child_subreaper().is_ok_and(|subreaper| subreaper.is_some())
 }
 
 /// Reaps exited processes until one is a child by `is_child`: its exit status is read from its pidfd. Does
 /// not block.
 pub(super) fn reap(is_child: impl Fn(Pid) -> bool) {
-    let exited = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
     for _ in 0..MAX_REAPED {
-        let next = waitid(Id::All, exited | WaitPidFlag::WNOWAIT);
-        match next.as_ref().map(WaitStatus::pid) {
+        match exited_child() {
             Ok(Some(pid)) if !is_child(pid) => {
-                let _ = waitid(Id::Pid(pid), exited);
+                let _ = impresario_sys::reap(pid);
             }
-            Err(Errno::EINTR) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Ok(_) | Err(_) => return,
         }
     }

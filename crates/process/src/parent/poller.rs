@@ -1,11 +1,12 @@
 //! The epoll instance of a parent process, and the names of its event sources.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 
 /// The most events that one `epoll_wait` returns. The next one returns the others.
 const MAX_EVENTS: usize = 64;
@@ -49,51 +50,60 @@ impl Source {
 /// An epoll instance, level-triggered.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    epoll: Epoll,
+    epoll: OwnedFd,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)? })
+        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
     }
 
     pub(crate) fn add(&self, fd: impl AsFd, source: Source) -> io::Result<()> {
-        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, source.data()))?)
+        Ok(epoll::add(&self.epoll, fd, event_data(source), epoll::EventFlags::IN)?)
     }
 
     /// Adds EPOLLOUT to the events of a descriptor, or removes it. EPOLLIN stays.
     pub(crate) fn set_write_interest(&self, fd: impl AsFd, source: Source, on: bool) -> io::Result<()> {
-        let writable = if on { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
-        Ok(self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLIN | writable, source.data()))?)
+        let writable = if on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        Ok(epoll::modify(&self.epoll, fd, event_data(source), epoll::EventFlags::IN | writable)?)
     }
 
     /// Call it before the descriptor is closed. If another process holds a copy of the descriptor, a close
     /// alone does not remove it from epoll, which would report events under an id that no longer exists.
     pub(crate) fn remove(&self, fd: impl AsFd) {
         // The only possible error is that the descriptor was not added.
-        let _ = self.epoll.delete(fd);
+        let _ = epoll::delete(&self.epoll, fd);
     }
 
     /// Waits for events, at most `limit`, in milliseconds rounded up; `None` waits without a limit. Returns
     /// the sources in the order in which they are to be served.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> io::Result<Vec<Source>> {
-        let mut events = [EpollEvent::empty(); MAX_EVENTS];
-        let count = match self.epoll.wait(&mut events, timeout(limit)) {
-            Err(Errno::EINTR) => 0,
-            result => result?,
+        let mut events = [MaybeUninit::uninit(); MAX_EVENTS];
+        let events = match epoll::wait(&self.epoll, &mut events, limit.map(timeout).as_ref()) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => &mut [],
+            Err(error) => return Err(error.into()),
         };
         let mut sources: Vec<Source> =
-            events.iter().take(count).map(|event| Source::from_data(event.data())).collect();
+            events.iter().map(|event| Source::from_data(event.data.u64())).collect();
         sources.sort_unstable();
         Ok(sources)
     }
 }
 
-/// `limit` in milliseconds, rounded up: a wait that ends before the deadline would find nothing to do and
+fn event_data(source: Source) -> epoll::EventData {
+    epoll::EventData::new_u64(source.data())
+}
+
+/// Longest wait: what fits into the `int` of milliseconds that `epoll_wait` takes, some 24 days. The loop then waits again.
+const MAX_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// `limit` in whole milliseconds, rounded up: a wait that ends before the deadline would find nothing to do and
 /// spin.
-fn timeout(limit: Option<Duration>) -> EpollTimeout {
-    let Some(limit) = limit else { return EpollTimeout::NONE };
-    EpollTimeout::try_from(limit.as_micros().div_ceil(1_000)).unwrap_or(EpollTimeout::MAX)
+fn timeout(limit: Duration) -> Timespec {
+    let limit = limit.min(MAX_WAIT);
+    let millis = limit.as_micros().div_ceil(1_000).min(MAX_WAIT.as_millis());
+    Timespec { tv_sec: (millis / 1_000) as i64, tv_nsec: (millis % 1_000) as i64 * 1_000_000 }
 }
 
 #[cfg(test)]
@@ -120,9 +130,10 @@ mod tests {
 
     #[test]
     fn timeouts_are_rounded_up_and_capped() {
-        assert_eq!(timeout(None), EpollTimeout::NONE);
-        assert_eq!(timeout(Some(Duration::ZERO)), EpollTimeout::ZERO);
-        assert_eq!(timeout(Some(Duration::from_micros(1))), EpollTimeout::from(1u8));
-        assert_eq!(timeout(Some(Duration::MAX)), EpollTimeout::MAX);
+        let millis = |limit| timeout(limit).tv_sec * 1_000 + timeout(limit).tv_nsec / 1_000_000;
+        assert_eq!(millis(Duration::ZERO), 0);
+        assert_eq!(millis(Duration::from_micros(1)), 1);
+        assert_eq!(millis(Duration::from_micros(1_000_001)), 1_001);
+        assert_eq!(millis(Duration::MAX), i64::from(i32::MAX));
     }
 }

@@ -2,7 +2,7 @@ use std::process::{Child, Command, Stdio};
 
 use impresario_supervision::{Action, ChildRules, Event, Flags, Supervisor, Time};
 use impresario_sys::Pid;
-use nix::errno::Errno;
+use rustix::io::Errno;
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn workers_of_a_dead_prototype_are_killed_and_reaped() {
     assert!(table.wait(Duration::from_secs(10)).is_empty());
     // They are children of this process, as orphans are of a main that is pid 1, so they were reaped too.
     for child in [&mut orphan, &mut stays] {
-        assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(Errno::ECHILD as i32));
+        assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(Errno::CHILD.raw_os_error()));
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use impresario_sys::{Pid, PidFd, Signal};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use impresario_sys::{Pid, PidFd, Signal, wait_readable};
 
 /// Upper bound of every wait. On a busy machine an event may take seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -126,19 +124,17 @@ impl Tree {
     }
 
     pub(crate) fn signal_main(&self, signal: Signal) {
-        nix::sys::signal::kill(Pid::from_raw(self.main()), signal).unwrap();
+        PidFd::open(Pid::from_raw(self.main())).unwrap().send_signal(signal).unwrap();
     }
 
     pub(crate) fn kill(&self, pid: i32) {
-        nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        PidFd::open(Pid::from_raw(pid)).unwrap().send_signal(Signal::SIGKILL).unwrap();
     }
 
     pub(crate) fn expect_dead(&self, pid: i32) {
         // ESRCH: the process has been reaped already.
         let Ok(pidfd) = PidFd::open(Pid::from_raw(pid)) else { return };
-        let timeout = PollTimeout::try_from(TIMEOUT).unwrap();
-        let ready = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout);
-        assert_eq!(ready, Ok(1), "process {pid} has not exited");
+        assert!(wait_readable(&pidfd, Some(TIMEOUT)).unwrap(), "process {pid} has not exited");
     }
 
     /// Waits until all processes that share the stdout have exited.
