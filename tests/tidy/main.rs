@@ -221,6 +221,13 @@ fn book() -> Vec<(String, String)> {
 const BOOK: &str = "docs/book/src/";
 
 #[test]
+fn steps_of_the_walks_name_existing_functions() {
+    let page = read(&Path::new(root()).join("ARCHITECTURE.md"));
+    assert!(page.matches(". `crates/").count() > 20, "ARCHITECTURE.md has few steps: are the walks missing?");
+    assert_no_failures(&pages::broken_steps("ARCHITECTURE.md", &page, find));
+}
+
+#[test]
 fn the_summary_of_the_book_lists_all_chapters() {
     let pages = book();
     let names: Vec<&str> = pages.iter().filter_map(|(path, _)| path.strip_prefix(BOOK)).collect();

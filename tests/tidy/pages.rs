@@ -66,6 +66,33 @@ pub(crate) fn unnamed_examples(page: &str, text: &str, examples: &[&str]) -> Vec
     missing.map(|name| format!("{page} does not say how to run the example {name}: add a line")).collect()
 }
 
+/// Steps of a walk whose file or function does not exist. A step is a numbered item that opens with a path below `crates/`
+/// in inline code, a colon, and functions in inline code: ``1. `crates/a/src/b.rs`: `first`, `second` ``.
+pub(crate) fn broken_steps(path: &str, text: &str, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut failures = Vec::new();
+    for line in text.lines() {
+        let Some((_, step)) = line.split_once(". `crates/") else { continue };
+        let Some((file, rest)) = step.split_once("`: ") else { continue };
+        let file = format!("crates/{file}");
+        let Some(source) = find(&file) else {
+            failures.push(format!("{path}: {file} does not exist: correct the step"));
+            continue;
+        };
+        let names = rest.split(' ').map_while(|word| {
+            let word = word.trim_end_matches([',', '.', ':', ';']);
+            word.strip_prefix('`').and_then(|word| word.strip_suffix('`'))
+        });
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() {
+            failures.push(format!("{path}: the step in {file} names no function: add one"));
+        }
+        let defines = |name: &str| ["(", "<"].iter().any(|end| source.contains(&format!("fn {name}{end}")));
+        let missing = names.into_iter().filter(|name| !defines(name));
+        failures.extend(missing.map(|name| format!("{path}: {file} has no fn {name}: correct the step")));
+    }
+    failures
+}
+
 /// The text without code blocks and inline code, where `](` is no link.
 fn without_code(text: &str) -> String {
     let mut prose = String::new();
@@ -155,5 +182,18 @@ mod tests {
     fn an_example_without_a_command_is_found() {
         let text = "cargo run --example tree-top\ncargo run --example tls\n";
         assert_eq!(unnamed_examples("a.md", text, &["tree", "tls"]).len(), 1);
+    }
+
+    #[test]
+    fn a_step_without_its_file_or_function_is_found() {
+        let find = |path: &str| {
+            (path == "crates/a/src/b.rs").then(|| "fn first() {}\nasync fn second<T>() {}".to_owned())
+        };
+        let steps = |text: &str| broken_steps("a.md", text, find).len();
+        assert_eq!(steps("1. `crates/a/src/b.rs`: `first`, `second`: what it does with `third`."), 0);
+        assert_eq!(steps("2. `crates/a/src/b.rs`: `third`: what it does."), 1);
+        assert_eq!(steps("3. `crates/a/src/c.rs`: `first`."), 1);
+        assert_eq!(steps("4. `crates/a/src/b.rs`: does nothing."), 1);
+        assert_eq!(steps("see `crates/a/src/c.rs`"), 0);
     }
 }
