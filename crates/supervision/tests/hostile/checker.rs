@@ -1,4 +1,4 @@
-//! What must hold for every supervisor, whatever happens.
+//! Invariants of one supervisor, asserted after every event.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,18 +10,18 @@ use crate::rules::Rules;
 
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
-    /// Lives that are not over.
+    /// Incarnations that have not exited.
     pub(crate) alive: BTreeMap<Incarnation, Alive>,
     of: HashMap<ChildKey, Incarnation>,
     last: u64,
     forgotten: HashSet<ChildKey>,
-    /// How often each request was answered.
+    /// Number of replies to each request.
     replies: HashMap<RequestId, u32>,
     ready: u32,
     pub(crate) exit: Option<ExitReason>,
 }
 
-/// A life and what it was told.
+/// One incarnation and the requests that it got.
 #[derive(Debug)]
 pub(crate) struct Alive {
     pub(crate) key: ChildKey,
@@ -36,7 +36,7 @@ impl Alive {
         !self.ready || self.told.is_some() || self.killed
     }
 
-    /// When it is killed if nothing is heard of it.
+    /// When it is killed if it does not answer.
     pub(crate) fn end(&self, spec: &ChildRules) -> Option<Time> {
         match (self.told, spec.shutdown) {
             _ if self.killed => None,
@@ -52,7 +52,7 @@ impl Checker {
         assert!(self.replies.insert(request, 0).is_none(), "{request:?} is asked once");
     }
 
-    /// It was refused on the spot, without an action.
+    /// Refused immediately, without an action.
     pub(crate) fn refused(&mut self, request: RequestId) {
         assert_eq!(self.replies.remove(&request), Some(0));
     }
@@ -61,7 +61,7 @@ impl Checker {
         self.alive.get_mut(&life).expect("only a living one is ready").ready = true;
     }
 
-    /// Exactly one exit per start: the world ends a life once, and the supervisor must have begun it.
+    /// Exactly one exit per start: the world ends an incarnation once, and the supervisor must have started it.
     pub(crate) fn ended(&mut self, life: Incarnation) {
         let ended = self.alive.remove(&life).expect("a life ends once");
         assert_eq!(self.of.remove(&ended.key), Some(life));
@@ -105,7 +105,7 @@ impl Checker {
             Action::Report(report) => {
                 assert!(report.lives > 0);
                 let life = report.incarnation.map(Incarnation::number);
-                // Only what a dynamic supervisor says of all its instances is about no life.
+                // Only reports of a dynamic supervisor about all its instances have no incarnation.
                 assert!(
                     life.map_or(rules.is_dynamic(), |life| (1..=self.last).contains(&life)),
                     "{report:?}"
@@ -128,7 +128,7 @@ impl Checker {
         self.alive.insert(life, alive);
     }
 
-    /// Every wait that has an end is known to the timer.
+    /// Every wait with a deadline is known to the timer.
     pub(crate) fn check_timer(&self, rules: &Rules) {
         let timer = rules.poll_timeout();
         assert!(self.exit.is_none() || timer.is_none(), "after the exit nothing is waited for");
@@ -141,8 +141,9 @@ impl Checker {
         }
     }
 
-    /// After a time-out: whoever had to be done with something by now is, or was killed. What was begun only now, and
-    /// has no time at all, is for the next one.
+    /// After a timeout: every child with an expired deadline is done or was killed. A child that started only
+    /// now with no time at
+    /// all belongs to the next check.
     pub(crate) fn check_overdue(&self, rules: &Rules, now: Time) {
         for (life, alive) in self.alive.iter().filter(|(_, alive)| alive.told.unwrap_or(alive.since) < now) {
             let end = rules.spec(alive.key).and_then(|spec| alive.end(spec));
@@ -150,8 +151,9 @@ impl Checker {
         }
     }
 
-    /// In a world in which everybody has answered: it knows who lives, nobody is about to come, and each request
-    /// was answered.
+    /// For a world in which every child has answered: the supervisor knows all running children, no answer is
+    /// pending, and each
+    /// request was answered.
     pub(crate) fn check_at_rest(&self, states: &[ChildState]) {
         let alive: BTreeSet<Incarnation> = self.alive.keys().copied().collect();
         let known = states.iter().filter_map(|state| match state {

@@ -1,9 +1,9 @@
-//! Invariants of the rules in a hostile world: trees of supervisors whose children start or fail when they like, in
-//! any order, crash at any moment, ignore that they are told to stop, and answer for lives that are long over, while
-//! requests arrive in the middle of everything.
+//! Invariants of the rules in a hostile world: trees of supervisors with children that start or fail at random,
+//! in any order, crash at any moment, ignore stop requests, and answer for earlier incarnations, while requests
+//! arrive in between.
 //!
-//! Each property is named as the invariant that it states. Those of a single supervisor are checked by `checker`
-//! after everything that happens, in every property. Each property sees 256 trees; `PROPTEST_CASES` says otherwise.
+//! The name of a property is its invariant. `checker` asserts those of a single supervisor after every event,
+//! in every property. Each property runs on 256 trees; `PROPTEST_CASES` changes the number.
 
 mod checker;
 mod dynamic;

@@ -1,4 +1,4 @@
-//! What a hostile world does.
+//! Events of a hostile world.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use impresario_supervision::ExitReason;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// One thing that happens. Numbers choose among what is there at that moment, so every op fits every world.
+/// One event. Numbers select among what exists at that moment, so every op fits every world.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A life that is starting says how that went, or ends.
+    /// A starting incarnation answers or exits.
     Answer(usize, How),
-    /// Any life ends by itself; a supervisor with all that it has.
+    /// Any incarnation exits by itself; a supervisor with all its children.
     Crash(usize, ExitReason),
-    /// A life that was told ends.
+    /// An incarnation with a stop request exits.
     Obey(usize, ExitReason),
-    /// Somebody answers for a life that is over, or says once more what it has said already.
+    /// An answer for an incarnation that has exited, or a repeated answer.
     Stale(usize, usize, How),
-    /// Somebody asks a supervisor for something about one of its children.
+    /// A supervisor gets a request about one of its children.
     Ask(usize, Wish, usize),
-    /// A supervisor is told to stop by somebody else than its parent's rules.
+    /// A supervisor gets a stop request that does not come from its parent's rules.
     Shutdown(usize),
     /// Time passes.
     Pass(Duration),
-    /// The next deadline comes.
+    /// The next deadline is reached.
     Deadline,
 }
 
@@ -78,7 +78,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-/// How often each kind of thing happens, compared with the others.
+/// Frequency of each kind of event, relative to the others.
 struct Mix {
     answer: u32,
     crash: u32,
@@ -90,7 +90,7 @@ struct Mix {
     deadline: u32,
 }
 
-/// A bit of everything.
+/// All kinds of events.
 const ALL: Mix = Mix { answer: 8, crash: 4, obey: 4, stale: 2, ask: 3, shutdown: 1, pass: 2, deadline: 2 };
 
 fn mixed(mix: &Mix) -> impl Strategy<Value = Vec<Op>> + use<> {
@@ -113,22 +113,22 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&ALL)
 }
 
-/// Many who answer for the dead.
+/// Many stale answers.
 pub(crate) fn stale_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Mix { stale: 16, ..ALL })
 }
 
-/// Many who ask.
+/// Many requests.
 pub(crate) fn curious_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Mix { ask: 16, ..ALL })
 }
 
-/// Hardly anybody obeys, so that time-outs have to.
+/// Few children obey, so that timeouts must act.
 pub(crate) fn stubborn_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Mix { crash: 1, obey: 1, ask: 6, deadline: 8, ..ALL })
 }
 
-/// A failure, or time: nothing is asked for and nobody is told to stop.
+/// Failures and time: no requests and no stops.
 fn failure() -> impl Strategy<Value = Op> {
     let at = any::<u16>().prop_map(usize::from);
     prop_oneof![
@@ -145,7 +145,7 @@ pub(crate) fn failures() -> impl Strategy<Value = Vec<Op>> {
     vec(failure(), 0..120)
 }
 
-/// The same among instances that come all the time.
+/// The same with many starts of instances.
 pub(crate) fn failures_of_instances() -> impl Strategy<Value = Vec<Op>> {
     vec(prop_oneof![8 => failure(), 1 => Just(Op::Ask(0, Wish::Start, 0))], 0..120)
 }

@@ -1,4 +1,4 @@
-//! In which order children stop and start, and how long a shutdown may take.
+//! The order of stops and starts, and the duration of a shutdown.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn positions(node: &Node, since: usize) -> (Vec<usize>, Vec<usize>) {
         match action {
             Action::Stop(life) | Action::Kill(life) => {
                 let position = node.rules.position(key(life));
-                // A kill that follows a stop is of the same life.
+                // A kill that follows a stop concerns the same incarnation.
                 if stopped.last() != Some(&position) {
                     stopped.push(position);
                 }
@@ -36,7 +36,7 @@ fn positions(node: &Node, since: usize) -> (Vec<usize>, Vec<usize>) {
     (stopped, started)
 }
 
-/// Nobody obeys: all that can be done is wait for the kill.
+/// No child obeys: only the kill after each timeout ends it.
 fn only_kills(tree: &mut Tree) {
     loop {
         let killed =
@@ -50,7 +50,7 @@ fn only_kills(tree: &mut Tree) {
     }
 }
 
-/// How long the children may take one after the other, and the longest of them.
+/// The sum of the shutdown times of the children, and the longest of them.
 fn patience(plan: &Plan) -> (Duration, Duration) {
     let times = plan.children.iter().map(|child| match child.spec.shutdown {
         Shutdown::Timeout(time) => time,
@@ -59,7 +59,7 @@ fn patience(plan: &Plan) -> (Duration, Duration) {
     (times.clone().sum(), times.max().unwrap_or_default())
 }
 
-/// Children that never obey must not be waited for without end here.
+/// Children that never obey need finite shutdown times here.
 fn finite(mut plan: Plan) -> Plan {
     for child in &mut plan.children {
         if child.spec.shutdown == Shutdown::Infinity {
@@ -70,7 +70,7 @@ fn finite(mut plan: Plan) -> Plan {
 }
 
 proptest! {
-    /// Whatever was asked for and went wrong before, and while they stop: nobody is stopped before those after it.
+    /// After any requests and failures, also during the stop: no child is stopped before those after it.
     #[test]
     fn stop_order_is_the_reverse_of_the_start_order(plan in plan(0), before in ops(), during in stubborn_ops()) {
         let mut tree = Tree::running(&Plan { dynamic: false, ..plan });
@@ -101,7 +101,7 @@ proptest! {
         prop_assert_eq!((stopped, started), (all, vec![]));
     }
 
-    /// And only those go that the strategy names.
+    /// Only the children that the strategy names are stopped.
     #[test]
     fn group_stops_in_reverse_and_starts_in_order(plan in permanent_workers(1_000), who in 0_usize..6) {
         use impresario_supervision::Strategy;
@@ -147,7 +147,7 @@ proptest! {
         prop_assert_eq!(tree.now.saturating_since(start), patience(&plan).1);
     }
 
-    /// Also a start that never ends is in the way for a limited time only.
+    /// A start that never ends delays a shutdown for a limited time only.
     #[test]
     fn stuck_start_delays_shutdown_by_its_start_deadline(plan in permanent_workers(1_000), who in 0_usize..6) {
         let plan = finite(plan);
@@ -157,13 +157,14 @@ proptest! {
         tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
         only_kills(&mut tree);
         prop_assert!(tree.nodes[TOP].checker.exit.is_some());
-        // The group goes down once before the stuck start, and everything once after it.
+        // The group stops once before the stuck start, and all children once after it.
         let limit = Duration::from_secs(5).max(patience(&plan).0) + patience(&plan).0;
         prop_assert!(tree.now.saturating_since(start) <= limit);
     }
 
-    /// In the middle of everything, and with requests in line: the patience, and twice the time-outs (those of a group
-    /// that is on its way down or of requests that come first, and those of the end). Instances have one in common.
+    /// In any state, and with queued requests: the start deadline, and twice the timeouts (those of a stopping
+    /// group or of earlier
+    /// requests, and those of the end). Instances share one timeout.
     #[test]
     fn shutdown_ends_within_start_deadline_and_time_outs(plan in plan(0), ops in stubborn_ops()) {
         let plan = finite(plan);

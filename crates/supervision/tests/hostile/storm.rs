@@ -1,4 +1,4 @@
-//! Whatever happens, and how it ends.
+//! Random events, and the states in which they end.
 
 use impresario_supervision::{Action, ChildState, Event, ExitReason, Reply, Time};
 use proptest::prelude::{prop_assert, proptest};
@@ -8,9 +8,9 @@ use crate::plan::{permanent_workers, plan};
 use crate::tree::{TOP, Tree};
 
 proptest! {
-    /// All that the checker asserts: never two lives of a child at once, at most one stop and one kill per life, no
-    /// start of what was forgotten, one thing at a time, the exit once and last; and at rest everybody who lives is
-    /// known, nobody is still to come, and each request was answered once.
+    /// All that the checker asserts: never two incarnations of a child at once, at most one stop and one kill
+    /// per incarnation, no start of a forgotten child, one thing at a time, the exit once and last. At rest the
+    /// supervisor knows every running child, no answer is pending, and each request was answered once.
     #[test]
     fn random_events_keep_every_checked_invariant(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);
@@ -18,7 +18,7 @@ proptest! {
         tree.calm_down();
     }
 
-    /// Who was started ends once, is known to live until then, and not after.
+    /// A started child exits once. The supervisor lists it until then, and not after.
     #[test]
     fn each_start_has_exactly_one_exit(plan in plan(1), storm in ops(), end in stubborn_ops()) {
         let mut tree = Tree::new(&plan);
@@ -40,12 +40,12 @@ proptest! {
         tree.calm_down();
     }
 
-    /// Nobody who has to be done by some time is waited for any longer: the checker asserts it after each time-out.
+    /// No child is waited for beyond its deadline: the checker asserts it after each timeout.
     #[test]
     fn unanswered_action_ends_in_at_most_one_kill(plan in plan(1), ops in stubborn_ops()) {
         let mut tree = Tree::new(&plan);
         tree.run(&ops);
-        // Time goes on, and nobody says anything.
+        // Time passes, and no child answers.
         for _ in 0..100 {
             tree.deadline();
         }
@@ -61,7 +61,7 @@ proptest! {
         }
     }
 
-    /// Not even one that came in the middle of anything.
+    /// Including incarnations that started during other work.
     #[test]
     fn shutdown_leaves_no_incarnation_running(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);
@@ -120,7 +120,7 @@ proptest! {
         }
     }
 
-    /// The first start goes well or not at all.
+    /// The first start succeeds completely or leaves no child.
     #[test]
     fn failed_first_start_exits_and_names_the_child(plan in permanent_workers(5), fails in 0_usize..6) {
         let fails = fails % plan.children.len();

@@ -1,4 +1,4 @@
-//! A tree of supervisors, each an instance of the rules, whose workers do what the ops say and nothing else.
+//! A tree of supervisors, each an instance of the rules. Its workers do only what the ops say.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::op::{How, Op, Wish};
 use crate::plan::{ChildPlan, Plan};
 use crate::rules::Rules;
 
-/// A supervisor of the tree, dead or alive.
+/// A supervisor of the tree, running or exited.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) rules: Rules,
     pub(crate) checker: Checker,
     plan: Plan,
-    /// Which life of which supervisor it is.
+    /// Its own incarnation under its parent.
     birth: Option<(usize, Incarnation)>,
-    /// The lives in it that are supervisors.
+    /// Its incarnations that are supervisors.
     nested: Vec<(Incarnation, usize)>,
-    /// It has exited, or was dropped with who owned it.
+    /// It has exited, or was dropped with its owner.
     pub(crate) gone: bool,
-    /// What it was told to do, in order.
+    /// Its actions, in order.
     pub(crate) log: Vec<(Time, Action)>,
 }
 
 impl Node {
-    /// Who has exited may still be told something; who was dropped is not there.
+    /// An exited supervisor can still get events; a dropped one does not exist.
     fn hears(&self) -> bool {
         !self.gone || self.checker.exit.is_some()
     }
@@ -47,14 +47,14 @@ pub(crate) struct Tree {
 pub(crate) const TOP: usize = 0;
 
 impl Tree {
-    /// A tree that is about to start.
+    /// A tree before its start.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0, deadlines: 0 };
         tree.begin(plan, None);
         tree
     }
 
-    /// A tree that runs: its first start went well.
+    /// A running tree: its first start succeeded.
     pub(crate) fn running(plan: &Plan) -> Self {
         let mut tree = Self::new(plan);
         tree.calm_down();
@@ -137,7 +137,7 @@ impl Tree {
         let plan = node.plan.children.iter().find(|child| child.spec.id == *wanted);
         if let Some(ChildPlan { nested: Some(plan), .. }) = plan {
             let plan = plan.clone();
-            // It is known before it begins: it may be ready, or over, at once.
+            // It is registered before it starts: it may be ready, or exit, immediately.
             let nested = self.nodes.len();
             self.nodes[id].nested.push((life, nested));
             self.begin(&plan, Some((id, life)));
@@ -148,7 +148,7 @@ impl Tree {
         self.nodes[id].nested.iter().find(|(known, _)| *known == life).map(|(_, nested)| *nested)
     }
 
-    /// Whoever owns lives ends them with its own.
+    /// An owner that exits ends the incarnations that it owns.
     fn drop_node(&mut self, id: usize) {
         self.nodes[id].gone = true;
         for (_, nested) in self.nodes[id].nested.clone() {
@@ -156,7 +156,7 @@ impl Tree {
         }
     }
 
-    /// A life is over; its supervisor hears of it.
+    /// An incarnation exits; its supervisor gets the event.
     fn end(&mut self, id: usize, life: Incarnation, event: Event) {
         if !self.nodes[id].gone {
             self.nodes[id].checker.ended(life);
@@ -164,7 +164,7 @@ impl Tree {
         }
     }
 
-    /// The lives that fit, oldest first, of all supervisors that live.
+    /// The incarnations that match, oldest first, of all running supervisors.
     fn lives(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
         let of = |(id, node): (usize, &Node)| {
             let lives = node.checker.alive.iter().filter(|(_, alive)| fits(alive));
@@ -173,7 +173,7 @@ impl Tree {
         self.nodes.iter().enumerate().filter(|(_, node)| !node.gone).flat_map(of).collect()
     }
 
-    /// The same, of workers only: what a supervisor answers is up to its rules.
+    /// The same for workers only: the answers of a supervisor follow from its rules.
     fn workers(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
         let mut lives = self.lives(fits);
         lives.retain(|(id, life)| self.nested(*id, *life).is_none());
@@ -236,7 +236,7 @@ impl Tree {
                 self.nodes[id].checker.started(life);
                 self.tell(id, Event::Started(life));
             }
-            // One that is ready cannot say any more that it was not needed. One that was told to end still can.
+            // A ready child cannot answer `ignore` any more. A child with a stop request still can.
             How::Ignored if self.nodes[id].checker.alive[&life].ready => {}
             How::Ignored => self.end(id, life, Event::Ignored(life)),
             How::Failed(reason) => self.end(id, life, Event::StartFailed(life, reason.clone())),
@@ -244,11 +244,11 @@ impl Tree {
         }
     }
 
-    /// An answer about a life that is over changes nothing at all, and neither does one that was given before.
+    /// An answer about an exited incarnation changes nothing, and neither does a repeated answer.
     fn stale(&mut self, at: usize, life: usize, how: &How) {
         let Some(id) = self.hearing(at) else { return };
         let node = &mut self.nodes[id];
-        // There is no other way to make a name of a life than to have had it.
+        // An incarnation number can only come from an earlier start.
         let starts = node.log.iter().filter_map(|(_, action)| match action {
             Action::Start(_, life) => Some(*life),
             _ => None,
@@ -258,7 +258,7 @@ impl Tree {
         let alive = node.checker.alive.get(&life);
         let event = match how {
             How::Started if alive.is_none_or(|alive| alive.ready) => Event::Started(life),
-            // While it is being stopped, that there is no life is good news, whoever says so.
+            // During a stop, every answer that no incarnation runs is accepted, whatever its source.
             How::Ignored
                 if alive.is_none_or(|alive| alive.ready && alive.told.is_none() && !alive.killed) =>
             {
@@ -307,7 +307,7 @@ impl Tree {
         deadlines.filter_map(|(id, node)| Some((node.rules.poll_timeout()?, id))).min()
     }
 
-    /// The next deadline of the whole tree comes; whether there is one.
+    /// Advances to the next deadline of the tree; returns whether there is one.
     pub(crate) fn deadline(&mut self) -> bool {
         let Some((time, id)) = self.next_deadline() else { return false };
         self.deadlines += 1;
@@ -325,7 +325,7 @@ impl Tree {
         self.now = until;
     }
 
-    /// From here on everybody does as told, at once: starts succeed and stops obey. Ends when nothing is left to do.
+    /// From here on every child obeys immediately: starts succeed and stops end. Returns when no work is left.
     pub(crate) fn calm_down(&mut self) {
         for _ in 0..CALM {
             let awaited = self.workers(|alive| !alive.ready || alive.told.is_some() || alive.killed);
@@ -353,17 +353,17 @@ impl Tree {
     }
 }
 
-/// The most instances of a dynamic supervisor.
+/// Maximum number of instances of a dynamic supervisor.
 pub(crate) const MAX_CHILDREN: usize = 5;
 
-/// More than the deadlines and answers that any of these trees can have left.
+/// Above the number of deadlines and answers that any of these trees can have left.
 const CALM: usize = 10_000;
 
 fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
     let known = &plan.children[child % plan.children.len()].spec;
     let id = known.id.clone();
     match wish {
-        // Sometimes one that is there, sometimes one that is new.
+        // Sometimes an existing child, sometimes a new one.
         Wish::Start if child.is_multiple_of(2) => Request::StartChild(known.clone()),
         Wish::Start => {
             Request::StartChild(ChildRules { id: format!("n{}", child % 3).into(), ..known.clone() })
@@ -384,7 +384,7 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
     }
 }
 
-/// The same but for when it is restarted, and so for whether it can be significant.
+/// The same spec with another restart type, and so with another value of significant.
 fn respec(flags: &Flags, spec: &ChildRules, choice: usize) -> ChildRules {
     let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][choice % 3];
     let may = restart != Restart::Permanent && flags.auto_shutdown != AutoShutdown::Never;

@@ -1,4 +1,4 @@
-//! New generations that fail, and what becomes of those who asked for them.
+//! New generations that fail, and the answers to their requesters.
 
 use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
 

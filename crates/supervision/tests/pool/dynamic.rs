@@ -1,4 +1,4 @@
-//! Pools whose size follows the load.
+//! Pools with a size that follows the load.
 
 use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
 

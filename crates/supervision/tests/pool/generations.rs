@@ -239,7 +239,7 @@ fn outdated_workers_are_no_spares() {
     world.boots.extend([Boot::Ready, Boot::Hangs]);
     restart(&mut world);
     world.run(5_000);
-    // The fourth, which nobody needs any more, is ready at last. It has its whole idle time before it.
+    // The fourth worker is no longer needed and becomes ready now. Its idle time starts here.
     world.tell(Event::Started(world.id(1)));
     world.run(5_000);
     world.expect(

@@ -1,4 +1,4 @@
-//! The pool's rules, seen by somebody who only keeps a list of lives. Every check here is an invariant.
+//! A model of the pool that only keeps a list of workers. Every check is an invariant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use impresario_supervision::pool::{
 use impresario_supervision::{ExitReason, Incarnation, Time};
 use proptest::sample::Index;
 
-/// What a life may say.
+/// What a worker may send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Said {
     Started,
     StartFailed,
-    /// Whether its end is clean.
+    /// Whether its exit is clean.
     Exited(bool),
     Load(u32, u32),
     Usage(u64, u64),
@@ -51,7 +51,7 @@ pub(crate) struct Model {
     recycling: Option<WorkerId>,
     latest: u64,
     largest_max: u32,
-    /// How much may be above the maximum, by what has been asked for so far.
+    /// Allowed number of workers above the maximum, from the requests so far.
     largest_surge: u32,
     has_rolled: bool,
     running: bool,
@@ -96,7 +96,7 @@ impl Model {
         }
     }
 
-    /// Nothing that the dead say may change anything but the length of the queue.
+    /// Events of exited workers may change only the length of the queue.
     pub(crate) fn ghost(&mut self, index: Index, said: Said) {
         if self.dead.is_empty() {
             return;
@@ -198,7 +198,7 @@ impl Model {
         assert!(self.lives.values().all(|life| life.phase == Phase::Killed || !kill));
     }
 
-    /// From here on everybody obeys, and only what the pool waits for takes time.
+    /// From here on every worker obeys, and only timers of the pool take time.
     pub(crate) fn calms_down(&mut self) {
         for _ in 0..1_000 {
             self.all_obey();
@@ -227,7 +227,7 @@ impl Model {
         }
     }
 
-    /// How many ready workers there should be, from the same formula, counted here.
+    /// Number of ready workers that there should be, by the same formula, computed here.
     fn wanted(&self) -> u32 {
         let present = self.lives.values().filter(|life| matches!(life.phase, Phase::Starting | Phase::Ready));
         let load = present.map(|life| life.active).sum::<u32>() + self.queued;
@@ -277,7 +277,7 @@ impl Model {
         actions
     }
 
-    /// Whether one that was ready was told to leave because there is, or should be, another one in its place.
+    /// Whether a ready worker was retired because it has, or should have, a replacement.
     fn was_exchanged(&self, actions: &[Action]) -> bool {
         let is_static = matches!(self.pool.size(), PoolSize::Static(_));
         let exchanged = actions.iter().filter_map(|action| match action {

@@ -1,5 +1,5 @@
-//! What holds whatever happens: a hostile world that answers late, wrongly, twice or never, against a model that
-//! only keeps a list of lives.
+//! Properties in a hostile world with late, wrong, repeated and missing answers, against a model that only
+//! keeps a list of workers.
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
 use proptest::sample::Index;
@@ -11,17 +11,17 @@ use crate::world::ms;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// A life says something, whether it may or not.
+    /// A worker sends an event, allowed or not.
     Says(Index, Said),
-    /// Somebody who is dead says it.
+    /// An exited worker sends an event.
     Ghost(Index, Said),
-    /// The newest life dies, ready or not (Unit's defect D2).
+    /// The newest worker dies, ready or not (Unit's defect D2).
     NewestDies,
-    /// Everybody who was told something obeys, and everybody who starts is ready.
+    /// Every worker with a stop request exits, and every starting worker is ready.
     AllObey,
-    /// Time goes on, but not beyond what the pool waits for.
+    /// Time passes, but not beyond the next deadline of the pool.
     Waits(u64),
-    /// The next deadline comes.
+    /// The next deadline is reached.
     TimesOut,
     Queued(u32),
     Restart,
@@ -117,8 +117,8 @@ fn play(model: &mut Model, ops: Vec<Op>) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
-    /// The model checks every single step; see there. At the end the world becomes friendly, and then everything
-    /// that is wanted is there and nothing else is under way.
+    /// The model checks every step. At the end the world obeys; then all wanted workers are running and nothing
+    /// is in progress.
     #[test]
     fn random_events_end_with_all_wanted_ready(
         settings in settings(),
@@ -131,7 +131,7 @@ proptest! {
         model.calms_down();
     }
 
-    /// However it was going, a stop ends it, and a kill ends it without anybody's consent.
+    /// From any state a stop ends the pool, and a kill ends it without the help of the workers.
     #[test]
     fn stop_or_kill_ends_in_exit(
         settings in settings(),

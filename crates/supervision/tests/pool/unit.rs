@@ -1,4 +1,4 @@
-//! The scenarios of Unit's own suite (`test_procman.py`), told again on virtual time.
+//! The scenarios of Unit's own suite (`test_procman.py`), on virtual time.
 
 use impresario_supervision::pool::{Event, PoolSize};
 

@@ -1,5 +1,5 @@
-//! A virtual world: workers that take time to boot and to leave, a router that hands requests out, and a clock that
-//! jumps to whatever comes next. It writes down what happens.
+//! A virtual world: workers that take time to boot and to exit, a router that hands out requests, and a clock
+//! that jumps to the next event. It records what happens.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use impresario_supervision::pool::{Action, Event, Report, Settings, StartOutcome, WorkerId, WorkerPool};
 use impresario_supervision::{ExitReason, Time};
 
-/// What one start does.
+/// Result of one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Boot {
     Ready,
@@ -34,9 +34,9 @@ pub(crate) struct World {
     pub(crate) pool: WorkerPool,
     /// How long a start takes.
     pub(crate) boot: Duration,
-    /// How long a worker takes to leave once it has nothing to do; `None`: it never does.
+    /// How long a worker takes to exit once it is idle; `None`: it never exits.
     pub(crate) leave: Option<Duration>,
-    /// What the next starts do; those after them become ready.
+    /// Results of the next starts; later ones become ready.
     pub(crate) boots: VecDeque<Boot>,
     /// How many milliseconds each waiting request takes.
     queue: VecDeque<u64>,
@@ -52,7 +52,7 @@ pub(crate) const fn ms(ms: u64) -> Duration {
 }
 
 impl World {
-    /// A pool that has been started, whose workers boot in 10 ms; nothing is ready before time goes on.
+    /// A started pool with workers that boot in 10 ms. None is ready before time passes.
     pub(crate) fn new(settings: impl Into<Settings>) -> Self {
         Self::booting(ms(10), settings)
     }
@@ -79,13 +79,13 @@ impl World {
         self.now
     }
 
-    /// One event, at this moment.
+    /// One event at this moment.
     pub(crate) fn tell(&mut self, event: Event) {
         self.pool.handle(self.now, event);
         self.drain();
     }
 
-    /// Does everything that the pool asks for by now.
+    /// Executes all pending actions of the pool.
     pub(crate) fn drain(&mut self) {
         while let Some(action) = self.pool.poll_action() {
             self.act(action);
@@ -93,7 +93,7 @@ impl World {
         self.dispatch();
     }
 
-    /// Lets so much time go by.
+    /// Advances the clock by this duration.
     pub(crate) fn run(&mut self, time: u64) {
         let end = self.now + ms(time);
         loop {
@@ -117,36 +117,36 @@ impl World {
         self.now = end;
     }
 
-    /// A request that takes so long. It goes to the idle worker that became ready first, or waits.
+    /// A request with this duration. It goes to the idle worker that became ready first, or waits.
     pub(crate) fn request(&mut self, time: u64) {
         self.queue.push_back(time);
         let queued = self.queued();
         self.tell(Event::Queued(queued));
     }
 
-    /// The life that is the newest in a slot.
+    /// The newest worker of a slot.
     pub(crate) fn id(&self, slot: u32) -> WorkerId {
         let newest = self.lives.values().rev().find(|life| life.id.slot == slot && !life.leaving);
         newest.expect("somebody is in the slot").id
     }
 
-    /// Ends a life from outside, as `kill -9` does.
+    /// Ends a worker from outside, as `kill -9` does.
     pub(crate) fn shoot(&mut self, id: WorkerId) {
         self.exits(id, ExitReason::Signal { number: 9, core_dumped: false });
     }
 
-    /// A life ends by itself.
+    /// A worker exits by itself.
     pub(crate) fn exits(&mut self, id: WorkerId, reason: ExitReason) {
         self.lives.remove(&id.life.number()).expect("it lives");
         self.tell(Event::Exited(id, reason));
     }
 
-    /// The ready workers, as `slot#life`.
+    /// The ready workers, as `slot#incarnation`.
     pub(crate) fn ready(&self) -> String {
         self.pool.serving().map(name).collect::<Vec<_>>().join(" ")
     }
 
-    /// What has happened since the last look, against what should have.
+    /// Compares the records since the last call with the expected ones.
     #[track_caller]
     pub(crate) fn expect(&mut self, expected: &str) {
         let happened = std::mem::take(&mut self.trace);
@@ -156,7 +156,7 @@ impl World {
         assert_eq!(counts.lives() as usize, self.lives.len(), "{counts:?}");
     }
 
-    /// Lets time go by without looking.
+    /// Advances the clock without a comparison.
     pub(crate) fn skip(&mut self, time: u64) {
         self.run(time);
         self.trace.clear();
@@ -243,7 +243,7 @@ impl World {
         }
     }
 
-    /// The router: hands the queue out to those who have nothing to do.
+    /// The router: gives queued requests to idle workers.
     fn dispatch(&mut self) {
         let capacity = self.pool.settings().capacity;
         while let Some(&time) = self.queue.front() {

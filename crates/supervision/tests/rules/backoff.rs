@@ -142,7 +142,7 @@ fn group_stops_immediately_and_starts_after_the_delay() {
     assert_eq!(world.take(), "+a +b +c");
 }
 
-/// `c` waits for longer than `a`, who takes it along: the group waits for `c`.
+/// `c` waits longer than `a`, which restarts `c` too: the group waits for `c`.
 #[test]
 fn group_waits_for_the_longest_backoff() {
     let specs = vec![slow("a", 10), ChildRules::worker("b"), slow("c", 500)];

@@ -1,4 +1,4 @@
-//! Strategies: who goes with whom.
+//! Strategies: which children are stopped and restarted together.
 
 use impresario_supervision::{Event, ExitReason, Request, Restart, Strategy};
 

@@ -63,7 +63,7 @@ fn terminated_significant_child_does_not_count() {
     assert_eq!(world.take(), "exit(shutdown)");
 }
 
-/// One whose restart failed is present, and so is one that is dead but not yet decided about.
+/// A child with a failed restart is present, and so is an exited one that is still queued for a decision.
 #[test]
 fn restarting_significant_child_counts_as_present() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Transient, true)];

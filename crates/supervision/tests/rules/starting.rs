@@ -73,7 +73,7 @@ fn start_that_times_out_is_killed_once() {
     assert_eq!(world.take(), format!("+a xa {failed}"));
 }
 
-/// A life that was killed for its slow start says that it is ready after all.
+/// A child that was killed at its start timeout reports ready afterwards.
 #[test]
 fn started_after_the_time_out_is_ignored() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];

@@ -28,7 +28,7 @@ fn statuses_of_instances_are_oldest_first() {
         |rules: &DynamicSupervisor| rules.child_statuses().map(|seen| seen.key).collect::<Vec<ChildKey>>();
     let started: Vec<_> = lives.iter().filter_map(|life| rules.key_of(*life)).collect();
     assert_eq!(keys(&rules), started);
-    // Nor do those who go and come change the order of the others.
+    // Removed and added children do not change the order of the others.
     for gone in [70, 31, 0] {
         rules.handle(NOW, Event::Exited(lives.remove(gone), ExitReason::Normal));
     }
@@ -87,7 +87,7 @@ fn flags_returns_the_given_flags() {
     }
 }
 
-/// A retry without backoff comes after what is queued, and until then nobody starts it.
+/// A retry without backoff comes after the queued events, and starts no earlier.
 #[test]
 fn status_of_a_queued_retry_is_restarting() {
     let mut world = World::abc(Strategy::OneForOne, 9);

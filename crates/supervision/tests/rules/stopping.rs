@@ -73,7 +73,8 @@ fn unexpected_stop_reason_is_reported() {
     }
 }
 
-/// In OTP a nested supervisor that gives up says `shutdown`, so nobody notices that it did while it was told to stop.
+/// In OTP a nested supervisor that gives up exits with `shutdown`, so its parent cannot notice it during a
+/// stop.
 #[test]
 fn gave_up_during_a_stop_is_not_reported() {
     let mut world = World::new(Flags::default(), vec![ChildRules::supervisor("s")]);
@@ -153,7 +154,7 @@ fn shutdown_waits_for_a_stop_under_way() {
     assert_eq!(world.take(), "-c", "what was started last goes first");
 }
 
-/// Whoever asked for the start that a shutdown ends is told.
+/// A shutdown that ends a requested start replies to the requester.
 #[test]
 fn shutdown_refuses_the_requested_start_it_stops() {
     let mut world = World::abc(Strategy::OneForOne, 1);

@@ -1,4 +1,4 @@
-//! A driver in miniature: answers starts and stops at once unless told otherwise, and writes down what it is told.
+//! A minimal driver: answers starts and stops immediately by default, and records the actions.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use impresario_supervision::{
     RequestId, Strategy, Supervisor, Time,
 };
 
-/// What a child does when it is told to start.
+/// What a child does at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     Fail,

@@ -53,7 +53,7 @@ pub(crate) fn start(rules: &mut DynamicSupervisor) -> Incarnation {
     life
 }
 
-/// The key and life of the only start among these actions.
+/// Key and incarnation of the only start among these actions.
 pub(crate) fn restarted(actions: &[Action]) -> (ChildKey, Incarnation) {
     let starts: Vec<_> = actions
         .iter()
@@ -358,7 +358,8 @@ fn start_under_way_decides_after_the_last_exit() {
     }
 }
 
-/// An instance that was terminated did not end by itself, and ends nothing, whoever ended by itself before.
+/// A terminated instance did not exit by itself, so it does not shut the supervisor down, whatever exited
+/// before.
 #[test]
 fn terminating_the_last_instance_does_not_shut_down() {
     let mut rules = all_significant();

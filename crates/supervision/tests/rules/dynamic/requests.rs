@@ -70,7 +70,7 @@ fn stop_time_out_kills_only_that_instance() {
     assert!(actions.contains(&done(5)) && rules.len() == 1);
 }
 
-/// It was told alone before all were told: the shared deadline is for it too.
+/// It was stopped alone before all were stopped: the shared deadline covers it too.
 #[test]
 fn shutdown_deadline_covers_a_stopping_instance() {
     let mut rules = run(limited(1), ChildRules { shutdown: Shutdown::Infinity, ..of(Restart::Permanent) });
