@@ -1,18 +1,18 @@
-//! Stage 1: actix actors under real supervision.
+//! Stage 1: actix actors under OTP supervision.
 //!
-//! actix gives fast, typed actors; its own supervisor never restarts one that panicked, cannot kill one, and knows
-//! no exit reason. Here every actor runs inside a task of ours that catches the unwind around each poll, reads a
-//! control word before it, and reports the end of each life exactly once. On that stand OTP's supervisors, played by
-//! the rules of `impresario-supervision`.
+//! actix provides fast, typed actors. Its own supervisor does not restart an actor that panicked, cannot kill
+//! one, and has no exit reasons. This crate runs every actor in a task of its own. The task catches panics
+//! around each poll, reads the control flags before each poll, and reports the exit of each incarnation exactly
+//! once. Supervisors on top of it execute the rules of `impresario-supervision`.
 //!
-//! Four types to know:
+//! The main types:
 //!
-//! * [`Supervisor`]: a tree of children, run as a program's root or as a child of another.
-//! * [`ChildSpec`]: any `actix::Actor<Context = Context<A>>`, with the rules for its lives.
+//! * [`Supervisor`]: a tree of children, run as the root of a program or as a child of another supervisor.
+//! * [`ChildSpec`]: any `actix::Actor<Context = Context<A>>`, with its restart rules.
 //! * [`DynamicSupervisor`]: a supervisor of any number of actors of one kind, started on request.
-//! * [`GenServer`]: an actor that is asked and told things, with a type for each; [`ServerRef`] reaches it.
+//! * [`GenServer`]: an actor with typed calls and casts; [`ServerRef`] refers to it.
 //!
-//! This crate deliberately knows no sockets, no processes and no HTTP.
+//! It has no sockets, no processes and no HTTP.
 
 #[cfg(panic = "abort")]
 compile_error!(

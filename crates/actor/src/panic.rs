@@ -1,4 +1,4 @@
-//! Catching panics, with the place that the payload does not carry.
+//! Catching panics, with the location, which the payload does not have.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -12,10 +12,10 @@ thread_local! {
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs code of a child. A panic becomes the reason of its end, with message and place.
+/// Runs user code. A panic becomes the exit reason, with message and location.
 ///
-/// Every actor runs inside of one already. Use it where a panic is to cost less than the actor. State that the code
-/// leaves behind is suspect after a panic, so drop it.
+/// Every actor runs inside such a call already. Use it where a panic should end less than the actor. Drop the
+/// state that the code used: after a panic it may be half changed.
 ///
 /// # Errors
 ///
@@ -28,8 +28,8 @@ pub fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
     result.map_err(reason)
 }
 
-/// The panic hook is the process's, so there can be only one. It stays out of everybody else's panics, and of ours
-/// when a backtrace is asked for: then the usual hook prints it.
+/// A process has one panic hook. This one prints nothing for panics that are caught here, unless a backtrace is
+/// requested; it passes all others on to the previous hook.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -47,7 +47,7 @@ fn install_hook() {
     });
 }
 
-/// What a panic that was caught within a [`catch_panic`] means.
+/// The exit reason for a panic that was caught in a [`catch_panic`].
 pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     let message = match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
@@ -55,7 +55,7 @@ pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
         _ => "a value that is not text".to_owned(),
     };
     let location = LOCATION.take();
-    // An exotic payload may panic in its own drop, which happens at another place.
+    // The payload may panic in its own destructor, at another location.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
     LOCATION.take();
     ExitReason::Panic { message, location }

@@ -1,5 +1,5 @@
-//! The primitives under what threads share: atomics, locks and wakers. They are named here alone, so that
-//! `tests/loom.rs` can put those of a model checker in their place.
+//! The primitives that threads share: atomics, locks and wakers. Only this file names them, so that
+//! `tests/loom.rs` can replace them with those of a model checker.
 
 use std::sync::PoisonError;
 

@@ -1,7 +1,7 @@
-//! What threads share of a life, in every order in which threads can do it.
+//! Model-checks what threads share of an actor cell: every order of threads with at most 2 preemptions.
 //!
-//! The sources are those of the crate; only the primitives below them are a model checker's. A wake-up that is lost is a
-//! deadlock here, which it reports.
+//! The sources are those of the crate; only the primitives below them are replaced. A lost wake-up is a
+//! deadlock here, which the model checker reports.
 
 // The crate uses more of these modules than is tested here.
 #![allow(dead_code, unreachable_pub, unused_imports)]
@@ -54,7 +54,7 @@ mod sync {
     }
 }
 
-/// What is said of panics elsewhere needs a thread's own state.
+/// A replacement without the thread-local state of the panic hook.
 mod panic {
     use impresario_supervision::ExitReason;
 
@@ -74,7 +74,7 @@ fn mark_exited(cell: &Arc<ActorCell>, reason: ExitReason) {
     }
 }
 
-/// Every order with at most so many switches that nobody asked for; more take minutes and have found nothing more.
+/// Preemption bound 2. A higher bound takes minutes and has found no further error.
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
@@ -85,7 +85,8 @@ fn exit(cell: &ActorCell) {
     cell.signal(Signal::Exit { from: None, reason: ExitReason::Shutdown, linked: false });
 }
 
-/// Plays the task of a life until it has seen so many signals and errands.
+/// Runs the part of an actor's task that handles signals and system messages, until it has seen this many of
+/// each.
 fn run(cell: &ActorCell, signals: usize, messages: usize) {
     let (mut received, mut done) = (0, 0);
     block_on(poll_fn(|cx| {
@@ -176,9 +177,9 @@ fn no_kill_and_no_stop_is_lost() {
             block_on(poll_fn(|cx| {
                 let flags = cell.poll(cx);
                 cell.take_signals();
-                // The life itself changes other bits of the same word.
+                // The actor's task changes other flags of the same atomic.
                 cell.set_suspended(!cell.is_suspended());
-                // A stop that comes after a kill is not said.
+                // A stop that comes after a kill is not delivered.
                 let received = if requests.len() == 1 { flags.stop() } else { flags.kill() };
                 if received { Poll::Ready(()) } else { Poll::Pending }
             }));
@@ -338,7 +339,7 @@ fn a_link_to_somebody_who_ends_is_one_signal() {
         other.join().expect("no panic");
         let reasons: Vec<_> = a.take_signals().into_iter().collect();
         let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("it hears of it") };
-        // The second link is one of its own if the first is over.
+        // The second link is a new one if the first was removed.
         assert!(more.len() <= 1 && matches!(reason, ExitReason::Killed | ExitReason::NoProc));
         assert!(!linked(&a, &b));
     });

@@ -1,4 +1,4 @@
-//! One life of an actor, to be called and cast to.
+//! A handle of one incarnation of an actor, for calls and casts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,21 +12,23 @@ use crate::cell::mailbox::{Mailbox, PushError};
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CastError<M> {
-    /// There is no such actor now.
+    /// No incarnation is running.
     NotAvailable(M),
     /// The queue is full.
     Full(M),
 }
 
-/// What [`CastError`] and [`CallError`](crate::CallError) say about an actor that does not run.
+/// The text of [`CastError`] and [`CallError`](crate::CallError) for an actor that does not run.
 pub(crate) const NOT_AVAILABLE: &str = "the actor is not available: it is down or being restarted";
-/// What they say about a full queue.
+/// Their text for a full queue.
 pub(crate) const FULL: &str = "the queue of the actor is full";
 
-/// Reaches one life of an actor, and no later one; see [`ChildRef`](crate::ChildRef) for what survives restarts.
+/// A handle of one incarnation of an actor. After a restart it is closed; [`ChildRef`](crate::ChildRef) follows
+/// restarts.
 ///
-/// It has the actor's [`Pid`] and knows its type. Its messages wait in a queue that has a length and a hard limit; those
-/// to a plain `Addr` wait in actix's own, which has neither. Each queue keeps its order; they are read by turns.
+/// It has the actor's [`Pid`] and its type. Its messages wait in a queue with a length and a hard limit.
+/// Messages to a plain `Addr` wait in actix's own queue, which has neither. Each queue keeps its order; the
+/// actor reads them alternately.
 pub struct ActorRef<A: Actor> {
     pid: Pid,
     mailbox: Arc<Mailbox<A>>,
@@ -37,12 +39,12 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         Self { pid, mailbox }
     }
 
-    /// Which life it is.
+    /// The pid of the incarnation.
     pub fn pid(&self) -> &Pid {
         &self.pid
     }
 
-    /// The actix address of the same life. It goes past the limit of the queue.
+    /// The actix address of the same incarnation. It bypasses the limit of the queue.
     pub fn addr(&self) -> Addr<A> {
         self.mailbox.addr()
     }
@@ -51,8 +53,8 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     ///
     /// # Errors
     ///
-    /// Gives the message back when the queue is full or the life is over. What was accepted is handled, unless the life
-    /// ends before.
+    /// Returns the message when the queue is full or the actor has exited. An accepted message is handled,
+    /// unless the actor exits first.
     pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
     where
         A: Handler<M>,
@@ -81,7 +83,8 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         Ok(())
     }
 
-    /// Sends a message of which there are only so many anyway. A life that is over does not need it.
+    /// Sends a message past the limit, for messages with a bound of their own. It is dropped if the actor has
+    /// exited.
     pub(crate) fn post<M>(&self, message: M)
     where
         A: Handler<M>,
@@ -95,7 +98,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 }
 
 impl Pid {
-    /// The life as one of an `A`, if it is one and has not ended.
+    /// The handle of a running actor with this pid, if it is an `A`.
     pub fn actor<A: Actor<Context = Context<A>>>(&self) -> Option<ActorRef<A>> {
         Some(ActorRef::new(self.clone(), self.cell().mailbox()?))
     }

@@ -1,4 +1,4 @@
-//! The exit of an actor: its reason, its mailbox, and the notification of those who wait for it.
+//! The exit of an actor: its reason, its mailbox, and the notification of links and monitors.
 
 use std::future::Future;
 use std::pin::Pin as StdPin;

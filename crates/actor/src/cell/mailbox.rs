@@ -1,4 +1,4 @@
-//! Where messages wait for one life of an actor.
+//! The queue of messages of one incarnation of an actor.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -13,24 +13,24 @@ use tokio::sync::oneshot::Sender;
 use crate::panic::catch_panic;
 use crate::sync::{AtomicU32, Mutex, lock};
 
-/// After so many messages in one turn an actor lets others have theirs.
+/// Maximum number of messages in one poll. Then the actor yields to others on its thread.
 const TURN_BUDGET: u32 = 256;
-/// No turn has so many left.
+/// A value of the budget that no poll has.
 const POISONED: u32 = u32::MAX;
 
-/// A queue of its own beside that of actix, which has neither a hard limit nor a length.
+/// A bounded queue beside that of actix, which has neither a hard limit nor a length.
 pub(crate) struct Mailbox<A: Actor> {
-    /// Weak, since a strong one would cost each actor two allocations more.
+    /// Weak: a strong reference would cost each actor two more allocations.
     addr: WeakAddr<A>,
     queue: Mutex<Option<VecDeque<Box<dyn DynMessage<A>>>>>,
     limit: u32,
-    /// How many messages wait, as far as one knows without the lock.
+    /// Number of queued messages, readable without the lock.
     queued: AtomicU32,
-    /// What is left of the turn. Only the actor's own task uses it.
+    /// Rest of the budget of this poll. Only the actor's own task uses it.
     budget: AtomicU32,
 }
 
-/// Why a message was not taken.
+/// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushError {
     Full,
@@ -40,19 +40,20 @@ pub(crate) enum PushError {
 impl<A: Actor> Mailbox<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
-        // Half as large; nobody has more in memory.
+        // `u32` halves the size; no machine holds more messages.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let (queued, budget) = (AtomicU32::new(0), AtomicU32::new(TURN_BUDGET));
         Arc::new(Self { addr, queue, limit, queued, budget })
     }
 
     pub(crate) fn addr(&self) -> Addr<A> {
-        // That of a life that is over leads nowhere.
+        // The pid of an exited actor, which resolves to no cell.
         self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
     }
 
-    /// Puts a message last; whether it is the only one, and the life has to be woken. A longer queue is one that the life
-    /// has not finished, so it comes back to it.
+    /// Queues a message. Returns whether it is the only one; then the caller must wake the actor. With a longer
+    /// queue the actor
+    /// has not finished and polls again by itself.
     pub(crate) fn push<M>(&self, message: M, reply: Option<Sender<M::Result>>) -> Result<bool, (PushError, M)>
     where
         A: Handler<M>,
@@ -62,7 +63,7 @@ impl<A: Actor> Mailbox<A> {
         self.push_within(self.limit, message, reply)
     }
 
-    /// Puts a message last that has a limit of another kind.
+    /// Queues a message with a limit of the caller's choice.
     pub(crate) fn push_within<M>(
         &self,
         limit: u32,
@@ -86,7 +87,7 @@ impl<A: Actor> Mailbox<A> {
     }
 
     pub(crate) fn pop(&self) -> Option<Box<dyn DynMessage<A>>> {
-        // Whoever makes it more than none wakes the life afterwards, so nothing is missed here.
+        // The sender of the first message wakes the actor afterwards, so no wake-up is missed here.
         if self.queued.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -97,12 +98,12 @@ impl<A: Actor> Mailbox<A> {
         message
     }
 
-    /// A new turn begins.
+    /// Starts the budget of a new poll.
     pub(crate) fn reset_budget(&self) {
         self.budget.store(TURN_BUDGET, Ordering::Relaxed);
     }
 
-    /// The actor has panicked, and has no turn any more.
+    /// The actor has panicked and handles no more messages.
     pub(crate) fn poison(&self) {
         self.budget.store(POISONED, Ordering::Relaxed);
     }
@@ -111,7 +112,7 @@ impl<A: Actor> Mailbox<A> {
         self.budget.load(Ordering::Relaxed) == POISONED
     }
 
-    /// Takes one from the turn; `false` when nothing is left of it.
+    /// Takes one message from the budget; `false` when it is used up.
     pub(crate) fn consume_budget(&self) -> bool {
         let left = self.budget.load(Ordering::Relaxed);
         self.budget.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -119,14 +120,14 @@ impl<A: Actor> Mailbox<A> {
     }
 }
 
-/// A message that waits, of whatever type.
+/// A queued message of any type.
 pub(crate) trait DynMessage<A: Actor>: Send {
     /// The type of the message.
     fn name(&self) -> &'static str;
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context);
 }
 
-/// A message, and who waits for the answer.
+/// A message, and the sender of its reply if it is a call.
 struct QueuedMessage<M: Message> {
     message: M,
     reply: Option<Sender<M::Result>>,
@@ -144,17 +145,17 @@ where
 
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context) {
         let Self { message, reply } = *self;
-        // A call that nobody waits for any more is not begun.
+        // A call is not started if its caller has dropped its future.
         if reply.as_ref().is_none_or(|reply| !reply.is_closed()) {
             actor.handle(message, context).handle(context, reply);
         }
     }
 }
 
-/// A door, whoever lives behind it.
+/// A mailbox of an actor of any type.
 pub(crate) trait AnyMailbox: Send + Sync {
     fn queued(&self) -> usize;
-    /// Nothing is taken any more, and what waits is dropped.
+    /// Closes the queue and drops the queued messages.
     fn close(&self);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -167,7 +168,7 @@ impl<A: Actor> AnyMailbox for Mailbox<A> {
     fn close(&self) {
         let rest = lock(&self.queue).take();
         for message in rest.into_iter().flatten() {
-            // A message may be anything, even something that panics when it is dropped.
+            // The destructor of a message may panic.
             let _ = catch_panic(move || drop(message));
         }
     }

@@ -21,7 +21,7 @@ impl Pid {
         &self.0
     }
 
-    /// Tells lives apart while there is a `Pid` of them.
+    /// Distinguishes incarnations while a `Pid` of them exists.
     pub(crate) fn key(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
@@ -31,51 +31,52 @@ impl Pid {
         self.0.number()
     }
 
-    /// Which of the lives that its supervisor has begun it is.
+    /// Its incarnation: the number of this start by its supervisor.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation()
     }
 
-    /// Whether it has not ended. It may end the next moment.
+    /// Whether it has not exited. It may exit immediately afterwards.
     #[doc(alias = "is_process_alive")]
     pub fn is_alive(&self) -> bool {
         self.0.exit_reason().is_none()
     }
 
-    /// Why it ended, if it has.
+    /// The exit reason, if it has exited.
     pub fn exit_reason(&self) -> Option<ExitReason> {
         self.0.exit_reason()
     }
 
-    /// For how long it has existed.
+    /// The time since its start.
     pub fn uptime(&self) -> Duration {
         self.0.age()
     }
 
-    /// The address of the actor, if it is an `A` that runs.
+    /// The address of the actor, if it runs and is an `A`.
     pub fn addr<A: Actor<Context = actix::Context<A>>>(&self) -> Option<Addr<A>> {
         Some(self.0.mailbox::<A>()?.addr())
     }
 
     /// Sends it an exit signal, as something that is not a process (OTP: `exit/2`).
     ///
-    /// If it traps exits, it gets an [`ExitSignal`](crate::ExitSignal). If it does not, `Normal` is ignored and every other reason
-    /// ends it at once, without `stopping()`. From an actor, use [`ChildContext::send_exit`](crate::ChildContext::send_exit), which says
-    /// whom it is from.
+    /// An actor that traps exits gets an [`ExitSignal`](crate::ExitSignal). Otherwise `Normal` is ignored, and
+    /// every other reason ends the actor at its next poll, without `stopping()`. From an actor, use
+    /// [`ChildContext::send_exit`](crate::ChildContext::send_exit), which names the sender.
     ///
-    /// One that is over does not hear of it; nor does one for which 65,536 signals wait already, since it has no turn.
+    /// The signal is dropped if the actor has exited, or if 65,536 signals are queued for it.
     pub fn exit(&self, reason: ExitReason) {
         self.0.signal(Signal::Exit { from: None, reason, linked: false });
     }
 
-    /// Ends it at its next turn, as [`ExitReason::Killed`]; it cannot be trapped (OTP: `exit(Pid, kill)`).
+    /// Ends the actor at its next poll, with [`ExitReason::Killed`]; it cannot be trapped (OTP: `exit(Pid,
+    /// kill)`).
     ///
-    /// What never yields cannot be killed: it has no next turn.
+    /// An actor that never yields cannot be killed: it has no next poll.
     pub fn kill(&self) {
         self.0.kill();
     }
 
-    /// Waits for its end; at once if it is over, however often it is asked.
+    /// Waits for the exit. Completes immediately if it has exited. Can be called any number of times.
     pub fn wait_exit(&self) -> impl Future<Output = ExitReason> + Send + use<> {
         let (exit, cell) = (ExitFuture::new(self), Arc::clone(&self.0));
         async move {

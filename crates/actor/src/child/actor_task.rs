@@ -1,4 +1,4 @@
-//! The task that runs one life of an actor.
+//! The task that runs one incarnation of an actor.
 
 use std::any::type_name;
 use std::future::Future;
@@ -18,8 +18,9 @@ use crate::context::ChildContext;
 use crate::panic::catch_panic;
 use crate::registry::arbiters::ArbiterState;
 
-/// Runs an actor until it ends, and says so exactly once, whatever happens: a stop, a panic in any of its code, an exit
-/// signal, a kill, a dropped arbiter.
+/// Runs an actor until it exits, and reports the exit exactly once. Causes: a stop, a panic in any of its code,
+/// an exit signal, a
+/// kill, a dropped arbiter.
 pub(crate) struct ActorTask<A: Actor<Context = Context<A>>> {
     actor: Option<ContextFut<A, Context<A>>>,
     mailbox: Arc<Mailbox<A>>,
@@ -35,13 +36,14 @@ impl<A: Actor<Context = Context<A>>> ActorTask<A> {
         mut guard: ExitGuard,
     ) -> Self {
         guard.mark_running();
-        // Its own mailbox stays empty: the messages come through the door.
+        // actix's own mailbox of the context stays empty: messages come through the mailbox of the cell.
         let actor = Some(context.into_future(actor));
         Self { actor, mailbox, arbiter: env.arbiter(), guard }
     }
 
-    /// Drops the actor. Unless it has ended by itself its context is terminated first: otherwise actix polls it once
-    /// more while dropping it, and a second panic there would abort the process.
+    /// Drops the actor. Unless it has exited by itself, its context is terminated first: otherwise actix polls
+    /// it once more during
+    /// the drop, and a second panic there would abort the process.
     fn drop_actor(&mut self, exited: bool) -> Result<(), ExitReason> {
         let Some(mut actor) = self.actor.take() else { return Ok(()) };
         if !exited {
@@ -62,14 +64,14 @@ impl<A: Actor<Context = Context<A>>> ActorTask<A> {
                 self.drop_actor(true).err().or(override_reason).unwrap_or(default)
             }
             Err(panic) => {
-                // The first panic is the reason; one more while dropping adds nothing.
+                // The first panic is the reason; a second one during the drop is ignored.
                 let _ = self.drop_actor(false);
                 panic
             }
         }
     }
 
-    /// Ends the life without asking the actor.
+    /// Ends the incarnation without calling `stopping()`.
     fn abort_actor(&mut self, reason: ExitReason) -> Poll<()> {
         let _ = self.drop_actor(false);
         self.guard.exited(reason);
@@ -77,7 +79,7 @@ impl<A: Actor<Context = Context<A>>> ActorTask<A> {
     }
 }
 
-/// Deals with what came out of band; an error is the reason to end now.
+/// Handles the queued signals; an error is the reason to exit now.
 pub(crate) fn handle_signals(cell: &Arc<ActorCell>) -> Result<(), ExitReason> {
     for signal in cell.take_signals() {
         match signal {
@@ -86,7 +88,7 @@ pub(crate) fn handle_signals(cell: &Arc<ActorCell>) -> Result<(), ExitReason> {
                 handle_exit_signal(cell, ExitSignal { from, reason }, linked)?;
             }
             Signal::Ping(reply) => {
-                // Who does not wait any more does not need it.
+                // An error means that the caller dropped its future. Nothing is left to do.
                 let _ = reply.send(());
             }
         }
@@ -114,7 +116,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
         let this = &mut *self;
         let cell = this.guard.cell();
         let flags = cell.poll(cx);
-        // A stop that came before the kill is heard first, and may do; see below.
+        // A stop that came before the kill is delivered first; see below.
         let stop_now = flags.stop() && !flags.stop_delivered();
         if flags.kill() && !stop_now {
             return this.abort_actor(ExitReason::Killed);
@@ -126,7 +128,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
         }
         if stop_now {
             cell.set_stop_delivered();
-            // Who is suspended hears this, and needs its wits to act on it.
+            // A stop request resumes a suspended actor: `stopping()` must be able to run.
             cell.set_suspended(false);
             cell.trace(|| TraceKind::Stop);
             if let Some(actor) = &mut this.actor {
@@ -137,7 +139,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
         this.mailbox.reset_budget();
         let polled = this.arbiter.run_as(cell, type_name::<A>(), || catch_panic(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
-            // Whatever came after a panic in a handler, as of something that was dropped.
+            // The reason of a panic in a handler has precedence over panics in destructors that follow.
             _ if this.mailbox.is_poisoned() => Err(cell.take_panic().unwrap_or(ExitReason::Killed)),
             Ok(Poll::Pending) if flags.kill() => return this.abort_actor(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
@@ -151,7 +153,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for ActorTask<A> {
-    /// The arbiter or the whole runtime is gone.
+    /// The arbiter or the whole runtime has ended.
     fn drop(&mut self) {
         let _ = self.drop_actor(false);
     }

@@ -1,4 +1,4 @@
-//! Takes messages from the door to the actor.
+//! Takes messages from the mailbox and calls the actor's handlers.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,27 +19,29 @@ use crate::child::events::EventSender;
 use crate::child::system_messages::{Suspended, handle_system_messages};
 use crate::panic::{catch_panic, reason};
 
-/// An actor future that hands out the messages, from both queues by turns.
+/// An actor future that dispatches messages, alternately from both queues.
 ///
-/// The context's own mailbox would be read without end while messages come, so that nothing else on the arbiter gets a
-/// turn, a kill included. So that mailbox stays empty: the addresses of the context lead here.
+/// actix reads the mailbox of a context without end while messages come, so that no other actor of the arbiter
+/// runs and a kill has no effect. So that mailbox stays empty: the addresses of the context lead to this
+/// future.
 pub(crate) struct MessageLoop<A: Actor<Context = Context<A>>> {
     mailbox: Arc<Mailbox<A>>,
     receiver: AddressReceiver<A>,
     cell: Arc<ActorCell>,
-    /// Who hears that the life is ready, before it handles anything.
+    /// Receives the acknowledgement that the incarnation is ready, before the first message is handled.
     ack: Option<EventSender>,
 }
 
-/// A context whose messages wait at a door. With `ack`, the life is ready when `started()` and whatever it waits for are
-/// done.
+/// A context with its messages in the mailbox of the cell. With `ack`, the incarnation is ready when
+/// `started()` and all that it
+/// waits for are done.
 pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
     cell: &Arc<ActorCell>,
     limit: usize,
     ack: Option<EventSender>,
 ) -> (Context<A>, Arc<Mailbox<A>>) {
-    // The capacity is that of actix's own mailboxes. No address is kept: a child lives until it is told to end, not until
-    // nobody can reach it any more.
+    // The capacity is actix's default. No address is kept here: a child runs until it is stopped, not until its
+    // last address is dropped.
     let (sender, receiver) = channel(16);
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
@@ -49,7 +51,7 @@ pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
 }
 
 impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
-    /// Whether there was a message.
+    /// Dispatches one message; returns whether there was one.
     fn dispatch_next(&mut self, actor: &mut A, context: &mut Context<A>) -> bool {
         let next = self.mailbox.pop();
         let found = next.is_some();
@@ -71,12 +73,13 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
         }
     }
 
-    /// Whether the actor can go on. A panic is caught here, since each frame that it unwinds costs more than many messages,
-    /// and actix has large ones; the task of the life finds the reason.
+    /// Calls a handler; returns whether the actor can continue. A panic is caught here, because unwinding
+    /// actix's large frames costs
+    /// more than many messages. The task of the actor reads the reason.
     fn handle(&self, context: &mut Context<A>, code: impl FnOnce(&mut Context<A>)) -> bool {
         let Err(payload) = catch_unwind(AssertUnwindSafe(|| code(context))) else { return true };
         if context.state() != ActorState::Running {
-            // It would be asked whether it stops; only the panic itself gets past that.
+            // `ctx.stop()` would ask `stopping()`, which may refuse; a panic must not be refused.
             resume_unwind(payload);
         }
         self.cell.set_panic(reason(payload));
@@ -85,14 +88,14 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
         false
     }
 
-    /// Looks at the queue of actix only when that has woken the life: a look costs as much as a message.
+    /// Reads the queue of actix only when it has woken the actor: a read costs as much as a message.
     fn receive(&mut self) -> Option<Envelope<A>> {
         if !self.cell.take_addr_pending() {
             return None;
         }
         let waker = Waker::from(Arc::clone(&self.cell));
         match Pin::new(&mut self.receiver).poll_next(&mut TaskContext::from_waker(&waker)) {
-            // It wakes nobody before there was nothing more.
+            // The queue of actix wakes again only after it was read to its end.
             Poll::Ready(message) => {
                 self.cell.set_addr_pending();
                 message
@@ -103,8 +106,8 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for MessageLoop<A> {
-    /// What still waits is dropped here, one by one: a message may be anything, even something that panics then, and two
-    /// panics at a time would abort the process.
+    /// Drops the queued messages one by one: a destructor may panic, and two panics at a time would abort the
+    /// process.
     fn drop(&mut self) {
         while let Some(message) = self.receive() {
             let _ = catch_panic(move || drop(message));
@@ -122,13 +125,13 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for MessageLoop<A> {
         _task: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let this = self.get_mut();
-        // It is polled for the first time when nothing is waited for, and before anything else that was begun.
+        // The first poll comes when the actor waits for nothing, and before any other future of the actor.
         if let Some(ack) = this.ack.take() {
             this.cell.trace(|| TraceKind::Started);
             ack.send(Event::Started(this.cell.incarnation()));
         }
         if handle_system_messages(&this.cell, actor, context) {
-            // Nothing is read while the actor waits for something, so there is no other such future.
+            // No message is taken while the actor waits for something, so there is no other such future.
             context.wait(Suspended(Arc::clone(&this.cell)));
         }
         loop {
@@ -146,7 +149,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for MessageLoop<A> {
     }
 }
 
-/// Ends the turn of an actor. Its next one comes after everybody else's.
+/// Ends the poll of an actor and wakes it again. The other actors of its arbiter are polled first.
 struct Yield(bool);
 
 impl<A: Actor> ActorFuture<A> for Yield {

@@ -1,4 +1,4 @@
-//! How a factory becomes a life.
+//! From a factory to a running actor.
 
 use std::any::type_name;
 use std::future::Future;
@@ -18,21 +18,21 @@ use crate::child::start_error::StartError;
 use crate::context::ChildContext;
 use crate::panic::catch_panic;
 
-/// What a factory makes.
+/// The result of a factory.
 pub(crate) type FactoryResult<A> = Result<A, StartError>;
 
-/// A life to begin on this arbiter.
+/// A request to spawn an incarnation on this arbiter.
 pub(crate) struct SpawnRequest<P> {
     pub(crate) env: ChildContext,
     pub(crate) guard: ExitGuard,
-    /// Whether it is ready when `started()` is done. Otherwise it says so itself.
+    /// Whether it is ready when `started()` has returned. Otherwise it acknowledges by itself.
     pub(crate) ack: bool,
-    /// Is told of the life.
+    /// Receives the events of the incarnation.
     pub(crate) on_start: P,
 }
 
 impl<P> SpawnRequest<P> {
-    /// From a factory that makes the actor at once.
+    /// Spawns from a factory that returns the actor immediately.
     pub(crate) fn spawn<A>(self, factory: impl FnOnce(&ChildContext) -> FactoryResult<A>)
     where
         A: Actor<Context = Context<A>>,
@@ -44,7 +44,7 @@ impl<P> SpawnRequest<P> {
         }
     }
 
-    /// From a factory that takes its time. What the life is told meanwhile ends it.
+    /// Spawns from an async factory. A stop, kill or exit signal meanwhile ends the incarnation.
     pub(crate) fn spawn_async<A, F>(mut self, factory: impl FnOnce(ChildContext) -> F)
     where
         A: Actor<Context = Context<A>>,
@@ -66,7 +66,7 @@ impl<P> SpawnRequest<P> {
         }
     }
 
-    /// The task that runs the life, if there is one.
+    /// Spawns the task of the incarnation, if the factory succeeded.
     fn into_task<A>(mut self, result: Result<FactoryResult<A>, ExitReason>) -> Option<ActorTask<A>>
     where
         A: Actor<Context = Context<A>>,
@@ -88,21 +88,21 @@ impl<P> SpawnRequest<P> {
     }
 }
 
-/// Runs the code of a factory as that of the actor, for whoever watches.
+/// Runs the code of a factory under the record of its actor, for the watchdog.
 fn run_factory<A, T>(env: &ChildContext, code: impl FnOnce() -> T) -> Result<T, ExitReason> {
     env.arbiter().run_as(env.cell(), type_name::<A>(), || catch_panic(code))
 }
 
-/// A factory at work. There is no actor yet that could refuse to stop or trap an exit, so whatever would end one ends
+/// A running async factory. No actor exists yet that could refuse a stop or trap an exit, so each of them ends
 /// this.
 struct FactoryTask<F> {
-    /// `None` when it is done.
+    /// `None` when it has completed.
     future: Option<Pin<Box<F>>>,
     env: ChildContext,
 }
 
 impl<F> FactoryTask<F> {
-    /// Drops the factory's future. A panic of that adds nothing to the reason.
+    /// Drops the future of the factory. A panic in its destructor does not change the reason.
     fn abort(&mut self, reason: ExitReason) -> ExitReason {
         let future = self.future.take();
         let _ = catch_panic(move || drop(future));
@@ -142,7 +142,7 @@ impl<A, F: Future<Output = FactoryResult<A>>> Future for FactoryTask<F> {
 }
 
 impl<F> Drop for FactoryTask<F> {
-    /// The arbiter or the whole runtime is gone.
+    /// The arbiter or the whole runtime has ended.
     fn drop(&mut self) {
         let future = self.future.take();
         let _ = catch_panic(move || drop(future));

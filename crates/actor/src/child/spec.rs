@@ -11,9 +11,9 @@ use impresario_supervision::{Backoff, ChildId, ChildKind, ExitReason, Restart, S
 use crate::child::exit_guard::ExitGuard;
 use crate::context::ChildContext;
 
-/// What is to be supervised, and how (OTP: child specification).
+/// What is supervised, and by which rules (OTP: child specification).
 ///
-/// The defaults are OTP's: permanent; 5 s to stop for a worker, any time for a supervisor; not significant.
+/// Defaults, as in OTP: permanent; 5 s to stop for a worker, no limit for a supervisor; not significant.
 #[must_use = "a child spec does nothing until it is given to a supervisor"]
 #[derive(Clone)]
 pub struct ChildSpec {
@@ -23,7 +23,8 @@ pub struct ChildSpec {
 
 /// Starts incarnations of a child.
 pub(crate) trait Starter: Send + Sync {
-    /// Starts the incarnation that `env` was made for. Its events are sent through `guard`, perhaps before this returns.
+    /// Starts the incarnation of this context. Its events are sent through `guard`, possibly before this
+    /// returns.
     fn start(&self, env: ChildContext, guard: ExitGuard);
 }
 
@@ -42,60 +43,65 @@ impl ChildSpec {
         Self { rules: rules::ChildRules::supervisor(id), starter: Arc::new(starter) }
     }
 
-    /// What it is called.
+    /// Its id, unique among its siblings.
     pub fn id(&self) -> &ChildId {
         &self.rules.id
     }
 
-    /// What it is counted as: an actor that has children of its own may be a supervisor. It changes nothing else; see
-    /// [`shutdown`](Self::shutdown).
+    /// Whether it counts as a worker or a supervisor. An actor with children of its own may count as a
+    /// supervisor. It changes nothing
+    /// else; see [`shutdown`](Self::shutdown).
     pub fn kind(mut self, kind: ChildKind) -> Self {
         self.rules.kind = kind;
         self
     }
 
-    /// When it is started again. The default is always.
+    /// When it is restarted. Default: always.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.rules.restart = restart;
         self
     }
 
-    /// How it is stopped. The default is 5 s for a worker and any time for a supervisor.
+    /// How it is stopped. Default: 5 s for a worker, no limit for a supervisor.
     pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
         self.rules.shutdown = shutdown.into();
         self
     }
 
-    /// Makes the supervisor's auto-shutdown look at it.
+    /// Makes the supervisor's auto-shutdown consider it. Default: no.
     pub fn significant(mut self) -> Self {
         self.rules.significant = true;
         self
     }
 
-    /// Lets restarts wait when it keeps failing. The default is not to.
+    /// Delays restarts while the child keeps failing. Default: restarts are immediate, as in OTP. The delay
+    /// grows as [`Backoff`] describes;
+    /// a delayed restart counts against the intensity when the failure happens.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.rules.backoff = Some(backoff);
         self
     }
 
-    /// Places every life on this arbiter, a thread of its own. The default is the supervisor's arbiter.
+    /// Runs every incarnation on this arbiter. Default: the supervisor's arbiter.
     ///
-    /// A supervisor that is placed takes those of its children with it that are not placed themselves. If the arbiter is
-    /// gone, a start fails as [`ExitReason::NoProc`]; what ran on it has ended as [`ExitReason::Killed`].
+    /// A supervisor that is placed takes its children with it, except those that are placed themselves. When
+    /// the arbiter ends, its actors exit with [`ExitReason::Killed`], and a start on it fails with
+    /// [`ExitReason::NoProc`].
     pub fn on(mut self, arbiter: ArbiterHandle) -> Self {
         let starter = self.starter;
         self.starter = Arc::new(move |env, guard| {
             let starter = Arc::clone(&starter);
-            // An arbiter that is gone drops the function unused, and with it `guard`, which reports that there is no process.
+            // An arbiter that has ended drops the function unused, and with it `guard`, which reports the
+            // failure.
             arbiter.spawn_fn(move || starter.start(env, guard));
         });
         self
     }
 
-    /// How many messages may wait for a life. The default is 65,536.
+    /// The mailbox limit, in messages. Default: 65,536.
     ///
-    /// One more is answered with *full*. The limit is a hard one, unlike actix's own, and holds for what is sent through an
-    /// [`ActorRef`](crate::ActorRef) or a [`ChildRef`]; a plain `Addr` goes past it.
+    /// A message above it is refused with *full*. Unlike actix's limit it is hard. It applies to messages
+    /// through an [`ActorRef`](crate::ActorRef) or a [`ChildRef`]; a plain `Addr` bypasses it.
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         let starter = self.starter;
         self.starter =
@@ -103,16 +109,17 @@ impl ChildSpec {
         self
     }
 
-    /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
+    /// Time limit of a start. A start that takes longer is killed and counts as failed. Default: none.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.rules.start_timeout = Some(timeout);
         self
     }
 
-    /// Gives every life this name in the [`Registry`](crate::Registry), from before its factory runs until its end
-    /// (OTP: `start_link({local, Name}, ..)`).
+    /// Gives every incarnation this name in the [`Registry`](crate::Registry), from before its factory runs
+    /// until its exit (OTP: `start_link({local, Name}, ..)`).
     ///
-    /// So the name follows restarts. If somebody else has it, the start fails and says who.
+    /// So the name follows restarts. If another actor has it, the start fails with an error that names that
+    /// actor.
     pub fn registered(mut self, name: impl Into<String>) -> Self {
         self.starter = Arc::new(Registered { starter: self.starter, name: name.into() });
         self

@@ -1,4 +1,4 @@
-//! Why a child does not start, and what becomes such an error by `?`.
+//! Why a child did not start, and the conversions into it by `?`.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use impresario_supervision::{ExitReason, SpecError};
 
 use crate::registry::names::NameError;
 
-/// Why a child does not start.
+/// Why a child did not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {

@@ -1,16 +1,17 @@
-//! Where a message can be sent without knowing what is there.
+//! Where a timer can send a message.
 
 use actix::{Actor, Context, Handler, Message};
 
 use crate::cell::actor_ref::ActorRef;
 
-/// Where a timer can send a message (OTP: `Dest`).
+/// A destination of a timer (OTP: `Dest`).
 ///
-/// A life ([`ActorRef`]), whoever lives in a slot when the message is sent ([`ChildRef`](crate::ChildRef)), or a server, for its casts
-/// ([`ServerRef`](crate::ServerRef)).
+/// One incarnation ([`ActorRef`]), the incarnation that runs when the message is sent
+/// ([`ChildRef`](crate::ChildRef)), or a server, for its casts ([`ServerRef`](crate::ServerRef)).
 #[doc(alias = "Dest")]
 pub trait Destination<M> {
-    /// Sends a message. If nobody is there, or its queue is full, the message is dropped: nobody waits for an answer.
+    /// Sends a message. It is dropped if no incarnation is running or the queue is full: the sender does not
+    /// wait for a result.
     fn deliver(&self, message: M);
 }
 

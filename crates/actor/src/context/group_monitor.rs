@@ -12,15 +12,16 @@ use crate::registry::Registry;
 use crate::registry::groups::{GroupEvent, Inbox};
 use crate::sync::lock;
 
-/// One monitor of a group, to be taken back with [`ChildContext::demonitor_group`].
+/// One monitor of a group; remove it with [`ChildContext::demonitor_group`].
 #[derive(Debug)]
 pub struct GroupMonitor {
     delivery: TaskHandle,
 }
 
 impl ChildContext {
-    /// Has this actor hear who is in a group, and from then on who joins and leaves: every change once and in order, with
-    /// no gap between the members and the first change (OTP: `pg:monitor/1`).
+    /// Sends this actor the members of a group, and then every join and leave, once and in order, without a gap
+    /// between the
+    /// members and the first change (OTP: `pg:monitor/1`).
     pub fn monitor_group<A>(&self, group: &str, ctx: &mut Context<A>) -> GroupMonitor
     where
         A: Actor<Context = Context<A>> + Handler<GroupEvent>,
@@ -31,7 +32,7 @@ impl ChildContext {
         GroupMonitor { delivery: TaskHandle::spawn(EventDelivery(events), ctx) }
     }
 
-    /// Takes a monitor back: nothing is heard of the group afterwards (OTP: `pg:demonitor/1`).
+    /// Removes a monitor. No further event of it arrives (OTP: `pg:demonitor/1`).
     pub fn demonitor_group<A>(&self, monitor: &GroupMonitor, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,

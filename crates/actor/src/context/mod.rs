@@ -1,7 +1,7 @@
 //! What user code gets: [`ChildContext`] with links, monitors, group monitors and timers.
 //!
-//! This folder calls into the cell and the registry. It does not know how an actor is started, and which handles lead to
-//! it.
+//! This folder calls the cell and the registry. It does not know how an actor is started, nor which handles
+//! refer to it.
 
 pub(crate) mod destination;
 pub(crate) mod event_delivery;
@@ -21,12 +21,14 @@ use crate::cell::{ActorCell, ExitSignal, Pid, Signal};
 use crate::registry::Registry;
 use crate::registry::arbiters::ArbiterState;
 
-/// What one life of a child gets from its supervisor: who it is, and what a process can do. Cheap to clone.
+/// Context of one incarnation of a child: pid, path, logger, and the process operations (link, trap exits,
+/// names, groups).
+/// Clone is two reference-count increments.
 #[derive(Clone, Debug)]
 pub struct ChildContext {
     scope: Arc<SupervisorScope>,
     cell: Arc<ActorCell>,
-    /// How many messages may wait for this life.
+    /// The mailbox limit of this incarnation.
     mailbox_limit: usize,
 }
 
@@ -37,9 +39,9 @@ struct SupervisorScope {
     /// The logger of the tree, without the path in it.
     base: Logger,
     log: Logger,
-    /// Where in the tree the supervisor is: ids from the root, with slashes.
+    /// The path of the supervisor in the tree: ids from the root, separated by slashes.
     path: String,
-    /// The arbiter of the supervisor, where its children are too unless they are placed.
+    /// The arbiter of the supervisor, and of its children unless their spec names another.
     arbiter: Arc<ArbiterState>,
 }
 
@@ -49,11 +51,11 @@ impl fmt::Debug for SupervisorScope {
     }
 }
 
-/// How many messages may wait for an actor unless its spec says otherwise.
+/// Default limit of a mailbox, in messages.
 const DEFAULT_MAILBOX_LIMIT: usize = 65_536;
 
 impl ChildContext {
-    /// What a root is born with.
+    /// The context of a root.
     pub(crate) fn root(log: Logger) -> Self {
         let registry = Registry::new();
         let cell = ActorCell::new(Arc::clone(registry.tree()), Incarnation::ROOT, Time::START);
@@ -62,13 +64,13 @@ impl ChildContext {
         Self { scope: Arc::new(scope), cell, mailbox_limit: DEFAULT_MAILBOX_LIMIT }
     }
 
-    /// What a new life of a child is born with, and when.
+    /// The context of a new incarnation, and its start time.
     pub(crate) fn child(&self, incarnation: Incarnation, now: Time) -> Self {
         let cell = ActorCell::new(Arc::clone(self.cell.tree()), incarnation, now);
         Self { scope: Arc::clone(&self.scope), cell, mailbox_limit: DEFAULT_MAILBOX_LIMIT }
     }
 
-    /// The same life, as that of a supervisor one step further down, perhaps with a logger of its own.
+    /// The context of the same incarnation as a supervisor one level further down; `log` replaces the logger.
     pub(crate) fn supervisor(&self, id: &ChildId, log: Option<Logger>) -> Self {
         let path = match self.path() {
             "" => id.to_string(),
@@ -81,7 +83,7 @@ impl ChildContext {
         Self { scope: Arc::new(scope), cell: Arc::clone(&self.cell), mailbox_limit: self.mailbox_limit }
     }
 
-    /// The same life, with another limit for its messages.
+    /// The context of the same incarnation, with another mailbox limit.
     pub(crate) fn with_mailbox_limit(self, mailbox_limit: usize) -> Self {
         Self { mailbox_limit, ..self }
     }
@@ -90,12 +92,12 @@ impl ChildContext {
         self.mailbox_limit
     }
 
-    /// Where the supervisor is in the tree.
+    /// The path of the supervisor in the tree.
     pub(crate) fn path(&self) -> &str {
         &self.scope.path
     }
 
-    /// The arbiter that this runs on.
+    /// The arbiter of the caller.
     pub(crate) fn arbiter(&self) -> Arc<ArbiterState> {
         let arbiter = &self.scope.arbiter;
         if arbiter.is_current() { Arc::clone(arbiter) } else { self.system().arbiters().current() }
@@ -110,79 +112,82 @@ impl ChildContext {
         &self.scope.log
     }
 
-    /// Who this life is.
+    /// The pid of this incarnation.
     #[doc(alias = "self")]
     pub fn pid(&self) -> Pid {
         Pid::of(&self.cell)
     }
 
-    /// The names of the tree.
+    /// The names and groups of the tree.
     pub fn system(&self) -> &Registry {
         &self.scope.registry
     }
 
-    /// Says why this life is about to end; call `ctx.stop()` afterwards.
+    /// Sets the reason of an exit that follows; call `ctx.stop()` afterwards.
     ///
-    /// Without it a life that stops by itself ends as [`ExitReason::Normal`], and one that was told to as
-    /// [`ExitReason::Shutdown`] (OTP: the reason in `{stop, Reason, State}`).
+    /// Without it, an actor that stops by itself exits with [`ExitReason::Normal`], and one with a stop request
+    /// exits with [`ExitReason::Shutdown`] (OTP: the reason in `{stop, Reason, State}`).
     pub fn set_exit_reason(&self, reason: ExitReason) {
         self.cell.set_exit_reason(reason);
     }
 
-    /// Ends this life for a reason, when what it is doing returns (OTP: `exit/1`, `{stop, Reason, State}`).
+    /// Ends this actor with a reason as soon as its current poll returns (OTP: `exit/1`, `{stop, Reason,
+    /// State}`).
     #[doc(alias = "stop")]
     pub fn exit<A: Actor<Context = Context<A>>>(&self, reason: ExitReason, ctx: &mut Context<A>) {
         self.set_exit_reason(reason);
         ctx.stop();
     }
 
-    /// Sends another life an exit signal from this one (OTP: `exit/2`); see [`Pid::exit`].
+    /// Sends an exit signal from this actor to another (OTP: `exit/2`); see [`Pid::exit`].
     ///
-    /// One that is sent to oneself is not ignored, even if it is `Normal`.
+    /// A signal to itself is not ignored, even if it is `Normal`.
     pub fn send_exit(&self, to: &Pid, reason: ExitReason) {
         to.cell().signal(Signal::Exit { from: Some(self.pid()), reason, linked: false });
     }
 
-    /// Links this life and another: when one ends, the other gets an exit signal with the reason (OTP: `link/1`).
+    /// Links this actor and another: when one exits, the other gets an exit signal with the reason (OTP:
+    /// `link/1`).
     ///
-    /// Two lives are linked once at most. If the other is over, the signal is [`ExitReason::NoProc`].
+    /// Two actors have at most one link. If the other has exited, the signal is [`ExitReason::NoProc`].
     pub fn link(&self, to: &Pid) {
         self.cell.link(to);
     }
 
-    /// Takes a link back, from both ends (OTP: `unlink/1`). A signal that it has sent and that has not been dealt with is
-    /// dropped; an [`ExitSignal`] that is in the mailbox already is not.
+    /// Removes a link on both ends (OTP: `unlink/1`). A signal of the link that was not handled is dropped; an
+    /// [`ExitSignal`] that is in the mailbox already is not.
     pub fn unlink(&self, from: &Pid) {
         self.cell.unlink(from);
     }
 
-    /// Those this life is linked to.
+    /// The actors that this one is linked to.
     pub fn links(&self) -> Vec<Pid> {
         self.cell.with_links(|links| links.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// From now on, exit signals become messages (OTP: `process_flag(trap_exit, true)`).
     ///
-    /// What the supervisor says is none: being told to stop is `stopping()`, and a kill cannot be trapped. What comes over a
-    /// link goes past the limit of the queue; what a stranger sends is dropped when the queue is full. The context is that
-    /// of the actor itself: it says which messages the actor handles.
+    /// A stop by the supervisor is not an exit signal: it calls `stopping()`. A kill cannot be trapped. A
+    /// signal over a link goes past the limit of the queue. A signal of an actor that is not linked is dropped
+    /// when the queue is full. The argument is the context of the actor itself; its type names the messages
+    /// that the actor handles.
     #[doc(alias = "process_flag")]
     pub fn trap_exits<A>(&self, _: &Context<A>)
     where
         A: Actor<Context = Context<A>> + Handler<ExitSignal>,
     {
-        // By the queue of its messages: what its sender said before stays before.
+        // Through the queue of its messages: they keep their order with earlier messages of the sender.
         let Some(own) = self.pid().actor::<A>() else { return };
         let trap_exit = Arc::new(move |exit, linked| match linked {
             true => own.post(exit),
-            // Nobody could be told that it is full.
+            // Past the limit: the sender could not be informed that the queue is full.
             false => drop(own.cast(exit)),
         });
-        // An error means that the life is over.
+        // An error means that the actor has exited.
         let _ = self.cell.with_links(|links| links.set_trap_exit(Some(trap_exit)));
     }
 
-    /// From now on, exit signals end this life again.
+    /// From now on, exit signals end this actor again.
     pub fn untrap_exits(&self) {
         let _ = self.cell.with_links(|links| links.set_trap_exit(None));
     }

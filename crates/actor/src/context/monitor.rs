@@ -1,4 +1,4 @@
-//! Monitors: hearing of the end of another life.
+//! Monitors: one message when another actor exits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::cell::{MonitorSet, Pid};
 use crate::context::ChildContext;
 use crate::context::event_delivery::{EventDelivery, EventSource};
 
-/// What an actor hears when a life that it monitors has ended (OTP: `{'DOWN', Ref, process, Pid, Reason}`).
+/// The exit of a monitored actor (OTP: `{'DOWN', Ref, process, Pid, Reason}`).
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DOWN")]
 #[non_exhaustive]
 pub struct Down {
-    /// Whose end it is.
+    /// The actor that exited.
     pub pid: Pid,
-    /// Why; [`ExitReason::NoProc`] if it was over before it was monitored.
+    /// Its exit reason; [`ExitReason::NoProc`] if it had exited before it was monitored.
     pub reason: ExitReason,
 }
 
@@ -26,16 +26,16 @@ impl Message for Down {
     type Result = ();
 }
 
-/// One monitor, to be taken back with [`ChildContext::demonitor`].
+/// One monitor; remove it with [`ChildContext::demonitor`].
 pub struct Monitor {
     key: u64,
     monitors: Arc<MonitorSet>,
 }
 
 impl ChildContext {
-    /// Has this actor hear of the end of a life, once (OTP: `monitor(process, Pid)`).
+    /// Sends this actor one [`Down`] when the other exits (OTP: `monitor(process, Pid)`).
     ///
-    /// If it is over, the actor hears of it at once, with [`ExitReason::NoProc`].
+    /// If the other has exited, the `Down` comes immediately, with [`ExitReason::NoProc`].
     pub fn monitor<A>(&self, pid: &Pid, ctx: &mut Context<A>) -> Monitor
     where
         A: Actor<Context = Context<A>> + Handler<Down>,
@@ -47,7 +47,7 @@ impl ChildContext {
                 Arc::default()
             }))
         });
-        // An error means that this life is over, and hears nothing.
+        // An error means that this actor has exited and gets no message.
         let monitors = monitors.unwrap_or_default();
         if first {
             ctx.spawn(EventDelivery(Exits(Arc::clone(&monitors))));
@@ -56,7 +56,8 @@ impl ChildContext {
         Monitor { key, monitors }
     }
 
-    /// Takes a monitor back: nothing is heard of it afterwards, even if the life is over already (OTP: `demonitor/2` with
+    /// Removes a monitor. No `Down` of it arrives afterwards, even if the other has exited already (OTP:
+    /// `demonitor/2` with
     /// `flush`).
     pub fn demonitor(&self, monitor: &Monitor) {
         monitor.monitors.demonitor(monitor.key);

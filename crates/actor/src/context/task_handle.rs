@@ -1,4 +1,4 @@
-//! Futures of an actor that can be taken back.
+//! Cancellable futures of an actor.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use actix::{Actor, ActorFuture, AsyncContext, Context, SpawnHandle};
 
-/// A future that runs beside the messages of an actor. Dropping this changes nothing.
+/// Handle of a future that runs beside the messages of an actor. Dropping it does not cancel the future.
 #[derive(Clone, Debug)]
 pub struct TaskHandle {
     handle: SpawnHandle,
@@ -25,12 +25,12 @@ impl TaskHandle {
         Self { handle: ctx.spawn(future), cancelled }
     }
 
-    /// From here on the future does nothing, and is dropped soon.
+    /// Cancels the future. It is not polled any more, and is dropped at the next poll of the actor.
     pub(crate) fn cancel<A>(&self, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
     {
-        // actix may poll what was cancelled once more before it drops it.
+        // actix may poll a cancelled future once more before it drops it.
         self.cancelled.store(true, Ordering::Relaxed);
         ctx.cancel_future(self.handle);
     }

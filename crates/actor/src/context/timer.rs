@@ -15,32 +15,32 @@ use crate::context::ChildContext;
 use crate::context::destination::Destination;
 use crate::sync::{AtomicWaker, Mutex, lock};
 
-/// The longest delay, and what a longer one counts as: a hundred years.
+/// Longest delay; a longer one counts as this. A hundred years.
 const MAX_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// The shortest period, and what a shorter one counts as.
+/// Shortest period; a shorter one counts as this.
 const MIN_PERIOD: Duration = Duration::from_millis(1);
 
-/// A message that will be sent, once or again and again (OTP: `TimerRef`).
+/// A timer that sends a message, once or repeatedly (OTP: `TimerRef`).
 ///
-/// It belongs to the actor that set it, and ends with that. Dropping this changes nothing; clones are the same timer, and
-/// equal. See [`ChildContext::send_after`].
+/// It belongs to the actor that set it, and ends with that actor. Dropping the handle does not cancel it.
+/// Clones are equal and refer to the same timer. See [`ChildContext::send_after`].
 #[derive(Clone)]
 #[doc(alias = "TimerRef")]
 pub struct Timer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// When it fires next, if it does.
+    /// The next time at which it fires; `None` if it does not.
     deadline: Mutex<Option<Instant>>,
     waker: AtomicWaker,
 }
 
 impl Timer {
-    /// Takes the timer back. Returns how much time was left; `None` means that it has fired already, or that the actor
-    /// that set it is gone (OTP: `erlang:cancel_timer/1`).
+    /// Cancels the timer. Returns the time that was left; `None` if it has fired, or if the actor that set it
+    /// has exited (OTP: `erlang:cancel_timer/1`).
     ///
-    /// After that the message is not sent. One that was sent before may still wait to be handled: where that matters, use
-    /// [`ChildContext::start_timer`] and compare.
+    /// The message is not sent afterwards. A message that was sent before may still be in the queue. Where that
+    /// matters, use [`ChildContext::start_timer`] and compare.
     #[doc(alias = "cancel_timer")]
     pub fn cancel(&self) -> Option<Duration> {
         let deadline = lock(&self.0.deadline).take()?;
@@ -48,7 +48,7 @@ impl Timer {
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// How much time is left until it fires; `None` as for [`cancel`](Self::cancel) (OTP: `erlang:read_timer/1`).
+    /// The time until it fires; `None` as for [`cancel`](Self::cancel) (OTP: `erlang:read_timer/1`).
     #[doc(alias = "read_timer")]
     pub fn remaining(&self) -> Option<Duration> {
         let deadline = *lock(&self.0.deadline);
@@ -60,7 +60,7 @@ impl Timer {
         (Self(Arc::new(Shared { deadline: Mutex::new(Some(deadline)), waker: AtomicWaker::new() })), deadline)
     }
 
-    /// Whether it fires now, which it does not if it was cancelled; with a period it stays set.
+    /// Whether it fires now; false if it was cancelled. A periodic timer stays set.
     fn fires(&self, period: Option<Duration>) -> Option<Option<Instant>> {
         let mut deadline = lock(&self.0.deadline);
         let previous = (*deadline)?;
@@ -72,11 +72,11 @@ impl Timer {
 /// The first instant after now that is a whole number of periods after `was`.
 fn next(previous: Instant, now: Instant, period: Duration) -> Instant {
     let elapsed = now.saturating_duration_since(previous).as_nanos() % period.as_nanos();
-    // What is left of a period is not longer than it.
+    // The rest of a division by the period is shorter than the period.
     now + period.saturating_sub(Duration::from_nanos(u64::try_from(elapsed).unwrap_or(0)))
 }
 
-/// Waits for a timer, and sends.
+/// Waits for a timer, then sends its message.
 struct TimerTask {
     timer: Timer,
     sleep: Pin<Box<Sleep>>,
@@ -112,7 +112,7 @@ impl Future for TimerTask {
 }
 
 impl Drop for TimerTask {
-    /// The actor that set the timer is gone, or it is over.
+    /// The actor that set the timer has exited, or the timer is done.
     fn drop(&mut self) {
         *lock(&self.timer.0.deadline) = None;
     }
@@ -120,10 +120,10 @@ impl Drop for TimerTask {
 
 /// # Timers
 ///
-/// For a delayed or repeated call of a method of one's own, actix has `ctx.run_later`, `ctx.notify_later` and
-/// `ctx.run_interval`. These here send to anybody, by reference, say whether they could be cancelled, and can be told
-/// apart. They end with the actor that sets them, and do not run while it is suspended or waits by `ctx.wait`: then they
-/// fire when it goes on.
+/// For delayed or repeated calls of the actor's own methods, actix has `ctx.run_later`, `ctx.notify_later` and
+/// `ctx.run_interval`. These timers send to any destination, report whether a cancellation came in time, and
+/// can be compared. They end with the actor that sets them. They do not run while it is suspended or waits in
+/// `ctx.wait`; they fire when it continues.
 impl ChildContext {
     /// Sends a message after this delay (OTP: `erlang:send_after/3`).
     pub fn send_after<A, M>(
@@ -140,10 +140,10 @@ impl ChildContext {
         self.start_timer(delay, to, |_| message, ctx)
     }
 
-    /// Sends a message after this delay that knows its timer (OTP: `erlang:start_timer/3`).
+    /// Sends a message that carries its timer, after this delay (OTP: `erlang:start_timer/3`).
     ///
-    /// The receiver can so tell the message of a timer that was cancelled, or replaced by another, too late: it is not of
-    /// the [`Timer`] that it keeps.
+    /// So the receiver recognizes the message of a timer that was cancelled or replaced too late: it differs
+    /// from the [`Timer`] that the receiver keeps.
     pub fn start_timer<A, M>(
         &self,
         delay: Duration,
@@ -160,9 +160,9 @@ impl ChildContext {
         timer
     }
 
-    /// Sends a message again and again, first after one period (OTP: `timer:send_interval/3`).
+    /// Sends a message repeatedly, first after one period (OTP: `timer:send_interval/3`).
     ///
-    /// Each time that is missed is skipped, so they never come in a burst. A period below a millisecond counts as one.
+    /// Missed ticks are skipped, so messages never come in a burst. A period below 1 ms counts as 1 ms.
     pub fn send_interval<A, M>(
         &self,
         period: Duration,
@@ -180,7 +180,7 @@ impl ChildContext {
     }
 }
 
-/// A timer that fires once, and what runs it.
+/// A timer that fires once, and the future that runs it.
 pub(crate) fn once<M>(
     delay: Duration,
     to: impl Destination<M> + 'static,
@@ -196,7 +196,7 @@ pub(crate) fn once<M>(
     (timer.clone(), TimerTask::new(timer, deadline, None, Box::new(send)))
 }
 
-/// A timer that fires again and again, and what runs it.
+/// A timer that fires repeatedly, and the future that runs it.
 pub(crate) fn repeated<M: Clone + 'static>(
     period: Duration,
     to: impl Destination<M> + 'static,

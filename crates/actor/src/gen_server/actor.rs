@@ -23,7 +23,7 @@ use crate::registry::groups::GroupEvent;
 const TURN_BUDGET: u32 = 256;
 
 impl<S: GenServer> ServerActor<S> {
-    /// A server, in the life that `env` belongs to.
+    /// A server in the incarnation of this context.
     pub fn new(server: S, env: &ChildContext) -> Self {
         Self {
             server,
@@ -80,7 +80,7 @@ impl<S: GenServer> ServerActor<S> {
     }
 }
 
-/// A server is moved freely: nothing in here is ever pinned.
+/// A server is `Unpin`: none of its fields is pinned.
 impl<S: GenServer> Unpin for ServerActor<S> {}
 
 impl<S: GenServer> Actor for ServerActor<S> {
@@ -100,7 +100,7 @@ impl<S: GenServer> Actor for ServerActor<S> {
     }
 }
 
-/// A future that runs after all that `init` waits for. From then on the server takes messages.
+/// A future that runs after all that `init` waits for. From then on the server handles messages.
 struct Initialised;
 
 impl<S: GenServer> ActorFuture<ServerActor<S>> for Initialised {

@@ -1,4 +1,4 @@
-//! What runs beside the messages of an actor and does not need it.
+//! Futures that run beside the messages of an actor and do not need its state.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -10,20 +10,21 @@ use actix::{Actor, ActorFuture, AsyncContext, Context};
 use futures::Stream;
 use futures::stream::FuturesUnordered;
 
-/// Any number of futures, as one of an actor: it looks at all its own at each of its turns, and at these when they have
-/// something to say. They end with it.
+/// Any number of futures as one future of an actor. The actor polls each of its own futures at every poll, but
+/// polls these only
+/// when one of them was woken. They end with the actor.
 #[derive(Clone, Default)]
 pub(crate) struct BackgroundTasks(Rc<RefCell<TaskSet>>);
 
 #[derive(Default)]
 struct TaskSet {
     futures: FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>,
-    /// How the actor is woken, while this is one of its futures.
+    /// Wakes the actor while this is one of its futures.
     waker: Option<Waker>,
 }
 
 impl BackgroundTasks {
-    /// Runs one more. It must not come back to this while it runs.
+    /// Adds a future. It must not call this function while it runs.
     pub(crate) fn run<A>(&self, future: impl Future<Output = ()> + 'static, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
@@ -31,7 +32,7 @@ impl BackgroundTasks {
         let mut tasks = self.0.borrow_mut();
         tasks.futures.push(Box::pin(future));
         match &tasks.waker {
-            // It has not been looked at yet.
+            // It has not been polled yet.
             Some(waker) => waker.wake_by_ref(),
             None => {
                 tasks.waker = Some(Waker::noop().clone());

@@ -29,32 +29,32 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         Self { env, ctx, deferred, background }
     }
 
-    /// What the server was born with: its names and links, its logger, the system it lives in.
+    /// The context of the incarnation: names, links, logger, registry.
     pub fn env(&self) -> &ChildContext {
         self.env
     }
 
-    /// Who the server is.
+    /// The pid of the server.
     #[doc(alias = "self")]
     pub fn pid(&self) -> Pid {
         self.env.pid()
     }
 
-    /// How others reach this life of the server, and no later one.
+    /// A reference to this incarnation of the server; after a restart it is closed.
     pub fn self_ref(&self) -> ServerRef<S> {
-        // A life that is over is reached by nobody.
+        // The mailbox of an exited actor accepts nothing.
         self.pid().server().unwrap_or_default()
     }
 
-    /// The context of the actor that runs the server, for what actix offers beyond this.
+    /// The actix context of the actor that runs the server, for everything that this type does not offer.
     pub fn actix(&mut self) -> &mut Context<ServerActor<S>> {
         self.ctx
     }
 
-    /// Has this run before anything else that the server is asked or told (OTP: `{continue, Term}`, `handle_continue`).
+    /// Runs a callback before the next message (OTP: `{continue, Term}`, `handle_continue`).
     ///
-    /// From [`init`](GenServer::init) it runs after the start: the supervisor does not wait for it, and no message
-    /// overtakes it. Several run in the order in which they were given.
+    /// From [`init`](GenServer::init) it runs after the start: the supervisor does not wait for it, and no
+    /// message comes before it. Several run in the order of their calls.
     #[doc(alias = "handle_continue")]
     pub fn continue_with(
         &mut self,
@@ -64,7 +64,8 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         if self.deferred.initialised {
             self.ctx.wait(RunContinuation);
         } else {
-            // Errands are done when the start is over, and before the first message. One does for all of them.
+            // System messages are handled after the start and before the first message. One serves all
+            // continuations.
             if self.deferred.next.len() == 1 {
                 let run_continuation = |server: &mut ServerActor<S>, ctx: &mut Context<ServerActor<S>>| {
                     (0..server.continuations()).for_each(|_| ctx.wait(RunContinuation));
@@ -76,8 +77,8 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         }
     }
 
-    /// Runs a future beside the messages, and then this callback with what came of it. Both are dropped when the server
-    /// ends.
+    /// Runs a future beside the messages, and then a callback with its result. Both are dropped when the server
+    /// exits.
     pub fn spawn<F>(
         &mut self,
         future: F,
@@ -89,7 +90,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         TaskHandle::spawn(and_then(future, then), self.ctx)
     }
 
-    /// Runs a future, and then this callback with what came of it; nothing else is handled meanwhile.
+    /// Runs a future, and then a callback with its result; no message is handled meanwhile.
     ///
     /// In [`init`](GenServer::init), the start waits for it too.
     pub fn wait<F>(
@@ -102,40 +103,41 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         self.ctx.wait(and_then(future, then));
     }
 
-    /// Takes back what was spawned: its callback does not run any more, even if the future is done.
+    /// Cancels a spawned future: its callback does not run any more, even if the future is done.
     pub fn cancel(&mut self, task: &TaskHandle) {
         task.cancel(self.ctx);
     }
 
-    /// If nothing else happens in this server for so long, it hears [`Info::Timeout`](crate::Info::Timeout) (OTP: the
-    /// time-out in what a callback returns).
+    /// Sends [`Info::Timeout`](crate::Info::Timeout) to this server when no message arrives for this long (OTP:
+    /// the timeout in the result of a callback).
     ///
-    /// Whatever happens cancels it, so it says that the server is idle. For a deadline, take a [`Timer`].
+    /// Any message cancels it, so it detects idle time. For a deadline, use a [`Timer`].
     pub fn timeout(&mut self, limit: Duration) {
         self.deferred.timeout = Some(limit);
     }
 
-    /// Hears of the end of a life, once; see [`ChildContext::monitor`].
+    /// Delivers one `Down` when another actor exits; see [`ChildContext::monitor`].
     pub fn monitor(&mut self, pid: &Pid) -> Monitor {
         self.env.monitor(pid, self.ctx)
     }
 
-    /// Takes a monitor back; see [`ChildContext::demonitor`].
+    /// Removes a monitor; see [`ChildContext::demonitor`].
     pub fn demonitor(&mut self, monitor: &Monitor) {
         self.env.demonitor(monitor);
     }
 
-    /// From now on the server hears of exit signals instead of ending by them; see [`ChildContext::trap_exits`].
+    /// From now on the server gets exit signals as messages and does not exit; see
+    /// [`ChildContext::trap_exits`].
     pub fn trap_exits(&mut self) {
         self.env.trap_exits(self.ctx);
     }
 
-    /// Hears who is in a group, and who comes and goes; see [`ChildContext::monitor_group`].
+    /// Delivers the members of a group, and then every join and leave; see [`ChildContext::monitor_group`].
     pub fn monitor_group(&mut self, group: &str) -> GroupMonitor {
         self.env.monitor_group(group, self.ctx)
     }
 
-    /// Sends a message after some time; see [`ChildContext::send_after`].
+    /// Sends a message after a delay; see [`ChildContext::send_after`].
     pub fn send_after<M: Send + 'static>(
         &mut self,
         delay: Duration,
@@ -145,7 +147,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         self.start_timer(delay, to, |_| message)
     }
 
-    /// Sends a message again and again; see [`ChildContext::send_interval`].
+    /// Sends a message repeatedly; see [`ChildContext::send_interval`].
     pub fn send_interval<M: Clone + Send + 'static>(
         &mut self,
         period: Duration,
@@ -157,7 +159,7 @@ impl<'a, S: GenServer> ServerContext<'a, S> {
         timer
     }
 
-    /// Sends a message that knows its timer; see [`ChildContext::start_timer`].
+    /// Sends a message that carries its timer; see [`ChildContext::start_timer`].
     pub fn start_timer<M: Send + 'static>(
         &mut self,
         delay: Duration,

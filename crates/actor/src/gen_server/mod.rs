@@ -23,11 +23,11 @@ use crate::context::task_handle::TaskHandle;
 use crate::gen_server::background::BackgroundTasks;
 use crate::registry::groups::GroupEvent;
 
-/// A server: a value that is asked and told things, one after the other (OTP: `gen_server`).
+/// A server: a state that handles calls and casts one after the other (OTP: `gen_server`).
 ///
-/// What it can be asked is one type, usually an enum, and each question carries the [`ReplyTo`](crate::ReplyTo) of its own answer; so
-/// every question has an answer of its own type, and the answer can be given now, later, or by somebody else. What it can
-/// be told is another type. [`ServerRef`](crate::ServerRef) starts it as a child and reaches it.
+/// Its calls are one type, usually an enum. Each call carries the [`ReplyTo`](crate::ReplyTo) of its reply, so
+/// each has a reply type of its own, and the reply can be sent now, later, or from elsewhere. Its casts are
+/// another type. [`ServerRef`](crate::ServerRef) starts the server as a child and sends to it.
 ///
 /// ```
 /// use impresario_actor::{ExitReason, GenServer, ReplyTo, ServerContext};
@@ -64,89 +64,89 @@ use crate::registry::groups::GroupEvent;
 /// }
 /// ```
 ///
-/// Every callback ends the server by an `Err` with the reason, be it [`ExitReason::Normal`]; any error becomes one by
-/// `?` (OTP: `{stop, Reason, State}`). [`terminate`](Self::terminate) follows. A panic in a callback ends it too, as
-/// [`ExitReason::Panic`], and nothing follows.
+/// A callback stops the server by an `Err` with the reason, which may be [`ExitReason::Normal`]; any error
+/// converts by `?` (OTP: `{stop, Reason, State}`). [`terminate`](Self::terminate) follows. A panic in a
+/// callback ends the server with [`ExitReason::Panic`], and no callback follows.
 ///
-/// It is no other kind of process: an actor, [`ServerActor`], with links, monitors, names and limits like any other. Write a plain
-/// `actix::Actor` instead when its messages come from code that is not yours, or when most of them want actix's own
-/// response types.
+/// It runs as an actor, [`ServerActor`], with links, monitors, names and limits like any other. Write a plain
+/// `actix::Actor` instead when its messages come from another crate, or when most of them need actix's response
+/// types.
 #[doc(alias = "gen_server")]
 pub trait GenServer: Sized + 'static {
-    /// What it can be asked, each question with the [`ReplyTo`](crate::ReplyTo) of its answer. [`Infallible`](std::convert::Infallible) if
-    /// it cannot be asked anything.
+    /// Its calls, each with the [`ReplyTo`](crate::ReplyTo) of its reply.
+    /// [`Infallible`](std::convert::Infallible) if it has none.
     type Call: Send + 'static;
 
-    /// What it can be told. [`Infallible`](std::convert::Infallible) if nothing.
+    /// Its casts. [`Infallible`](std::convert::Infallible) if it has none.
     type Cast: Send + 'static;
 
-    /// It begins to live; what the supervisor starts next waits until this is done, and whatever it waits for by
-    /// [`ServerContext::wait`]. Leave what takes time to [`ServerContext::continue_with`].
+    /// The start. The supervisor starts the next child when this, and all it waits for with
+    /// [`ServerContext::wait`], is done. Use [`ServerContext::continue_with`] for slow work.
     ///
-    /// The value itself is made before, by the factory. An error here is a failed start.
+    /// The factory makes the value before. An error here is a failed start.
     fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         let _ = ctx;
         Ok(())
     }
 
-    /// It is asked something. Without this callback it ends, as an OTP server does.
+    /// Handles a call. The default stops the server, as in OTP.
     fn handle_call(&mut self, call: Self::Call, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         drop(call);
         let _ = ctx;
         Err(ExitReason::Error("it was called, but has no handle_call".to_owned()))
     }
 
-    /// It is told something. Without this callback it ends, as an OTP server does.
+    /// Handles a cast. The default stops the server, as in OTP.
     fn handle_cast(&mut self, cast: Self::Cast, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         drop(cast);
         let _ = ctx;
         Err(ExitReason::Error("it was cast to, but has no handle_cast".to_owned()))
     }
 
-    /// Something happened that it asked to hear of. Without this callback it is logged, and nothing follows.
+    /// Handles an event that the server has subscribed to. The default logs it.
     fn handle_info(&mut self, info: Info, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         slog::error!(ctx.env().log(), "no handle_info for {info:?}"; "server" => std::any::type_name::<Self>());
         Ok(())
     }
 
-    /// The last callback: the server ends for this reason. Questions that are not answered by now fail with it.
+    /// The last callback: the server exits with this reason. Open calls fail with it.
     ///
-    /// Called when its supervisor stops it, and when a callback gave an error. Not after a kill, nor when an exit signal
-    /// ends it that it does not trap: nobody asks it then. And, unlike OTP, not after a panic. There, the state that
-    /// `terminate` gets is the one from before the callback; here it may be half changed, and nobody may look at it.
+    /// Called when the supervisor stops the server, and when a callback returned an error. Not called after a
+    /// kill, nor when an exit signal ends the server. Unlike in OTP, not called after a panic: OTP passes the
+    /// state from before the callback; here it may be half changed.
     ///
-    /// OTP calls it on a stop by the supervisor only if the server traps exits; here it needs not.
+    /// OTP calls it on a stop by the supervisor only if the server traps exits; here always.
     fn terminate(&mut self, reason: &ExitReason, ctx: &mut ServerContext<'_, Self>) {
         let _ = (reason, ctx);
     }
 }
 
-/// What a server hears that is neither a call nor a cast (OTP: `handle_info`).
+/// Messages of a server that are neither calls nor casts (OTP: `handle_info`).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Info {
-    /// A life that it monitors has ended.
+    /// A monitored actor has exited.
     Down(Down),
-    /// An exit signal, because it traps exits.
+    /// An exit signal, if the server traps exits.
     Exit(ExitSignal),
-    /// Nothing else happened for as long as it said by [`ServerContext::timeout`].
+    /// No message has arrived for the time of [`ServerContext::timeout`].
     Timeout,
-    /// News of a group that it monitors.
+    /// An event of a monitored group.
     Group(GroupEvent),
 }
 
 /// The actor that runs a [`GenServer`].
 ///
-/// [`ServerRef`](crate::ServerRef) makes it. It is made by hand where an actor is asked for, as by
-/// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for ServerActor<MyServer>` gives a server a message of yours beside its
+/// [`ServerRef`](crate::ServerRef) makes it. Make it directly where an actor is needed, for instance for a
+/// [`DynamicRef`](crate::DynamicRef). An `impl Handler<M> for ServerActor<MyServer>` adds a message beside its
 /// calls and casts; see [`run`](Self::run).
 pub struct ServerActor<S: GenServer> {
     server: S,
     env: ChildContext,
     deferred: Deferred<S>,
-    /// What fires when nothing else happens.
+    /// The idle timer.
     idle_timeout: Option<TaskHandle>,
-    /// The answers that others wait for, and the timers.
+    /// The open calls and the timers.
     background: BackgroundTasks,
 }
 
@@ -165,7 +165,7 @@ struct Deferred<S: GenServer> {
     budget_used: u32,
 }
 
-/// What a server can do in a callback.
+/// The operations of a server inside a callback.
 pub struct ServerContext<'a, S: GenServer> {
     env: &'a ChildContext,
     ctx: &'a mut Context<ServerActor<S>>,

@@ -1,4 +1,4 @@
-//! Questions to a server, and the way back of their answers.
+//! Calls to a server, and the return path of their replies.
 
 use std::fmt;
 
@@ -10,29 +10,29 @@ use tokio::sync::oneshot::error::TryRecvError;
 use crate::gen_server::background::BackgroundTasks;
 use crate::gen_server::{GenServer, ServerActor};
 
-/// Where the answer to one question goes; to be kept, or given to whoever will know it (OTP: `From`).
+/// Where the reply to one call goes. Can be kept, or moved to another task (OTP: `From`).
 ///
-/// Dropped without an answer it tells the caller so, as [`CallError::NoReply`](crate::CallError::NoReply). If the server
-/// ends before, the caller hears of that instead, wherever this is then.
+/// Dropped without a reply, it fails the call with [`CallError::NoReply`](crate::CallError::NoReply). If the
+/// server exits first, the call fails with the exit reason, wherever this value is.
 #[doc(alias = "From")]
 #[must_use = "the caller waits for an answer"]
 pub struct ReplyTo<T>(oneshot::Sender<T>);
 
 impl<T> ReplyTo<T> {
-    /// The answer, if it is not given at once, is waited for among these.
+    /// The server keeps the receiver of a later reply among these.
     pub(crate) fn new(background: BackgroundTasks) -> (Self, PendingReply<T>) {
         let (sender, answer) = oneshot::channel();
         (Self(sender), PendingReply { answer, background })
     }
 
-    /// Answers. If nobody waits any more, the answer is dropped (OTP: `gen_server:reply/2`).
+    /// Sends the reply. It is dropped if the caller has dropped its future (OTP: `gen_server:reply/2`).
     #[doc(alias = "reply")]
     pub fn send(self, answer: T) {
-        // The caller may have given up, which is its right.
+        // An error means that the caller dropped its future. Nothing is left to do.
         let _ = self.0.send(answer);
     }
 
-    /// Whether somebody still waits. Work for nobody can be left undone.
+    /// Whether the caller still waits. If not, the work for the reply can be skipped.
     pub fn has_caller(&self) -> bool {
         !self.0.is_closed()
     }
@@ -44,7 +44,7 @@ impl<T> fmt::Debug for ReplyTo<T> {
     }
 }
 
-/// A question on its way to a server, without the [`ReplyTo`] that makes it complete; see
+/// A call on its way to a server, without the [`ReplyTo`] that completes it; see
 /// [`ServerRef::call`](crate::ServerRef::call).
 pub struct CallMessage<C, T>(Box<dyn FnOnce(ReplyTo<T>) -> C + Send>);
 
@@ -68,8 +68,9 @@ impl<C, T> fmt::Debug for CallMessage<C, T> {
     }
 }
 
-/// What a server will answer. It goes through the server's own life, so the caller hears when that ends, even if the
-/// [`ReplyTo`] is somewhere else.
+/// The future reply of a server. It is a future of the server's own actor, so the call fails when the server
+/// exits, even if the
+/// [`ReplyTo`] was moved elsewhere.
 pub struct PendingReply<T> {
     answer: oneshot::Receiver<T>,
     background: BackgroundTasks,

@@ -1,4 +1,4 @@
-//! The name of a server, to ask and tell it things.
+//! A reference to a server, for calls and casts.
 
 use std::fmt;
 
@@ -32,24 +32,25 @@ impl<S: GenServer> Handler<CastMessage<S::Cast>> for ServerActor<S> {
     }
 }
 
-/// Reaches a [`GenServer`]: by the slot of a child, so it leads to the present life, or, by [`from_actor`](Self::from_actor), one
-/// certain life.
+/// Refers to a [`GenServer`]: to the slot of a child, so it resolves to the current incarnation, or, by
+/// [`from_actor`](Self::from_actor), to one incarnation.
 pub struct ServerRef<S: GenServer>(ChildRef<ServerActor<S>>);
 
 impl<S: GenServer> ServerRef<S> {
-    /// A name that leads nowhere until a spec made from it is started.
+    /// A reference that resolves to no server until a spec made from it is started.
     pub fn new() -> Self {
         Self(ChildRef::new())
     }
 
-    /// Leads to this life, and never to another.
+    /// Refers to this incarnation only.
     pub fn from_actor(actor: ActorRef<ServerActor<S>>) -> Self {
         let name = ChildRef::new();
         name.set_current(actor);
         Self(name)
     }
 
-    /// A server that this name leads to, made anew for every life by a factory: a permanent child, as
+    /// A spec of a server that this reference resolves to. The factory is called for every incarnation.
+    /// Permanent, as
     /// [`ChildSpec::actor`].
     #[doc(alias = "start_link")]
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
@@ -59,11 +60,11 @@ impl<S: GenServer> ServerRef<S> {
         self.0.child_spec(id, move |env| Ok(ServerActor::new(factory(env)?, env)))
     }
 
-    /// Asks the server something and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
+    /// Calls the server and waits for the reply, for 5 s by default (OTP: `gen_server:call`).
     ///
-    /// The question is what `make` makes of the way back: a variant that holds nothing else is its own `make`, as in
-    /// `counter.call(Ask::Value)`; otherwise write `counter.call(|reply| Ask::Divide(2, reply))`. Nothing is sent before it
-    /// is awaited.
+    /// `make` builds the call from its [`ReplyTo`](crate::ReplyTo). A variant that holds nothing else is its
+    /// own `make`: `counter.call(Ask::Value)`. Otherwise write `counter.call(|reply| Ask::Divide(2, reply))`. The call is
+    /// sent when it is first polled.
     pub fn call<T: Send + 'static>(
         &self,
         make: impl FnOnce(ReplyTo<T>) -> S::Call + Send + 'static,
@@ -71,11 +72,11 @@ impl<S: GenServer> ServerRef<S> {
         self.0.call(CallMessage::new(make))
     }
 
-    /// Tells the server something and does not wait (OTP: `gen_server:cast`).
+    /// Sends a cast and does not wait (OTP: `gen_server:cast`).
     ///
     /// # Errors
     ///
-    /// Gives the message back when the queue is full or there is no life now.
+    /// Returns the message when the queue is full or no incarnation is running.
     pub fn cast(&self, cast: S::Cast) -> Result<(), CastError<S::Cast>> {
         self.0.cast(CastMessage(cast)).map_err(|error| match error {
             CastError::NotAvailable(CastMessage(cast)) => CastError::NotAvailable(cast),
@@ -83,38 +84,38 @@ impl<S: GenServer> ServerRef<S> {
         })
     }
 
-    /// Which life it leads to now.
+    /// The pid of the current incarnation.
     #[doc(alias = "whereis")]
     pub fn pid(&self) -> Option<Pid> {
         self.0.pid()
     }
 
-    /// Waits until there is a life, for any time.
+    /// Waits without a limit until an incarnation is running.
     pub async fn available(&self) -> Pid {
         self.0.available().await.pid().clone()
     }
 
-    /// The same name as that of an actor, for messages that the server has beside its calls and casts.
+    /// The same reference as that of an actor, for messages beside calls and casts.
     pub fn child(&self) -> &ChildRef<ServerActor<S>> {
         &self.0
     }
 }
 
 impl Pid {
-    /// The life as that of a server, if it is one and has not ended.
+    /// The reference of a running server with this pid, if it is one.
     pub fn server<S: GenServer>(&self) -> Option<ServerRef<S>> {
         self.actor().map(ServerRef::from_actor)
     }
 }
 
 impl Registry {
-    /// The server that has this name, if it is one of these.
+    /// The server that has this name, if it is of this type.
     #[doc(alias = "whereis")]
     pub fn whereis_server<S: GenServer>(&self, name: &str) -> Option<ServerRef<S>> {
         self.whereis(name)?.server()
     }
 
-    /// Those in a group that are such servers, to be asked and told things.
+    /// The servers of this type in a group.
     pub fn servers_of<S: GenServer>(&self, group: &str) -> Vec<ServerRef<S>> {
         self.members(group).iter().filter_map(Pid::server).collect()
     }

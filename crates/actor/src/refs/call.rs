@@ -1,4 +1,4 @@
-//! Calls: a message, and the wait for its answer.
+//! Calls: a message, and the wait for its reply.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -15,7 +15,7 @@ use crate::cell::mailbox::PushError;
 use crate::cell::{Pid, Signal};
 use crate::refs::child_ref::ChildRef;
 
-/// How long a call waits unless told otherwise, as in OTP.
+/// Default timeout of a call, as in OTP.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A call to an actor. It does nothing until it is awaited.
@@ -31,27 +31,28 @@ enum Target<A: Actor> {
     Child { name: ChildRef<A>, wait: bool },
 }
 
-/// Why a call has no answer.
+/// Why a call has no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There is no such life now: it has not been started, it is over, or it is being restarted (OTP: `noproc`).
+    /// No incarnation is running: not started yet, exited, or being restarted (OTP: `noproc`).
     NotAvailable,
     /// The queue is full.
     Full,
-    /// No answer in this time. The message may still be handled, unless nobody had begun with it; an answer that comes
-    /// late is dropped.
+    /// No reply within the call's timeout (default 5 s). If the handler has not started, the message is
+    /// discarded when it is taken from the queue. If it has started, it runs to completion and its reply is
+    /// discarded.
     Timeout(Duration),
-    /// The life ended before it answered.
+    /// The actor exited before it replied.
     Exit(ExitReason),
-    /// The handler dropped the call without an answer, and lives.
+    /// The handler dropped the call without a reply, and the actor is running.
     NoReply,
 }
 
 impl<A: Actor<Context = Context<A>>> ActorRef<A> {
-    /// Sends a message and waits for the answer, for 5 s unless told otherwise (OTP: `gen_server:call`).
+    /// Sends a message and waits for the reply, for 5 s by default (OTP: `gen_server:call`).
     ///
-    /// Nothing is sent before it is awaited.
+    /// The message is sent when the call is first polled.
     pub fn call<M>(&self, message: M) -> Call<A, M>
     where
         A: Handler<M>,
@@ -63,8 +64,9 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> ChildRef<A> {
-    /// Sends a message to the present life and waits for the answer; see [`ActorRef::call`]. Between two lives it fails at
-    /// once, or waits for the next with [`Call::wait`].
+    /// Sends a message to the current incarnation and waits for the reply; see [`ActorRef::call`]. Between two
+    /// incarnations it fails
+    /// immediately, or waits for the next one with [`Call::wait`].
     pub fn call<M>(&self, message: M) -> Call<A, M>
     where
         A: Handler<M>,
@@ -84,20 +86,21 @@ impl<A: Actor, M: Message> Call<A, M> {
         Self { target: Target::Child { name, wait: false }, message, timeout: Some(TIMEOUT) }
     }
 
-    /// How long to wait for the answer, and for a life to call. The default is 5 s.
+    /// The timeout of the call. Default: 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Waits for the answer for any time (OTP: `infinity`).
+    /// Waits without a limit (OTP: `infinity`).
     pub fn no_timeout(mut self) -> Self {
         self.timeout = None;
         self
     }
 
-    /// If the child is not there, being restarted for example, waits for its next life instead of failing at once. A call
-    /// that was made to one life is not made again to the next. Has no effect on a call to one certain life.
+    /// If no incarnation is running, waits for the next one instead of failing immediately. A call that one
+    /// incarnation has taken is not
+    /// repeated on the next. Has no effect on a call to an [`ActorRef`].
     pub fn wait(mut self) -> Self {
         if let Target::Child { wait, .. } = &mut self.target {
             *wait = true;
@@ -123,7 +126,7 @@ where
             message = match actor.send(message, Some(reply_sender)) {
                 Ok(()) => return Self::wait_reply(&actor, reply).await,
                 Err((PushError::Full, _)) => return Err(CallError::Full),
-                // It ended a moment ago, and has not seen the call: the next one may have it.
+                // The incarnation exited before it took the call from its queue: the next one may have it.
                 Err((PushError::Closed, back)) if wait => back,
                 Err((PushError::Closed, _)) => return Err(CallError::NotAvailable),
             };
@@ -141,7 +144,7 @@ where
     }
 }
 
-/// A call was dropped without an answer: because the life ended, or is just about to, or because its handler did so.
+/// A call was dropped without a reply: the actor has exited or is about to, or its handler dropped it.
 async fn reply_dropped(pid: &Pid) -> CallError {
     let (reply_sender, seen) = oneshot::channel();
     pid.cell().signal(Signal::Ping(reply_sender));

@@ -1,4 +1,4 @@
-//! The stable name of a child whose lives come and go.
+//! A reference to a child that follows its restarts.
 
 use std::fmt;
 use std::future::Future;
@@ -18,20 +18,21 @@ use crate::child::start_error::StartError;
 use crate::context::ChildContext;
 use crate::context::destination::Destination;
 
-/// Names the slot of a child, not one of its lives: after a restart it leads to the new one (OTP: a registered name, or
-/// `via`).
+/// Refers to the slot of a child, not to one incarnation: after a restart it resolves to the new one (OTP: a
+/// registered name, or `via`).
 ///
-/// The mailbox is lost with a life, as in OTP: messages to the old one are not handled by the new one.
+/// The mailbox is lost at a restart, as in OTP: the new incarnation does not get messages that were sent to the
+/// old one.
 #[doc(alias = "via")]
 pub struct ChildRef<A: Actor>(Arc<watch::Sender<Option<ActorRef<A>>>>);
 
 impl<A: Actor<Context = Context<A>>> ChildRef<A> {
-    /// A name that leads nowhere until a spec made from it is started.
+    /// A reference that resolves to no actor until a spec made from it is started.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(None)))
     }
 
-    /// A child that this name leads to. Otherwise as [`ChildSpec::actor`].
+    /// A spec of a child that this reference resolves to. Otherwise as [`ChildSpec::actor`].
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where
         F: Fn(&ChildContext) -> Result<A, StartError> + Send + Sync + 'static,
@@ -42,7 +43,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         })
     }
 
-    /// A child that this name leads to, made in time. Otherwise as [`ChildSpec::actor_async`].
+    /// The same with an async factory. Otherwise as [`ChildSpec::actor_async`].
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where
         F: Fn(ChildContext) -> M + Send + Sync + 'static,
@@ -56,7 +57,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         })
     }
 
-    /// A supervisor that this name leads to. It says by the ack when it is ready: after its children.
+    /// The same for a supervisor, which acknowledges its start when its children are ready.
     pub(crate) fn supervisor_spec<F>(&self, id: ChildId, make: F) -> ChildSpec
     where
         F: Fn(&ChildContext, StartAck) -> Result<A, StartError> + Send + Sync + 'static,
@@ -69,7 +70,7 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         })
     }
 
-    /// The same, made in time.
+    /// The same with an async factory.
     pub(crate) fn supervisor_spec_async<F, M>(&self, id: ChildId, make: F) -> ChildSpec
     where
         F: Fn(ChildContext, StartAck) -> M + Send + Sync + 'static,
@@ -87,23 +88,23 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
         self.0.send_replace(Some(actor));
     }
 
-    /// The address of the present life, or of the last one. `None` before the first.
+    /// The address of the current incarnation, or of the last one. `None` before the first.
     pub fn addr(&self) -> Option<Addr<A>> {
         self.0.borrow().as_ref().map(ActorRef::addr)
     }
 
-    /// The present life, or `None` between two of them.
+    /// The current incarnation, or `None` between two of them.
     pub fn actor(&self) -> Option<ActorRef<A>> {
         self.0.borrow().clone().filter(|actor| actor.pid().is_alive())
     }
 
-    /// Which life it leads to.
+    /// The pid of the current incarnation.
     #[doc(alias = "whereis")]
     pub fn pid(&self) -> Option<Pid> {
         self.actor().map(|actor| actor.pid().clone())
     }
 
-    /// Waits until there is a life, for any time.
+    /// Waits without a limit until an incarnation is running.
     pub async fn available(&self) -> ActorRef<A> {
         let mut slot = self.0.subscribe();
         loop {
@@ -111,17 +112,17 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
                 return actor;
             }
             if slot.changed().await.is_err() {
-                // The other end is `self`, so this cannot be.
+                // `self` holds the other end, so the channel is open.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Sends a message to the present life and does not wait; see [`ActorRef::cast`].
+    /// Sends a message to the current incarnation and does not wait; see [`ActorRef::cast`].
     ///
     /// # Errors
     ///
-    /// Gives the message back when the queue is full or there is no life now. To wait for one, use
+    /// Returns the message when the queue is full or no incarnation is running. To wait for one, use
     /// [`available`](Self::available).
     pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
     where
@@ -137,10 +138,10 @@ impl<A: Actor<Context = Context<A>>> ChildRef<A> {
 }
 
 impl ChildSpec {
-    /// An actor, started on the supervisor's arbiter by a factory that runs anew for every life.
+    /// A child that runs an actor on the supervisor's arbiter. The factory is called for every incarnation.
     ///
-    /// The life counts as started when the actor's `started()` is done, with whatever it waits for by
-    /// `ctx.wait()`. A panic or an `Err` in the factory is a failed start.
+    /// The child is ready when the actor's `started()` has returned and all it waits for with `ctx.wait()` is
+    /// done. A panic or an `Err` of the factory is a failed start.
     pub fn actor<A, F>(id: impl Into<ChildId>, factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
@@ -149,13 +150,13 @@ impl ChildSpec {
         ChildRef::new().child_spec(id, factory)
     }
 
-    /// An actor whose factory takes its time: it connects, reads a file, asks another actor. Otherwise as
+    /// A child with an async factory, which can connect, read a file, or call another actor. Otherwise as
     /// [`actor`](Self::actor).
     ///
-    /// The factory runs on the arbiter of the child, so its future need not be `Send`, and the supervisor serves
-    /// requests meanwhile as its rules say: a static one starts one child at a time, a dynamic one all at once. The life
-    /// exists already: told to stop, killed, ended by an exit signal or by its
-    /// [start time-out](Self::start_timeout), its future is dropped where it waits.
+    /// The factory runs on the arbiter of the child, so its future need not be `Send`. Meanwhile a static
+    /// supervisor starts no other child, and a dynamic one starts others in parallel. The pid exists already: a
+    /// stop, a kill, an exit signal or the [start timeout](Self::start_timeout) drops the future where it
+    /// waits.
     pub fn actor_async<A, F, M>(id: impl Into<ChildId>, factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,

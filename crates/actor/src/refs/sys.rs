@@ -1,4 +1,4 @@
-//! What can be asked of any life while it runs (OTP: `sys`).
+//! Requests to any running actor (OTP: `sys`).
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -13,35 +13,37 @@ use crate::cell::{Pid, SystemMessage, TraceSink};
 use crate::panic::catch_panic;
 use crate::refs::call::TIMEOUT;
 
-/// How long the text of a state may be, in bytes.
+/// Maximum length of the text of a state, in bytes.
 const MAX_STATE: usize = 65_536;
 
-/// Why a life did not do what was asked of it.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SysError {
-    /// It is over, for this reason. If what was asked for panicked, that is the reason.
+    /// The actor has exited, with this reason. If the requested function panicked, that is the reason.
     NotAlive(ExitReason),
-    /// It did not come to it in this time: it is in a handler that does not return, or waits in `ctx.wait()`.
+    /// The actor did not handle the request in this time: its handler does not return, or it waits in
+    /// `ctx.wait()`.
     Timeout(Duration),
-    /// Too many others wait for it already.
+    /// The queue of system messages is full.
     Busy,
-    /// The `Debug` of its state panicked; it lives.
+    /// The `Debug` of its state panicked; the actor is running.
     Panic(ExitReason),
 }
 
 impl Pid {
-    /// Has the actor handle nothing until it is resumed: no message, no timer, no future of its own. Returns when that is
-    /// so, within 5 s. It can still be stopped, killed, and asked for its state (OTP: `sys:suspend`).
+    /// Suspends the actor: it handles no message, no timer and no future of its own until it is resumed.
+    /// Returns when it is suspended, within 5 s. It can still be stopped, killed, and asked for its state (OTP:
+    /// `sys:suspend`).
     ///
     /// # Errors
     ///
-    /// When it is over or has no time. It does not become suspended later then.
+    /// When it has exited or does not answer in time. It does not become suspended later then.
     pub async fn suspend(&self) -> Result<(), SysError> {
         request(self, SystemMessage::Suspend).await
     }
 
-    /// Lets it go on, after whatever was asked of it before (OTP: `sys:resume`).
+    /// Resumes it, after the earlier requests (OTP: `sys:resume`).
     pub fn resume(&self) {
         self.cell().resume();
     }
@@ -51,34 +53,34 @@ impl Pid {
         self.cell().is_suspended()
     }
 
-    /// How many messages wait for it (OTP: `process_info(Pid, message_queue_len)`).
+    /// Number of queued messages (OTP: `process_info(Pid, message_queue_len)`).
     ///
-    /// What was sent through an [`ActorRef`] or a [`ChildRef`](crate::ChildRef) is counted; what was sent through a plain
-    /// `Addr` is not, since actix does not count it.
+    /// Messages through an [`ActorRef`] or a [`ChildRef`](crate::ChildRef) are counted. Messages through a
+    /// plain `Addr` are not, because actix does not count them.
     #[doc(alias = "message_queue_len")]
     pub fn queued(&self) -> usize {
         self.cell().queued()
     }
 
-    /// From now on, tells all it does to a logger or a channel: the messages it handles, exit signals, being told to stop,
-    /// its end, and for a supervisor whom it starts and stops. One trace at a time: the last one counts (OTP:
-    /// `sys:trace`, `sys:install`).
+    /// From now on, sends every event of the actor to a logger or a channel: messages, exit signals, stop
+    /// requests, the exit, and for a supervisor the starts and stops of its children. One trace at a time: a
+    /// new one replaces the old one (OTP: `sys:trace`, `sys:install`).
     ///
-    /// It ends with the life: the next one is not traced. A life that is not traced pays nothing for it.
+    /// The trace ends with this incarnation. An actor without a trace pays nothing.
     ///
     /// ```
     /// # use impresario_actor::{Pid, TraceEvent};
     /// # fn example(pid: &Pid) {
-    /// let (events, mut heard) = tokio::sync::mpsc::channel::<TraceEvent>(1_000);
+    /// let (events, mut received) = tokio::sync::mpsc::channel::<TraceEvent>(1_000);
     /// pid.trace(events);
-    /// # drop(heard.try_recv());
+    /// # drop(received.try_recv());
     /// # }
     /// ```
     pub fn trace(&self, sink: impl Into<TraceSink>) {
         self.cell().set_trace(Some(sink.into()));
     }
 
-    /// From now on, tells nobody what it does.
+    /// Ends the trace.
     pub fn trace_off(&self) {
         self.cell().set_trace(None);
     }
@@ -90,7 +92,8 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     ///
     /// # Errors
     ///
-    /// When it is over or has no time within 5 s. A panic in the function ends the actor, like one in a handler.
+    /// When it has exited or does not answer within 5 s. A panic in the function ends the actor, like one in a
+    /// handler.
     #[doc(alias = "get_state")]
     pub async fn with_state<T: Send + 'static>(
         &self,
@@ -110,7 +113,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     ///
     /// # Errors
     ///
-    /// When it is over, has no time within 5 s, or its `Debug` panics; it survives that.
+    /// When it has exited, does not answer within 5 s, or its `Debug` panics; the actor survives that panic.
     pub async fn state_text(&self) -> Result<String, SysError>
     where
         A: fmt::Debug,
@@ -118,11 +121,11 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         self.with_state(|actor| catch_panic(|| debug_text(actor))).await?.map_err(SysError::Panic)
     }
 
-    /// Puts another state in the place of the actor's, which it gives back (OTP: `sys:replace_state`).
+    /// Replaces the state of the actor and returns the old one (OTP: `sys:replace_state`).
     ///
     /// # Errors
     ///
-    /// When it is over or has no time within 5 s.
+    /// When it has exited or does not answer within 5 s.
     pub async fn replace_state(&self, state: A) -> Result<A, SysError>
     where
         A: Send,
@@ -131,7 +134,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
     }
 }
 
-/// Sends an errand and waits for what it answers.
+/// Sends a system message and waits for its reply.
 async fn request<T>(
     pid: &Pid,
     message: impl FnOnce(oneshot::Sender<T>) -> SystemMessage,
@@ -143,14 +146,14 @@ async fn request<T>(
     let response = async {
         match receiver.await {
             Ok(reply) => Ok(reply),
-            // Nobody drops an errand but the end of a life.
+            // Only the exit of the actor drops a system message.
             Err(_) => Err(SysError::NotAlive(pid.wait_exit().await)),
         }
     };
     timeout(TIMEOUT, response).await.unwrap_or(Err(SysError::Timeout(TIMEOUT)))
 }
 
-/// The `Debug` of a value, up to a limit.
+/// The `Debug` text of a value, cut at a limit.
 fn debug_text(value: &impl fmt::Debug) -> String {
     let mut text = Limited(String::new());
     if write!(text, "{value:?}").is_err() {
@@ -159,7 +162,7 @@ fn debug_text(value: &impl fmt::Debug) -> String {
     text.0
 }
 
-/// Takes text up to [`MAX_STATE`].
+/// Accepts text up to [`MAX_STATE`].
 struct Limited(String);
 
 impl Write for Limited {
@@ -170,7 +173,7 @@ impl Write for Limited {
     }
 }
 
-/// The longest beginning of a text that has at most so many bytes.
+/// The longest prefix of a text with at most this many bytes, cut at a character boundary.
 fn truncate(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()

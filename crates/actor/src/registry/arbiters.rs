@@ -1,4 +1,4 @@
-//! Who has the turn on an arbiter.
+//! The actor that runs on an arbiter at the moment, for the watchdog.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,22 +10,22 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use crate::cell::{ActorCell, Pid};
 use crate::sync::{Mutex, lock};
 
-/// One arbiter, as its actors and whoever watches it see it. It is there while an actor lives on it.
+/// One arbiter, shared by its actors and the watchdogs. It exists while an actor runs on it.
 pub(crate) struct ArbiterState {
     thread: ThreadId,
-    /// What the thread is called.
+    /// Name of its thread.
     pub(crate) name: Option<String>,
     pub(crate) arbiter: Option<ArbiterHandle>,
-    /// Somebody watches: only then is the turn written down.
+    /// Set while a watchdog exists: only then is the current actor recorded.
     watched: AtomicBool,
     current_actor: Mutex<Option<CurrentActor>>,
 }
 
-/// Who has the turn.
+/// The actor that is being polled.
 #[derive(Clone)]
 pub(crate) struct CurrentActor {
     pub(crate) pid: Pid,
-    /// What it is.
+    /// Its type.
     pub(crate) actor: &'static str,
 }
 
@@ -47,13 +47,14 @@ impl ArbiterState {
         })
     }
 
-    /// Whether this runs on it.
+    /// Whether the caller runs on this arbiter.
     pub(crate) fn is_current(&self) -> bool {
         self.thread == thread::current().id()
     }
 
-    /// Runs the code of an actor, perhaps within the turn of another; if it panics the turn is not given back, so the code
-    /// catches that.
+    /// Runs code of an actor, possibly inside the code of another one. A panic would leave the record, so the
+    /// code must catch its own
+    /// panics.
     pub(crate) fn run_as<T>(
         &self,
         cell: &Arc<ActorCell>,
@@ -74,19 +75,19 @@ impl ArbiterState {
     }
 }
 
-/// The arbiters on which actors of a system live.
+/// The arbiters on which actors of a tree run.
 #[derive(Default)]
 pub(crate) struct Arbiters(Mutex<ArbiterList>);
 
 #[derive(Default)]
 struct ArbiterList {
     all: Vec<Weak<ArbiterState>>,
-    /// How many watch them.
+    /// Number of watchdogs.
     watchers: usize,
 }
 
 impl Arbiters {
-    /// The arbiter that this runs on.
+    /// The arbiter of the calling thread.
     pub(crate) fn current(&self) -> Arc<ArbiterState> {
         let mut list = lock(&self.0);
         if let Some(arbiter) = list.all.iter().filter_map(Weak::upgrade).find(|arbiter| arbiter.is_current())
@@ -103,12 +104,12 @@ impl Arbiters {
         lock(&self.0).all.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Has turns be written down, from the next one on.
+    /// Records the current actor from the next poll on, for one more watchdog.
     pub(crate) fn add_watcher(&self) {
         self.set_watchers(|watchers| watchers + 1);
     }
 
-    /// One less watches.
+    /// Removes one watchdog.
     pub(crate) fn remove_watcher(&self) {
         self.set_watchers(|watchers| watchers.saturating_sub(1));
     }

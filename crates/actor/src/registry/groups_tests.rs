@@ -1,4 +1,4 @@
-//! Groups without actors: whoever monitors one knows who is in it.
+//! Groups without actors: a monitor of a group knows its members.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn pids(count: usize) -> Vec<Pid> {
     (0..count).map(|_| Pid::of(&ActorCell::new(Arc::clone(&tree), Incarnation::ROOT, Time::START))).collect()
 }
 
-/// How often each pid is listed.
+/// How often each pid is a member.
 fn counted<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> BTreeMap<u64, usize> {
     let mut counts = BTreeMap::new();
     for pid in pids {
@@ -27,7 +27,7 @@ fn counted<'a>(pids: impl IntoIterator<Item = &'a Pid>) -> BTreeMap<u64, usize> 
     counts
 }
 
-/// One that monitors a group, and what it makes of what it hears.
+/// A monitor of a group, and the members that it computes from its events.
 struct Listener {
     group: &'static str,
     key: u64,

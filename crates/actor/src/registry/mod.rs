@@ -75,15 +75,17 @@ impl Registry {
 
 /// # Names
 impl Registry {
-    /// Gives a life a name, which leads to it until it ends or the name is taken from it.
+    /// Gives an actor a name. It resolves to the actor until the actor exits or the name is removed.
     ///
-    /// When others hear of its end, the name is free. A life may have several names. A child that is to have a name in each
-    /// of its lives has it from its spec: [`ChildSpec::registered`](crate::ChildSpec::registered).
+    /// The name is free before the exit is reported. An actor may have several names. To give a child a name in
+    /// each of its
+    /// incarnations, use [`ChildSpec::registered`](crate::ChildSpec::registered).
     ///
     /// # Errors
     ///
-    /// When a living one has the name already (registering the same one again is no error), the life is over, or it belongs
-    /// to another tree: this one would not hear of its end.
+    /// When another running actor has the name (the same actor again is no error), when the actor has exited,
+    /// or when it belongs to
+    /// another tree, which would not notify this one of its exit.
     pub fn register(&self, name: impl Into<String>, pid: &Pid) -> Result<(), NameError> {
         let name = name.into();
         let mut names = lock(self.names());
@@ -92,23 +94,23 @@ impl Registry {
             Some(holder) if holder.is_alive() => return Err(NameError::Taken(holder.clone())),
             _ => {}
         }
-        // A life that ends from here on waits for the lock, and then finds its name.
+        // An actor that exits from here on waits for the lock, and then removes its name.
         self.mark_registered(pid)?;
         names.insert(name, pid);
         Ok(())
     }
 
-    /// Frees a name; whether anybody had it.
+    /// Frees a name; returns whether an actor had it.
     pub fn unregister(&self, name: &str) -> bool {
         lock(self.names()).remove(name)
     }
 
-    /// Who has the name.
+    /// The actor that has the name.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
         lock(self.names()).holder(name).filter(|pid| pid.is_alive()).cloned()
     }
 
-    /// The actor that has the name, if it is an `A`, and can be reached already.
+    /// The actor that has the name, if it is an `A` and is running.
     #[doc(alias = "whereis")]
     pub fn whereis_actor<A: Actor<Context = Context<A>>>(&self, name: &str) -> Option<ActorRef<A>> {
         self.whereis(name)?.actor()
@@ -124,39 +126,41 @@ impl Registry {
 
 /// # Groups
 impl Registry {
-    /// Puts a life into a group, which exists while somebody is in it (OTP: `pg:join/2`).
+    /// Adds an actor to a group, which exists while it has members (OTP: `pg:join/2`).
     ///
-    /// It leaves by itself when it ends, before anybody hears of that. It may join several times, as in OTP: then it is
-    /// listed as often, and has to leave as often.
+    /// The membership ends with the actor, before its exit is reported. An actor can join several times, as in
+    /// OTP: then it is
+    /// listed as often, and leaves as often.
     ///
     /// # Errors
     ///
-    /// [`NameError::NotAlive`] when the life is over, [`NameError::OtherTree`] when it belongs to another tree.
+    /// [`NameError::NotAlive`] when the actor has exited, [`NameError::OtherTree`] when it belongs to another
+    /// tree.
     pub fn join(&self, group: &str, pid: &Pid) -> Result<(), NameError> {
         let mut groups = lock(self.groups());
-        // A life that ends from here on waits for the lock, and then finds its group.
+        // An actor that exits from here on waits for the lock, and then removes its membership.
         self.mark_registered(pid)?;
         groups.join(group, pid);
         Ok(())
     }
 
-    /// Takes back the latest join; whether there was one (OTP: `pg:leave/2`).
+    /// Undoes the latest join; returns whether there was one (OTP: `pg:leave/2`).
     pub fn leave(&self, group: &str, pid: &Pid) -> bool {
         lock(self.groups()).leave(group, pid)
     }
 
-    /// Who is in a group, in the order in which they joined (OTP: `pg:get_members/1`).
+    /// The members of a group, in the order of joining (OTP: `pg:get_members/1`).
     #[doc(alias = "get_members")]
     pub fn members(&self, group: &str) -> Vec<Pid> {
         lock(self.groups()).members(group)
     }
 
-    /// Those in a group that are an `A`, to be called and cast to.
+    /// The members of a group that are an `A`, to call or cast to.
     pub fn members_of<A: Actor<Context = Context<A>>>(&self, group: &str) -> Vec<ActorRef<A>> {
         self.members(group).iter().filter_map(Pid::actor).collect()
     }
 
-    /// The groups in which somebody is, sorted (OTP: `pg:which_groups/0`).
+    /// The groups that have members, sorted (OTP: `pg:which_groups/0`).
     pub fn which_groups(&self) -> Vec<String> {
         lock(self.groups()).with_members().map(ToString::to_string).collect()
     }

@@ -1,4 +1,4 @@
-//! The supervisor actor: moves events to the rules and does what they say.
+//! The supervisor actor: passes events to the rules and executes their actions.
 
 use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
@@ -19,32 +19,32 @@ use crate::supervisor::child_table::ChildTable;
 use crate::supervisor::report::log;
 use crate::supervisor::snapshot::SupervisorSnapshot;
 
-/// How many children of a dynamic supervisor are listed in a tree, of any number that it may have.
+/// Maximum number of children of a dynamic supervisor that a snapshot lists.
 const MAX_LISTED: usize = 100;
 
-/// A kind of supervisor: its rules, and how it begins a life.
+/// A kind of supervisor: its rules, and how it spawns an incarnation.
 pub(crate) trait SupervisorCore: 'static {
     fn handle(&mut self, now: Time, event: Event);
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_timeout(&self) -> Option<Time>;
     fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard);
     fn forget(&mut self, key: ChildKey);
-    /// The child that a request adds has this entry.
+    /// Stores the entry of the child that a request adds.
     fn added(&mut self, _by: RequestId, _key: ChildKey) {}
-    /// Hands an answer to whoever asked. Who does not care is not known here.
+    /// Sends a reply to the requester. The sender may have no receiver.
     fn reply(&mut self, _to: RequestId, _reply: Reply, _children: &ChildTable) {}
-    /// How it restarts; `None` if its children are independent instances.
+    /// Its strategy; `None` if its children are independent instances.
     fn strategy(&self) -> Option<Strategy>;
     /// Its children, in start order.
     fn child_statuses(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_>;
 }
 
-/// Another number for each supervisor, so that the jitter of their restarts differs.
+/// A different seed for each supervisor, so that the jitter of their restarts differs.
 pub(crate) fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// What the rules say to somebody who asked, and who lives as the life that they name.
+/// A reply of the rules, and the running incarnation that it names.
 pub(crate) struct RequestReply {
     pub(crate) reply: Reply,
     pub(crate) pid: Option<Pid>,
@@ -60,18 +60,19 @@ impl RequestReply {
     }
 }
 
-/// Plays a plan as an actor.
+/// An actor that executes a core.
 pub(crate) struct SupervisorActor<P> {
     pub(crate) core: P,
     env: ChildContext,
     pub(crate) children: ChildTable,
-    /// How it hears of its children: in the same queue as of everything else, so in the order in which it happened.
+    /// The sender of its children. Child events share the queue with all others, so they keep the order of
+    /// arrival.
     events: EventSender,
-    /// What the clock of the system said when it was looked at last.
+    /// The time of the last read of the clock.
     now: Time,
-    /// The timer that is running, if any; it may be earlier than needed, never later.
+    /// The running timer; it may be earlier than needed, never later.
     armed: Option<Time>,
-    /// The next deadline is over, and news of it is on its way.
+    /// The next deadline has passed, and its event is queued.
     timeout_queued: bool,
     ack: Option<StartAck>,
     ready: bool,
@@ -86,7 +87,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
             core,
             env,
             children: ChildTable::default(),
-            // Nothing happens before it has started.
+            // No event is handled before it has started.
             events,
             now: Time::START,
             armed: None,
@@ -102,13 +103,13 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         self
     }
 
-    /// Looks at the clock.
+    /// Reads the clock.
     pub(crate) fn now(&mut self) -> Time {
         self.now = Time::from_start(self.env.system().tree().age());
         self.now
     }
 
-    /// What it supervises.
+    /// Its children.
     pub(crate) fn snapshot(&mut self) -> SupervisorSnapshot {
         let now = self.now();
         let strategy = self.core.strategy();
@@ -123,7 +124,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         SupervisorSnapshot { id, strategy, now, children, more: all.count() }
     }
 
-    /// The life of the child with this id, or `None` if there is no such child.
+    /// The pid of the child with this id, or `None` if there is no such child.
     pub(crate) fn child(&self, id: &rules::ChildId) -> Option<Option<Pid>> {
         let child = self.core.child_statuses().find(|child| child.id == *id)?;
         Some(child.stage.life().and_then(|incarnation| self.children.pid(incarnation)))
@@ -147,14 +148,14 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         self.run_actions(ctx);
     }
 
-    /// Does what the rules say, until they say nothing more.
+    /// Executes actions until the rules return none.
     pub(crate) fn run_actions(&mut self, ctx: &mut Context<Self>) {
         while let Some(action) = self.core.poll_action() {
             match action {
                 Action::Start(key, incarnation) => {
                     let env = self.env.child(incarnation, self.now);
                     let guard = ExitGuard::new(self.events.clone(), Arc::clone(env.cell()));
-                    // Its end, which takes it out again, is heard later in any case.
+                    // If it has exited, its exit event arrives later and removes it.
                     self.children.insert(incarnation, Arc::clone(env.cell()));
                     self.trace(incarnation, TraceKind::Starts);
                     self.core.start(key, env, guard);
@@ -188,12 +189,12 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         ctx.stop();
     }
 
-    /// Sees to it that a timer runs that is not later than the next deadline.
+    /// Ensures that a timer runs that is not later than the next deadline.
     fn arm_timer(&mut self, ctx: &mut Context<Self>) {
         let Some(next) = self.core.poll_timeout() else { return };
         let now = self.now();
         if next <= now {
-            // Now, but after what has happened already.
+            // Due now, but after the queued events.
             if !std::mem::replace(&mut self.timeout_queued, true) {
                 self.events.send(Event::Timeout);
             }
@@ -212,7 +213,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
     }
 }
 
-/// A plan is moved freely: nothing in here is ever pinned.
+/// A core is `Unpin`: none of its fields is pinned.
 impl<P> Unpin for SupervisorActor<P> {}
 
 impl<P: SupervisorCore> Actor for SupervisorActor<P> {
@@ -223,15 +224,15 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
             self.events =
                 EventSender::new(self.env.system().clone(), move |event| own.post(ChildEvent(event)));
         }
-        // As in OTP: a supervisor ends when its parent says so, or when it is killed.
+        // As in OTP: a supervisor exits on a stop of its parent or a kill, and ignores exit signals.
         self.env.clone().trap_exits(ctx);
         self.handle_event(Event::Start, ctx);
     }
 
-    /// Told to stop: take the children down first. The rules say when that is done.
+    /// A stop request: the children stop first. The rules decide when that is done.
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
         if self.env.cell().is_killed() {
-            // There is no time to do anything in order.
+            // It has not started, so there is nothing to stop in order.
             return Running::Continue;
         }
         if !self.exiting {
@@ -242,7 +243,7 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
     }
 }
 
-/// Something has happened that the rules are to know.
+/// An event for the rules.
 struct ChildEvent(Event);
 
 impl Message for ChildEvent {
@@ -261,7 +262,7 @@ impl<P: SupervisorCore> Handler<ChildEvent> for SupervisorActor<P> {
 impl<P: SupervisorCore> Handler<ExitSignal> for SupervisorActor<P> {
     type Result = ();
 
-    /// Of somebody it does not know, and ignored: its children it hears of in another way.
+    /// An exit signal, which it ignores: exits of its children arrive as events.
     fn handle(&mut self, _: ExitSignal, _: &mut Context<Self>) {}
 }
 

@@ -1,4 +1,4 @@
-//! The lives that one supervisor owns.
+//! The incarnations that one supervisor owns.
 
 use std::sync::Arc;
 
@@ -6,9 +6,10 @@ use impresario_supervision::{IdMap, Incarnation};
 
 use crate::cell::{ActorCell, Pid};
 
-/// Who owns a life can end it; and a supervisor that is dropped, for whatever reason, ends all of its own.
+/// The incarnations of one supervisor. Its destructor kills them all.
 ///
-/// They end at their next turns: those on other arbiters perhaps a moment after their supervisor is started anew, as in OTP.
+/// They exit at their next poll: on other arbiters possibly shortly after the restart of their supervisor, as
+/// in OTP.
 #[derive(Debug, Default)]
 pub(crate) struct ChildTable(IdMap<Incarnation, Arc<ActorCell>>);
 
@@ -21,7 +22,7 @@ impl ChildTable {
         self.0.remove(&incarnation);
     }
 
-    /// Who lives as this one.
+    /// The pid of this incarnation.
     pub(crate) fn pid(&self, incarnation: Incarnation) -> Option<Pid> {
         self.0.get(&incarnation).map(Pid::of)
     }
@@ -30,7 +31,7 @@ impl ChildTable {
         self.0.get(&incarnation)
     }
 
-    /// A life that is not there any more has ended; the news is on its way.
+    /// An incarnation that is not here has exited; its event is queued.
     pub(crate) fn stop(&self, incarnation: Incarnation) {
         if let Some(cell) = self.0.get(&incarnation) {
             cell.stop();

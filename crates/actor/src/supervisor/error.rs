@@ -1,4 +1,4 @@
-//! Why a supervisor did not do what it was asked.
+//! Why a request to a supervisor failed.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use impresario_supervision::RequestError;
 
 use crate::cell::actor_ref::CastError;
 
-/// Why a supervisor did not do what it was asked.
+/// Why a request to a supervisor failed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SupervisorError {
-    /// The supervisor is not there (OTP: `noproc`).
+    /// No supervisor is running (OTP: `noproc`).
     NotRunning,
-    /// Too many requests wait for it: its queue is full. Of what it is asked past its queue: it had no time.
+    /// Its queue is full. For a snapshot: it did not answer in time.
     Busy,
-    /// It refused, or it could not.
+    /// It refused the request, or the request failed.
     Refused(RequestError),
 }
 

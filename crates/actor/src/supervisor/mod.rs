@@ -1,8 +1,8 @@
 //! Supervisors: an actor that executes the rules of `impresario-supervision`, the handles of its users, and snapshots of
 //! a running tree.
 //!
-//! The decisions are not made here: the rules are pure, and this folder moves events to them and performs their actions.
-//! It does not know which supervisor is the root of a program.
+//! The decisions are not made here: the rules are pure, and this folder passes events to them and executes
+//! their actions. It does not know which supervisor is the root of a program.
 
 pub(crate) mod actor;
 pub(crate) mod child_table;
@@ -21,12 +21,11 @@ use slog::Logger;
 
 use crate::child::spec::{ChildSpec, Starter};
 
-/// A supervisor: children in start order, a strategy, and a limit (OTP: `supervisor`).
+/// A supervisor: children in start order, a strategy, and a restart limit (OTP: `supervisor`).
 ///
-/// It is a value: what it describes exists when it is [`run`](Self::run), [`start`](Self::start)ed, or a child of
-/// another supervisor by [`child_spec`](Self::child_spec). Children are started in the order in which they were
-/// added, each after the one before it is ready, and stopped in reverse. The defaults are 3 restarts in 5 s and no
-/// auto-shutdown.
+/// It is a value. Its tree exists after [`run`](Self::run) or [`start`](Self::start), or as a child of another
+/// supervisor by [`child_spec`](Self::child_spec). Children start in the order in which they were added, each
+/// after the one before it is ready, and stop in reverse. Defaults: 3 restarts in 5 s, no auto-shutdown.
 #[must_use = "a supervisor does nothing until it is run, started, or made a child"]
 #[derive(Clone, Debug)]
 pub struct Supervisor {
@@ -49,19 +48,19 @@ impl Supervisor {
         }
     }
 
-    /// How many restarts are too many. The default is 3 in 5 s.
+    /// The restart limit. Default: 3 in 5 s.
     pub fn intensity(mut self, intensity: Intensity) -> Self {
         self.intensity = intensity;
         self
     }
 
-    /// Whether it ends with its significant children. The default is never.
+    /// Whether it shuts down with its significant children. Default: never.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
         self.auto_shutdown = auto_shutdown;
         self
     }
 
-    /// Where its reports go, and those of everything below. The default is its parent's logger; for a root, lines on
+    /// The logger of its reports and of everything below it. Default: its parent's logger; for a root, lines on
     /// stderr.
     pub fn logger(mut self, log: Logger) -> Self {
         self.log = Some(log);
@@ -74,7 +73,7 @@ impl Supervisor {
         self
     }
 
-    /// Flags and specs for the rules, and what starts the children, in their order.
+    /// Flags and specs for the rules, and the starters of the children, in their order.
     pub(crate) fn into_parts(self) -> (Flags, Vec<rules::ChildRules>, Vec<Arc<dyn Starter>>) {
         let Self { strategy, intensity, auto_shutdown, children, log: _ } = self;
         let (specs, starters) = children.into_iter().map(|child| (child.rules, child.starter)).unzip();

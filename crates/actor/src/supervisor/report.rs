@@ -15,17 +15,17 @@ pub(crate) fn log(log: &Logger, report: &Report, ready: bool) {
         module: module_path!(),
     };
     let level = match report.kind {
-        // The error itself goes to whoever starts the tree; once is enough for an operator.
+        // The caller that starts the tree gets this error; one log line is enough.
         ReportKind::StartError if !ready => Level::Debug,
         ReportKind::GaveUp => Level::Critical,
         _ => Level::Error,
     };
     let message = report.kind.message();
-    // Not by a macro, which could leave out some levels when it is compiled: that is for the drain to decide.
+    // Without slog's macros, which can remove levels at compile time: the drain decides.
     let record = RecordStatic { location: &LOCATION, tag: "", level };
-    // A drain is anybody's code, and a panic of it is no reason to end what it tells of.
+    // A drain is user code. Its panic must not end the supervisor.
     let _ = catch_panic(|| {
-        log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report))))
+        log.log(&Record::new(&record, &format_args!("{message}"), BorrowedKV(&Fields(report))));
     });
 }
 
@@ -33,7 +33,7 @@ struct Fields<'a>(&'a Report);
 
 impl KV for Fields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        // The reason comes first: it is what people look for.
+        // The reason comes first: readers look for it.
         let (reason, rest): (Vec<_>, Vec<_>) = self.0.key_values().partition(|(key, _)| *key == "reason");
         reason.iter().chain(&rest).try_for_each(|(key, value)| serializer.emit_str(key, value))
     }

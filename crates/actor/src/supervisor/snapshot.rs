@@ -11,81 +11,81 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cell::Pid;
 
-/// How long the supervisors of a tree have, together, to say what they supervise.
+/// Time limit of a whole snapshot.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One child of a tree with all that is under it (OTP: a node of the observer's picture). Its `Display` is the tree as
-/// text, one line a child.
+/// One child of a tree with everything below it (OTP: a node in `observer`). Its `Display` is the tree as text,
+/// one line per child.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TreeNode {
-    /// What it is called.
+    /// Its id.
     pub id: String,
-    /// What it is.
+    /// Worker or supervisor.
     pub kind: ChildKind,
-    /// How it is.
+    /// Its state.
     pub state: NodeState,
-    /// The present life, if there is one.
+    /// Its pid, if it runs.
     pub pid: Option<Pid>,
-    /// How often it was started again, for whatever reason.
+    /// Number of its restarts, for any cause.
     pub restarts: u64,
-    /// How many messages wait for it; see [`Pid::queued`].
+    /// Number of its queued messages; see [`Pid::queued`].
     pub queued: usize,
-    /// How long the present life has existed.
+    /// Time since its start.
     pub uptime: Option<Duration>,
-    /// What it supervises; `None` if it is a worker, or has no life.
+    /// Its children; `None` if it is a worker or does not run.
     pub below: Option<Subtree>,
 }
 
-/// How a child of a tree is.
+/// State of a child of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeState {
-    /// Not running, and nobody has decided to change that.
+    /// Down, and not about to be restarted.
     Down,
-    /// Told to start, has not answered.
+    /// Starting: not ready yet.
     Starting,
     /// Ready.
     Running,
-    /// Alive, but handles nothing until it is resumed.
+    /// Suspended: running, but handling no message until it is resumed.
     Suspended,
-    /// Told to stop, has not ended.
+    /// Stopping: has a stop request and has not exited.
     Stopping,
-    /// Over, and about to be started again.
+    /// Exited, and about to be restarted.
     Restarting,
-    /// Over, and started again when its backoff is over, after this time.
+    /// Exited; restarted when its backoff has passed, after this time.
     Waiting(Duration),
 }
 
-/// What a supervisor of a tree supervises.
+/// The children of a supervisor of a tree.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Subtree {
-    /// It did not say so in time: its arbiter stands still, or it is still starting.
+    /// It did not answer in time: its arbiter is blocked, or it is still starting.
     NoAnswer,
     /// These children.
     #[non_exhaustive]
     Children {
-        /// How it restarts them; `None` if they are independent instances.
+        /// Its strategy; `None` if they are independent instances.
         strategy: Option<Strategy>,
         /// In start order.
         children: Vec<TreeNode>,
-        /// How many more there are that are not listed.
+        /// Number of further children that are not listed.
         more: usize,
     },
 }
 
-/// The children of a supervisor, as it sees them.
+/// The children of a supervisor, as it reports them.
 pub(crate) struct SupervisorSnapshot {
     /// The id of the supervisor.
     pub(crate) id: String,
     /// `None` for a dynamic supervisor.
     pub(crate) strategy: Option<Strategy>,
-    /// The time by which its deadlines are to be read.
+    /// The time to which its deadlines relate.
     pub(crate) now: Time,
     /// The children that are listed, each with its process if it runs.
     pub(crate) children: Vec<(ChildStatus, Option<Pid>)>,
-    /// How many more children there are.
+    /// Number of further children.
     pub(crate) more: usize,
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn snapshot(root: &Pid) -> TreeNode {
         return node("root".to_owned(), ChildKind::Supervisor, NodeState::Down, 0, None, None);
     }
     let state = if root.cell().is_suspended() { NodeState::Suspended } else { NodeState::Running };
-    // A root is never restarted, and another supervisor's restarts are known to its parent.
+    // A root is never restarted; the restarts of any other supervisor are known to its parent.
     let id = id.unwrap_or_else(|| "root".to_owned());
     node(id, ChildKind::Supervisor, state, 0, Some(root.clone()), Some(below))
 }
@@ -158,7 +158,7 @@ async fn child_node(child: ChildStatus, pid: Option<Pid>, now: Time, deadline: I
 }
 
 impl TreeNode {
-    /// The first child with this id, however deep, in the order in which they are shown.
+    /// The first child with this id at any depth, in display order.
     pub fn find(&self, id: &str) -> Option<&Self> {
         if self.id == id {
             return Some(self);
@@ -166,7 +166,7 @@ impl TreeNode {
         self.children().iter().find_map(|child| child.find(id))
     }
 
-    /// The children that are listed, in start order.
+    /// The listed children, in start order.
     pub fn children(&self) -> &[Self] {
         match &self.below {
             Some(Subtree::Children { children, .. }) => children,

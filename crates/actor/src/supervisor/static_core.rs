@@ -1,4 +1,4 @@
-//! The plan of a static supervisor: a list of children, and whoever asked for something.
+//! The core of a static supervisor: a list of children, and the requesters.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ pub(crate) struct StaticCore {
     requests: u64,
 }
 
-/// Somebody who waits for an answer.
+/// A requester.
 pub(crate) struct PendingRequest {
     pub(crate) reply: oneshot::Sender<RequestReply>,
-    /// What starts the children that the request brings.
+    /// The starters of the children that the request adds.
     pub(crate) starters: Vec<Arc<dyn Starter>>,
 }
 
@@ -59,7 +59,7 @@ impl SupervisorCore for StaticCore {
     }
 
     fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard) {
-        // Without a starter the drop of `notify` says that there is no life.
+        // Without a starter, dropping the guard reports that no incarnation was started.
         if let Some(starter) = self.starters.get(&key) {
             starter.start(env, guard);
         }
@@ -80,7 +80,7 @@ impl SupervisorCore for StaticCore {
         if let Reply::Replaced(keys) = &reply {
             self.starters.extend(keys.iter().copied().zip(pending.starters));
         }
-        // Who does not wait any more does not need it.
+        // An error means that the caller dropped its future. Nothing is left to do.
         let _ = pending.reply.send(RequestReply::new(reply, children));
     }
 

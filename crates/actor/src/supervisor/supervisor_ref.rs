@@ -1,4 +1,4 @@
-//! What a running supervisor can be asked.
+//! Requests to a running supervisor.
 
 use std::fmt;
 use std::future::Future;
@@ -22,20 +22,20 @@ use crate::supervisor::snapshot::{self, TreeNode};
 use crate::supervisor::static_core::{PendingRequest, StaticCore};
 use impresario_supervision::ChildRules;
 
-/// Names a static supervisor, through all its lives, and asks it for things.
+/// Refers to a static supervisor through its restarts, and sends requests.
 ///
-/// Requests are served in order, between restarts and never during one. They have no time-out, as in OTP: a supervisor
-/// answers as soon as the child that is starting or stopping has done so.
+/// Requests are served in order, between restarts and never during one. They have no timeout, as in OTP: a
+/// supervisor answers when the child that is starting or stopping is done.
 #[derive(Clone)]
 pub struct SupervisorRef(ChildRef<SupervisorActor<StaticCore>>);
 
 impl SupervisorRef {
-    /// A name that leads nowhere until a spec made from it is started.
+    /// A reference that resolves to no supervisor until a spec made from it is started.
     pub fn new() -> Self {
         Self(ChildRef::new())
     }
 
-    /// A supervisor that this name leads to. Otherwise as [`ChildSpec::supervisor`].
+    /// A spec of a supervisor that this reference resolves to. Otherwise as [`ChildSpec::supervisor`].
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
         F: Fn(&ChildContext) -> Result<Supervisor, StartError> + Send + Sync + 'static,
@@ -44,7 +44,7 @@ impl SupervisorRef {
         self.0.supervisor_spec(id.clone(), move |env, ack| supervisor_actor(init(env)?, &id, env, ack))
     }
 
-    /// A supervisor that this name leads to, made in time. Otherwise as [`ChildSpec::supervisor_async`].
+    /// The same with an async factory. Otherwise as [`ChildSpec::supervisor_async`].
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
         F: Fn(ChildContext) -> M + Send + Sync + 'static,
@@ -57,29 +57,30 @@ impl SupervisorRef {
         })
     }
 
-    /// Which life it leads to.
+    /// The pid of the current incarnation.
     #[doc(alias = "whereis")]
     pub fn pid(&self) -> Option<Pid> {
         self.0.pid()
     }
 
-    /// Has it stop in order, its children in reverse, and end for this reason, and waits for that (OTP:
-    /// `gen_server:stop/3`). What follows from its end is for its own supervisor to decide.
+    /// Stops it in order, its children in reverse, with this exit reason, and waits until it has exited (OTP:
+    /// `gen_server:stop/3`). Its own supervisor decides what follows.
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
         let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
         supervisor.cell().stop_with_reason(reason);
         Ok(supervisor.wait_exit().await)
     }
 
-    /// Adds a child as the last one and starts it (OTP: `start_child/2`). `None` means that it is not needed now.
+    /// Adds a child as the last one and starts it (OTP: `start_child/2`). `None` means that it is not needed
+    /// now.
     ///
     /// # Errors
     ///
-    /// When there is such a child already, or it does not start; nothing is kept of it then.
+    /// When there is a child with this id, or the start fails; the spec is not kept then.
     pub async fn start_child(&self, child: ChildSpec) -> Result<Option<Pid>, SupervisorError> {
         let reply = self.request(Request::StartChild(child.rules), vec![child.starter]).await?;
         Ok(reply.pid)
@@ -94,16 +95,16 @@ impl SupervisorRef {
         self.request(Request::TerminateChild(child.into()), Vec::new()).await.map(drop)
     }
 
-    /// Starts a child that is down, or at once one that waits for its backoff (OTP: `restart_child/2`).
+    /// Restarts a child that is down, or immediately one that waits for its backoff (OTP: `restart_child/2`).
     ///
     /// # Errors
     ///
-    /// When there is no such child, it runs, or it does not start; it is not tried again then.
+    /// When there is no such child, it runs, or its start fails; the start is not retried.
     pub async fn restart_child(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
         Ok(self.request(Request::RestartChild(child.into()), Vec::new()).await?.pid)
     }
 
-    /// Drops the spec of a child that is down (OTP: `delete_child/2`).
+    /// Deletes the spec of a child that is down (OTP: `delete_child/2`).
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn which_children(&self) -> Result<Vec<ChildInfo>, SupervisorError> {
         match self.request(Request::WhichChildren, Vec::new()).await?.reply {
             Reply::Children(children) => Ok(children),
@@ -124,11 +125,11 @@ impl SupervisorRef {
         }
     }
 
-    /// How many children there are (OTP: `count_children/1`).
+    /// Counts the children (OTP: `count_children/1`).
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
         match self.request(Request::CountChildren, Vec::new()).await?.reply {
             Reply::Counts(counts) => Ok(counts),
@@ -136,7 +137,7 @@ impl SupervisorRef {
         }
     }
 
-    /// The rules for a child, with all their defaults (OTP: `get_childspec/2`).
+    /// The rules of a child, with all defaults (OTP: `get_childspec/2`).
     ///
     /// # Errors
     ///
@@ -149,28 +150,28 @@ impl SupervisorRef {
         }
     }
 
-    /// Has it go on as this supervisor: with its flags and its children, but not its logger (OTP: `code_change`).
+    /// Replaces its flags and children by those of `supervisor`, but keeps its logger (OTP: `code_change`).
     ///
-    /// Nothing starts or stops, and the restarts counted so far still count. A child whose id is known lives on and
-    /// follows its new spec, its factory included, from its next restart. A new one is down until
-    /// [`restart_child`](Self::restart_child) or a restart of its group. One that is not in the list any more stays as it
-    /// is and counts as started last: terminate and delete it. A restart of the supervisor itself calls its `init` again
-    /// and forgets all of this.
+    /// Nothing starts or stops, and counted restarts still count. A child with a known id keeps running and
+    /// follows its new spec, its factory included, from its next restart. A new child is down until
+    /// [`restart_child`](Self::restart_child) or a restart of its group. A child that is not in the new list
+    /// stays and counts as started last: terminate and delete it. A restart of the supervisor itself calls its
+    /// `init` again and forgets all of this.
     ///
     /// # Errors
     ///
-    /// When the specs cannot be followed; nothing is changed then.
+    /// When the specs are invalid; nothing is changed then.
     #[doc(alias = "code_change")]
     pub async fn replace(&self, with: Supervisor) -> Result<(), SupervisorError> {
         let (flags, specs, starters) = with.into_parts();
         self.request(Request::ReplaceSpecs(flags, specs), starters).await.map(drop)
     }
 
-    /// Which life a child has now, if it has one. Answered even while the supervisor is suspended.
+    /// The pid of a child, if it runs. Answered even while the supervisor is suspended.
     ///
     /// # Errors
     ///
-    /// When there is no such child, or the supervisor is not there or has no time.
+    /// When there is no such child, no supervisor is running, or it does not answer in time.
     pub async fn child_pid(&self, child: impl Into<ChildId>) -> Result<Option<Pid>, SupervisorError> {
         let supervisor = self.0.actor().ok_or(SupervisorError::NotRunning)?;
         let child = child.into();
@@ -181,11 +182,11 @@ impl SupervisorRef {
         }
     }
 
-    /// Everything under this supervisor, as it is now; see [`Tree::tree`](crate::Tree::tree).
+    /// A snapshot of everything below this supervisor; see [`Tree::tree`](crate::Tree::tree).
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn tree(&self) -> Result<TreeNode, SupervisorError> {
         Ok(snapshot::snapshot(&self.pid().ok_or(SupervisorError::NotRunning)?).await)
     }
@@ -196,7 +197,7 @@ impl SupervisorRef {
         starters: Vec<Arc<dyn Starter>>,
     ) -> Result<RequestReply, SupervisorError> {
         let (reply_to, reply) = oneshot::channel();
-        // By the same queue as what happens to its children, so that they are served in order.
+        // Through the queue of its child events, so that requests keep their order.
         self.0
             .cast(RequestMessage { request, pending: PendingRequest { reply: reply_to, starters } })
             .map_err(SupervisorError::from)?;
@@ -208,7 +209,7 @@ impl SupervisorRef {
     }
 }
 
-/// The actor that plays a supervisor. It says itself when it is ready: after all its children.
+/// The actor of a supervisor. It acknowledges its start when all its children are ready.
 fn supervisor_actor(
     supervisor: Supervisor,
     id: &ChildId,
@@ -239,14 +240,14 @@ impl Handler<RequestMessage> for SupervisorActor<StaticCore> {
 }
 
 impl Supervisor {
-    /// This supervisor as a child of another: permanent, and waited for without end when it stops.
+    /// A spec of this supervisor as a child of another: permanent, with no limit for its stop.
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         ChildSpec::supervisor(id, move |_| Ok(self.clone()))
     }
 }
 
 impl ChildSpec {
-    /// A nested supervisor, made by a function that runs anew for every life (OTP: the callback `init`).
+    /// A nested supervisor. The function is called for every incarnation (OTP: the callback `init`).
     pub fn supervisor<F>(id: impl Into<ChildId>, init: F) -> Self
     where
         F: Fn(&ChildContext) -> Result<Supervisor, StartError> + Send + Sync + 'static,
@@ -254,7 +255,7 @@ impl ChildSpec {
         SupervisorRef::new().child_spec(id, init)
     }
 
-    /// A nested supervisor that is made in time, as by [`actor_async`](Self::actor_async).
+    /// A nested supervisor with an async function, as with [`actor_async`](Self::actor_async).
     pub fn supervisor_async<F, M>(id: impl Into<ChildId>, init: F) -> Self
     where
         F: Fn(ChildContext) -> M + Send + Sync + 'static,

@@ -16,7 +16,7 @@ use crate::registry::Registry;
 use crate::supervisor::snapshot::{self, TreeNode};
 use crate::supervisor::supervisor_ref::SupervisorRef;
 
-/// A running tree. Dropping it changes nothing; the tree lives on its own.
+/// A running tree. Dropping this handle does not stop it.
 #[derive(Clone)]
 pub struct Tree {
     root: SupervisorRef,
@@ -25,22 +25,22 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The supervisor at the root, to be asked for things.
+    /// A reference to the root supervisor, for requests.
     pub fn root(&self) -> &SupervisorRef {
         &self.root
     }
 
-    /// Everything in the tree, as it is now.
+    /// A snapshot of the tree.
     ///
-    /// It is always there within a second, also when parts of the tree are suspended, busy or stuck: a supervisor that
-    /// does not answer is shown so, and what is under it is not. Of each dynamic supervisor the 100 oldest instances are
-    /// listed. The supervisors answer one after the other, so this is not one moment.
+    /// Takes at most 1 s. A supervisor that does not answer in that time is marked, and its children are
+    /// missing. Of each dynamic supervisor the 100 oldest instances are listed. The supervisors answer one
+    /// after the other, so the snapshot is not one instant.
     #[doc(alias = "observer")]
     pub async fn tree(&self) -> TreeNode {
         snapshot::snapshot(&self.pid()).await
     }
 
-    /// The names of the tree.
+    /// The registry of the tree.
     pub fn system(&self) -> &Registry {
         &self.registry
     }
@@ -49,17 +49,17 @@ impl Tree {
         Pid::of(&self.cell)
     }
 
-    /// Asks the tree to stop: the children in reverse order, each by its own rule.
+    /// Requests a stop: the children stop in reverse, each by its own rule.
     pub fn stop(&self) {
         self.cell.stop();
     }
 
-    /// Ends the tree at once, with everything in it.
+    /// Kills the tree.
     pub fn kill(&self) {
         self.cell.kill();
     }
 
-    /// Waits for the end of the tree, however often it is asked.
+    /// Waits until the tree has exited. Can be called any number of times.
     pub async fn stopped(&self) -> ExitReason {
         self.pid().wait_exit().await
     }

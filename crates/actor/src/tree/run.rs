@@ -1,4 +1,4 @@
-//! A tree as a whole program.
+//! A tree as the root of a program.
 
 use std::io;
 use std::process::ExitCode;
@@ -19,33 +19,32 @@ use crate::logger;
 use crate::supervisor::Supervisor;
 use crate::tree::Tree;
 
-/// The program ended because it was killed by a second signal.
+/// Exit code after a kill by a second signal.
 const KILLED: u8 = 130;
 
-/// How long the program has to end after a second signal, until it is ended by force: its arbiter may stand still, or a
-/// blocking task may not come back.
+/// Time from a second signal to a forced exit: an arbiter may be blocked, or a blocking task may not return.
 const FORCED_EXIT_DELAY: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Runs the tree as this program's root, until it ends or a signal ends it.
+    /// Runs the tree as this program's root, until it exits or a signal ends it.
     ///
-    /// SIGTERM and SIGINT stop the tree in order; a second one ends it at once. They are heard on a thread of their own, so
-    /// also while an arbiter stands still: a program that has not ended 1 s after the second one is ended by force,
-    /// without any destructors. The exit code is 0 after an orderly stop, 130 after a second signal, and 1 if the tree could
-    /// not start or gave up; the log says why.
+    /// SIGTERM and SIGINT stop the tree in order; a second one kills it. A separate thread receives the
+    /// signals, so they work while an arbiter is blocked. A program that has not exited 1 s after the second
+    /// signal exits by force, without destructors. Exit code: 0 after an orderly stop, 130 after a second
+    /// signal, 1 if the tree could not start or gave up; the log has the reason.
     pub fn run(self) -> ExitCode {
         let log = self.log.clone().unwrap_or_else(logger::terminal);
         let tree = self.logger(log.clone());
         let system = actix_rt::System::new();
         let outcome = system.block_on(async {
-            // Nothing of the tree has run when this returns.
+            // No actor of the tree has run when this returns.
             let (root, started) = tree.launch();
-            // Before anything else: whoever sees that the tree runs may tell it to end.
+            // First: a process that sees the tree running may signal it.
             let signals = Signals::start(root.pid())?;
             let reason = run_until_stopped(&root, signals.received.clone(), &log).await;
             io::Result::Ok((signals, reason, started.await.ok().and_then(Result::err)))
         });
-        // Blocking tasks are waited for here, and signals are still heard.
+        // This waits for blocking tasks, while signals are still handled.
         drop(system);
         match outcome {
             Ok((signals, reason, not_started)) => exit_code(signals.join(), &reason, not_started, &log),
@@ -57,12 +56,12 @@ impl Supervisor {
     }
 }
 
-/// Says what the signals do, until the tree has ended.
+/// Handles the signals until the tree has exited.
 async fn run_until_stopped(root: &Tree, mut received: watch::Receiver<u8>, log: &Logger) -> ExitReason {
     loop {
         tokio::select! {
             reason = root.stopped() => return reason,
-            // Its other end lives as long as the thread.
+            // The thread holds the other end.
             Ok(()) = received.changed() => {}
         }
         match *received.borrow_and_update() {
@@ -87,7 +86,8 @@ fn exit_code(signals: u8, reason: &ExitReason, not_started: Option<StartError>, 
     }
 }
 
-/// A thread that hears the signals and acts on them. It logs nothing: the log may be what everybody waits for.
+/// The thread that receives and handles the signals. It does not log: a blocked log could be the reason of the
+/// signal.
 struct Signals {
     received: watch::Receiver<u8>,
     stop: oneshot::Sender<()>,
@@ -103,7 +103,7 @@ impl Signals {
             let outcome = Builder::new_current_thread().enable_io().enable_time().build();
             let outcome =
                 outcome.and_then(|runtime| runtime.block_on(handle_signals(&root, &count, stopped, &ready)));
-            // If nobody waits any more, it was ready.
+            // An error means that the receiver was dropped, so the thread was ready.
             let _ = ready.send(outcome);
         };
         let thread = thread::Builder::new().name("signals".to_owned()).spawn(work)?;
@@ -111,17 +111,17 @@ impl Signals {
         Ok(Self { received, stop, thread })
     }
 
-    /// The program is over; how many signals there were.
+    /// The program is done; returns the number of signals.
     fn join(self) -> u8 {
         let Self { received, stop, thread } = self;
         drop(stop);
-        // It does nothing that could panic.
+        // The thread runs no code that can panic.
         let _ = thread.join();
         *received.borrow()
     }
 }
 
-/// Hears signals until the program is over.
+/// Receives signals until the program is done.
 async fn handle_signals(
     root: &Pid,
     count: &watch::Sender<u8>,
@@ -130,7 +130,7 @@ async fn handle_signals(
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // Somebody waits for this.
+    // The receiver waits for this.
     let _ = ready.send(Ok(()));
     for number in [1, 2] {
         tokio::select! {

@@ -16,12 +16,12 @@ use crate::supervisor::supervisor_ref::SupervisorRef;
 use crate::tree::Tree;
 
 impl Supervisor {
-    /// Starts the tree on this arbiter, for a program that embeds it. Returns when all children are ready. If this is
-    /// dropped before, by a time-out for example, the tree is killed: nobody could reach it.
+    /// Starts the tree on this arbiter, for a program that embeds it. Returns when all children are ready.
+    /// Dropping the future before, for instance by a timeout, kills the tree.
     ///
     /// # Errors
     ///
-    /// What went wrong at the first start; nothing is left running then.
+    /// The reason of the failed first start; no actor is left running then.
     ///
     /// # Panics
     ///
@@ -35,7 +35,7 @@ impl Supervisor {
         Ok(tree)
     }
 
-    /// Begins to start the tree, which can be stopped meanwhile.
+    /// Starts the tree; it can be stopped before it is ready.
     pub(crate) fn launch(self) -> (Tree, oneshot::Receiver<Result<(), StartError>>) {
         let (events, mut incoming) = unbounded_channel();
         let env = ChildContext::root(self.log.clone().unwrap_or_else(logger::terminal));

@@ -1,4 +1,4 @@
-//! A watchdog: notices an arbiter that stands still, because something on it does not return.
+//! A watchdog: detects an arbiter that is blocked by an actor.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,13 +13,13 @@ use crate::cell::Pid;
 use crate::registry::Registry;
 use crate::registry::arbiters::{ArbiterState, CurrentActor};
 
-/// How often within its limit an arbiter is looked at.
+/// Number of checks of an arbiter within its limit.
 const CHECKS_PER_LIMIT: u32 = 4;
 
-/// Watches the arbiters of a tree from a thread of its own, until it is dropped.
+/// Checks the arbiters of a tree from a thread of its own, until it is dropped.
 ///
-/// An actor that never returns from a handler holds its arbiter and everybody on it; nothing inside of the process can end
-/// it. So that is to be seen, and what to do about it is for an operator, or for whoever watches the process.
+/// An actor that does not return from a handler blocks its arbiter and every actor on it; no code of the same
+/// process can end it. The report names the actor, so that an operator or the parent process can act.
 #[must_use = "it watches until it is dropped"]
 #[derive(Debug)]
 pub struct Watchdog {
@@ -28,32 +28,32 @@ pub struct Watchdog {
     thread: Option<JoinHandle<()>>,
 }
 
-/// An arbiter stands still.
+/// A blocked arbiter.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stall {
     /// The name of its thread.
     pub arbiter: String,
-    /// Who holds it; `None` if that is no actor of this tree.
+    /// The actor that blocks it; `None` if it is not an actor of this tree.
     pub blocked_by: Option<Pid>,
     /// The type of that actor.
     pub actor: Option<&'static str>,
-    /// For how long, up to now.
+    /// Duration so far.
     pub duration: Duration,
-    /// Whether it is over.
+    /// Whether the stall has ended.
     pub over: bool,
 }
 
 impl Watchdog {
-    /// Watches all arbiters on which actors of this tree live. One that does nothing for `limit` (though asked to) is
-    /// reported once, with whoever holds it then, and once more when that is over.
+    /// Checks all arbiters on which actors of this tree run. An arbiter that does not respond for `limit` is
+    /// reported once, with the actor that blocks it, and once more when it responds.
     ///
-    /// The report is made on the watchdog's thread. What is watched pays for it: a lock, taken by nobody else, for each
-    /// turn of an actor, and four times within `limit` an idle arbiter is woken.
+    /// The report is called on the watchdog's thread. Cost: an uncontended lock for each poll of an actor, and
+    /// four wake-ups of each idle arbiter within `limit`.
     ///
     /// # Errors
     ///
-    /// When there can be no more threads.
+    /// When the thread cannot be started.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -98,31 +98,31 @@ impl Drop for Watchdog {
         self.system.arbiters().remove_watcher();
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in the report was said when it happened.
+            // A panic in the report has been printed by the panic hook.
             let _ = thread.join();
         }
     }
 }
 
-/// The same arbiter, while something holds on to it.
+/// The last check of an arbiter.
 fn key_of(arbiter: &Arc<ArbiterState>) -> usize {
     Arc::as_ptr(arbiter).addr()
 }
 
-/// What an arbiter is asked to do, to show that it still does something.
+/// A request to an arbiter to show that it responds.
 struct Heartbeat {
     sent: Instant,
-    /// How often it has been looked at since. If the watchdog did not run either, the time says nothing.
+    /// Number of checks since the request. If the watchdog itself did not run, the elapsed time means nothing.
     checks: u32,
     done: Arc<AtomicBool>,
-    /// Who held it when it was reported.
+    /// The actor in the report.
     reported: Option<Option<CurrentActor>>,
 }
 
 impl Heartbeat {
     fn send(arbiter: &ArbiterState) -> Self {
         let done = Arc::new(AtomicBool::new(false));
-        // An arbiter that is gone does not stand still: it drops this, whether it was asked before that or after.
+        // An arbiter that has ended is not blocked: it drops this, before or after the request.
         let done_on_drop = SetOnDrop(Arc::clone(&done));
         if let Some(arbiter) = &arbiter.arbiter {
             arbiter.spawn_fn(move || drop(done_on_drop));
@@ -147,7 +147,7 @@ impl Heartbeat {
     }
 }
 
-/// Shows, when it is dropped, that the arbiter still does something, or is gone.
+/// Its destructor records that the arbiter responds or has ended.
 struct SetOnDrop(Arc<AtomicBool>);
 
 impl Drop for SetOnDrop {
@@ -185,7 +185,7 @@ mod tests {
         while sent.elapsed() <= limit {
             thread::yield_now();
         }
-        // It was asked long ago, and nobody has looked since.
+        // The request is old, and there was no check since.
         let mut heartbeat = Heartbeat { sent, checks: 0, done: Arc::default(), reported: None };
         for _ in 1..CHECKS_PER_LIMIT {
             assert!(heartbeat.check(&arbiter, limit).is_none());

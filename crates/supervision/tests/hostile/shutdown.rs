@@ -51,7 +51,7 @@ fn only_kills(tree: &mut Tree) {
 }
 
 /// The sum of the shutdown times of the children, and the longest of them.
-fn patience(plan: &Plan) -> (Duration, Duration) {
+fn time_limits(plan: &Plan) -> (Duration, Duration) {
     let times = plan.children.iter().map(|child| match child.spec.shutdown {
         Shutdown::Timeout(time) => time,
         _ => Duration::ZERO,
@@ -129,7 +129,7 @@ proptest! {
         tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
         only_kills(&mut tree);
         prop_assert_eq!(tree.nodes[TOP].checker.exit.clone(), Some(ExitReason::Shutdown));
-        prop_assert_eq!(tree.now.saturating_since(start), patience(&plan).0);
+        prop_assert_eq!(tree.now.saturating_since(start), time_limits(&plan).0);
     }
 
     #[test]
@@ -144,7 +144,7 @@ proptest! {
         tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
         only_kills(&mut tree);
         prop_assert_eq!(tree.nodes[TOP].checker.exit.clone(), Some(ExitReason::Shutdown));
-        prop_assert_eq!(tree.now.saturating_since(start), patience(&plan).1);
+        prop_assert_eq!(tree.now.saturating_since(start), time_limits(&plan).1);
     }
 
     /// A start that never ends delays a shutdown for a limited time only.
@@ -158,7 +158,7 @@ proptest! {
         only_kills(&mut tree);
         prop_assert!(tree.nodes[TOP].checker.exit.is_some());
         // The group stops once before the stuck start, and all children once after it.
-        let limit = Duration::from_secs(5).max(patience(&plan).0) + patience(&plan).0;
+        let limit = Duration::from_secs(5).max(time_limits(&plan).0) + time_limits(&plan).0;
         prop_assert!(tree.now.saturating_since(start) <= limit);
     }
 
@@ -174,9 +174,9 @@ proptest! {
         tree.tell(TOP, Event::Shutdown(ExitReason::Shutdown));
         only_kills(&mut tree);
         prop_assert!(tree.nodes[TOP].checker.exit.is_some());
-        let longest = patience(&plan).1;
+        let longest = time_limits(&plan).1;
         let added = longest * 3;
-        let limit = if plan.dynamic { longest } else { Duration::from_secs(5) + (patience(&plan).0 + added) * 2 };
+        let limit = if plan.dynamic { longest } else { Duration::from_secs(5) + (time_limits(&plan).0 + added) * 2 };
         let took = tree.now.saturating_since(start);
         prop_assert!(took <= limit, "{took:?} of {limit:?}");
     }

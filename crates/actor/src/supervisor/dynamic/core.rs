@@ -1,4 +1,4 @@
-//! The plan of a dynamic supervisor: arguments of its instances, and whoever asked for something.
+//! The core of a dynamic supervisor: the arguments of its instances, and the requesters.
 
 use actix::{Context, Handler, Message};
 use impresario_supervision as rules;
@@ -22,26 +22,26 @@ pub(crate) struct DynamicCore<T> {
     spawn: SpawnInstance<T>,
     clone_arguments: Option<fn(&T) -> T>,
     mailbox: Option<usize>,
-    /// Of instances that are about to start, and of those that may be started again.
+    /// Of instances that are about to start, and of those that may be restarted.
     instances: IdMap<ChildKey, InstanceRecord<T>>,
     pending: IdMap<RequestId, oneshot::Sender<RequestReply>>,
     requests: u64,
 }
 
-/// What is kept of an instance.
+/// The record of an instance.
 struct InstanceRecord<T> {
     arguments: T,
-    /// The last life that was ready, by which it is known.
+    /// The last ready incarnation, which identifies it.
     pid: Option<Pid>,
-    /// The one that is being started.
+    /// The incarnation that is being started.
     next: Option<Pid>,
 }
 
-/// Nobody waits for the answer to this.
+/// The key of a request without a requester.
 const NO_REPLY: RequestId = RequestId(0);
 
 impl<T> DynamicCore<T> {
-    /// The supervisor `id`.
+    /// The dynamic supervisor with this id.
     pub(crate) fn new(supervisor: DynamicSupervisor<T>, id: &ChildId) -> Result<Self, SpecError> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
         let rules = rules::DynamicSupervisor::new(supervisor.flags, template, max)?.seed(seed());
@@ -57,7 +57,7 @@ impl<T> DynamicCore<T> {
         Ok(())
     }
 
-    /// The instance that has this life, or had it last and may come back.
+    /// The instance with this incarnation, or with this last one if it may be restarted.
     fn key_of(&self, pid: &Pid, children: &ChildTable) -> Option<ChildKey> {
         if children.pid(pid.incarnation()).as_ref() == Some(pid) {
             return self.rules.key_of(pid.incarnation());
@@ -66,7 +66,7 @@ impl<T> DynamicCore<T> {
         record.find(|(_, instance)| instance.pid.as_ref() == Some(pid)).map(|(key, _)| *key)
     }
 
-    /// Names somebody who waits for an answer.
+    /// Registers a requester and returns its key.
     fn register_request(&mut self, reply_to: oneshot::Sender<RequestReply>) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
@@ -107,7 +107,8 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
         };
         match arguments {
             Some(arguments) => (self.spawn)(env, arguments, guard),
-            // It was temporary when it was made. One that cannot come back is no failure of those that can.
+            // It was temporary when it started. An instance that cannot be restarted is not a failure of the
+            // others.
             None => guard.ignored(),
         }
     }
@@ -121,7 +122,7 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
         if to != NO_REPLY
             && let Some(pending) = self.pending.remove(&to)
         {
-            // Who does not wait any more does not need it.
+            // An error means that the caller dropped its future. Nothing is left to do.
             let _ = pending.send(RequestReply::new(reply, children));
         }
     }
@@ -136,7 +137,7 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
 }
 
 impl<T: 'static> SupervisorActor<DynamicCore<T>> {
-    /// Starts an instance. A refusal drops the arguments, which tells whoever waits for them.
+    /// Starts an instance. A refusal drops the arguments, and with them the sender of the reply.
     pub(crate) fn start_instance(&mut self, arguments: T, reply_to: Option<oneshot::Sender<RequestReply>>) {
         let now = self.now();
         let by = reply_to.map_or(NO_REPLY, |reply_to| self.core.register_request(reply_to));
@@ -145,7 +146,7 @@ impl<T: 'static> SupervisorActor<DynamicCore<T>> {
                 drop(self.core.instances.insert(key, InstanceRecord { arguments, pid: None, next: None }))
             }
             Err(error) => {
-                // They may be anything, even something that panics when it is dropped.
+                // The destructor of the arguments may panic.
                 let _ = catch_panic(move || drop(arguments));
                 self.core.reply(by, Reply::Error(error), &self.children);
             }
@@ -196,7 +197,7 @@ impl<T: 'static> SupervisorActor<DynamicCore<T>> {
     }
 }
 
-/// One more instance, and nobody waits for it.
+/// A request for one more instance, without a requester.
 pub(crate) struct StartInstance<T>(pub(crate) T);
 
 impl<T> Message for StartInstance<T> {
@@ -212,7 +213,7 @@ impl<T: Send + 'static> Handler<StartInstance<T>> for SupervisorActor<DynamicCor
     }
 }
 
-/// What a dynamic supervisor is asked to do.
+/// A request to a dynamic supervisor.
 pub(crate) struct RunRequest<T: 'static>(pub(crate) Box<RequestFn<T>>);
 
 type RequestFn<T> = dyn FnOnce(&mut SupervisorActor<DynamicCore<T>>) + Send;

@@ -1,4 +1,4 @@
-//! The name of a dynamic supervisor, and what it can be asked.
+//! A reference to a dynamic supervisor, for requests.
 
 use std::fmt;
 use std::future::Future;
@@ -18,26 +18,26 @@ use crate::supervisor::dynamic::{DynamicSupervisor, Instance};
 use crate::supervisor::error::SupervisorError;
 use impresario_supervision::ChildRules;
 
-/// Names a [`DynamicSupervisor`], through all its lives, and asks it for things.
+/// Refers to a [`DynamicSupervisor`] through its restarts, and sends requests.
 ///
-/// Instances are known by their [`Pid`]: each is one life, and a restart makes a new one.
+/// An instance is identified by its [`Pid`]: one incarnation; a restart gets a new one.
 pub struct DynamicRef<T: Send + 'static>(ChildRef<SupervisorActor<DynamicCore<T>>>);
 
 impl<T: Send + 'static> DynamicRef<T> {
-    /// A name that leads nowhere until the spec made from it is started.
+    /// A reference that resolves to no supervisor until a spec made from it is started.
     pub fn new() -> Self {
         Self(ChildRef::new())
     }
 
-    /// The supervisor, as a child of another, that this name leads to: permanent, and waited for without end when it
-    /// stops. Its instances are lost with it.
+    /// A spec of the supervisor as a child of another: permanent, with no limit for its stop. Its instances are
+    /// lost when it restarts.
     pub fn child_spec(&self, id: impl Into<ChildId>, supervisor: DynamicSupervisor<T>) -> ChildSpec {
         let id = id.into();
         self.0
             .supervisor_spec(id.clone(), move |env, ack| supervisor_actor(supervisor.clone(), &id, env, ack))
     }
 
-    /// The supervisor, made in time by a function that runs anew for every life. Otherwise as
+    /// The same with an async factory that is called for every incarnation. Otherwise as
     /// [`child_spec`](Self::child_spec).
     pub fn child_spec_async<F, M>(&self, id: impl Into<ChildId>, init: F) -> ChildSpec
     where
@@ -51,28 +51,27 @@ impl<T: Send + 'static> DynamicRef<T> {
         })
     }
 
-    /// Which life it leads to.
+    /// The pid of the current incarnation.
     #[doc(alias = "whereis")]
     pub fn pid(&self) -> Option<Pid> {
         self.0.pid()
     }
 
-    /// Starts an instance and does not wait. Whether it came to life is for its arguments to tell: if not, they are
-    /// dropped.
+    /// Starts an instance and does not wait. A failed start drops the arguments.
     ///
     /// # Errors
     ///
-    /// Gives the arguments back when the supervisor is not there, or more starts wait for it than its queue holds.
+    /// Returns the arguments when no supervisor is running or its queue is full.
     pub fn start(&self, arguments: T) -> Result<(), T> {
         self.0.cast(StartInstance(arguments)).map_err(|refused| refused.into_message().0)
     }
 
-    /// Starts an instance and waits until it is ready (OTP: `start_child/2`). `None` means that it is not needed now;
-    /// nothing is kept of it then.
+    /// Starts an instance and waits until it is ready (OTP: `start_child/2`). `None` means that the factory
+    /// returned `Ignore`; the supervisor keeps no record then.
     ///
     /// # Errors
     ///
-    /// When it does not start, which is not tried again; or, at once, when there are as many as there may be.
+    /// When the start fails, which is not retried; or immediately, at `max_children`.
     pub async fn start_child(&self, arguments: T) -> Result<Option<Pid>, SupervisorError> {
         let reply = self
             .request(move |supervisor, reply_to| supervisor.start_instance(arguments, Some(reply_to)))
@@ -80,12 +79,12 @@ impl<T: Send + 'static> DynamicRef<T> {
         check_reply(reply).map(|reply| reply.pid)
     }
 
-    /// Stops an instance and forgets it, by the life that it has or, if it is about to be started again, had last (OTP:
-    /// `terminate_child/2`). That it is gone already is no error.
+    /// Stops an instance and forgets it (OTP: `terminate_child/2`). It is identified by its pid or, if it waits
+    /// for a restart, by its last pid. An instance that has exited already is not an error.
     ///
     /// # Errors
     ///
-    /// When it lives, but is no instance of this supervisor.
+    /// When the pid runs, but is not an instance of this supervisor.
     pub async fn terminate_child(&self, pid: &Pid) -> Result<(), SupervisorError> {
         let pid = pid.clone();
         let reply =
@@ -93,11 +92,11 @@ impl<T: Send + 'static> DynamicRef<T> {
         check_reply(reply).map(drop)
     }
 
-    /// Starts an instance that waits for its backoff at once; it is named by its last life.
+    /// Restarts an instance that waits for its backoff immediately; it is identified by its last pid.
     ///
     /// # Errors
     ///
-    /// When there is no such instance, it runs, or it does not start; it is tried again then.
+    /// When there is no such instance, it runs, or its start fails; then it is retried.
     pub async fn restart_child(&self, pid: &Pid) -> Result<Option<Pid>, SupervisorError> {
         let pid = pid.clone();
         let reply =
@@ -105,52 +104,52 @@ impl<T: Send + 'static> DynamicRef<T> {
         check_reply(reply).map(|reply| reply.pid)
     }
 
-    /// The instances, oldest first (OTP: `which_children/1`). One whose first start is under way is none yet.
+    /// The instances, oldest first (OTP: `which_children/1`), without those in their first start.
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn which_children(&self) -> Result<Vec<Instance>, SupervisorError> {
         self.request(|supervisor, reply_to| send(reply_to, supervisor.instances())).await
     }
 
-    /// How many instances there are (OTP: `count_children/1`); `specs` is 1.
+    /// Counts the instances (OTP: `count_children/1`); `specs` is 1.
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn count_children(&self) -> Result<Counts, SupervisorError> {
         self.request(|supervisor, reply_to| send(reply_to, supervisor.count_instances())).await
     }
 
-    /// The rules for every instance, with all their defaults (OTP: `get_childspec/2`).
+    /// The rules of every instance, with all defaults (OTP: `get_childspec/2`).
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn child_rules(&self) -> Result<ChildRules, SupervisorError> {
         self.request(|supervisor, reply_to| send(reply_to, supervisor.template())).await
     }
 
-    /// Has it go on as this supervisor, but with its logger (OTP: `code_change`). The instances stay as they are and follow
-    /// the new rules and the new factory from now on. Arguments that were not kept, because instances were temporary, do
-    /// not come back: such an instance that is to be started again is forgotten instead, as one that is not needed.
+    /// Replaces its rules and its factory by those of `supervisor`, but keeps its logger (OTP: `code_change`).
+    /// Instances keep running and follow the new ones from now on. Arguments that were not kept, because
+    /// instances were temporary, stay lost: such an instance is forgotten instead of restarted.
     ///
     /// # Errors
     ///
-    /// When the rules cannot be followed; nothing is changed then.
+    /// When the rules are invalid; nothing is changed then.
     #[doc(alias = "code_change")]
     pub async fn replace(&self, with: DynamicSupervisor<T>) -> Result<(), SupervisorError> {
         let replaced = self.request(|supervisor, reply_to| send(reply_to, supervisor.replace(with))).await?;
         replaced.map_err(|error| SupervisorError::Refused(RequestError::Spec(error)))
     }
 
-    /// Has it stop in order and end for this reason, and waits for that; see
+    /// Stops it in order, with this exit reason, and waits until it has exited; see
     /// [`SupervisorRef::stop`](crate::SupervisorRef::stop).
     ///
     /// # Errors
     ///
-    /// When the supervisor is not there.
+    /// When no supervisor is running.
     pub async fn stop(&self, reason: ExitReason) -> Result<ExitReason, SupervisorError> {
         let supervisor = self.pid().ok_or(SupervisorError::NotRunning)?;
         supervisor.cell().stop_with_reason(reason);
@@ -162,7 +161,7 @@ impl<T: Send + 'static> DynamicRef<T> {
         request: impl FnOnce(&mut SupervisorActor<DynamicCore<T>>, oneshot::Sender<R>) + Send + 'static,
     ) -> Result<R, SupervisorError> {
         let (reply_to, reply) = oneshot::channel();
-        // By the same queue as what happens to its instances, so that they are served in order.
+        // Through the queue of its child events, so that requests keep their order.
         self.0
             .cast(RunRequest(Box::new(move |supervisor| request(supervisor, reply_to))))
             .map_err(SupervisorError::from)?;
@@ -170,7 +169,7 @@ impl<T: Send + 'static> DynamicRef<T> {
     }
 }
 
-/// The actor that plays a supervisor.
+/// The actor of a dynamic supervisor.
 fn supervisor_actor<T: Send + 'static>(
     supervisor: DynamicSupervisor<T>,
     id: &ChildId,
@@ -181,7 +180,7 @@ fn supervisor_actor<T: Send + 'static>(
     Ok(SupervisorActor::new(DynamicCore::new(supervisor, id)?, env).with_start_ack(ack))
 }
 
-/// Who does not wait any more does not need it.
+/// An error means that the caller dropped its future. Nothing is left to do.
 fn send<R>(reply_to: oneshot::Sender<R>, reply: R) {
     let _ = reply_to.send(reply);
 }
@@ -194,7 +193,7 @@ fn check_reply(reply: RequestReply) -> Result<RequestReply, SupervisorError> {
 }
 
 impl<T: Send + 'static> DynamicSupervisor<T> {
-    /// This supervisor as a child of another, under a name that leads nowhere else. Most want
+    /// A spec of this supervisor as a child of another, without a reference to it. Most programs want
     /// [`DynamicRef::child_spec`].
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         DynamicRef::new().child_spec(id, self)

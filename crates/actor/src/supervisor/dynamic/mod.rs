@@ -29,35 +29,35 @@ use crate::panic::catch_panic;
 /// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
 /// `DynamicSupervisor`).
 ///
-/// Its instances are started on request, by a [`DynamicRef`], and independently of each other: one that is slow is in
-/// nobody's way. When the supervisor stops, all are told at once and share one deadline.
+/// A [`DynamicRef`] starts instances on request, independently of each other: a slow one delays no other. When
+/// the supervisor stops, all instances stop at once and share one deadline.
 ///
-/// The defaults are those of a supervisor and its workers, but for one: instances are temporary, so that their arguments
-/// move into them and nothing is kept. See [`restart`](Self::restart).
+/// Defaults are those of a supervisor and its workers, except one: instances are temporary, so their arguments
+/// move into them and no copy is kept. See [`restart`](Self::restart).
 #[must_use = "a supervisor does nothing until it is made a child"]
 #[doc(alias = "simple_one_for_one")]
 pub struct DynamicSupervisor<T> {
     pub(crate) template: rules::ChildRules,
-    /// Whether the template has an id of its own.
+    /// Whether `id` was called.
     pub(crate) named: bool,
     pub(crate) flags: Flags,
     pub(crate) max_children: Option<usize>,
     pub(crate) mailbox: Option<usize>,
     pub(crate) log: Option<Logger>,
     pub(crate) spawn: SpawnInstance<T>,
-    /// How arguments are kept for restarts; `None` if they are not.
+    /// Clones arguments for restarts; `None` if no copy is kept.
     pub(crate) clone_arguments: Option<fn(&T) -> T>,
 }
 
-/// Begins the life of an instance.
+/// Spawns an incarnation of an instance.
 pub(crate) type SpawnInstance<T> = Arc<dyn Fn(ChildContext, T, ExitGuard) + Send + Sync>;
 
 /// An instance of a dynamic supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instance {
-    /// It lives.
+    /// It is running.
     Running(Pid),
-    /// It is about to be started again, or just being; this was its last life.
+    /// It waits for a restart or is restarting; this was its last pid.
     Restarting(Pid),
 }
 
@@ -74,7 +74,7 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         }))
     }
 
-    /// Instances made by this factory in time. Otherwise as [`ChildSpec::actor_async`].
+    /// Instances made by this async factory. Otherwise as [`ChildSpec::actor_async`].
     pub fn new_async<A, F, M>(factory: F) -> Self
     where
         A: Actor<Context = Context<A>>,
@@ -87,11 +87,11 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         }))
     }
 
-    /// Instances that are whatever a spec starts: nested supervisors for example, or actors with names or arbiters of their
-    /// own (Elixir: `DynamicSupervisor.start_child` with a child specification).
+    /// Instances that are started from specs: for example nested supervisors, or actors with names or arbiters
+    /// of their own (Elixir: `DynamicSupervisor.start_child` with a child specification).
     ///
-    /// Of the spec only that counts: when an instance is restarted and how it is stopped is said here, once for all. For
-    /// supervisors, say `.kind(ChildKind::Supervisor)` and `.shutdown(Shutdown::Infinity)`.
+    /// Restart type and shutdown of the spec are ignored: those of this supervisor apply to all instances. For
+    /// supervisors, use `.kind(ChildKind::Supervisor)` and `.shutdown(Shutdown::Infinity)`.
     pub fn from_specs<F>(factory: F) -> Self
     where
         F: Fn(&ChildContext, T) -> Result<ChildSpec, StartError> + Send + Sync + 'static,
@@ -119,67 +119,67 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
         }
     }
 
-    /// What an instance is called in reports. The default is the id of the supervisor.
+    /// The name of an instance in reports. Default: the id of the supervisor.
     pub fn child_id(mut self, id: impl Into<ChildId>) -> Self {
         (self.template.id, self.named) = (id.into(), true);
         self
     }
 
-    /// How an instance is stopped. The default is 5 s.
+    /// How an instance is stopped. Default: 5 s.
     pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
         self.template.shutdown = shutdown.into();
         self
     }
 
-    /// How many restarts are too many, of all instances together. The default is 3 in 5 s.
+    /// The restart limit, for all instances together. Default: 3 in 5 s.
     pub fn intensity(mut self, intensity: Intensity) -> Self {
         self.flags.intensity = intensity;
         self
     }
 
-    /// Lets restarts of an instance wait when it keeps failing. The default is not to.
+    /// Delays restarts of an instance while it keeps failing. Default: restarts are immediate.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.template.backoff = Some(backoff);
         self
     }
 
-    /// How many instances there may be; one more is an error at once. The default is any number.
+    /// Maximum number of instances; a start beyond it fails immediately. Default: no limit.
     pub fn max_children(mut self, max: usize) -> Self {
         self.max_children = Some(max);
         self
     }
 
-    /// Kills a start that takes longer, and counts it as failed. The default is to wait for any time.
+    /// Time limit of a start. A start that takes longer is killed and counts as failed. Default: none.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.template.start_timeout = Some(timeout);
         self
     }
 
-    /// Makes auto-shutdown look at the instances, which must not be permanent then.
+    /// Makes auto-shutdown consider the instances, which must not be permanent then.
     pub fn significant(mut self) -> Self {
         self.template.significant = true;
         self
     }
 
-    /// Whether it ends with its significant instances. The default is never.
+    /// Whether it shuts down with its significant instances. Default: never.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
         self.flags.auto_shutdown = auto_shutdown;
         self
     }
 
-    /// What an instance is counted as; see [`ChildSpec::kind`].
+    /// Whether an instance counts as a worker or a supervisor; see [`ChildSpec::kind`].
     pub fn kind(mut self, kind: ChildKind) -> Self {
         self.template.kind = kind;
         self
     }
 
-    /// How many messages may wait for an instance; see [`ChildSpec::mailbox_limit`].
+    /// The mailbox limit of an instance; see [`ChildSpec::mailbox_limit`].
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         self.mailbox = Some(limit);
         self
     }
 
-    /// Where its reports go, and those of its instances. The default is its parent's logger.
+    /// The logger of its reports and of its instances. Default: its parent's.
     pub fn logger(mut self, log: Logger) -> Self {
         self.log = Some(log);
         self
@@ -187,7 +187,7 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
 }
 
 impl<T> DynamicSupervisor<T> {
-    /// What is done about each instance, if the supervisor is called so.
+    /// The rules of each instance, for a supervisor with this id.
     pub(crate) fn template_of(&self, supervisor: &ChildId) -> rules::ChildRules {
         let id = if self.named { &self.template.id } else { supervisor };
         rules::ChildRules { id: id.clone(), ..self.template.clone() }
@@ -195,10 +195,10 @@ impl<T> DynamicSupervisor<T> {
 }
 
 impl<T: Clone> DynamicSupervisor<T> {
-    /// When an instance is started again. The default is never.
+    /// When an instance is restarted. Default: never.
     ///
-    /// If it is, it is made from a clone of the arguments that it was first made from; they are kept as long as it may
-    /// come back.
+    /// A restarted instance is made from a clone of its first arguments; the supervisor keeps them while a
+    /// restart is possible.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.template.restart = restart;
         self.clone_arguments = match restart {
@@ -231,7 +231,7 @@ impl<T> fmt::Debug for DynamicSupervisor<T> {
 }
 
 impl Instance {
-    /// Its life, or its last one.
+    /// Its pid, or its last one.
     pub fn pid(&self) -> &Pid {
         match self {
             Self::Running(pid) | Self::Restarting(pid) => pid,
