@@ -1,4 +1,4 @@
-//! Where sockets are.
+//! Addresses of sockets.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
-/// Where a socket listens or one end of a connection is: an IP address with port, or the name of a unix socket. Cheap to
-/// clone.
+/// The address of a listening socket or of one end of a connection: an IP address with port, or the name of a
+/// unix socket. Clone is cheap.
 ///
-/// That of a peer need not be what the kernel says of the descriptor: a proxy may have said better.
+/// The address of a peer can differ from what the kernel reports: a PROXY header may have replaced it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -42,7 +42,7 @@ impl Address {
         }
     }
 
-    /// What the kernel says; `None` for what is neither.
+    /// From the kernel's address; `None` for any other family.
     pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<Self> {
         if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {
             return Some(match (unix.path_bytes(), unix.abstract_name()) {

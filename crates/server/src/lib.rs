@@ -1,23 +1,23 @@
-//! Listeners that hold, connections that are owned.
+//! Listeners, acceptors, and connections that are owned by actors.
 //!
-//! A [`Listener`] is a tree of three: the supervisor of its connections, the acceptor, and the one that drains.
-//! Connections stand first, so the death of the acceptor costs none of them; drain stands last, so it is told to
-//! stop first, while everything it needs to say good-bye is still there. The listening socket is a value that the
-//! listener holds, so a restart binds nothing anew.
+//! A [`Listener`] is a supervisor with three children: the supervisor of its connections, the acceptor, and the
+//! drain. Connections stand first, so the death of the acceptor closes none of them. The drain stands last, so
+//! it stops first, while all it needs is still running. The listening socket is a value that the listener
+//! holds, so a restart binds no address again.
 //!
-//! Three types carry a connection:
+//! The types of a connection:
 //!
-//! * [`Accepted`]: a connection nobody reads yet. It can go to another actor, thread or process.
-//! * [`Socket`]: a connection owned by the actor that claimed it.
-//! * [`Handler`]: what a server does with the bytes of one connection.
+//! * [`Accepted`]: a connection that is not being read. It can move to another actor, thread or process.
+//! * [`Socket`]: a connection of the actor that claimed it.
+//! * [`Handler`]: user code for the bytes of one connection.
 //!
-//! A [`Transport`] puts limits of time and size, the PROXY protocol and (feature `tls`) TLS under any protocol.
+//! A [`Transport`] adds timeouts, size limits, the PROXY protocol and (feature `tls`) TLS to any protocol.
 //!
-//! The parts of a listener also stand alone: [`Connections`] serves what comes from anywhere, an [`Acceptor`] brings
-//! what it accepts to anybody, and both meet at a [`ConnectionTracker`], which
-//! counts, limits and drains.
+//! The parts of a listener can be used alone: [`Connections`] serves connections of any source, an [`Acceptor`]
+//! sends what it accepts to any destination, and both share a [`ConnectionTracker`], which counts, limits and
+//! drains.
 //!
-//! This crate knows no processes, no ports and no HTTP.
+//! It has no processes, no ports and no HTTP.
 
 mod accept;
 mod address;

@@ -1,4 +1,4 @@
-//! What a server does with the bytes of one connection.
+//! User code for one connection, as callbacks.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,10 +14,10 @@ use crate::socket::RecvEvent;
 use crate::socket::Socket;
 use crate::tracker::draining::Draining;
 
-/// What a server does with the bytes of one connection. There is one value of it for each, owned by its actor.
+/// User code for one connection. Its actor owns one value for each connection.
 ///
-/// Write the callbacks as `async fn`. While one of them runs nothing more is read, so a peer that sends faster than it
-/// is served waits in its own kernel. [`data`](Self::data) is the only one that must be there.
+/// Write the callbacks as `async fn`. While one runs, nothing more is read, so the kernel slows a fast peer
+/// down. Only [`data`](Self::data) is required.
 ///
 /// ```
 /// # use std::io;
@@ -32,10 +32,12 @@ use crate::tracker::draining::Draining;
 /// }
 /// ```
 ///
-/// An error closes the connection. So does a panic, which is reported as the actor's, and runs no further callback.
-/// A callback may [give the connection away](Socket::release): that is its end here, whatever is said to come next.
+/// An error closes the connection. So does a panic, which is reported as a panic of the actor; no further
+/// callback runs. A callback may
+/// [transfer the connection](Socket::release): then this handler ends, whatever the callback returns.
 pub trait Handler: 'static {
-    /// The first callback, before the connection is looked at. [Open](Mailbox::open) the mailbox if other actors are to
+    /// The first callback, before the connection is used. [Open](Mailbox::open) the mailbox here if other
+    /// actors
     /// [send messages](crate::Receive) to this connection.
     fn init(&mut self, mailbox: &mut Mailbox<Self>)
     where
@@ -44,54 +46,55 @@ pub trait Handler: 'static {
         let _ = mailbox;
     }
 
-    /// The connection is there. Nothing was read from it yet.
+    /// The connection is established. Nothing was read from it yet.
     fn connected(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<Next>> {
         let _ = socket;
         async { Ok(Next::Continue) }
     }
 
-    /// Bytes came: as many as there were, at least one. How they are cut says nothing about how they were sent.
+    /// Bytes have arrived, at least one. Their boundaries do not reflect the boundaries of the peer's writes.
     fn data(&mut self, data: Bytes, socket: &mut Socket) -> impl Future<Output = io::Result<Next>>;
 
-    /// The peer was silent for as long as the [read time-out](Socket::set_read_timeout), and the connection closes if
-    /// nothing else is said (OTP: the time-out of `gen_server`). Without a time-out this is never called.
+    /// The peer was silent for the [read timeout](Socket::set_read_timeout). The default closes the connection
+    /// (OTP: the timeout of
+    /// `gen_server`). Not called without a read timeout.
     fn idle(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<Next>> {
         let _ = socket;
         async { Ok(Next::Close) }
     }
 
-    /// The server is going down; called between reads. Say good-bye; the connection closes afterwards.
+    /// The listener drains; called between reads. Send a farewell; the connection closes afterwards.
     fn shutdown(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<()>> {
         let _ = socket;
         async { Ok(()) }
     }
 
-    /// The connection is over. The last callback, unless the actor panicked or was killed.
+    /// The connection is closed. The last callback, unless the actor panicked or was killed.
     fn closed(&mut self, why: &DisconnectReason) -> impl Future<Output = ()> {
         let _ = why;
         async {}
     }
 }
 
-/// Why a connection is over.
+/// Why a connection was closed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The peer will not send any more.
+    /// The peer sends no more.
     ByPeer,
-    /// The handler said [`Next::Close`].
+    /// The handler returned [`Next::Close`].
     ByHandler,
-    /// The server is going down.
+    /// The listener drained.
     ByShutdown,
-    /// The peer was silent for too long.
+    /// The peer was silent for the read timeout.
     ByTimeout,
-    /// The handler gave it to another owner, with whom it goes on.
+    /// The handler transferred it to another owner.
     Transferred,
     /// Reading, writing or a callback failed.
     Failed(io::Error),
 }
 
-/// What there is to do between two callbacks.
+/// The next event between two callbacks.
 enum HandlerEvent<H> {
     Data(Bytes),
     Message(BoxedMessage<H>),
@@ -107,7 +110,7 @@ pub(crate) async fn run<H: Handler>(mut handler: H, mut socket: Socket) -> io::R
     let why = match connection_loop(&mut handler, &mut socket, &mailbox).await {
         Ok(DisconnectReason::Transferred) => DisconnectReason::Transferred,
         Ok(why) => {
-            // Boxed, because this is the largest part of the future and an idle connection does not need it.
+            // Boxed: it is the largest part of the future, and an idle connection does not need it.
             Box::pin(socket.close()).await;
             why
         }
@@ -136,11 +139,11 @@ async fn connection_loop<H: Handler>(
     let mut draining = socket.draining();
     let mut next = handler.connected(socket).await;
     let mut why = DisconnectReason::ByHandler;
-    // Who is asked first: in turn, so that neither can keep the other waiting.
+    // Alternates between messages and bytes, so that neither delays the other.
     let mut messages_first = false;
     loop {
         if socket.is_released() {
-            // It is somebody else's now. An error is still one to report.
+            // It has another owner now. An error is still reported.
             return next.map(|_| DisconnectReason::Transferred);
         }
         if next? == Next::Close {
@@ -150,7 +153,7 @@ async fn connection_loop<H: Handler>(
         (next, why) = match next_event(socket, &mut draining, mailbox, messages_first).await? {
             HandlerEvent::Data(data) => (handler.data(data, socket).await, DisconnectReason::ByHandler),
             HandlerEvent::Message(message) => {
-                // Messages have no budget of their own, as reads have.
+                // Messages have no budget of their own, unlike reads.
                 tokio::task::consume_budget().await;
                 (message.deliver(handler, socket).await, DisconnectReason::ByHandler)
             }
@@ -178,7 +181,7 @@ async fn next_event<H: Handler>(
     mailbox: &Mailbox<H>,
     messages_first: bool,
 ) -> io::Result<HandlerEvent<H>> {
-    // A peer that never stops sending must not keep the server from going down.
+    // Checked first: a peer that sends without end must not delay the drain.
     if draining.is_draining() {
         return Ok(HandlerEvent::Drain);
     }

@@ -14,10 +14,11 @@ use impresario_actor::CastError;
 use super::next::Next;
 use crate::socket::Socket;
 
-/// Where the messages to one connection wait. There is none until it is [opened](Self::open).
+/// The message queue of one connection. It exists once it is [opened](Self::open).
 pub struct Mailbox<H>(Option<Arc<Queue<H>>>);
 
-/// The address of a connection, for messages that its handler [receives](super::receive::Receive). Cheap to clone; goes anywhere.
+/// A handle of a connection, for messages that its handler [receives](super::receive::Receive). Clone is cheap;
+/// it is `Send`.
 pub struct ConnectionRef<H>(Arc<Queue<H>>);
 
 struct Queue<H> {
@@ -31,7 +32,7 @@ struct QueueState<H> {
     closed: bool,
 }
 
-/// A message that knows how it is received.
+/// A message with the code that delivers it.
 pub(crate) type BoxedMessage<H> = Box<dyn DeliverMessage<H> + Send>;
 
 pub(crate) type Delivery<'a> = Pin<Box<dyn Future<Output = io::Result<Next>> + 'a>>;
@@ -45,8 +46,9 @@ impl<H> Mailbox<H> {
         Self(None)
     }
 
-    /// The address of the connection, to which others [cast](ConnectionRef::cast) messages. At most `limit` messages wait.
-    /// Opened again, it is the same mailbox with the first limit.
+    /// A handle of the connection, through which others [cast](ConnectionRef::cast) messages. At most `limit`
+    /// messages are queued. A second
+    /// call returns a handle of the same queue, with the first limit.
     pub fn open(&mut self, limit: usize) -> ConnectionRef<H> {
         let queue = self.0.get_or_insert_with(|| {
             let state = QueueState { waiting: VecDeque::new(), closed: false };
@@ -55,10 +57,10 @@ impl<H> Mailbox<H> {
         ConnectionRef(Arc::clone(queue))
     }
 
-    /// The next message; `Pending` for ever while it is not open.
+    /// The next message; always `Pending` while the mailbox is not open.
     pub(crate) fn poll_message(&self, cx: &Context<'_>) -> Poll<BoxedMessage<H>> {
         let Some(queue) = &self.0 else { return Poll::Pending };
-        // Register first, look second: a message that comes in between wakes us again.
+        // Register first, read second: a message that arrives in between wakes the task again.
         queue.owner.register(cx.waker());
         queue.lock().waiting.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
@@ -91,7 +93,7 @@ impl<H> ConnectionRef<H> {
 }
 
 impl<H> Queue<H> {
-    /// Messages are put in and taken out whole, so a poisoned lock is as good as any.
+    /// Messages are added and removed as a whole, so a poisoned lock still holds a valid queue.
     fn lock(&self) -> MutexGuard<'_, QueueState<H>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,20 +17,20 @@ use std::io;
 use crate::socket::Socket;
 use handler::Handler;
 
-/// What serves the connections of a listener: one call for each, one future that is the whole connection.
+/// Serves the connections of a listener: one call, and one future, for each connection.
 ///
-/// Any function that makes a [`Handler`] is one, so is [`serve`] of an async function, and other crates bring their
-/// own (HTTP, for instance).
+/// A function that makes a [`Handler`] is one, and so is [`serve`] of an async function. Other crates add more,
+/// for instance HTTP.
 pub trait Protocol: Send + Sync + 'static {
-    /// Serves one connection from beginning to end, on the arbiter that owns it. The future is the body of the
-    /// connection's actor: its panic is the actor's panic, and it is dropped when the actor is stopped.
+    /// Serves one connection from beginning to end, on its arbiter. The future is the body of the connection's
+    /// actor: its panic is the actor's panic, and it is dropped when the actor is stopped.
     ///
-    /// Serve [`Socket::draining`] too, or the connection is cut off when the listener's deadline has passed.
+    /// Wait for [`Socket::draining`] too; otherwise the connection is closed at the drain deadline.
     ///
     /// # Errors
     ///
-    /// What ended the connection too early. Kinds that blame the peer (it reset, closed, timed out, or sent what is no
-    /// such protocol: `InvalidData`) end the actor normally; any other is its failure, and reported.
+    /// Why the connection ended early. Kinds that are caused by the peer (reset, closed, timed out, or
+    /// `InvalidData`) end the actor normally. Any other is a failure of the actor, and is reported.
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static;
 }
 
@@ -44,9 +44,9 @@ where
     }
 }
 
-/// A protocol written as one async function, for where a loop reads better than callbacks.
+/// A protocol as one async function, where a loop reads better than callbacks.
 ///
-/// A loop that does not also wait for [`Socket::draining`] is cut off when the listener's deadline has passed.
+/// A loop that does not wait for [`Socket::draining`] is closed at the drain deadline.
 ///
 /// ```
 /// # use impresario_server::{Listener, Socket, serve};

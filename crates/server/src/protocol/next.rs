@@ -1,10 +1,10 @@
-//! What a callback of a handler returns.
+//! The result of a handler's callback.
 
-/// What comes next on a connection.
+/// What a connection does after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Wait for more bytes.
     Continue,
-    /// Close the connection. What was sent is still delivered.
+    /// Close the connection. Sent bytes are still delivered.
     Close,
 }

@@ -10,15 +10,16 @@ use super::mailbox::{ConnectionRef, DeliverMessage, Delivery};
 use super::next::Next;
 use crate::socket::Socket;
 
-/// A handler that takes messages of this type from other actors (OTP: `handle_info/2`).
+/// A handler for messages of this type from other actors (OTP: `handle_info/2`).
 ///
-/// They come between reads, in turn with what the peer sends, and do not count as a sign of life of the peer.
+/// Messages are handled between reads, alternating with bytes of the peer. They do not restart the read
+/// timeout.
 ///
 /// ```
 /// # use std::io;
 /// # use impresario_server::{Bytes, ConnectionRef, Handler, Mailbox, Next, Receive, Socket};
 /// # use std::sync::{Arc, Mutex};
-/// /// One member of a chat; the room is where all of them are.
+/// /// One member of a chat; the room has all of them.
 /// struct Member(Arc<Mutex<Vec<ConnectionRef<Member>>>>);
 ///
 /// impl Handler for Member {
@@ -27,7 +28,7 @@ use crate::socket::Socket;
 ///     }
 ///
 ///     async fn data(&mut self, line: Bytes, _: &mut Socket) -> io::Result<Next> {
-///         // Who is gone, or does not keep up, is no member any more.
+///         // A member that is closed or has a full mailbox is removed.
 ///         self.0.lock().expect("no panic").retain(|member| member.cast(line.clone()).is_ok());
 ///         Ok(Next::Continue)
 ///     }
@@ -42,17 +43,17 @@ use crate::socket::Socket;
 /// ```
 #[doc(alias = "handle_info")]
 pub trait Receive<M>: Handler {
-    /// A message came. As for [`Handler::data`], nothing is read while this runs.
+    /// A message has arrived. Nothing is read while this runs, as with [`Handler::data`].
     fn receive(&mut self, message: M, socket: &mut Socket) -> impl Future<Output = io::Result<Next>>;
 }
 
 impl<H> ConnectionRef<H> {
-    /// Sends a message to the handler. It arrives unless the connection ends before.
+    /// Sends a message to the handler. It is delivered unless the connection closes first.
     ///
     /// # Errors
     ///
-    /// `Full` when as many messages wait as the [mailbox](super::mailbox::Mailbox::open) takes, `NotAvailable` when the
-    /// connection is closed. Both give the message back.
+    /// `Full` when the [mailbox](super::mailbox::Mailbox::open) is at its limit, `NotAvailable` when the
+    /// connection is closed. Both return the message.
     pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
     where
         H: Receive<M>,

@@ -1,4 +1,4 @@
-//! How the bytes of connections travel.
+//! Transport options of connections.
 
 use std::future::Future;
 use std::io;
@@ -13,15 +13,14 @@ use crate::socket::write_buffer::WRITE_BUFFER_BYTES;
 use crate::tls::Tls;
 use crate::tracker::wait::timeout_opt;
 
-/// How long what comes before the protocol may take, if nothing else is said.
+/// Default time limit of the PROXY header and the TLS handshake together.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the bytes of connections travel: limits of time and size, a proxy in front, encryption (OTP: Ranch's transport
-/// options).
+/// Options of connections: time and size limits, PROXY protocol, encryption (OTP: Ranch's transport options).
 ///
-/// [`wrap`](Self::wrap) puts it under a protocol. What comes before the protocol happens in the connection's own
-/// actor, so it never holds up the acceptor, and counts as part of the connection: one that does not get through it in
-/// time is closed, and is one of [`Ended::lost`](crate::Ended::lost).
+/// [`wrap`](Self::wrap) puts them under a protocol. Header and handshake run in the connection's own actor, so
+/// they do not delay the acceptor. A connection that does not complete them in time is closed and counts as
+/// [`Ended::lost`](crate::Ended::lost).
 ///
 /// ```
 /// # use std::io;
@@ -52,20 +51,21 @@ pub struct Transport {
     tls: Option<Tls>,
 }
 
-/// Whether the peer is a proxy that says who its client is, in the PROXY protocol, version 1 or 2.
+/// Whether a proxy sends the client's address first, in the PROXY protocol, version 1 or 2.
 ///
-/// A listener has it on all of its connections or on none: where it is required anybody who can connect can claim to be
-/// anybody, so let only the proxy connect.
+/// It applies to all connections of a listener. Where it is required, any client that can connect can claim any
+/// address, so let only the proxy connect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyProtocol {
-    /// What the peer sends is the protocol's, whatever it looks like.
+    /// All bytes belong to the protocol.
     #[default]
     Off,
     /// A header comes first, or the connection closes.
     Required,
-    /// A connection that begins with a header closes. The first bytes of the client are waited for, so this is for
-    /// protocols in which the client speaks first.
+    /// A connection that begins with a header closes. It waits for the client's first bytes, so this is for
+    /// protocols in which the client
+    /// speaks first.
     Refused,
 }
 
@@ -84,14 +84,12 @@ impl Default for Transport {
 }
 
 impl Transport {
-    /// Bytes as they come: no limit to the peer's silence, 30 s in which it must take something of what is sent, 64 KiB
-    /// that wait for it.
+    /// The defaults: no read timeout, a write timeout of 30 s, 64 KiB of buffered output.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long what comes before the protocol may take: the PROXY header and the TLS handshake together. The default
-    /// is 5 s; `None` means as long as it likes.
+    /// Time limit of PROXY header and TLS handshake together. Default: 5 s; `None` means no limit.
     pub fn handshake_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
         Self { handshake_timeout: timeout.into(), ..self }
     }
@@ -111,28 +109,28 @@ impl Transport {
         Self { write_buffer: bytes, ..self }
     }
 
-    /// Whether the peer is a proxy that says who its client is.
+    /// Whether a proxy sends the client's address first.
     pub fn proxy_protocol(self, proxy: ProxyProtocol) -> Self {
         Self { proxy, ..self }
     }
 
-    /// Encrypts.
+    /// Encrypts with TLS.
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: &Tls) -> Self {
         Self { tls: Some(tls.clone()), ..self }
     }
 
-    /// Puts it under a protocol.
+    /// Puts these options under a protocol.
     pub fn wrap<P: Protocol>(self, protocol: P) -> WithTransport<P> {
         WithTransport(Arc::new((self, protocol)))
     }
 
-    /// Does on one connection what comes before the protocol: for actors that claim connections themselves.
+    /// Applies these options to one connection: for actors that claim connections themselves.
     ///
     /// # Errors
     ///
-    /// `TimedOut` after the handshake time-out, `InvalidData` when the peer sends no such header or handshake, and those
-    /// of reading and writing. The connection is closed then.
+    /// `TimedOut` after the handshake timeout, `InvalidData` when the peer sends no valid header or handshake,
+    /// and those of reading and writing. The connection is closed then.
     pub async fn open(&self, mut socket: Socket) -> io::Result<Socket> {
         socket.set_write_timeout(self.write_timeout);
         socket.set_write_buffer(self.write_buffer);

@@ -1,16 +1,17 @@
-//! What a PROXY header says.
+//! The contents of a PROXY header.
 
 use super::tlv::Tlvs;
 use crate::address::Address;
 
-/// What is known of the client, from the header of a proxy.
+/// What the header of a proxy says about the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
     /// 1 is text, 2 is binary.
     pub version: u8,
-    /// Who connected to the proxy, and to which of its addresses. `None` when the proxy speaks for itself (a health
-    /// check, `LOCAL`) or does not know: the connection's own addresses hold.
+    /// Addresses of the client's connection to the proxy. `None` for a health check (`LOCAL`) or an unknown
+    /// client: the connection's
+    /// own addresses apply.
     pub addresses: Option<Addresses>,
     /// Extensions of version 2.
     pub tlvs: Tlvs,
@@ -21,15 +22,15 @@ pub struct Header {
 pub struct Addresses {
     /// The client.
     pub source: Address,
-    /// What it connected to.
+    /// The address that it connected to.
     pub destination: Address,
 }
 
-/// What a piece of bytes begins with.
+/// The result of parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// A header of this length.
     Header(Box<Header>, usize),
-    /// The beginning of one.
+    /// The beginning of a header.
     Incomplete,
 }

@@ -18,31 +18,31 @@ const NETNS: u8 = 0x30;
 const HEAD_BYTES: usize = 3;
 /// A checksum.
 pub(super) const CRC32C_BYTES: usize = 4;
-/// The most bytes of a unique id.
+/// Maximum length of a unique id, in bytes.
 const MAX_UNIQUE_ID_BYTES: usize = 128;
-/// Bits about the client, and whether its certificate was verified.
+/// Bits about the client, and the result of the verification of its certificate.
 const TLS_FIXED_BYTES: usize = 5;
-/// How many extensions there may be.
+/// Maximum number of extensions.
 const MAX_TLVS: usize = 64;
 
 /// One extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tlv<'a> {
-    /// What it is; the specification has the list.
+    /// Its type; the specification has the list.
     pub kind: u8,
-    /// What it says.
+    /// Its value.
     pub value: &'a [u8],
 }
 
-/// The extensions of a header. All were checked to be well-formed.
+/// The extensions of a header. All are well-formed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tlvs(Bytes);
 
-/// What a proxy says about the TLS of its client.
+/// What a proxy reports about the client's TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsInfo<'a> {
-    /// Whether the client connected by TLS at all, whether it sent a certificate on this connection, and in this
-    /// session: bits 1, 2 and 4.
+    /// Bit 1: the client connected by TLS. Bit 2: it sent a certificate on this connection. Bit 4: it sent one
+    /// in this session.
     pub client: u8,
     /// 0 if the certificate was verified.
     pub verify: u32,
@@ -71,7 +71,7 @@ impl Tlvs {
         Ok(tlvs)
     }
 
-    /// Of a header without addresses: what it adds is to be ignored if it makes no sense.
+    /// Of a header without addresses: invalid extensions are ignored.
     pub(super) fn lenient(bytes: &[u8]) -> Self {
         Self::parse(bytes).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl Tlvs {
         Split(&self.0).map_while(Result::ok)
     }
 
-    /// Those of this kind, each with the place of its value.
+    /// Those of this type, each with the offset of its value.
     pub(super) fn places(&self, kind: u8) -> impl Iterator<Item = (usize, &[u8])> {
         let mut place = 0;
         let places = self.iter().map(move |tlv| {
@@ -96,17 +96,17 @@ impl Tlvs {
         self.iter().find(|tlv| tlv.kind == kind).map(|tlv| tlv.value)
     }
 
-    /// The protocol that the client chose.
+    /// The protocol that the client chose (ALPN).
     pub fn alpn(&self) -> Option<&[u8]> {
         self.get(ALPN)
     }
 
-    /// The host name that the client asked for (SNI).
+    /// The host name that the client requested (SNI).
     pub fn authority(&self) -> Option<&str> {
         self.get(AUTHORITY).and_then(|name| std::str::from_utf8(name).ok())
     }
 
-    /// The proxy's name for the connection.
+    /// The proxy's id of the connection.
     pub fn unique_id(&self) -> Option<&[u8]> {
         self.get(UNIQUE_ID)
     }
@@ -116,7 +116,7 @@ impl Tlvs {
         self.get(NETNS)
     }
 
-    /// What the proxy says about TLS.
+    /// What the proxy reports about TLS.
     pub fn tls(&self) -> Option<TlsInfo<'_>> {
         let (fixed, details) = self.get(TLS)?.split_first_chunk::<TLS_FIXED_BYTES>()?;
         let [client, verify @ ..] = *fixed;
@@ -155,7 +155,7 @@ impl<'a> IntoIterator for &'a Tlvs {
     }
 }
 
-/// Takes extensions apart.
+/// Reads extensions one after the other.
 struct Split<'a>(&'a [u8]);
 
 impl<'a> Iterator for Split<'a> {
@@ -179,7 +179,7 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-/// Checks that bytes are extensions, and not too many.
+/// Checks that bytes are well-formed extensions, at most [`MAX_EXTENSIONS`] of them.
 fn walk(bytes: &[u8]) -> Result<(), ProxyError> {
     let mut count = 0;
     for tlv in Split(bytes) {

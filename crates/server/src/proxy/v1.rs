@@ -8,7 +8,7 @@ use super::header::{Addresses, Header, Parsed};
 use super::tlv::Tlvs;
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";
-/// The longest line, with its end.
+/// Maximum length of the line, with its end.
 const MAX_LINE_BYTES: usize = 107;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
@@ -29,7 +29,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
 fn addresses(line: &str) -> Result<Option<Addresses>, ProxyError> {
     let (family, rest) = line.split_once(' ').unwrap_or((line, ""));
     match family {
-        // Whatever follows is to be ignored.
+        // The specification says to ignore the rest of the line.
         "UNKNOWN" => Ok(None),
         "TCP4" => pair::<Ipv4Addr>(rest).map(Some),
         "TCP6" => pair::<Ipv6Addr>(rest).map(Some),

@@ -11,7 +11,7 @@ use crate::address::Address;
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The signature, the command, the family and the length of the rest.
 const FIXED_BYTES: usize = 16;
-/// A path of a unix socket, filled up with zeros.
+/// The path of a unix socket, padded with zeros.
 const PATH_BYTES: usize = 108;
 
 /// The version, in the upper half of the command's byte.
@@ -43,13 +43,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     }
     let Some(header) = bytes.get(..length) else { return Ok(Parsed::Incomplete) };
     if *command == LOCAL {
-        // The proxy speaks for itself: whatever else it says is not looked at, as the specification has it.
+        // A health check of the proxy. The specification says to ignore the rest.
         let nothing = Header { version: VERSION, addresses: None, tlvs: Tlvs::default() };
         return Ok(Parsed::Header(Box::new(nothing), length));
     }
     let mut rest = header.get(FIXED_BYTES..).unwrap_or_default();
     let addresses = match *family {
-        // The proxy does not know.
+        // The proxy does not know the client.
         UNSPECIFIED => None,
         TCP_OVER_IPV4 => Some(ip(&mut rest, |bytes: [u8; 4]| Ipv4Addr::from(bytes).into())?),
         TCP_OVER_IPV6 => Some(ip(&mut rest, |bytes: [u8; 16]| Ipv6Addr::from(bytes).into())?),
@@ -61,7 +61,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     Ok(Parsed::Header(Box::new(Header { version: VERSION, addresses, tlvs }), length))
 }
 
-/// Takes the first bytes off.
+/// Splits off the first bytes.
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ProxyError> {
     let (first, after) =
         rest.split_first_chunk().ok_or(ProxyError::Malformed("too short for its addresses"))?;
@@ -91,7 +91,7 @@ fn path(rest: &mut &[u8]) -> Result<Address, ProxyError> {
     })
 }
 
-/// Compares the checksum, if there is one, with that of the header in which it is zero.
+/// Compares the checksum, if there is one, with that of the header with zeros in its place.
 fn check(header: &[u8], tlvs: &Tlvs, rest: usize) -> Result<(), ProxyError> {
     let mut sums = tlvs.places(CRC32C);
     let Some((place, value)) = sums.next() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! A connection nobody reads yet.
+//! A connection that is not being read.
 
 use std::fmt;
 use std::io;
@@ -20,26 +20,27 @@ use super::raw_stream::RawStream;
 use crate::address::Address;
 use crate::tracker::permit::Permit;
 
-/// A connection nobody reads yet: a value that is the ownership of its socket.
+/// A connection that is not being read. The value is the ownership of its socket.
 ///
-/// It is registered with no reactor, so it can go to another actor, to another thread, or as a descriptor to another
-/// process. [`claim`](Self::claim) makes the caller its owner. Dropped unclaimed, it is closed, unless it was
-/// [transferred](Self::transfer): then it goes back to its last owner. What the peer sends meanwhile waits in the kernel.
+/// It is registered with no reactor, so it can move to another actor, another thread, or, as a descriptor,
+/// another process. [`claim`](Self::claim) makes the caller its owner. Dropped unclaimed, it is closed, unless
+/// it was [transferred](Self::transfer): then it returns to its last owner. Bytes of the peer wait in the
+/// kernel meanwhile.
 ///
-/// This is OTP's `gen_tcp:controlling_process/2`, checked by the compiler: nobody but the owner has a way to read, and
-/// a new owner that is gone by the time it is told drops the connection instead of leaving it to nobody.
+/// This is OTP's `gen_tcp:controlling_process/2`, checked by the compiler: only the owner can read, and a new
+/// owner that has exited drops the connection.
 ///
-/// It is a message too: any actor that handles it can be a connection's owner.
+/// It is also a message: any actor that handles it can own a connection.
 #[doc(alias = "controlling_process")]
 #[must_use = "a connection that is dropped is closed"]
 pub struct Accepted(Box<ConnectionInner>);
 
 impl Accepted {
-    /// A connection from a descriptor, as another process sends one: TCP or a unix stream socket.
+    /// A connection from a descriptor that another process sent: TCP or a unix stream socket.
     ///
     /// # Errors
     ///
-    /// When the descriptor is no such socket or cannot be made non-blocking. It is closed then.
+    /// When the descriptor is another kind of socket or cannot be made non-blocking. It is closed then.
     pub fn from_fd(descriptor: OwnedFd, peer: impl Into<Address>) -> io::Result<Self> {
         let domain = socket_domain(&descriptor)?;
         if socket_type(&descriptor)? != SocketType::STREAM {
@@ -55,9 +56,9 @@ impl Accepted {
         }
     }
 
-    /// A connection over anything else that carries bytes both ways, such as a pipe in memory: for tests and tunnels.
+    /// A connection over another byte stream, such as an in-memory pipe: for tests and tunnels.
     ///
-    /// It must not depend on a reactor if it is to change arbiters.
+    /// The stream must not be registered with a reactor if the connection is to change arbiters.
     pub fn from_stream<S>(stream: S, peer: impl Into<Address>) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -70,55 +71,55 @@ impl Accepted {
         Self(Box::new(ConnectionInner::new(stream.into(), peer.into())))
     }
 
-    /// Of a connection that is parked.
+    /// From a connection that is registered with no reactor.
     pub(crate) fn from_boxed(inner: Box<ConnectionInner>) -> Self {
         Self(inner)
     }
 
-    /// Says which of our addresses the peer connected to. Otherwise the kernel is asked when somebody wants to know.
+    /// Sets the local address. Otherwise the kernel is asked when the address is needed.
     pub fn with_local_addr(mut self, local: impl Into<Address>) -> Self {
         self.0.local = Some(local.into());
         self
     }
 
-    /// Bytes that were read from the connection before; the owner reads them first.
+    /// Adds bytes that were already read from the connection; the owner reads them first.
     pub fn with_read_ahead(mut self, bytes: impl Into<Bytes>) -> Self {
         self.0.read_ahead = bytes.into();
         self
     }
 
-    /// Makes it one of the connections behind a tracker until it is over.
+    /// Counts it in a tracker until it is closed.
     pub fn with_permit(mut self, mut permit: Permit) -> Self {
         permit.connect(&self.0.peer, false);
         self.0.permit = Some(permit);
         self
     }
 
-    /// Has `guard` dropped when the connection is over, whoever owns it then.
+    /// Drops `guard` when the connection is closed, whatever its owner is then.
     pub fn with_guard(mut self, guard: impl Send + 'static) -> Self {
         self.0.guard = Some(DropGuard(Box::new(guard)));
         self
     }
 
-    /// Has `callback` called once, with what becomes of the connection: inside [`claim`](Self::claim) and before a byte can
-    /// be read, or when it is dropped.
+    /// Calls `callback` once with the outcome: inside [`claim`](Self::claim), before a byte can be read, or
+    /// when it is dropped.
     ///
-    /// Whoever asked before is told that it is taken: the caller has it now.
+    /// An earlier callback is called with `Claimed` now: the caller owns the connection.
     pub fn on_outcome(mut self, callback: impl FnOnce(ClaimOutcome) + Send + 'static) -> Self {
         self.notify_claimed();
         self.0.outcome_callback = OutcomeCallback(Some(Box::new(callback)));
         self
     }
 
-    /// Gives it to a new owner in whatever way `hand_over` does, and waits until that has claimed it. Otherwise it
-    /// comes back: handed over in vain, dropped unclaimed by an owner that refuses or dies.
+    /// Transfers it to a new owner by `hand_over`, and waits until that has claimed it. Otherwise it returns:
+    /// when `hand_over` fails, or when the new owner drops it unclaimed or exits.
     ///
-    /// Bytes that were read, bytes that wait to be written, permit, limits and mode go with it. If this future is
-    /// dropped, a connection that comes back closes.
+    /// Received bytes, bytes that wait to be written, permit, limits and mode move with it. If this future is
+    /// dropped, a connection that returns is closed.
     ///
     /// # Errors
     ///
-    /// Says why not, and gives the connection back.
+    /// The cause, with the connection.
     #[doc(alias = "controlling_process")]
     pub async fn transfer<F>(mut self, hand_over: F) -> Result<(), TransferError>
     where
@@ -131,7 +132,7 @@ impl Accepted {
             accepted.0.return_to = None;
             return Err(TransferError::Refused(accepted));
         }
-        // An end without a value is the claim.
+        // A closed channel without a value means that the connection was claimed.
         match (&mut back).await {
             Ok(inner) => Err(TransferError::Refused(Self::from_boxed(inner))),
             Err(_) => Ok(()),
@@ -142,7 +143,7 @@ impl Accepted {
     ///
     /// # Errors
     ///
-    /// Says why not, and gives the connection back.
+    /// The cause, with the connection.
     pub async fn transfer_to(self, owner: &Recipient<Self>) -> Result<(), TransferError> {
         let (mut gone, mut full) = (false, false);
         let given = self.transfer(|accepted| {
@@ -170,7 +171,7 @@ impl Accepted {
     /// Outside of an actix `System`.
     pub fn claim(mut self) -> io::Result<Socket> {
         if let Err(error) = self.0.stream.raw_mut().register() {
-            // There is nothing left to give back.
+            // The connection is lost and cannot be returned.
             self.0.return_to = None;
             return Err(error);
         }
@@ -178,7 +179,7 @@ impl Accepted {
         Ok(Socket::from_boxed(self.0))
     }
 
-    /// Whoever had it before is told that it is taken.
+    /// Calls the callback of the last owner with `Claimed`.
     fn notify_claimed(&mut self) {
         if let Some(permit) = &mut self.0.permit {
             permit.set_claimed();
@@ -187,38 +188,40 @@ impl Accepted {
         self.0.return_to = None;
     }
 
-    /// Who connected.
+    /// The address of the peer.
     pub fn peer_addr(&self) -> &Address {
         &self.0.peer
     }
 
-    /// To which of our addresses.
+    /// The local address.
     ///
     /// # Errors
     ///
-    /// When the kernel is asked and does not know.
+    /// When the kernel does not know it.
     pub fn local_addr(&self) -> io::Result<Address> {
         self.0.local_addr()
     }
 
-    /// What was read from the connection before.
+    /// Bytes that were already read from the connection.
     pub fn read_ahead(&self) -> &Bytes {
         &self.0.read_ahead
     }
 
-    /// How its last owner had it pushed to it: a new one may go on in that mode ([`Socket::activate`]).
+    /// The active mode under its last owner; a new one can continue with it ([`Socket::activate`]).
     pub fn active(&self) -> Active {
         self.0.active
     }
 
-    /// The kernel's socket, to be sent to another process with [what was read](Self::read_ahead). `None` for a
-    /// connection that is more than that: encrypted, in memory, or with bytes that wait to be written.
+    /// The descriptor, to be sent to another process with [the bytes already read](Self::read_ahead). `None`
+    /// for a connection with more
+    /// state: encrypted, in memory, or with bytes that wait to be written.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.0.stream.descriptor().filter(|_| self.0.write_buffer.is_empty())
     }
 
-    /// Closes this process's copy of the socket and keeps the permit: for a connection that lives on elsewhere and is
-    /// still one of those behind the tracker. Whoever handed it over is told that it is taken.
+    /// Closes this process's copy of the descriptor and keeps the permit: for a connection that another process
+    /// serves and that still
+    /// counts here. The last owner's callback is called with `Claimed`.
     pub fn into_permit(mut self) -> Option<Permit> {
         self.notify_claimed();
         self.0.permit.take()
@@ -234,14 +237,15 @@ impl Accepted {
 }
 
 impl Socket {
-    /// Gives it up, with everything that was read and not handed out, so that it can go to another owner.
+    /// Gives up the connection, with all received bytes, so that it can move to another owner.
     ///
-    /// What is left here is a socket without a connection: every use of it fails with `NotConnected`. If the connection
-    /// [comes back](Accepted::transfer) it can be claimed anew.
+    /// The `Socket` stays without a connection: every use of it fails with `NotConnected`. If the connection
+    /// [returns](Accepted::transfer) it can be claimed again.
     ///
     /// # Errors
     ///
-    /// `NotConnected` when it was given away before. When the reactor does not let go of the socket; it is closed then.
+    /// `NotConnected` when it was transferred before. When the reactor does not release the socket; it is
+    /// closed then.
     #[doc(alias = "controlling_process")]
     pub fn release(&mut self) -> io::Result<Accepted> {
         if self.0.is_released() {
@@ -267,17 +271,17 @@ impl fmt::Debug for Accepted {
     }
 }
 
-/// Why a connection was not given away. Whoever holds this owns the connection; dropped, it is closed.
+/// Why a transfer failed. The holder of this value owns the connection; dropped, it is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// The new owner is dead, or has not started.
+    /// The new owner has exited, or has not started.
     #[error("the new owner of the connection is gone")]
     Gone(Accepted),
     /// The mailbox of the new owner is full.
     #[error("the new owner of the connection has no room in its mailbox")]
     Full(Accepted),
-    /// The new owner dropped it unclaimed: on purpose, or because it died.
+    /// The new owner dropped it unclaimed: on purpose, or because it exited.
     #[error("the new owner did not claim the connection")]
     Refused(Accepted),
 }

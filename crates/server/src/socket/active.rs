@@ -1,4 +1,4 @@
-//! Bytes that come to an actor by themselves.
+//! Active mode: bytes are pushed to the owner of a connection.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,21 +16,21 @@ use super::active_mode::Active;
 use super::{SendError, Socket};
 use crate::address::Address;
 
-/// How many pieces are pushed in a row before others have their turn.
+/// Maximum number of pieces that are pushed in a row before other actors run.
 const PUSH_BUDGET: usize = 16;
 
-/// What comes to the owner of an [`ActiveSocket`], as a call of its handler and not through its mailbox.
+/// An event for the owner of an [`ActiveSocket`]. Its handler is called directly, not through its mailbox.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ActiveEvent {
     /// Bytes (OTP: `{tcp, Socket, Data}`).
     Data(Bytes),
-    /// The count has run out (OTP: `{tcp_passive, Socket}`).
+    /// The count is used up (OTP: `{tcp_passive, Socket}`).
     Passive,
-    /// The peer will not send any more (OTP: `{tcp_closed, Socket}`). Nothing comes after that.
+    /// The peer sends no more (OTP: `{tcp_closed, Socket}`). The last event.
     Closed,
-    /// The connection is broken, or the peer was silent for longer than the read time-out (OTP: `{tcp_error, ..}`).
-    /// Nothing comes after that.
+    /// The connection is broken, or the peer was silent for longer than the read timeout (OTP: `{tcp_error,
+    /// ..}`). The last event.
     Failed(io::Error),
 }
 
@@ -38,24 +38,24 @@ impl Message for ActiveEvent {
     type Result = ();
 }
 
-/// A connection whose owner is called with what comes. It belongs to one actor; dropped, it is closed.
+/// A connection in active mode. It belongs to one actor; dropped, it is closed.
 ///
-/// Made by [`Socket::activate`]; [`deactivate`](Self::deactivate) makes it a [`Socket`] again. Bytes are read only when
-/// they are handed to the owner, so a connection can be [given away](Self::release) at any moment and nothing is left
-/// behind in the old owner's mailbox.
+/// Made by [`Socket::activate`]; [`deactivate`](Self::deactivate) turns it back into a [`Socket`]. Bytes are
+/// read only when they are given to the owner, so a connection can be [transferred](Self::release) at any
+/// moment, and no bytes remain in the old owner's mailbox.
 #[must_use = "a connection that is dropped is closed"]
 pub struct ActiveSocket(Rc<RefCell<State>>);
 
 struct State {
     socket: Socket,
     mode: Active,
-    /// Nothing comes any more.
+    /// Set after the last event.
     ended: bool,
     pump: Option<Waker>,
 }
 
 impl Socket {
-    /// Has what comes pushed to the actor of this context, which owns the connection from now on.
+    /// Pushes all events to the actor of this context, which owns the connection from now on.
     ///
     /// ```
     /// use actix::{Actor, ActorContext, Context, Handler};
@@ -101,7 +101,7 @@ impl Socket {
 }
 
 impl ActiveSocket {
-    /// Changes the mode. A count is added to what is left of a former one.
+    /// Changes the mode. A count is added to the rest of an earlier one.
     pub fn set_active(&self, active: Active) {
         let state = &mut *self.0.borrow_mut();
         state.mode = match (state.mode, active) {
@@ -111,7 +111,7 @@ impl ActiveSocket {
         state.wake();
     }
 
-    /// The mode, with what is left of a count.
+    /// The mode, with the rest of a count.
     pub fn active(&self) -> Active {
         self.0.borrow().mode
     }
@@ -128,20 +128,21 @@ impl ActiveSocket {
         sent
     }
 
-    /// Who connected.
+    /// The address of the peer.
     pub fn peer_addr(&self) -> Address {
         self.0.borrow().socket.peer_addr().clone()
     }
 
-    /// A socket that is read by calls again. Nothing is pushed any more.
+    /// Ends active mode. No further event is pushed.
     pub fn deactivate(self) -> Socket {
         let state = &mut *self.0.borrow_mut();
-        // For a new owner that asks how it was.
+        // For a new owner that asks for the mode.
         state.socket.set_active(state.mode);
         state.socket.take()
     }
 
-    /// Gives it up, so that it can go to another owner, who finds the mode in [`Accepted::active`].
+    /// Gives up the connection, so that it can move to another owner, which finds the mode in
+    /// [`Accepted::active`].
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl State {
         }
     }
 
-    /// What to push next; `Pending` also when nothing is to be pushed.
+    /// The next event; `Pending` also while none is to be pushed.
     fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         if self.ended {
             return Poll::Pending;
@@ -198,7 +199,7 @@ impl State {
         })
     }
 
-    /// What waits to be written is written though nothing is read.
+    /// Buffered output is written also while nothing is read.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         if !self.socket.inner_mut().unflushed {
             return Poll::Pending;
@@ -215,7 +216,7 @@ impl State {
     }
 }
 
-/// Moves what comes to the actor, in the actor's own task. Ends with the socket.
+/// Passes events to the actor, in the actor's own task. Ends with the socket.
 struct PushLoop(Weak<RefCell<State>>);
 
 impl<A> ActorFuture<A> for PushLoop
@@ -231,7 +232,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         for _ in 0..PUSH_BUDGET {
-            // Held no longer than this: the actor may drop the socket, or look for its last owner.
+            // Released before the call: the actor may drop the socket or query it.
             let Some(state) = self.0.upgrade() else { return Poll::Ready(()) };
             let polled = state.borrow_mut().poll_push(cx);
             let Poll::Ready(pushed) = polled else {

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::net::sockopt::socket_peercred;
 
-/// Who is at the other end of a unix socket.
+/// The process at the other end of a unix socket, when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Credentials {

@@ -1,4 +1,4 @@
-//! How long to wait for the peer.
+//! Timeouts for deadlines that move often.
 
 use std::fmt;
 use std::future::Future;
@@ -9,26 +9,28 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer for a deadline that moves all the time: it is left to fire, and only then set anew for the deadline that
-/// holds by then. So a deadline that moves away, as with each sign of life of a peer, costs nothing.
+/// A timer for a deadline that moves often. It fires at the old deadline and is rearmed only then. So moving
+/// the deadline costs no timer operation.
 ///
-/// It belongs to the arbiter on which it was first polled. For those who write protocols; [`IdleTimeout`] is the usual case.
+/// It belongs to the arbiter on which it was first polled. Meant for implementations of protocols;
+/// [`IdleTimeout`] is the usual case.
 #[derive(Debug, Default)]
 pub struct LazyTimer(Option<Pin<Box<Sleep>>>);
 
 impl LazyTimer {
-    /// A timer that is not set. It takes no memory until it is polled.
+    /// A timer that is not set. It allocates at its first poll.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether the task that polled it last is woken by this deadline, without another poll.
+    /// Whether the last polling task is woken by this deadline without another poll.
     pub fn is_set_by(&self, deadline: Instant) -> bool {
         self.0.as_ref().is_some_and(|timer| timer.deadline() <= deadline && !timer.is_elapsed())
     }
 
-    /// Ready when the deadline has passed; until then the task is woken by that time, or earlier for nothing. Where there
-    /// is no actix `System`, hence no clock, it is never ready.
+    /// Ready when the deadline has passed. Until then the task is woken at the deadline or, spuriously,
+    /// earlier. Without an actix `System`
+    /// there is no clock, and it is never ready.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if self.0.is_none() && Handle::try_current().is_err() {
             return Poll::Pending;
@@ -48,18 +50,19 @@ impl LazyTimer {
     }
 }
 
-/// How long to wait for a peer, from whenever it is waited for anew: a limit to its silence that costs no work for a
-/// timer each time it says something.
+/// Idle timeout of a connection. `reset` only clears a field; the timer is rearmed at the next `poll` that
+/// finds the peer idle, so a busy connection costs no timer operations. `None` disables it. Resolution: 1 ms
+/// (tokio's timer).
 #[derive(Default)]
 pub struct IdleTimeout {
     limit: Option<Duration>,
-    /// Since when the peer is waited for.
+    /// Start of the present wait.
     since: Option<Instant>,
     timer: LazyTimer,
 }
 
 impl IdleTimeout {
-    /// With this limit; `None` means as long as it takes.
+    /// With this limit; `None` disables it.
     pub fn new(limit: impl Into<Option<Duration>>) -> Self {
         Self { limit: limit.into(), ..Self::default() }
     }
@@ -69,21 +72,21 @@ impl IdleTimeout {
         self.limit
     }
 
-    /// The peer has done something: when it must be waited for next, its time begins anew.
+    /// The peer was active: the next wait starts again.
     pub fn reset(&mut self) {
         self.since = None;
     }
 
-    /// Forgets the timer, which belongs to the arbiter that made it.
+    /// Drops the timer, which belongs to the arbiter that made it.
     pub(crate) fn deregister(&mut self) {
         *self = Self::new(self.limit);
     }
 
-    /// To be called when the peer must be waited for; ready when it had its time.
+    /// Call it while waiting for the peer; ready when the limit has passed.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
         let since = *self.since.get_or_insert_with(Instant::now);
-        // A deadline beyond all time is none.
+        // A deadline beyond the range of `Instant` is none.
         since.checked_add(limit).map_or(Poll::Pending, |deadline| self.timer.poll(cx, deadline))
     }
 }
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
-    /// More than the timer's grain of a millisecond.
+    /// More than the resolution of the timer, 1 ms.
     const MOMENT: Duration = Duration::from_millis(5);
 
     fn poll(timeout: &mut IdleTimeout) -> Poll<()> {
@@ -127,7 +130,7 @@ mod tests {
             assert!(poll(&mut timeout).is_pending());
             advance(2 * MOMENT).await;
             assert!(poll(&mut timeout).is_ready());
-            // Whoever goes on after that begins anew.
+            // The next wait starts again after that.
             timeout.reset();
             assert!(poll(&mut timeout).is_pending());
         });
@@ -140,7 +143,7 @@ mod tests {
             assert!(poll(&mut timeout).is_pending());
             advance(LIMIT / 2).await;
             timeout.reset();
-            // We are at work; the peer is not waited for.
+            // This side is working; the peer is not waited for.
             advance(LIMIT).await;
             assert!(poll(&mut timeout).is_pending());
             advance(LIMIT - MOMENT).await;

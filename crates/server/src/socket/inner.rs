@@ -1,4 +1,4 @@
-//! A connection, whoever owns it.
+//! The state of a connection, independent of its owner.
 
 use std::any::Any;
 use std::fmt;
@@ -19,19 +19,19 @@ use crate::address::Address;
 use crate::proxy::header::Header;
 use crate::tracker::permit::Permit;
 
-/// How long a peer may take nothing of what is sent to it, if nothing else is said.
+/// Default of the write timeout.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection, whoever owns it. Boxed once for all of its owners: it changes hands several times.
+/// The state of a connection. Boxed once, because it moves between owners several times.
 #[derive(Debug)]
 pub(crate) struct ConnectionInner {
     pub(crate) stream: MaybeTlsStream,
     pub(crate) peer: Address,
     pub(crate) local: Option<Address>,
-    /// Read before, to be read again first.
+    /// Bytes that were read and put back; they are read first.
     pub(crate) read_ahead: Bytes,
     pub(crate) write_buffer: WriteBuffer,
-    /// Something was written and not flushed yet.
+    /// Bytes were written and not flushed yet.
     pub(crate) unflushed: bool,
     pub(crate) read_timeout: IdleTimeout,
     pub(crate) write_timeout: IdleTimeout,
@@ -40,17 +40,17 @@ pub(crate) struct ConnectionInner {
     /// Dropped with the connection.
     pub(crate) guard: Option<DropGuard>,
     pub(crate) outcome_callback: OutcomeCallback,
-    /// What a proxy in front said.
+    /// The PROXY header, if there was one.
     pub(crate) proxy: Option<Box<Header>>,
-    /// Who gets the connection back if it is dropped unclaimed.
+    /// Receives the connection if it is dropped unclaimed.
     pub(crate) return_to: Option<oneshot::Sender<Box<Self>>>,
 }
 
-/// What came of waiting for the peer.
+/// The result of a read.
 pub(crate) enum ReadOutcome {
-    /// Bytes, or the end when there are none.
+    /// Bytes; empty at the end.
     Bytes,
-    /// Nothing for as long as it may be silent.
+    /// No byte within the read timeout.
     TimedOut,
 }
 
@@ -74,7 +74,7 @@ impl ConnectionInner {
         }
     }
 
-    /// What is left with an owner who gave the connection away.
+    /// The remainder for an owner that has released the connection.
     pub(crate) fn released(peer: Address) -> Self {
         Self::new(MaybeTlsStream::Plain(RawStream::Released), peer)
     }
@@ -83,7 +83,7 @@ impl ConnectionInner {
         matches!(self.stream, MaybeTlsStream::Plain(RawStream::Released))
     }
 
-    /// To which of our addresses the peer connected.
+    /// The local address.
     pub(crate) fn local_addr(&self) -> io::Result<Address> {
         if let Some(local) = &self.local {
             return Ok(local.clone());
@@ -93,14 +93,14 @@ impl ConnectionInner {
         Address::from_kernel(rustix::net::getsockname(descriptor)?).ok_or_else(unknown)
     }
 
-    /// Takes it from the reactor and the timers of the present arbiter.
+    /// Removes it from the reactor and the timers of the current arbiter.
     pub(crate) fn deregister(&mut self) -> io::Result<()> {
         self.read_timeout.deregister();
         self.write_timeout.deregister();
         self.stream.raw_mut().deregister()
     }
 
-    /// Reads what is there. What waits to be written is written meanwhile.
+    /// Reads available bytes, and writes buffered output meanwhile.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -127,7 +127,7 @@ impl ConnectionInner {
         }
     }
 
-    /// Writes after what waits to be written.
+    /// Writes after the buffered output.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_drain(cx))?;
         let polled = self.stream.poll_write(cx, data);
@@ -164,7 +164,7 @@ impl ConnectionInner {
         self.with_write_timeout(cx, polled)
     }
 
-    /// Writes what waits to be written.
+    /// Writes the buffered output.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.write_buffer.is_empty() {
             let polled = self.stream.poll_write(cx, self.write_buffer.front());
@@ -184,7 +184,7 @@ impl ConnectionInner {
         }
     }
 
-    /// Waits for a peer that does not take what is sent, for as long as it may take.
+    /// Waits for a peer that does not take output, at most the write timeout.
     fn with_write_timeout<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -202,7 +202,7 @@ impl ConnectionInner {
     }
 }
 
-/// The error of a peer that had its time.
+/// The error of an expired timeout.
 pub(crate) fn timed_out(what: &str, timeout: &IdleTimeout) -> io::Error {
     let limit = timeout.limit().unwrap_or_default();
     io::Error::new(io::ErrorKind::TimedOut, format!("the peer {what} for {limit:?}"))
@@ -212,12 +212,12 @@ impl Drop for ConnectionInner {
     fn drop(&mut self) {
         let Some(return_to) = self.return_to.take() else { return };
         let inner = std::mem::replace(self, Self::released(Address::unnamed()));
-        // Nobody waits for it any more: it closes.
+        // The receiver was dropped: the connection closes.
         drop(return_to.send(Box::new(inner)));
     }
 }
 
-/// What lives exactly as long as the connection does.
+/// Fields with the lifetime of the connection.
 #[expect(dead_code, reason = "held to be dropped")]
 pub(crate) struct DropGuard(pub(crate) Box<dyn Any + Send>);
 
@@ -227,16 +227,16 @@ impl fmt::Debug for DropGuard {
     }
 }
 
-/// What became of a connection that was handed over.
+/// The outcome of a hand-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// It has a new owner, who has not read a byte yet.
+    /// It has a new owner, which has not read a byte yet.
     Claimed,
-    /// It was dropped without one.
+    /// It was dropped unclaimed.
     Dropped,
 }
 
-/// Called exactly once with what became of a connection: when it is claimed, or when it is dropped unclaimed.
+/// Called exactly once with the outcome: when the connection is claimed, or when it is dropped unclaimed.
 #[derive(Default)]
 pub(crate) struct OutcomeCallback(pub(crate) Option<Box<dyn FnOnce(ClaimOutcome) + Send>>);
 

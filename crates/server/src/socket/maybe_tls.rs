@@ -17,7 +17,7 @@ use super::rewind::Rewind;
 #[cfg(feature = "tls")]
 pub(crate) type TlsStream = tokio_rustls::server::TlsStream<Rewind>;
 
-/// The transport of a connection, or what is spoken on top of it.
+/// The transport of a connection, plain or encrypted.
 pub(crate) enum MaybeTlsStream {
     Plain(RawStream),
     #[cfg(feature = "tls")]
@@ -25,7 +25,7 @@ pub(crate) enum MaybeTlsStream {
 }
 
 impl MaybeTlsStream {
-    /// What is at the bottom.
+    /// The transport at the bottom.
     pub(crate) fn raw(&self) -> &RawStream {
         match self {
             Self::Plain(raw) => raw,
@@ -42,7 +42,7 @@ impl MaybeTlsStream {
         }
     }
 
-    /// The kernel's socket, if there is nothing to a connection but that.
+    /// The descriptor, if the connection has no other state.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Plain(raw) => raw.descriptor(),
@@ -51,7 +51,7 @@ impl MaybeTlsStream {
         }
     }
 
-    /// Whether what is written may wait anywhere but in the kernel.
+    /// Whether written bytes may wait outside of the kernel.
     pub(crate) fn is_buffered(&self) -> bool {
         match self {
             Self::Plain(raw) => raw.is_buffered(),
@@ -145,9 +145,9 @@ impl fmt::Debug for MaybeTlsStream {
     }
 }
 
-/// Whether bytes are decrypted and not read yet.
+/// Whether decrypted bytes wait to be read.
 #[cfg(feature = "tls")]
 fn has_plaintext(stream: &TlsStream) -> bool {
-    // rustls wants to read more unless it holds plaintext that was not taken from it.
+    // rustls wants to read more unless it holds plaintext that was not read yet.
     !stream.get_ref().1.wants_read()
 }

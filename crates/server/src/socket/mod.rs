@@ -1,4 +1,4 @@
-//! One connection: its bytes, its time-outs, and its owner.
+//! One connection: its bytes, its timeouts, and its owner.
 //!
 //! An [`Accepted`](accepted::Accepted) is a connection that no actor has claimed; a [`Socket`] is one that an actor
 //! owns; both are a pointer to the same [`ConnectionInner`]. This folder knows the tracker by the
@@ -39,34 +39,35 @@ use credentials::Credentials;
 use idle_timeout::IdleTimeout;
 use inner::{ConnectionInner, ReadOutcome, timed_out};
 
-/// The most bytes that one [`recv`](Socket::recv) gives.
+/// Maximum number of bytes of one [`recv`](Socket::recv).
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// The most bytes that are read and thrown away while closing.
+/// Maximum number of bytes that are read and discarded while closing.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
-/// The longest time that they are waited for.
+/// Time limit of that.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// One buffer for all connections of a thread, in use only within a poll: an idle connection has none.
+    /// One buffer for all connections of a thread, used only within a poll: an idle connection has none.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
 }
 
-/// A connection owned by the actor that claimed it. Dropped, it is closed.
+/// A connection of the actor that claimed it. Dropped, it is closed.
 ///
-/// Read it by [`recv`](Self::recv), which keeps no buffer while it waits, or as an [`AsyncRead`]; write it by
-/// [`send`](Self::send), or as an [`AsyncWrite`]; or have bytes pushed to the actor that owns it, by
-/// [`activate`](Self::activate). It can be [given away](Self::release) at any time between two reads.
+/// Read it with [`recv`](Self::recv), which keeps no buffer while it waits, or as an [`AsyncRead`]. Write it
+/// with [`send`](Self::send), or as an [`AsyncWrite`]. Or have bytes pushed to the owning actor with
+/// [`activate`](Self::activate). It can be [released](Self::release) at any time between two reads.
 ///
 /// # Limits
 ///
-/// * [`set_read_timeout`](Self::set_read_timeout): how long the peer may be silent while it is waited for. None.
-/// * [`set_write_timeout`](Self::set_write_timeout): how long the peer may take nothing of what is sent. 30 s.
-/// * [`set_write_buffer`](Self::set_write_buffer): how much [`try_send`](Self::try_send) keeps for it. 64 KiB.
+/// * [`set_read_timeout`](Self::set_read_timeout): silence of the peer while it is waited for. Default: none.
+/// * [`set_write_timeout`](Self::set_write_timeout): time in which the peer takes no output. Default: 30 s.
+/// * [`set_write_buffer`](Self::set_write_buffer): bytes that [`try_send`](Self::try_send) buffers. Default: 64
+/// KiB.
 ///
-/// They cost one timer each, set once in their time however much is sent.
+/// Each costs one timer operation per expiry, independent of the traffic.
 pub struct Socket(Box<ConnectionInner>);
 
-/// What there was to read.
+/// The result of a receive.
 pub(crate) enum RecvEvent {
     Data(Bytes),
     End,
@@ -74,7 +75,7 @@ pub(crate) enum RecvEvent {
 }
 
 impl Socket {
-    /// Of a connection that is registered.
+    /// From a registered connection.
     pub(crate) fn from_boxed(inner: Box<ConnectionInner>) -> Self {
         Self(inner)
     }
@@ -91,25 +92,25 @@ impl Socket {
         &mut self.0
     }
 
-    /// Waits for bytes, and gives those that are there: never an empty piece. `None` means that the peer will not send
-    /// any more.
+    /// Waits for bytes and returns those that have arrived, at least one. `None` means that the peer sends no
+    /// more.
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses no bytes.
     ///
     /// # Errors
     ///
-    /// Those of `recv(2)`, such as a connection reset by the peer; `TimedOut` after the read time-out; `NotConnected`
-    /// when the connection was given away.
+    /// Those of `recv(2)`, such as a reset by the peer; `TimedOut` after the read timeout; `NotConnected` when
+    /// the connection was transferred.
     #[doc(alias = "read")]
     pub async fn recv(&mut self) -> io::Result<Option<Bytes>> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// [`recv`](Self::recv) that waits no longer than this (OTP: `gen_tcp:recv/3`). The connection goes on afterwards.
+    /// [`recv`](Self::recv) with a time limit (OTP: `gen_tcp:recv/3`). The connection can be used afterwards.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv); `TimedOut` when that time has passed.
+    /// As [`recv`](Self::recv); `TimedOut` when the time has passed.
     pub async fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Bytes>> {
         let timed_out_error = |_| timed_out("sent nothing", &IdleTimeout::new(timeout));
         tokio::time::timeout(timeout, self.recv()).await.map_err(timed_out_error)?
@@ -142,12 +143,12 @@ impl Socket {
         })
     }
 
-    /// The error of a peer that was silent for too long.
+    /// The error of an expired read timeout.
     pub(crate) fn read_timeout_error(&self) -> io::Error {
         timed_out("sent nothing", &self.0.read_timeout)
     }
 
-    /// Puts bytes back: whoever reads next reads them first, also a new owner.
+    /// Puts bytes back: the next read returns them first, also under a new owner.
     #[doc(alias = "unrecv")]
     pub fn unread(&mut self, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
@@ -161,14 +162,14 @@ impl Socket {
         self.0.read_ahead = all.freeze();
     }
 
-    /// Sends all of it. Returns when the kernel has it, so a peer that does not read makes the caller wait.
+    /// Sends all bytes. Returns when the kernel has them, so a peer that does not read makes the caller wait.
     ///
     /// If the future is dropped, a part may have been sent.
     ///
     /// # Errors
     ///
-    /// Those of `send(2)`, such as a broken pipe; `TimedOut` when the peer took nothing for as long as the write
-    /// time-out; `NotConnected` when the connection was given away.
+    /// Those of `send(2)`, such as a broken pipe; `TimedOut` when the peer took nothing within the write
+    /// timeout; `NotConnected` when the connection was transferred.
     #[doc(alias = "write_all")]
     pub async fn send(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
         let mut data = data.as_ref();
@@ -184,18 +185,19 @@ impl Socket {
         .await
     }
 
-    /// Sends without waiting. What the kernel does not take is kept, up to the [limit](Self::set_write_buffer), and is
-    /// written while the connection is read, sent to, flushed or closed.
+    /// Sends without waiting. Bytes that the kernel does not take are buffered, up to the
+    /// [limit](Self::set_write_buffer), and written while the connection is read, sent to, flushed or closed.
     ///
-    /// The peer must take something within the write time-out, or the next of these fails with `TimedOut`.
+    /// The peer must take some within the write timeout, or the next such operation fails with `TimedOut`.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] when it would not fit: nothing of it was sent, and the connection goes on. All others end it.
+    /// [`SendError::Full`] when the bytes do not fit: none were sent, and the connection can be used. After any
+    /// other error it cannot.
     #[doc(alias = "nosuspend")]
     pub fn try_send(&mut self, data: impl AsRef<[u8]>) -> Result<(), SendError> {
         let (inner, mut data) = (&mut self.0, data.as_ref());
-        // Whoever waits for the connection next is woken instead.
+        // The next task that polls the connection registers its own waker.
         let mut cx = Context::from_waker(Waker::noop());
         if inner.unflushed
             && let Poll::Ready(Err(error)) = inner.poll_flush(&mut cx)
@@ -224,7 +226,7 @@ impl Socket {
         }
     }
 
-    /// Waits until everything that was sent is with the kernel.
+    /// Waits until the kernel has all buffered output.
     ///
     /// # Errors
     ///
@@ -233,26 +235,25 @@ impl Socket {
         poll_fn(|cx| self.0.poll_flush(cx)).await
     }
 
-    /// How many bytes wait to be written.
+    /// Number of buffered bytes.
     pub fn unsent(&self) -> usize {
         self.0.write_buffer.len()
     }
 
-    /// Says that nothing more will be sent, and closes. What waits to be written is written first, within the write
-    /// time-out.
+    /// Ends the output and closes. Buffered output is written first, within the write timeout.
     ///
-    /// If the peer is still sending, what it sends is read and thrown away for at most a second: otherwise the kernel
-    /// would reset the connection, and the peer could lose what was sent to it last.
+    /// If the peer is still sending, its bytes are read and discarded for at most 1 s: otherwise the kernel
+    /// would reset the connection, and the peer could lose the last output.
     ///
-    /// A peer that is gone already is no error here.
+    /// A peer that has disconnected is not an error.
     pub async fn close(mut self) {
         if poll_fn(|cx| self.0.poll_shutdown(cx)).await.is_ok() {
-            // Too late or not at all: the peer had its chance.
+            // The timeout or an error has ended the output; closing goes on.
             let _ = tokio::time::timeout(LINGER_TIME, self.discard()).await;
         }
     }
 
-    /// Throws away what the peer still sends. A peer that is silent now is not waited for.
+    /// Reads and discards input of the peer. Does not wait for a silent peer.
     async fn discard(&mut self) -> io::Result<()> {
         let mut discarded = 0;
         poll_fn(|cx| {
@@ -275,39 +276,40 @@ impl Socket {
         .await
     }
 
-    /// Whether it was given away.
+    /// Whether it was released.
     pub fn is_released(&self) -> bool {
         self.0.is_released()
     }
 
-    /// The socket itself; what is left is one without a connection.
+    /// Takes the connection out; `self` stays without one.
     pub(crate) fn take(&mut self) -> Self {
         let released = Box::new(ConnectionInner::released(self.0.peer.clone()));
         Self(std::mem::replace(&mut self.0, released))
     }
 
-    /// How long the peer may be silent while it is waited for; `None` means as long as it likes, which is the default.
-    /// Only its own bytes count, and only while the owner waits for them.
+    /// Sets the silence of the peer after which a read fails; `None`, the default, means no limit. Only bytes
+    /// of the peer count, and only
+    /// while the owner waits for them.
     pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
         self.0.read_timeout = IdleTimeout::new(timeout);
     }
 
-    /// How long the peer may be silent while it is waited for.
+    /// The read timeout.
     pub fn read_timeout(&self) -> Option<Duration> {
         self.0.read_timeout.limit()
     }
 
-    /// How long the peer may take nothing of what is sent; `None` means as long as it likes (OTP: `send_timeout`).
+    /// Sets the time in which the peer may take no output; `None` means no limit (OTP: `send_timeout`).
     pub fn set_write_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
         self.0.write_timeout = IdleTimeout::new(timeout);
     }
 
-    /// How many bytes [`try_send`](Self::try_send) keeps for a peer that reads slowly (OTP: `high_watermark`).
+    /// Sets how many bytes [`try_send`](Self::try_send) buffers (OTP: `high_watermark`).
     pub fn set_write_buffer(&mut self, bytes: usize) {
         self.0.write_buffer.set_limit(bytes);
     }
 
-    /// The silence of the peer is over by decree.
+    /// Restarts the read timeout as if bytes had arrived.
     pub(crate) fn reset_read_timeout(&mut self) {
         self.0.read_timeout.reset();
     }
@@ -316,20 +318,21 @@ impl Socket {
         self.0.active = active;
     }
 
-    /// Whether there are bytes that the next read would give. The kernel is asked, because the reactor does not know yet
-    /// what came before the connection was claimed. The end of what the peer sends, or an error, is no bytes.
+    /// Whether the next read would return bytes. Asks the kernel, because the reactor does not know bytes that
+    /// arrived before the claim.
+    /// An end or an error counts as no bytes.
     pub fn has_pending(&self) -> bool {
         !self.0.read_ahead.is_empty() || self.0.stream.has_pending()
     }
 
-    /// Resolves when the connection is asked to leave, because its listener drains. It borrows nothing: make it once
-    /// and wait for it beside reading.
+    /// Resolves when the listener drains. Borrows nothing: make it once and wait for it beside reading.
     pub fn draining(&self) -> Draining {
         self.0.permit.as_ref().map_or_else(Draining::never, Permit::draining)
     }
 
-    /// Takes the connection out of the count of its listener's `max_connections`, as for one that is idle for long
-    /// (Ranch: `remove_connection/1`). It is still supervised, and drained like any other. Once is enough.
+    /// Excludes the connection from the listener's `max_connections`, for connections that are idle for long
+    /// (Ranch:
+    /// `remove_connection/1`). It is still supervised and drained. Idempotent.
     #[doc(alias = "remove_connection")]
     pub fn exclude_from_limit(&mut self) {
         if let Some(permit) = &mut self.0.permit {
@@ -337,11 +340,11 @@ impl Socket {
         }
     }
 
-    /// The process at the other end of a unix socket, as the kernel knew it when it connected.
+    /// The process at the other end of a unix socket, when it connected.
     ///
     /// # Errors
     ///
-    /// When the connection is not one over a unix socket.
+    /// When the connection is not over a unix socket.
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer_credentials(&self) -> io::Result<Credentials> {
         let other =
@@ -349,35 +352,35 @@ impl Socket {
         Credentials::of_peer(self.0.stream.raw().unix_descriptor().ok_or_else(other)?)
     }
 
-    /// Who connected.
+    /// The address of the peer.
     pub fn peer_addr(&self) -> &Address {
         &self.0.peer
     }
 
-    /// To which of our addresses.
+    /// The local address.
     ///
     /// # Errors
     ///
-    /// When the kernel is asked and does not know.
+    /// When the kernel does not know it.
     pub fn local_addr(&self) -> io::Result<Address> {
         self.0.local_addr()
     }
 }
 
-/// Why something was not sent.
+/// Why bytes were not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The peer reads too slowly for what is sent to it.
+    /// The buffered output would exceed its limit: the peer reads too slowly.
     #[error(
         "no room for {length} bytes while {waiting} of at most {limit} wait to be written; send less, or wait with flush"
     )]
     Full {
-        /// How many bytes were to be sent.
+        /// Number of bytes to send.
         length: usize,
-        /// How many wait to be written.
+        /// Number of buffered bytes.
         waiting: usize,
-        /// How many may.
+        /// The limit.
         limit: usize,
     },
     /// The connection is broken.

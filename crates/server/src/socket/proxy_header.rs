@@ -10,12 +10,14 @@ use crate::proxy::error::ProxyError;
 use crate::proxy::header::{Header, Parsed};
 
 impl Socket {
-    /// Reads the header that a proxy sends before anything else; what comes after it is read next. From now on the
-    /// addresses of the connection are those that it says, if it says any.
+    /// Reads the PROXY header, which comes first; the next read returns the bytes after it. The header's
+    /// addresses, if any, become
+    /// the addresses of the connection.
     ///
     /// # Errors
     ///
-    /// A [`ProxyError`] as `InvalidData`, `UnexpectedEof` when the peer leaves before the header is there, and those of
+    /// A [`ProxyError`] as `InvalidData`, `UnexpectedEof` when the peer disconnects before the header is
+    /// complete, and those of
     /// [`recv`](Self::recv).
     #[doc(alias = "recv_proxy_header")]
     pub async fn read_proxy_header(&mut self) -> io::Result<&Header> {
@@ -24,7 +26,7 @@ impl Socket {
             if let Parsed::Header(header, length) = proxy::parse(&bytes)? {
                 break (header, length);
             }
-            // What is not a header after all, or too long a one, is an error before much more has come.
+            // The parser reports an invalid or too long header before much more has arrived.
             bytes.extend_from_slice(&self.recv().await?.ok_or(io::ErrorKind::UnexpectedEof)?);
         };
         self.unread(bytes.split_off(length));
@@ -36,15 +38,15 @@ impl Socket {
         Ok(inner.proxy.insert(header))
     }
 
-    /// What a proxy in front said.
+    /// The PROXY header, if there was one.
     pub fn proxy_header(&self) -> Option<&Header> {
         self.inner().proxy.as_deref()
     }
 
-    /// Waits until it is clear that the connection does not begin with a header.
+    /// Waits until it is certain that the connection does not begin with a header.
     pub(crate) async fn refuse_proxy_header(&mut self) -> io::Result<()> {
         let mut bytes = BytesMut::new();
-        // As many as a signature has, at most.
+        // At most the length of a signature.
         while proxy::may_be_signed(&bytes) && !proxy::is_signed(&bytes) {
             match self.recv().await? {
                 Some(data) => bytes.extend_from_slice(&data),

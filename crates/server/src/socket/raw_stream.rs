@@ -1,4 +1,4 @@
-//! What carries the bytes of a connection.
+//! The byte stream of a connection.
 
 use std::fmt;
 use std::io;
@@ -12,15 +12,15 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// How often in a row a transport may say that it was interrupted before it is taken for an error.
+/// Maximum number of `EINTR` in a row; one more is an error.
 const MAX_EINTR_RETRIES: usize = 16;
 
-/// Bytes in both directions.
+/// A byte stream in both directions.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Gives what was read too early to whoever reads now; says whether there was anything.
+/// Moves bytes that were read ahead into `buf`; returns whether there were any.
 pub(crate) fn read_buffered(ahead: &mut Bytes, buffer: &mut ReadBuf<'_>) -> bool {
     if ahead.is_empty() {
         return false;
@@ -29,18 +29,18 @@ pub(crate) fn read_buffered(ahead: &mut Bytes, buffer: &mut ReadBuf<'_>) -> bool
     true
 }
 
-/// A transport, registered with the reactor of its owner or on its way from one owner to the next.
+/// A stream, registered with the reactor of its owner or between two owners.
 pub(crate) enum RawStream {
     Tcp(TcpStream),
     Unix(UnixStream),
-    /// Any other, as in-memory pipes. It belongs to no reactor.
+    /// Any other stream, such as an in-memory pipe, without a reactor.
     Other(Box<dyn ByteStream>),
     /// Registered with no reactor.
     StdTcp(std::net::TcpStream),
     StdUnix(StdUnixStream),
-    /// Its owner gave it away.
+    /// Its owner has released it.
     Released,
-    /// It broke while it was changed.
+    /// Its registration or release failed.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing else changes it"))]
     Broken,
 }
@@ -56,7 +56,7 @@ impl RawStream {
         Ok(())
     }
 
-    /// Takes it from its reactor.
+    /// Removes it from its reactor.
     pub(crate) fn deregister(&mut self) -> io::Result<()> {
         *self = match std::mem::replace(self, Self::Released) {
             Self::Tcp(stream) => Self::StdTcp(stream.into_std()?),
@@ -66,7 +66,7 @@ impl RawStream {
         Ok(())
     }
 
-    /// The kernel's socket, if that is what it is.
+    /// The descriptor, if it has one.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Tcp(stream) => Some(stream.as_fd()),
@@ -77,7 +77,7 @@ impl RawStream {
         }
     }
 
-    /// The kernel's socket, if it is a unix socket.
+    /// The descriptor, if it is a unix socket.
     pub(crate) fn unix_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Unix(_) | Self::StdUnix(_) => self.descriptor(),
@@ -85,7 +85,7 @@ impl RawStream {
         }
     }
 
-    /// Whether what is written may wait anywhere but in the kernel.
+    /// Whether written bytes may wait outside of the kernel.
     pub(super) fn is_buffered(&self) -> bool {
         !matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
@@ -97,7 +97,7 @@ impl RawStream {
         self.descriptor().is_some_and(peek)
     }
 
-    /// The transport that can be read and written.
+    /// The stream for reading and writing.
     fn connected(&mut self) -> io::Result<Pin<&mut dyn ByteStream>> {
         match self {
             Self::Tcp(stream) => Ok(Pin::new(stream)),
@@ -111,7 +111,7 @@ impl RawStream {
     }
 }
 
-/// Tries again when the transport was interrupted.
+/// Retries after `EINTR`.
 fn retry<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     let mut polled = poll();
     for _ in 0..MAX_EINTR_RETRIES {
@@ -130,7 +130,7 @@ impl AsyncRead for RawStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // The one that there is most of, without a detour. The kernel does not interrupt what does not wait.
+        // The most frequent case first. A non-blocking call is not interrupted.
         if let Self::Tcp(stream) = &mut *self {
             return Pin::new(stream).poll_read(cx, buffer);
         }

@@ -1,4 +1,4 @@
-//! What is below the encryption.
+//! A stream with bytes that were read ahead, below TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::raw_stream::{RawStream, read_buffered};
 
-/// A transport, and what was read from it too early.
+/// A stream, and the bytes that were read ahead from it.
 #[derive(Debug)]
 pub(crate) struct Rewind {
     pub(crate) inner: RawStream,

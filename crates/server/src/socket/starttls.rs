@@ -13,21 +13,21 @@ use super::rewind::Rewind;
 use crate::tls::Tls;
 
 impl Socket {
-    /// Goes on encrypted, as the server of the handshake. In the middle of a protocol this is STARTTLS: answer the
-    /// client's word first; everything after it is read as TLS, so that nothing that was sent in the clear can pass for
-    /// encrypted.
+    /// Continues encrypted, as the server of the TLS handshake. In the middle of a protocol this is STARTTLS:
+    /// send the plain response to the client's command first. All bytes after it are read as TLS, so injected
+    /// plaintext cannot pass as encrypted.
     ///
-    /// It waits as long as the client takes; bound it by a time-out. If the future is dropped, the connection closes.
+    /// There is no timeout; add one. If the future is dropped, the connection closes.
     ///
     /// # Errors
     ///
-    /// `InvalidData` when the client does not speak TLS or shares no version, cipher or protocol with us;
-    /// `InvalidInput` when the connection is encrypted already; those of reading and writing. The connection is lost
-    /// then.
+    /// `InvalidData` when the client does not speak TLS or shares no version, cipher or protocol;
+    /// `InvalidInput` when the connection is encrypted already; those of reading and writing. The connection is
+    /// closed then.
     #[doc(alias = "starttls")]
     #[doc(alias = "handshake")]
     pub async fn start_tls(&mut self, tls: &Tls) -> io::Result<()> {
-        // Says so too when the connection was given away.
+        // This also fails when the connection was transferred.
         self.flush().await?;
         let inner = self.inner_mut();
         let MaybeTlsStream::Plain(raw) = &mut inner.stream else {
@@ -40,7 +40,7 @@ impl Socket {
         Ok(())
     }
 
-    /// What was agreed in the handshake; `None` in the clear.
+    /// The result of the handshake; `None` on a plain connection.
     pub fn tls(&self) -> Option<TlsSession<'_>> {
         match &self.inner().stream {
             MaybeTlsStream::Tls(stream) => Some(TlsSession(stream)),
@@ -49,16 +49,16 @@ impl Socket {
     }
 }
 
-/// What was agreed in a handshake.
+/// The result of a TLS handshake.
 pub struct TlsSession<'a>(&'a TlsStream);
 
 impl<'a> TlsSession<'a> {
-    /// The name that the client asked for (SNI).
+    /// The name that the client requested (SNI).
     pub fn server_name(&self) -> Option<&'a str> {
         self.0.get_ref().1.server_name()
     }
 
-    /// The protocol that both speak (ALPN).
+    /// The negotiated protocol (ALPN).
     pub fn alpn(&self) -> Option<&'a [u8]> {
         self.0.get_ref().1.alpn_protocol()
     }

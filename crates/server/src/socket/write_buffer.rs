@@ -1,11 +1,11 @@
-//! What waits to be written.
+//! Buffered output of a connection.
 
 use bytes::{Buf, BytesMut};
 
-/// How many bytes may wait to be written, if nothing else is said.
+/// Default limit of the buffered output, in bytes.
 pub(crate) const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What waits to be written, up to a limit. It has no memory while it is empty.
+/// Bytes that wait to be written, up to a limit. It has no allocation while it is empty.
 #[derive(Debug)]
 pub(crate) struct WriteBuffer {
     bytes: BytesMut,
@@ -33,22 +33,22 @@ impl WriteBuffer {
         self.bytes.len()
     }
 
-    /// Whether there is room for this many more bytes.
+    /// Whether this many more bytes fit.
     pub(crate) fn has_capacity(&self, length: usize) -> bool {
         length <= self.limit.saturating_sub(self.bytes.len())
     }
 
-    /// Takes bytes that there is room for.
+    /// Appends bytes that fit.
     pub(crate) fn push(&mut self, data: &[u8]) {
         self.bytes.extend_from_slice(data);
     }
 
-    /// What is to be written next.
+    /// The next bytes to write.
     pub(crate) fn front(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// That much of it is written.
+    /// This many of them were written.
     pub(crate) fn advance(&mut self, length: usize) {
         self.bytes.advance(length);
         if self.bytes.is_empty() {

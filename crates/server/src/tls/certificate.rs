@@ -1,4 +1,4 @@
-//! Certificates with their keys.
+//! Certificates with their private keys.
 
 use std::fmt;
 use std::io;
@@ -11,31 +11,31 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-/// The longest file that is read as a certificate or key.
+/// Maximum length of a certificate or key file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A certificate with those that vouch for it, and its key.
+/// A certificate with its chain and its private key.
 pub struct Certificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Certificate {
-    /// From PEM: the server's own certificate first, then those that vouch for it; and its key.
+    /// From PEM: the server's own certificate first, then its chain; and its key.
     ///
     /// # Errors
     ///
-    /// When there is none in it.
+    /// When one of them is missing.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let bad = |what| TlsError::Pem { path: None, what };
         Self::parse(chain, key).map_err(bad)
     }
 
-    /// From files in PEM.
+    /// From PEM files.
     ///
     /// # Errors
     ///
-    /// Names the file that cannot be read, or that has none in it.
+    /// Names the file that cannot be read, or that contains none.
     pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         let (chain, key) = (chain.as_ref(), key.as_ref());
         Self::parse(&read(chain)?, &read(key)?).map_err(|what| {
@@ -51,7 +51,7 @@ impl Certificate {
         Ok(Self { chain, key })
     }
 
-    /// Checks that the key is that of the certificate.
+    /// Checks that the key belongs to the certificate.
     pub(super) fn certify(self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
         CertifiedKey::from_der(self.chain, self.key, provider).map(Arc::new).map_err(TlsError::Rustls)
     }
@@ -70,47 +70,47 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 impl fmt::Debug for Certificate {
-    /// Not the key.
+    /// `Debug` without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate").field("chain", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
-/// Why there is no TLS.
+/// Why a TLS configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
-    /// There is none in it.
+    /// A PEM source contains none.
     #[error("{} has not {what} in PEM", path.as_ref().map_or("the text".into(), |path| path.to_string_lossy()))]
     Pem {
-        /// In which file.
+        /// Its name.
         path: Option<PathBuf>,
-        /// What there is not.
+        /// What is missing.
         what: &'static str,
     },
-    /// There is none at all.
+    /// There is no certificate at all.
     #[error("no certificate; give one for all clients, or one for each server name")]
     NoCertificate,
-    /// Clients that ask for the name would refuse the certificate.
+    /// Clients that request the name would refuse the certificate.
     #[error("the certificate for {name} is not for that name: {source}")]
     Name {
         /// The name.
         name: String,
-        /// What is wrong.
+        /// The mismatch.
         source: rustls::Error,
     },
-    /// It is no name.
+    /// Not a valid name.
     #[error("{0} is no server name; write a host name, or *. and a domain")]
     BadName(String),
-    /// rustls does not take it.
+    /// Refused by rustls.
     #[error("cannot use the certificate: {0}")]
     Rustls(#[source] rustls::Error),
 }

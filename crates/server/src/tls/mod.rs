@@ -14,10 +14,11 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use certificate::{Certificate, TlsError};
 use names::Names;
 
-/// Certificates, and what else a server says in a TLS handshake. A clone is the same: [`reload`](Self::reload) changes
+/// Certificates and the other settings of TLS handshakes. Clones share them: [`reload`](Self::reload) changes
 /// all.
 ///
-/// TLS 1.2 and 1.3, without client certificates; [`from_config`](Self::from_config) takes whatever else rustls can.
+/// TLS 1.2 and 1.3, without client certificates. [`from_config`](Self::from_config) accepts any rustls
+/// configuration.
 ///
 /// ```no_run
 /// # fn example() -> Result<(), impresario_server::TlsError> {
@@ -33,7 +34,7 @@ use names::Names;
 #[derive(Clone)]
 pub struct Tls(Arc<RwLock<Arc<ServerConfig>>>);
 
-/// Collects what a server says in a TLS handshake.
+/// Builder of a TLS configuration.
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct TlsBuilder {
@@ -43,54 +44,57 @@ pub struct TlsBuilder {
 }
 
 impl Tls {
-    /// Nothing yet; a certificate is needed.
+    /// An empty configuration; a certificate is required.
     pub fn builder() -> TlsBuilder {
         TlsBuilder::default()
     }
 
-    /// Whatever rustls can do.
+    /// From any rustls configuration.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
         Self(Arc::new(RwLock::new(config)))
     }
 
-    /// From now on handshakes are done as `new` says. Connections that are there go on as they began. What cannot be
-    /// made changes nothing, because it is made first.
+    /// Replaces the settings for new handshakes. Existing connections go on. `new` was built before, so an
+    /// invalid configuration cannot
+    /// replace a valid one.
     pub fn reload(&self, new: &Self) {
         let config = new.config();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
-    /// The value is replaced whole, so a poisoned lock is as good as any.
+    /// The value is replaced as a whole, so a poisoned lock still holds a valid one.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl TlsBuilder {
-    /// The certificate for clients that ask for no name, or for one without a certificate of its own. Without it they
-    /// are refused.
+    /// The certificate for clients that request no name, or a name without a certificate of its own. Without it
+    /// they are refused.
     pub fn certificate(self, certificate: Certificate) -> Self {
         Self { default: Some(certificate), ..self }
     }
 
-    /// The certificate for clients that ask for this name (SNI). `*.example.org` is for all names with one word more
-    /// than `example.org`.
+    /// The certificate for clients that request this name (SNI). `*.example.org` matches names with one label
+    /// more than
+    /// `example.org`.
     pub fn server_name(mut self, name: impl Into<String>, certificate: Certificate) -> Self {
         self.names.push((name.into(), certificate));
         self
     }
 
-    /// The protocols that may be spoken, best first (ALPN). A client that asks for none of them is refused; one that
-    /// does not ask is served.
+    /// The offered protocols, best first (ALPN). A client that offers none of them is refused; a client without
+    /// ALPN is served.
     pub fn alpn<T: AsRef<[u8]>>(self, protocols: impl IntoIterator<Item = T>) -> Self {
         Self { alpn: protocols.into_iter().map(|name| name.as_ref().to_vec()).collect(), ..self }
     }
 
-    /// Checks it.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
-    /// Without any certificate; when a key is not that of its certificate; when a certificate is not for its name.
+    /// Without any certificate; when a key does not belong to its certificate; when a certificate does not
+    /// match its name.
     pub fn build(self) -> Result<Tls, TlsError> {
         if self.default.is_none() && self.names.is_empty() {
             return Err(TlsError::NoCertificate);

@@ -1,4 +1,4 @@
-//! Which certificate for which name.
+//! Selection of a certificate by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::certificate::{Certificate, TlsError};
 
-/// Certificates by the names that clients ask for.
+/// Certificates by requested name.
 #[derive(Debug)]
 pub(super) struct Names {
     default: Option<Arc<CertifiedKey>>,
-    /// In small letters; `*.` and a domain for all names just below it.
+    /// In lower case; `*.` and a domain matches all names directly below it.
     names: HashMap<String, Arc<CertifiedKey>>,
 }
 
@@ -46,10 +46,10 @@ impl Names {
     }
 }
 
-/// Whether clients that ask for the name will take the certificate.
+/// Whether clients that request the name accept the certificate.
 fn check(name: &str, key: &CertifiedKey) -> Result<(), TlsError> {
     let bad = || TlsError::BadName(name.to_owned());
-    // Any name below the domain will do.
+    // Any name below the domain.
     let example = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |domain| format!("a.{domain}"));
     let wanted = ServerName::try_from(example).map_err(|_| bad())?;
     if !matches!(wanted, ServerName::DnsName(_)) {
