@@ -107,14 +107,14 @@ impl Stampede {
                 supervisor.restart_child("acceptor").await.expect("it starts");
             }
             5 => {
-                // That is a drain: everybody leaves, and the acceptor comes back with the next life.
+                // A drain: all connections finish, and the acceptor returns with the next start.
                 supervisor.terminate_child("drain").await.expect("there is one");
                 supervisor.restart_child("drain").await.expect("it starts");
                 assert_eq!(self.outside.connections().len(), 0);
                 self.clients.clear();
             }
             6 => {
-                // With all connections, and with those who come meanwhile.
+                // With all connections, and with those that arrive meanwhile.
                 supervisor.terminate_child("connections").await.expect("there is one");
                 assert_eq!(self.outside.connections().len(), 0);
                 let addr = self.listener.local_addr().expect("it listens");

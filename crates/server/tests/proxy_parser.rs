@@ -182,7 +182,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| (crc >> 8) ^ table[((crc ^ u32::from(*byte)) & 0xff) as usize])
 }
 
-/// A header whose checksum is right; it stands between two other extensions.
+/// A header with a correct checksum between two other extensions.
 fn summed() -> Vec<u8> {
     let mut bytes = ipv4(&[tlv(0x05, b"id"), tlv(0x03, &[0; 4]), tlv(0x01, b"h2")].concat());
     let sum = crc32c(&bytes).to_be_bytes();

@@ -55,11 +55,11 @@ fn living(tree: &TreeNode) -> (Vec<Pid>, Vec<Pid>) {
     (pids(carriers), pids(connections))
 }
 
-/// Has a connection, and another one whenever it is closed, until it is told to stop.
+/// Keeps one connection open, and replaces it whenever it is closed, until the end of the test.
 async fn hold(address: SocketAddr, mut stop: watch::Receiver<()>) {
     let hold = async {
         loop {
-            // Never refused: the socket listens, whoever is dead.
+            // Never refused: the socket stays open, whatever has died.
             let mut client = Client::connect(address).await;
             if client.try_echo("hello\n").await {
                 // Until it is closed, in whatever way.
@@ -135,7 +135,7 @@ fn any_actor_killed_the_listener_restarts_without_leak() {
             outside.until_active(|active| active == CONNECTIONS).await;
         }
         assert!(killed > 0);
-        // No death was taken for a shutdown, which would send everybody away and refuse who comes.
+        // No death was taken for a shutdown, which would close all connections and refuse new ones.
         assert!(!log.so_far().iter().any(|line| line.contains("draining")));
         empty(&outside, stop).await;
         assert_eq!(listener.local_addr(), Some(address));

@@ -344,7 +344,7 @@ fn an_encrypted_connection_changes_hands_within_its_process() {
         let data = socket.recv().await.expect("bytes").expect("more");
         socket.unread(data);
         let accepted = socket.release().expect("an open socket");
-        // A descriptor alone would be of no use to anybody.
+        // A descriptor without the keys would be useless.
         assert!(accepted.descriptor().is_none());
         assert_eq!(accepted.active(), Active::Passive);
         let other = std::thread::spawn(move || {

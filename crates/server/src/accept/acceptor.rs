@@ -43,7 +43,7 @@ pub struct Acceptor {
     target: Arc<dyn Target>,
 }
 
-/// What gets the connections.
+/// The destination of accepted connections.
 pub(crate) trait Target: Send + Sync {
     /// Takes a connection, or gives it back.
     fn start(&self, accepted: Accepted) -> Result<(), RejectError>;
@@ -75,10 +75,10 @@ impl<F: Fn(Accepted) -> Result<(), RejectError> + Send + Sync> Target for Functi
 }
 
 impl Acceptor {
-    /// Accepts on a socket that listens, with the limits of `tracker`, for `on_accept`. A connection that `on_accept`
-    /// gives back is closed.
+    /// Accepts on a listening socket, with the limits of `tracker`, for `on_accept`. A connection that
+    /// `on_accept` returns is closed.
     ///
-    /// A drain closes the socket. After that the acceptor cannot start again in this process.
+    /// A drain closes the socket. Then the acceptor cannot start again in this process.
     pub fn new(
         socket: ListenSocket,
         tracker: &ConnectionTracker,
@@ -97,11 +97,11 @@ impl Acceptor {
         Self { socket: Arc::clone(socket), tracker, target }
     }
 
-    /// The acceptor as a child. Its restarts bind nothing anew.
+    /// The acceptor as a child. A restart binds no address again.
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         ChildSpec::actor(id, move |context| {
             self.tracker.apply(PhaseEvent::Start);
-            // One that is suspended stays so, with the socket closed or not.
+            // A suspended acceptor stays suspended over restarts, with the socket closed or not.
             let socket = if self.tracker.phase().accepts() { Some(self.open(context.log())?) } else { None };
             Ok(AcceptorActor { acceptor: self.clone(), socket, context: context.clone() })
         })
@@ -132,10 +132,10 @@ fn register(socket: Arc<ListenSocket>) -> io::Result<RegisteredSocket> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
-/// One life of an acceptor.
+/// The actor of an acceptor.
 struct AcceptorActor {
     acceptor: Acceptor,
-    /// Until the life has begun.
+    /// `None` after the start.
     socket: Option<RegisteredSocket>,
     context: ChildContext,
 }
@@ -144,7 +144,7 @@ impl Actor for AcceptorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // Counted from the start, so that whoever starts after it finds it counted.
+        // Counted from the start: a child that starts later finds it counted.
         let (accepting, socket) = (self.acceptor.tracker.accepting(), self.socket.take());
         let listening = socket.is_some().then(|| self.acceptor.tracker.listening());
         let (acceptor, log) = (self.acceptor.clone(), self.context.log().clone());
@@ -169,11 +169,11 @@ async fn run_acceptor(
     loop {
         if let Some((socket, listening)) = open.take() {
             {
-                // The phase is asked first, so nothing is accepted after it has changed.
+                // The phase is checked first, so no connection is accepted after it has changed.
                 let stopped = pin!(tracker.until_phase(|phase| !phase.accepts()));
                 let accept = pin!(accept_loop(acceptor, &socket, log));
                 if let Either::Right((error, _)) = select(stopped, accept).await {
-                    // The next life binds a new one, if it can.
+                    // The restarted acceptor binds a new one, if it can.
                     acceptor.socket.close();
                     return error;
                 }
@@ -181,7 +181,7 @@ async fn run_acceptor(
             if !tracker.phase().listens() {
                 acceptor.socket.close();
             }
-            // In this order: when nobody is said to listen, the socket is closed.
+            // In this order: when no socket counts as accepting, this one is closed.
             drop(socket);
             drop(listening);
         }
@@ -192,7 +192,7 @@ async fn run_acceptor(
                 Err(error) => return error,
             }
         } else {
-            // Kept until now, and closed after all.
+            // The listener kept it and has closed it since.
             acceptor.socket.close();
             tracker.until_phase(Phase::listens).await;
         }
@@ -221,7 +221,7 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
         fire(tracker, log);
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
-            // Wherever it was dropped. Once it has an actor, that counts how it ended.
+            // Dropped without an actor. With an actor, that counts how it ended.
             if outcome == ClaimOutcome::Dropped && !entry.is_some_and(|entry| entry.was_served()) {
                 counted.count(Counter::RejectedRefused);
             }
@@ -233,7 +233,7 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
     }
 }
 
-/// Has alarms ring, if there are so many connections now.
+/// Fires the alarms, if their thresholds are reached.
 fn fire(tracker: &ConnectionTracker, log: &Logger) {
     for FiredAlarm { report, call } in tracker.fire_alarms() {
         match call {
@@ -244,8 +244,8 @@ fn fire(tracker: &ConnectionTracker, log: &Logger) {
     }
 }
 
-/// Accepts one connection, with a permit unless the policy is to reject it later. Errors that pass are waited for; the
-/// one that is returned does not.
+/// Accepts one connection, with a permit unless the policy is to reject it later. Waits out transient errors;
+/// returns others.
 async fn accept(
     socket: &RegisteredSocket,
     tracker: &ConnectionTracker,
@@ -254,7 +254,7 @@ async fn accept(
 ) -> io::Result<(Accepted, Option<Permit>)> {
     loop {
         tracker.wait_for_capacity().await;
-        // The permit is taken when a connection is there: an acceptor that waits for one holds nobody else's place.
+        // The permit is taken when a connection has arrived: a waiting acceptor holds no permit.
         let accept = |socket: &Arc<ListenSocket>| match tracker.permit() {
             None if tracker.policy() == Policy::Queue => Ok(None),
             permit => Ok(Some((socket.accept()?, permit))),
@@ -264,7 +264,7 @@ async fn accept(
                 backoff.succeeded(log);
                 return Ok(accepted);
             }
-            // Somebody else has taken the last place.
+            // Another acceptor has taken the last permit.
             Ok(None) => {}
             Err(error) => backoff.wait(error, socket.get_ref(), tracker, log).await?,
         }

@@ -1,4 +1,4 @@
-//! What an acceptor does when `accept(2)` fails: try again, pause, or end.
+//! Reactions to errors of `accept(2)`: retry, pause, or end.
 
 use std::fs::File;
 use std::io;
@@ -12,23 +12,23 @@ use crate::tracker::ConnectionTracker;
 use crate::tracker::limits::Policy;
 use crate::tracker::metrics::Counter;
 
-/// How many accepts in a row may fail before a pause, when each says that only its own connection is lost.
+/// Maximum number of failed accepts in a row that concern only one connection; then a pause.
 const RETRIES: usize = 64;
-/// How many connections are refused between two pauses while there are no descriptors.
+/// Maximum number of connections that are rejected between two pauses while no descriptor is free.
 const MAX_REJECTS: usize = 256;
-/// How long to wait for descriptors or memory to be given back.
+/// Duration of a pause while descriptors or memory are short.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What to do after a failed accept.
+/// The reaction to a failed accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AcceptErrorKind {
-    /// It was about that one connection, which is gone.
+    /// Retry: it concerned one connection, which is lost.
     Retry,
-    /// Something is used up; wait until some of it is given back.
+    /// Pause: a resource is exhausted.
     Pause,
-    /// Descriptors are; as above, and one that is kept for this can be used meanwhile.
+    /// Pause: descriptors are exhausted; the reserve descriptor can be used meanwhile.
     NoDescriptors,
-    /// It was about the listening socket.
+    /// End: it concerned the listening socket.
     Stop,
 }
 
@@ -52,8 +52,9 @@ fn classify(error: Errno) -> AcceptErrorKind {
     }
 }
 
-/// A descriptor kept for the moment when there is none: with it one connection at a time is accepted and closed, so
-/// that whoever connects is told, instead of waiting for nothing.
+/// A descriptor in reserve. With it, connections are accepted and closed one by one while no other descriptor
+/// is free, so that clients
+/// do not wait in vain.
 #[derive(Debug)]
 struct ReserveFd(Option<File>);
 
@@ -62,7 +63,7 @@ impl ReserveFd {
         Self(File::open("/dev/null").ok())
     }
 
-    /// Closes connections that wait, at most so many; how many it were.
+    /// Closes waiting connections, at most this many; returns how many.
     fn reject(&mut self, socket: &ListenSocket, most: usize) -> usize {
         let mut rejected = 0;
         while rejected < most && self.reject_one(socket) {
@@ -75,14 +76,14 @@ impl ReserveFd {
     }
 
     fn reject_one(&mut self, socket: &ListenSocket) -> bool {
-        // Another thread may take what is given up here; then there is nothing to be done until it gives it back.
+        // Another thread may take the released descriptor; then this stops until one is free.
         drop(self.0.take());
         let rejected = socket.accept().map(drop).is_ok();
         self.renew();
         rejected
     }
 
-    /// Takes one again if it has none.
+    /// Opens it again if it is not open.
     fn renew(&mut self) {
         if self.0.is_none() {
             *self = Self::new();
@@ -90,7 +91,7 @@ impl ReserveFd {
     }
 }
 
-/// What goes wrong while accepting.
+/// The state of an acceptor's errors.
 pub(super) struct AcceptBackoff {
     retries: usize,
     paused: bool,
@@ -102,7 +103,7 @@ impl AcceptBackoff {
         Self { retries: 0, paused: false, reserve: ReserveFd::new() }
     }
 
-    /// It works.
+    /// An accept has succeeded.
     pub(super) fn succeeded(&mut self, log: &Logger) {
         self.retries = 0;
         if std::mem::take(&mut self.paused) {
@@ -111,7 +112,7 @@ impl AcceptBackoff {
         }
     }
 
-    /// Waits until it may work again, or says that it will not.
+    /// Waits until a retry is useful, or returns the error.
     pub(super) async fn wait(
         &mut self,
         error: io::Error,
@@ -119,7 +120,7 @@ impl AcceptBackoff {
         tracker: &ConnectionTracker,
         log: &Logger,
     ) -> io::Result<()> {
-        // An error without a number is not the kernel's.
+        // An error without a number does not come from the kernel.
         let kind = Errno::from_io_error(&error).map_or(AcceptErrorKind::Stop, classify);
         match kind {
             AcceptErrorKind::Stop => return Err(error),
@@ -175,7 +176,7 @@ mod tests {
         }
     }
 
-    /// How long it waits after each of these errors in a row; `None` when it gives up.
+    /// The pause after each of these errors in a row; `None` at the end.
     fn waits(errors: impl IntoIterator<Item = Errno>, tracker: &ConnectionTracker) -> Vec<Option<Duration>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {

@@ -15,7 +15,7 @@ use super::balance::{self, Load};
 use crate::socket::accepted::Accepted;
 use crate::tracker::slot::SlotCounts;
 
-/// How long the actor of a connection may take to stop when its supervisor stops it.
+/// Default time for a connection's actor to stop.
 const ACTOR_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The period in which the arbiters may restart once each and [`RESTARTS`] times more.
 const RESTART_PERIOD: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub(crate) struct ArbiterSlot {
     own: bool,
 }
 
-/// This many arbiters of their own, at most [`MAX_ARBITERS`]; with 0 the one of the supervisor.
+/// Arbiters of their own, at most [`MAX_ARBITERS`]; with 0 that of the supervisor.
 pub(super) fn slots(arbiters: usize) -> Arc<[ArbiterSlot]> {
     let slot = |_| ArbiterSlot { supervisor: DynamicRef::new(), counts: Arc::default(), own: arbiters > 0 };
     (0..arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
@@ -52,7 +52,7 @@ pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
-/// The supervisor of all arbiters. The exit of one costs the others nothing, and above all not the acceptors, which are
+/// The supervisor of all arbiters. The exit of one does not affect the others, nor the acceptors that are
 /// started after this supervisor.
 pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     slots: &[ArbiterSlot],
@@ -66,7 +66,7 @@ pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     })
 }
 
-/// How many connections each arbiter has; empty when they run on the arbiter of the supervisor.
+/// Number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
 pub(crate) fn loads(slots: &[ArbiterSlot]) -> Vec<usize> {
     slots.iter().filter(|slot| slot.own).map(|slot| slot.counts.active()).collect()
 }
@@ -84,7 +84,7 @@ pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], log: &Logger) {
     }
 }
 
-/// Starts the actor of a connection on the arbiter that has the fewest and runs.
+/// Starts the actor of a connection on the running arbiter with the fewest.
 pub(super) fn start(slots: &[ArbiterSlot], mut accepted: Accepted) -> Result<(), Accepted> {
     if let [only] = slots {
         return only.start(accepted);
@@ -113,8 +113,8 @@ impl ArbiterSlot {
         self.supervisor.child_spec("actors", supervisor.shutdown(ACTOR_STOP_TIMEOUT))
     }
 
-    /// The supervisor of the actors, on an arbiter of its own. Each restart makes a new arbiter, also when the old one
-    /// has exited.
+    /// The supervisor of the actors, on an arbiter of its own. Each restart makes a new arbiter, also when the
+    /// old one has exited.
     fn on_own_arbiter<A: Actor<Context = Context<A>>>(
         &self,
         number: usize,

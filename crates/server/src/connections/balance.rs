@@ -1,6 +1,6 @@
-//! Which arbiter gets the next connection, decided without one.
+//! The choice of an arbiter for the next connection, as a pure function.
 
-/// How many connections an arbiter has, whether it has stood still for long, and how many it got so far.
+/// The load of an arbiter: its connections, whether it is stuck, and how many it has received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     pub(crate) active: usize,
@@ -8,15 +8,14 @@ pub(crate) struct Load {
     pub(crate) served: u64,
 }
 
-/// A difference that says nothing: the end of a connection is known a little later than it happens, and later where
-/// there is more to do.
+/// Differences up to this are ignored: the end of a connection is counted late, and later on a busy arbiter.
 const SLACK: usize = 1;
 
-/// The arbiters in the order in which they should get the next connection: the one with the fewest first, and among
-/// those that are about equal the one that has had the fewest so far.
+/// The arbiters in the order in which they get the next connection: the one with the fewest first, and among
+/// about equal ones the one that has received the fewest.
 ///
-/// So held connections differ by two at most, and short ones, of which hardly any are there at a time, go round. But one
-/// that stands still gets none while there are others.
+/// So the numbers of long connections differ by two at most, and short connections are distributed in turn. A
+/// stuck arbiter gets none while there are others.
 pub(crate) fn order(loads: &[Load]) -> impl Iterator<Item = usize> + use<> {
     let fewest = loads.iter().map(|load| load.active).min().unwrap_or_default();
     let mut order: Vec<(usize, Load)> = loads.iter().copied().enumerate().collect();
@@ -39,7 +38,7 @@ fn key(load: &Load, fewest: usize) -> (bool, usize, u64) {
 mod tests {
     use super::*;
 
-    /// Gives out one more; to whom.
+    /// Gives one more connection to an arbiter; returns which.
     fn transfer(loads: &mut [Load]) -> usize {
         let to = order(loads).next().expect("there is one");
         assert_eq!(best(loads.iter().copied()), Some(to));
@@ -87,7 +86,7 @@ mod tests {
         let mut ended: Option<usize> = None;
         for _ in 0..1000 {
             let to = transfer(&mut loads);
-            // The third says it one connection later than the others.
+            // The third arbiter counts an end one connection later than the others.
             if let Some(late) = ended.take() {
                 loads[late] = Load { active: loads[late].active - 1, ..loads[late] };
             }

@@ -21,15 +21,15 @@ use arbiters::{ArbiterSlot, MakeActor};
 use connection_actor::ConnectionActor;
 use reject::RejectError;
 
-/// A supervisor of connections, each an actor of its own that runs a [`Protocol`]. They may come from anywhere.
+/// A supervisor of connections from any source. Each is an actor of its own that runs a [`Protocol`].
 ///
-/// A connection that fails is reported and closed, and no other notices: they are temporary children, never started
-/// again. A clone names the same supervisor.
+/// A connection that fails is reported and closed; others are not affected. They are temporary children. A
+/// clone refers to the same supervisor.
 pub struct Connections<P> {
     protocol: Arc<P>,
     tracker: ConnectionTracker,
     slots: Arc<[ArbiterSlot]>,
-    /// How many arbiters of their own were asked for.
+    /// Number of arbiters of their own.
     arbiters: usize,
 }
 
@@ -44,29 +44,30 @@ impl<P: Protocol> Connections<P> {
         }
     }
 
-    /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
-    /// with the fewest. With 0, the default, on its own; with more than 1024 it does not start. To be said before it is
-    /// started.
+    /// Runs them on this many arbiters, threads of this supervisor, and gives each new connection to the one
+    /// with the fewest. Default: 0, the arbiter of the supervisor. More than 1,024 is a start error. Call it
+    /// before the start.
     ///
-    /// A connection never changes its thread, unless it is given away. An arbiter that is gone is replaced by a new one;
-    /// the connections on it are lost, others are not.
+    /// A connection stays on its thread, unless it is transferred. A new arbiter replaces one that has ended;
+    /// only the connections on that one are lost.
     #[must_use]
     pub fn arbiters(self, count: usize) -> Self {
         Self { slots: arbiters::slots(count), arbiters: count, ..self }
     }
 
-    /// How many there may be at a time: one hard number. With 0 none is served.
+    /// The limit of connections: one hard number. With 0 none is served.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         Self { tracker: self.tracker.max_connections(limit), ..self }
     }
 
-    /// The tracker that counts, limits and drains them; its [`metrics`](ConnectionTracker::metrics) say how those that are over ended.
+    /// The tracker that counts, limits and drains them; its [`metrics`](ConnectionTracker::metrics) count
+    /// closed connections by reason.
     pub fn tracker(&self) -> &ConnectionTracker {
         &self.tracker
     }
 
-    /// The supervisor as a child. To be started once.
+    /// The supervisor as a child. Start it once.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let (protocol, tracker) = (Arc::clone(&self.protocol), self.tracker.clone());
         let (slots, count) = (Arc::clone(&self.slots), self.arbiters);
@@ -79,7 +80,7 @@ impl<P: Protocol> Connections<P> {
         })
     }
 
-    /// How many connections each arbiter has; empty when they are on the supervisor's own.
+    /// Number of connections of each arbiter; empty when they run on the supervisor's own.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
@@ -88,17 +89,17 @@ impl<P: Protocol> Connections<P> {
         &self.slots
     }
 
-    /// Refuses a number of arbiters that is too high, before anything is started.
+    /// Refuses too many arbiters before the start.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         arbiters::check(self.arbiters)
     }
 
-    /// Starts an actor that claims the connection and serves it. One that comes without a permit of this tracker gets one
-    /// here, by the limits of this tracker and in place of another tracker's.
+    /// Starts an actor that claims the connection and serves it. A connection without a permit of this tracker
+    /// gets one here, by the limits of this tracker, in place of any other.
     ///
     /// # Errors
     ///
-    /// Says why not, and gives the connection back.
+    /// The cause, with the connection.
     pub fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
         let accepted = if accepted.permit().is_some_and(|permit| self.tracker.has_given(permit)) {
             accepted

@@ -1,8 +1,8 @@
-//! Why a connection is not served.
+//! Why a connection was not started.
 
 use crate::socket::accepted::Accepted;
 
-/// Why a connection is not served here. Whoever holds this owns the connection; dropped, it is closed.
+/// Why a connection was not started. The holder of this value owns the connection; dropped, it is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RejectError {
@@ -12,13 +12,13 @@ pub enum RejectError {
     /// The limit for one peer is reached.
     #[error("the limit of connections from one peer is reached")]
     FullOfPeer(Accepted),
-    /// They come faster than they may.
+    /// The rate limit is exceeded.
     #[error("connections come faster than the limit allows")]
     TooFast(Accepted),
-    /// The server is going down.
+    /// The listener drains.
     #[error("the server is going down")]
     Draining(Accepted),
-    /// The supervisor has not started, or is gone.
+    /// The supervisor has not started, or has exited.
     #[error("the supervisor of connections is not running")]
     NotRunning(Accepted),
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-/// What a unix socket's name begins with, where a name may also be one of TCP (nginx: `listen unix:PATH`).
+/// Prefix of a unix socket's path, where an endpoint may also be TCP (nginx: `listen unix:PATH`).
 const UNIX: &str = "unix:";
 
-/// To what a socket is bound.
+/// The address that a socket is bound to.
 #[derive(Debug)]
 pub(crate) enum BindAddress {
     /// `HOST:PORT`.

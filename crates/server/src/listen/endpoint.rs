@@ -1,4 +1,4 @@
-//! Where to listen.
+//! Endpoints of a listener.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use super::bind_address::BindAddress;
 use super::listen_socket::ListenSocket;
 
-/// Where to listen: a TCP address, a unix socket, or a socket that listens already.
+/// An address to listen on: a TCP address, a unix socket, or a socket that is listening already.
 ///
-/// A text is `HOST:PORT`, or `unix:PATH`.
+/// As text: `HOST:PORT`, or `unix:PATH`.
 #[derive(Debug)]
 pub struct Endpoint(pub(crate) Origin);
 
-/// Where a listening socket comes from.
+/// The source of a listening socket.
 #[derive(Debug)]
 pub(crate) enum Origin {
     /// It is bound, and can be bound again.
     Bound(BindAddress),
-    /// It was handed down, and cannot be had again.
+    /// It was inherited and cannot be bound again.
     Inherited(ListenSocket),
 }
 
@@ -30,14 +30,13 @@ impl Endpoint {
 
     /// A unix socket with this path.
     ///
-    /// What a dead process has left there is replaced; a socket that somebody listens on, or a file of another kind, is
-    /// not. It appears under its name only once it listens, and goes when it is closed.
+    /// A socket file of a dead process is replaced. A socket with a listener, or a file of another kind, is an
+    /// error. The file appears under its name when the socket listens, and is removed when it is closed.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self(Origin::Bound(BindAddress::Unix { path: path.into(), mode: None }))
     }
 
-    /// Who may connect to a unix socket: the permissions of its file, such as `0o660`. The default is what the umask
-    /// leaves.
+    /// The permissions of a unix socket's file, such as `0o660`. Default: by the umask.
     #[must_use]
     pub fn mode(mut self, permissions: u32) -> Self {
         if let Origin::Bound(BindAddress::Unix { mode, .. }) = &mut self.0 {

@@ -1,4 +1,4 @@
-//! Sockets that whoever started this process listens on already.
+//! Listening sockets that this process inherits.
 
 use std::io;
 
@@ -6,40 +6,41 @@ use impresario_sys::ListenFdsError;
 
 use super::listen_socket::ListenSocket;
 
-/// A listening socket that this process was started with.
+/// A listening socket that this process has inherited.
 #[derive(Debug)]
 pub struct Inherited {
-    /// What whoever passed it calls it (systemd: `FileDescriptorName=`); `unknown` if that was not said.
+    /// Its name (systemd: `FileDescriptorName=`); `unknown` if it has none.
     pub name: String,
     /// The socket.
     pub socket: ListenSocket,
 }
 
-/// Why there are no inherited sockets.
+/// Why no inherited sockets were taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InheritError {
-    /// What the environment says does not hold.
+    /// The environment variables are wrong.
     #[error(transparent)]
     Environment(#[from] ListenFdsError),
-    /// One of them is not what it should be.
+    /// A descriptor is not a listening stream socket.
     #[error("the inherited descriptor {name} cannot be used: {source}")]
     Socket {
         /// Its name.
         name: String,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
 }
 
-/// Takes over the listening sockets that this process was started with, as systemd passes them (`LISTEN_FDS`,
-/// `LISTEN_PID`, `LISTEN_FDNAMES`). None when the environment says nothing of them, or means another process.
+/// Takes the listening sockets that this process has inherited, as systemd passes them (`LISTEN_FDS`,
+/// `LISTEN_PID`,
+/// `LISTEN_FDNAMES`). Empty when the variables are not set, or are for another process.
 ///
 /// Each can be taken once. Give it to [`Listener::on`](crate::Listener::on).
 ///
 /// # Errors
 ///
-/// When the environment speaks of descriptors that are not there, or were taken before, or are no sockets that listen.
+/// When the variables name descriptors that are not open, were taken before, or are not listening sockets.
 #[doc(alias = "sd_listen_fds")]
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
     let descriptors = impresario_sys::listen_fds()?;

@@ -1,4 +1,4 @@
-//! Sockets that listen.
+//! Listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,10 +14,10 @@ use super::unix::{self, BindError, SocketFile};
 use crate::address::Address;
 use crate::socket::accepted::Accepted;
 
-/// How many connections the kernel keeps that nobody has accepted yet.
+/// Length of the kernel's queue of connections that were not accepted yet.
 const BACKLOG: i32 = 1024;
 
-/// A socket that listens. Non-blocking, not inherited over exec, registered with no reactor: a value to keep.
+/// A listening socket. Non-blocking, close-on-exec, registered with no reactor.
 #[derive(Debug)]
 pub struct ListenSocket {
     socket: socket2::Socket,
@@ -27,15 +27,16 @@ pub struct ListenSocket {
 }
 
 impl ListenSocket {
-    /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose one and the first address of a name
-    /// that can be bound is taken; on a unix socket at `unix:PATH`, as [`Endpoint::unix`](crate::Endpoint::unix) says.
+    /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose and the first address of a
+    /// name that can be bound is used; on a unix socket at `unix:PATH`, as
+    /// [`Endpoint::unix`](crate::Endpoint::unix) describes.
     ///
-    /// A TCP address may be used again at once after a former owner is gone (`SO_REUSEADDR`), and what is accepted sends
-    /// without delay (`TCP_NODELAY`).
+    /// TCP sockets have `SO_REUSEADDR`, so an address can be bound right after its last owner has exited, and
+    /// `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// One line that names the address, the reason, and where possible what to do.
+    /// One line with the address, the reason, and where possible the remedy.
     pub fn bind(address: &str) -> Result<Self, ListenError> {
         Self::bind_to(&address.into(), None)
     }
@@ -94,8 +95,9 @@ impl ListenSocket {
         Ok(Self { socket, address, file: None })
     }
 
-    /// Says by which text it was [bound](Self::bind), for a unix socket that another process has bound: the kernel knows
-    /// it only by the name that it had before it was moved to its own. Of a TCP socket the kernel knows better.
+    /// Sets the text by which it was [bound](Self::bind), for a unix socket that another process has bound: the
+    /// kernel knows only the
+    /// temporary name. Has no effect on a TCP socket.
     #[must_use]
     pub fn with_unix_path(mut self, address: &str) -> Self {
         if let (Address::Unix(_), BindAddress::Unix { path, .. }) = (&self.address, address.into()) {
@@ -104,28 +106,29 @@ impl ListenSocket {
         self
     }
 
-    /// Takes the file of a unix socket, for whoever hands the socket itself to other processes; `None` for a socket that
+    /// Takes the file of a unix socket, for a caller that passes the socket to other processes; `None` if it
+    /// was not bound here.
     /// was not bound here to a path.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// Where it listens. The port is the true one, also when 0 was asked for.
+    /// Its address, with the true port also when 0 was requested.
     pub fn local_addr(&self) -> &Address {
         &self.address
     }
 
-    /// Accepts a connection that is there.
+    /// Accepts a waiting connection.
     pub(crate) fn accept(&self) -> rustix::io::Result<Accepted> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (descriptor, peer) = rustix::net::acceptfrom_with(&self.socket, flags)?;
         let peer = peer.and_then(Address::from_kernel);
         let Address::Ip(address) = self.address else {
-            // The kernel's name of it is the one under which it was bound, before it was moved to its own.
+            // The kernel reports the temporary name under which the socket was bound.
             let accepted = Accepted::new(UnixStream::from(descriptor), peer.unwrap_or_else(Address::unnamed));
             return Ok(accepted.with_local_addr(self.address.clone()));
         };
-        // A TCP socket has a peer with an IP address.
+        // The peer of a TCP socket has an IP address.
         let accepted = Accepted::new(TcpStream::from(descriptor), peer.ok_or(rustix::io::Errno::PROTO)?);
         if address.ip().is_unspecified() {
             return Ok(accepted);
@@ -134,13 +137,13 @@ impl ListenSocket {
     }
 }
 
-/// Adopts a socket that listens already, as one inherited from another process.
+/// Adopts a socket that is listening already, such as an inherited one.
 impl TryFrom<OwnedFd> for ListenSocket {
     type Error = io::Error;
 
     fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = socket2::Socket::from(descriptor);
-        // One for messages listens too.
+        // A SEQPACKET socket can listen too.
         if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
             let line = "the inherited socket does not listen, or not for streams";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, line));
@@ -152,7 +155,7 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
 impl From<ListenSocket> for OwnedFd {
     fn from(socket: ListenSocket) -> Self {
-        // Whoever has the descriptor has the file with it, unless that was taken before.
+        // The file belongs to the descriptor, unless it was taken before.
         if let Some(file) = socket.file {
             file.keep();
         }
@@ -172,30 +175,30 @@ impl AsRawFd for ListenSocket {
     }
 }
 
-/// Why nobody listens.
+/// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// It is no address, or a name that nobody knows.
+    /// Not an address, or a name that cannot be resolved.
     #[error("cannot listen on {address}: not a known address; write HOST:PORT, for example 127.0.0.1:8080")]
     Address {
-        /// What was given.
+        /// The address as given.
         address: String,
     },
     /// The kernel refused it.
     #[error("cannot listen on {address}: {reason}")]
     Bind {
-        /// What was given.
+        /// The address as given.
         address: String,
-        /// Why not, and what to do.
+        /// The reason, and the remedy.
         reason: String,
-        /// The kernel's answer.
+        /// The error.
         source: io::Error,
     },
-    /// An inherited socket was closed by a drain, so there is none to accept on.
+    /// An inherited socket was closed by a drain and cannot be bound again.
     #[error("cannot listen on {address} again: the inherited socket is closed; start this process anew")]
     Closed {
-        /// Where it listened.
+        /// Its address.
         address: Address,
     },
 }

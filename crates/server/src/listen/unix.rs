@@ -1,4 +1,4 @@
-//! Unix sockets that listen: nobody ever sees one that does not, and nothing is left behind.
+//! Unix sockets that listen. Their file appears only when they listen, and is removed when they close.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -9,11 +9,11 @@ use std::time::SystemTime;
 
 use socket2::{Domain, SockAddr, Type};
 
-/// How many names are tried for a socket that has no listener yet.
+/// Number of temporary names that are tried.
 const MAX_NAMES: u32 = 16;
 
-/// The file of a unix socket. Dropped, it is removed, if it is still the same file; but only by the process that made it,
-/// so a copy in a process that was forked removes nothing.
+/// The file of a unix socket. Its destructor removes it if it is still the same file, and only in the process
+/// that made it: a copy in a forked process removes nothing.
 ///
 /// It belongs to its [`ListenSocket`](crate::ListenSocket) until it is [taken](crate::ListenSocket::take_file).
 #[derive(Debug)]
@@ -24,16 +24,16 @@ pub struct SocketFile {
     process: u32,
 }
 
-/// Which file it is: device, inode, and when it was made, where that is known; the inode of a file that is gone may be
-/// given to another one.
+/// Identity of the file: device, inode, and its creation time where the filesystem has one, because an inode
+/// can be reused.
 type FileId = (u64, u64, Option<SystemTime>);
 
-/// Why there is no unix socket.
+/// Why a unix socket cannot listen.
 #[derive(Debug)]
 pub(crate) enum BindError {
-    /// Somebody listens there.
+    /// A process listens there.
     InUse,
-    /// There is a file of another kind.
+    /// The file is of another kind.
     NotASocket,
     /// The kernel refused.
     Io(io::Error),
@@ -45,13 +45,14 @@ impl From<io::Error> for BindError {
     }
 }
 
-/// Binds and listens under a name of its own, then moves it to `path`: whoever finds it there can connect.
+/// Binds and listens under a temporary name, then renames it to `path`: a client that finds the file can
+/// connect.
 pub(crate) fn bind(
     path: &Path,
     mode: Option<u32>,
     backlog: i32,
 ) -> Result<(socket2::Socket, SocketFile), BindError> {
-    // Said here, because a file can be renamed to what is too long to connect to.
+    // Checked here, because a file can be renamed to a path that is too long to connect to.
     SockAddr::unix(path)?;
     check_free(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
@@ -60,14 +61,15 @@ pub(crate) fn bind(
         fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
     }
     socket.listen(backlog)?;
-    // Replaces what a dead process left. Two that start at the same time both succeed, and the later one has the name.
+    // Replaces the file of a dead process. Of two that start at the same time, both succeed, and the later one
+    // has the name.
     fs::rename(&file.path, path)?;
     let mut file = file;
     file.path = path.to_owned();
     Ok((socket, file))
 }
 
-/// A stale socket is one that nobody accepts connections on.
+/// A file without a process that listens on it.
 fn check_free(path: &Path) -> Result<(), BindError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -75,21 +77,21 @@ fn check_free(path: &Path) -> Result<(), BindError> {
         Ok(file) if !file.file_type().is_socket() => Err(BindError::NotASocket),
         Ok(_) => match connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-            // It went in between.
+            // It was removed in between.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            // Also when its queue is full: somebody listens.
+            // Also with a full queue: a process listens.
             Ok(()) | Err(_) => Err(BindError::InUse),
         },
     }
 }
 
-/// Without waiting: it would be for as long as somebody listens who does not accept.
+/// Non-blocking: a blocking connect would wait for a listener that does not accept.
 fn connect(path: &Path) -> io::Result<()> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.connect(&SockAddr::unix(path)?)
 }
 
-/// Binds under a short name beside the path.
+/// Binds under a short temporary name beside the path.
 fn bind_temporary(socket: &socket2::Socket, path: &Path) -> Result<SocketFile, BindError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     for number in 0..MAX_NAMES {
@@ -111,7 +113,7 @@ fn identity(file: &Metadata) -> FileId {
 }
 
 impl SocketFile {
-    /// Leaves the file where it is.
+    /// Keeps the file.
     pub(crate) fn keep(mut self) {
         self.process = 0;
     }
@@ -121,7 +123,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let same = fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
         if same && self.process == process::id() {
-            // Whoever removed it in between did it for us.
+            // Another process has removed it in between.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! The child that drains: started last, so stopped first.
+//! The drain: a child that starts last and so stops first.
 
 use std::future::pending;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::tracker::phase::PhaseEvent;
 use crate::tracker::wait::timeout_opt;
 
 impl ConnectionTracker {
-    /// The child that drains: put it after connections and acceptors, so that it is stopped first.
+    /// The drain as a child: put it after connections and acceptors, so that it stops first.
     ///
-    /// When it is stopped, it asks acceptors to close their listening sockets and connections to finish. It exits when
-    /// all have, or when the deadline has passed. What is left then ends with its supervisor. When it is stopped only
+    /// When it is stopped, it asks acceptors to close their listening sockets and connections to finish. It
+    /// exits when all have, or at the deadline. The rest ends with its supervisor. If it is stopped only
     /// because an acceptor or the [`Connections`] before it died, it does nothing.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         child_spec(id.into(), self.clone(), Duration::ZERO, deadline, None)
@@ -25,16 +25,17 @@ impl ConnectionTracker {
 }
 
 impl<P: Protocol> Connections<P> {
-    /// The child that drains them; see [`ConnectionTracker::drain_spec`].
+    /// The drain as a child; see [`ConnectionTracker::drain_spec`].
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         self.tracker().drain_spec(id, deadline)
     }
 }
 
-/// With a `lame_duck` that is not zero, it accepts for as long before, and only its status says that it will leave.
+/// With a `lame_duck` above zero the listener accepts for that time first; only its status announces the
+/// shutdown.
 ///
-/// `acceptors` says how many stand before it, with a supervisor of connections; without it, those count that live when
-/// it starts.
+/// `expected` is the number of acceptors before it, and whether there is a supervisor of connections; without
+/// it, those that run at its start.
 pub(crate) fn child_spec(
     id: ChildId,
     tracker: ConnectionTracker,
@@ -58,18 +59,18 @@ pub(crate) fn child_spec(
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
 }
 
-/// Who stands before the drain: how many acceptors, and whether a supervisor of connections. Who is known to is counted
-/// even if it has died since it was started: its death is not known to its supervisor yet, and is no shutdown.
+/// The children before the drain: number of acceptors, and whether there is a supervisor of connections. Known
+/// children count even if they have died: their supervisor does not know it yet, and a death is no shutdown.
 fn expected_children(tracker: &ConnectionTracker, acceptors: Option<usize>) -> (usize, bool) {
     acceptors.map_or_else(|| tracker.alive_children(), |acceptors| (acceptors, true))
 }
 
-/// Waits for the stop of its supervisor, and turns it into good-byes.
+/// Waits for the stop of its supervisor, then drains.
 struct Drain {
     tracker: ConnectionTracker,
     lame_duck: Duration,
     deadline: Option<Duration>,
-    /// Who was there before it: how many acceptors, and whether a supervisor of connections.
+    /// The children before it: number of acceptors, and whether there is a supervisor of connections.
     alive_children: (usize, bool),
     progress: Progress,
     context: ChildContext,
@@ -83,8 +84,9 @@ enum Progress {
 }
 
 impl Drain {
-    /// A stop that comes when one of those before it is gone is no shutdown: the supervisor restarts what stands after
-    /// that one, or is about to be restarted itself.
+    /// A stop while one of the children before it is dead is not a shutdown: the supervisor restarts the
+    /// children after that one, or is
+    /// about to be restarted itself.
     fn is_shutdown(&self) -> bool {
         let ((acceptors, served), (had, was_served)) = (self.tracker.alive_children(), self.alive_children);
         acceptors >= had && served >= was_served
@@ -117,7 +119,7 @@ impl Drain {
     }
 }
 
-/// Asks everybody to leave.
+/// Begins the drain.
 fn begin_drain(tracker: &ConnectionTracker, log: &Logger) {
     let connections = tracker.all();
     if connections > 0 {
@@ -130,7 +132,7 @@ impl Actor for Drain {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // An actor without an address and without a future would end by itself.
+        // An actor without an address and without a future would stop.
         ctx.spawn(pending().into_actor(self));
     }
 
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn acceptor_dead_before_the_drain_began_is_no_shutdown() {
-        // As when both are killed as soon as they have started.
+        // As when both are killed right after their start.
         let tracker = ConnectionTracker::new();
         assert_eq!(expected_children(&tracker, Some(2)), (2, true));
         let _accepting = tracker.accepting();

@@ -1,4 +1,4 @@
-//! A listener from outside: asked, changed, suspended, drained.
+//! Requests to a running listener.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::tracker::phase::{Phase, PhaseEvent};
 use crate::tracker::rate::Rate;
 use crate::tracker::wait::timeout_opt;
 
-/// How long connections that were closed from outside are waited for.
+/// Time limit for the close of connections that were closed from outside.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Names a listener, through all its lives: what it is doing can be asked, and changed while it runs.
+/// Refers to a listener through its restarts: its status can be read, and its settings changed while it runs.
 ///
-/// Changes hold from the next connection on, over restarts too; they close nothing.
+/// Changes apply from the next connection on, also over restarts; they close no connection.
 #[derive(Clone, Debug)]
 pub struct ListenerRef {
     pub(crate) tracker: ConnectionTracker,
@@ -33,28 +33,28 @@ pub struct ListenerRef {
     pub(crate) supervisor: SupervisorRef,
 }
 
-/// What a listener is doing.
+/// The status of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// It was not started yet, or it was stopped, or its acceptors are just being restarted.
+    /// Not started, stopped, or its acceptors are being restarted.
     Stopped,
     /// It accepts.
     Running,
-    /// It accepts, and will stop soon: whoever asks about its health should be told to look elsewhere.
+    /// It accepts, and will stop soon: health checks should report it as unavailable.
     LameDuck,
-    /// It does not accept, until it is resumed; its connections live on.
+    /// It does not accept until it is resumed; its connections go on.
     Suspended,
-    /// It does not accept, and has asked its connections to leave.
+    /// It does not accept, and has asked its connections to finish.
     Draining,
 }
 
-/// What becomes of the listening sockets while a listener is suspended.
+/// The listening sockets of a suspended listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
-    /// They listen on: who connects waits until the listener is resumed.
+    /// They stay open: new connections wait until the listener is resumed.
     KeepSockets,
-    /// They are closed: who connects is refused. They get the same addresses back when the listener is resumed.
+    /// They are closed: new connections are refused. They get the same addresses when the listener is resumed.
     CloseSockets,
 }
 
@@ -62,37 +62,37 @@ pub enum Suspend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuspendError {
-    /// It is being stopped, or drained by somebody else.
+    /// It is being stopped, or drained by another caller.
     #[error("the listener is on its way out")]
     Draining,
-    /// Closed sockets that were inherited cannot be had again.
+    /// A closed inherited socket cannot be bound again.
     #[error(
         "the socket on {address} is inherited and could not be had again; suspend the listener and keep it"
     )]
     Inherited {
-        /// Where it listens.
+        /// Its address.
         address: Address,
     },
-    /// An address cannot be had again. The listener is still suspended.
+    /// An address cannot be bound again. The listener stays suspended.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
 
-/// How a drain ended.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many connections did not leave by the deadline, and were closed.
+    /// Number of connections that were closed at the deadline.
     pub closed: usize,
 }
 
 impl ListenerRef {
-    /// Where it listens, from its first start on: the true port, also when 0 was asked for.
+    /// Its addresses, from its first start on, with true ports.
     pub fn local_addrs(&self) -> Vec<Address> {
         self.sockets.iter().filter_map(|socket| socket.local_addr()).collect()
     }
 
-    /// What it is doing.
+    /// Its status.
     pub fn status(&self) -> Status {
         match self.tracker.phase() {
             Phase::Draining | Phase::Stopping => Status::Draining,
@@ -104,22 +104,22 @@ impl ListenerRef {
         }
     }
 
-    /// What it has seen, in numbers.
+    /// Its counters.
     pub fn metrics(&self) -> Metrics {
         self.tracker.metrics()
     }
 
-    /// How many connections count against the limit.
+    /// Number of connections that count against the limit.
     pub fn active(&self) -> usize {
         self.tracker.active()
     }
 
-    /// The connections that there are, oldest first.
+    /// The open connections, oldest first.
     pub fn connections(&self) -> Vec<ConnectionStats> {
         self.tracker.connections()
     }
 
-    /// How many connections each arbiter has; empty when they are on the listener's own.
+    /// Number of connections of each arbiter; empty when they run on the listener's own.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
@@ -129,68 +129,68 @@ impl ListenerRef {
         &self.supervisor
     }
 
-    /// How many connections there may be at a time. A lower limit closes nothing: it lets nobody in until enough have
-    /// left. With 0 nobody comes in until it is raised.
+    /// Sets the limit of connections. A lower limit closes none: it admits none until the number is below it.
+    /// With 0 no connection is admitted until it is raised.
     pub fn set_max_connections(&self, limit: usize) {
         self.tracker.set_max_connections(limit);
     }
 
-    /// How many connections there may be at a time.
+    /// The limit of connections.
     pub fn max_connections(&self) -> usize {
         self.tracker.limit()
     }
 
-    /// What happens to those for whom there is no room.
+    /// Sets the policy for connections above a limit.
     pub fn set_policy(&self, policy: Policy) {
         self.tracker.set_policy(policy);
     }
 
-    /// What happens to those for whom there is no room.
+    /// The policy for connections above a limit.
     pub fn policy(&self) -> Policy {
         self.tracker.policy()
     }
 
-    /// How many connections one peer may have, by IP address; all addresses of an IPv6 /64 are one peer. Who has more is
-    /// closed whatever the policy is, since nobody else can wait for it. Peers without an IP address, as those of unix
-    /// sockets, share no limit. Behind a proxy it is the proxy's connections that are limited: what a PROXY header says is
-    /// not known yet. Connections that came before the first limit was set are not counted.
+    /// Sets the limit of one peer, by IP address; all addresses of an IPv6 /64 are one peer. A connection above
+    /// it is closed under either policy, so that others need not wait for it. Peers without an IP address, such
+    /// as those of unix sockets, have no limit. Behind a proxy the limit applies to the proxy, because it is
+    /// checked before the PROXY header. Connections from before the first limit are not counted.
     pub fn set_max_connections_per_peer(&self, limit: usize) {
         self.tracker.set_max_per_peer(limit);
     }
 
-    /// How many connections may come a second; `None` for any number. Who comes too fast waits or is closed, by the
-    /// policy.
+    /// Sets the rate limit; `None` for none. Connections above it wait or are closed, by the policy.
     pub fn set_max_rate(&self, rate: impl Into<Option<Rate>>) {
         self.tracker.set_rate(rate.into());
     }
 
-    /// Other alarms. One with the threshold of a former one keeps quiet for the rest of its time.
+    /// Replaces the alarms. One with a known threshold keeps the rest of its cooldown.
     pub fn set_alarms(&self, alarms: impl IntoIterator<Item = Alarm>) {
         self.tracker.set_alarms(alarms.into_iter().collect());
     }
 
-    /// Waits until the number of connections that count is such (Ranch: `wait_for_connections/3`).
+    /// Waits until the number of counted connections satisfies a condition (Ranch: `wait_for_connections/3`).
     #[doc(alias = "wait_for_connections")]
     pub async fn until_active(&self, wanted: impl Fn(usize) -> bool) {
         self.tracker.until_active(wanted).await;
     }
 
-    /// Closes a connection: its actor ends at once. Says whether there is such a connection.
+    /// Closes a connection by ending its actor; returns whether there is such a connection.
     ///
-    /// One that was given away by its actor is still among the [`connections`](Self::connections), because it keeps its
-    /// place behind the tracker. It has no actor of this listener to end: it is closed only when its new owner drops it, or,
-    /// if that is a connection's actor of this listener again, with that.
+    /// A connection that its actor has transferred is still among the [`connections`](Self::connections),
+    /// because it keeps its permit. It has no actor of this listener, so it closes when its new owner drops it,
+    /// or with its new actor if that belongs to this listener.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.tracker.close(connection)
     }
 
-    /// Accepts no more until it is resumed, or stopped in order and started anew, and returns when that is so.
-    /// Connections live on. Suspended again, with another choice, kept sockets are closed, but closed ones stay so. When
-    /// somebody else resumes it meanwhile, this returns too.
+    /// Suspends it, and returns when it has stopped to accept. It stays so until it is resumed, or stopped in
+    /// order and started again. Connections go on. A second call with the other choice closes kept sockets;
+    /// closed ones stay closed. It also returns when another caller resumes the listener.
     ///
     /// # Errors
     ///
-    /// When it is on its way out, or when a socket that was inherited would be closed. Nothing is changed then.
+    /// When it is being stopped or drained, or when an inherited socket would be closed. Its state is unchanged
+    /// then.
     pub async fn suspend(&self, how: Suspend) -> Result<(), SuspendError> {
         let keep = how == Suspend::KeepSockets;
         if !keep {
@@ -201,17 +201,17 @@ impl ListenerRef {
         }
         self.tracker.wait_not_accepting().await;
         if !keep && !self.tracker.phase().listens() {
-            // Those of acceptors that are gone.
+            // Those of acceptors that have exited.
             self.close_sockets();
         }
         Ok(())
     }
 
-    /// Accepts again, at the same addresses. No harm if it does.
+    /// Resumes it at the same addresses. Has no effect on a listener that accepts.
     ///
     /// # Errors
     ///
-    /// When an address cannot be had again, because somebody else has taken it; then the listener is still suspended.
+    /// When an address was bound by another process meanwhile; the listener stays suspended.
     pub fn resume(&self) -> Result<(), SuspendError> {
         if self.tracker.phase() == Phase::Open {
             return Ok(());
@@ -228,16 +228,16 @@ impl ListenerRef {
         Err(SuspendError::Draining)
     }
 
-    /// Closes the listening sockets, asks all connections to leave, closes those that have not by the deadline, and
-    /// leaves the listener suspended. The tree runs on; [`resume`](Self::resume) takes new connections.
+    /// Closes the listening sockets, asks all connections to finish, closes those that have not at the
+    /// deadline, and leaves the listener suspended. The tree keeps running; [`resume`](Self::resume) accepts
+    /// again.
     ///
-    /// Dropped before it is done, the drain goes no further; connections that were between two reads have been asked to
-    /// leave already. If the listener is stopped meanwhile and started anew, the connections of its new life are none of
-    /// the drain's.
+    /// If the future is dropped, the drain stops there; connections between two reads were asked already. If
+    /// the listener is stopped and started again meanwhile, its new connections are not affected.
     ///
     /// # Errors
     ///
-    /// When it is on its way out, or has an inherited socket.
+    /// When it is being stopped or drained, or has an inherited socket.
     pub async fn drain(&self, deadline: impl Into<Option<Duration>>) -> Result<Drained, SuspendError> {
         self.check_rebindable()?;
         if !self.tracker.apply(PhaseEvent::Drain) {
@@ -252,7 +252,7 @@ impl ListenerRef {
         if timeout_opt(deadline.into(), self.tracker.wait_empty()).await.is_none() {
             closed = self.tracker.all();
             self.tracker.close_all();
-            // One that was given away has no actor of ours that could be ended.
+            // A transferred connection has no actor here that could be ended.
             timeout_opt(Some(CLOSE_TIMEOUT), self.tracker.wait_empty()).await;
         }
         drop(done);
@@ -271,12 +271,12 @@ impl ListenerRef {
     }
 }
 
-/// A drain that is over, in whatever way.
+/// Ends the drain, also when its future is dropped.
 struct FinishDrainOnDrop<'a>(&'a ConnectionTracker);
 
 impl Drop for FinishDrainOnDrop<'_> {
     fn drop(&mut self) {
-        // Not when a stop came in between.
+        // Unless a stop came in between.
         self.0.apply(PhaseEvent::Drained);
     }
 }

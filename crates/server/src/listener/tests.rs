@@ -34,7 +34,7 @@ async fn start<P: Protocol>(listener: &Listener<P>) -> Tree {
     root.start().await.expect("a free port")
 }
 
-/// Has `accept` fail for good, as when somebody else closes the descriptor.
+/// Makes `accept` fail for good, as after a close of the descriptor elsewhere.
 fn break_socket<P: Protocol>(listener: &Listener<P>) {
     let held = &listener.listener_ref().sockets[0];
     let socket = held.open(&quiet()).expect("it is open");

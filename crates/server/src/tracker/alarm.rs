@@ -1,4 +1,4 @@
-//! Alarms when connections are many.
+//! Alarms at a number of connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How long an alarm is quiet after it has rung, if nothing else is said.
+/// Default cooldown of an alarm.
 const COOLDOWN: Duration = Duration::from_secs(5);
 
-/// Calls when a connection comes in and there are at least so many, then is quiet for a while (Ranch: `alarms`).
+/// Calls a function when a connection arrives and at least `threshold` exist, then is silent for its cooldown
+/// (Ranch: `alarms`).
 ///
-/// Without a function of its own it is a warning in the log.
+/// Without a function it logs a warning.
 #[derive(Clone)]
 pub struct Alarm {
     threshold: usize,
@@ -21,29 +22,29 @@ pub struct Alarm {
 
 type Call = dyn Fn(AlarmReport) + Send + Sync;
 
-/// What an alarm says.
+/// The argument of an alarm's function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlarmReport {
-    /// From how many connections on it rings.
+    /// Number of connections from which it fires.
     pub threshold: usize,
-    /// How many there are.
+    /// Present number of connections.
     pub active: usize,
 }
 
 impl Alarm {
-    /// An alarm from so many connections on, quiet for 5 s after it has rung.
+    /// An alarm from this many connections on, with a cooldown of 5 s.
     pub fn at(threshold: usize) -> Self {
         Self { threshold, cooldown: COOLDOWN, call: None }
     }
 
-    /// How long it is quiet after it has rung. With zero every connection rings it.
+    /// Sets the cooldown. With zero every connection fires it.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
         Self { cooldown, ..self }
     }
 
-    /// What it calls, in a task of its own: it may take its time, and its panic is nobody else's.
+    /// Sets its function. It runs in a task of its own: it may take time, and its panic ends only that task.
     #[must_use]
     pub fn call(self, call: impl Fn(AlarmReport) + Send + Sync + 'static) -> Self {
         Self { call: Some(Arc::new(call)), ..self }
@@ -59,7 +60,7 @@ impl fmt::Debug for Alarm {
     }
 }
 
-/// The alarms of a listener, and when each has rung.
+/// The alarms of a listener, and when each fired last.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms(Vec<(Alarm, Option<Time>)>);
 
@@ -70,7 +71,7 @@ pub(crate) struct FiredAlarm {
 }
 
 impl Alarms {
-    /// Other alarms. One that is quiet and stays, by its threshold, has the time that has passed counted.
+    /// Replaces the alarms. An alarm with a known threshold keeps the rest of its cooldown.
     pub(crate) fn replace(&mut self, alarms: impl IntoIterator<Item = Alarm>) {
         let old = std::mem::take(&mut self.0);
         let fired_at = |threshold| {
@@ -83,18 +84,18 @@ impl Alarms {
             .collect();
     }
 
-    /// One more.
+    /// Adds an alarm.
     pub(crate) fn add(&mut self, alarm: Alarm) {
         let former: Vec<Alarm> = self.0.iter().map(|(alarm, _)| alarm.clone()).collect();
         self.replace(former.into_iter().chain([alarm]));
     }
 
-    /// From how many connections on there is something to do.
+    /// The lowest threshold.
     pub(crate) fn lowest(&self) -> usize {
         self.0.iter().map(|(alarm, _)| alarm.threshold).min().unwrap_or(usize::MAX)
     }
 
-    /// A connection has come in, and now there are so many. Those that ring are quiet from here on.
+    /// A connection has arrived; returns the alarms that fire. Their cooldown begins now.
     pub(crate) fn fire(&mut self, now: Time, active: usize) -> Vec<FiredAlarm> {
         let due = |alarm: &Alarm, fired_at: Option<Time>| {
             active >= alarm.threshold

@@ -1,4 +1,4 @@
-//! The connections that there are, each with its facts.
+//! The open connections of a listener, with their counters.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,15 +12,15 @@ use impresario_supervision::Time;
 
 use crate::address::Address;
 
-/// Into how many parts the table is cut, so that arbiters seldom wait for each other.
+/// Number of shards of the table, so that arbiters rarely wait for the same lock.
 const SHARDS: usize = 16;
 
-/// Names a connection for as long as its listener exists. Never used again.
+/// The id of a connection, unique for its listener. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// The number in it: 1 for the first connection.
+    /// Its number: 1 for the first connection.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -32,23 +32,23 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What is known of a connection.
+/// Facts about a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Its name.
+    /// Its id.
     pub id: ConnectionId,
-    /// Who connected, as the kernel says: with a proxy in front, that.
+    /// The address of the peer by the kernel; behind a proxy that of the proxy.
     pub peer: Address,
-    /// How long it has been there.
+    /// Time since it was admitted.
     pub age: Duration,
-    /// Bytes that were read from it.
+    /// Bytes received.
     pub received: u64,
-    /// Bytes that were written to it.
+    /// Bytes sent.
     pub sent: u64,
 }
 
-/// A connection that is there. Its owner counts its bytes, alone.
+/// An open connection. Only its owner changes its byte counts.
 #[derive(Debug)]
 pub(crate) struct ConnectionEntry {
     id: ConnectionId,
@@ -75,7 +75,7 @@ impl ConnectionEntry {
         add(&self.sent, bytes);
     }
 
-    /// It has an actor, which will say how it ended.
+    /// Marks that it has an actor, which will count how it ended.
     pub(crate) fn set_served(&self) {
         self.served.store(true, Ordering::Release);
     }
@@ -84,13 +84,13 @@ impl ConnectionEntry {
         self.served.load(Ordering::Acquire)
     }
 
-    /// Has its actor end at once.
+    /// Ends its actor.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.owner.wake();
     }
 
-    /// Has this task woken when it is to be closed.
+    /// Registers the task to be woken when it is to be closed.
     pub(crate) fn register_close_waker(&self, cx: &Context<'_>) {
         self.owner.register(cx.waker());
     }
@@ -111,7 +111,7 @@ impl ConnectionEntry {
     }
 }
 
-/// Only the owner writes, so this needs no atomic addition.
+/// Only the owner writes, so no atomic addition is needed.
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
 }
@@ -126,7 +126,7 @@ pub(crate) struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Shard {
     connections: HashMap<ConnectionId, Arc<ConnectionEntry>>,
-    /// Bytes of those that are gone.
+    /// Bytes of closed connections.
     received: u64,
     sent: u64,
 }
@@ -160,7 +160,7 @@ impl ConnectionTable {
         self.shard(id).connections.get(&id).cloned()
     }
 
-    /// All that there are, oldest first.
+    /// All open connections, oldest first.
     pub(crate) fn stats(&self, now: Time) -> Vec<ConnectionStats> {
         let mut stats = Vec::new();
         for shard in &self.shards {
@@ -170,16 +170,16 @@ impl ConnectionTable {
         stats
     }
 
-    /// Has the actors of all of them end at once.
+    /// Ends the actors of all connections.
     pub(crate) fn close_all(&self) {
         for shard in &self.shards {
-            // Waking runs code of others, so not under the lock.
+            // A waker may run any code, so it is called outside of the lock.
             let connections: Vec<_> = lock(shard).connections.values().cloned().collect();
             connections.iter().for_each(|entry| entry.close());
         }
     }
 
-    /// Bytes received and sent, on those that are gone too. They never get fewer.
+    /// Bytes received and sent, closed connections included. They never decrease.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let mut sum = (0, 0);
         for shard in &self.shards {
@@ -198,7 +198,8 @@ impl ConnectionTable {
     }
 }
 
-/// The parts are changed by single steps that cannot panic half-way, so a poisoned lock is as good as any.
+/// The shards are changed in single steps that cannot panic half-way, so a poisoned lock still holds valid
+/// data.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

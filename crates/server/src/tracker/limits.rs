@@ -7,28 +7,29 @@ use super::peers::{PeerAdmission, PeerCounts, PeerKey};
 use super::rate::Bucket;
 use crate::address::Address;
 
-/// What happens to connections for which there is no room, or that come too fast.
+/// The policy for connections above a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// They wait in the kernel's queue until there is room. When descriptors run out they wait too.
+    /// They wait in the kernel's queue until capacity is free. The same when descriptors run out.
     #[default]
     Queue,
-    /// They are accepted and closed at once, so whoever connects can look elsewhere. When descriptors run out, the reserve
-    /// descriptor is used to do the same.
+    /// They are accepted and closed immediately, so that clients can try another server. When descriptors run
+    /// out, the reserve
+    /// descriptor is used for that.
     Reject,
 }
 
-/// What is decided under a lock, by listeners that want it.
+/// Decisions that need a lock, for listeners that have these limits.
 #[derive(Debug)]
 pub(crate) struct AdmissionRules {
-    /// How many connections one peer may have.
+    /// Maximum number of connections of one peer.
     pub(crate) per_peer: usize,
     pub(crate) peers: PeerCounts,
     pub(crate) rate: Option<Bucket>,
     pub(crate) alarms: Alarms,
 }
 
-/// Why a connection may not come in.
+/// Why a connection was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RejectReason {
     Full,
@@ -43,12 +44,12 @@ impl Default for AdmissionRules {
 }
 
 impl AdmissionRules {
-    /// Whether it has anything to decide.
+    /// Whether it has a limit to check.
     pub(crate) fn is_enabled(&self) -> bool {
         self.per_peer != usize::MAX || self.rate.is_some()
     }
 
-    /// Whether one more from this peer may come in now, and if so, whether it is counted as the peer's.
+    /// Admits one more connection of this peer, or rejects it. Returns whether it is counted for the peer.
     pub(crate) fn check_admission(
         &mut self,
         policy: Policy,
@@ -63,7 +64,7 @@ impl AdmissionRules {
         if entry == PeerAdmission::TooMany {
             return Err(RejectReason::Peer);
         }
-        // Who queues has waited for its turn before.
+        // Under `Queue` the acceptor has taken a token before.
         if policy == Policy::Reject && self.rate.as_mut().is_some_and(|bucket| bucket.take(now).is_err()) {
             if let (Some(peer), PeerAdmission::Counted) = (peer, entry) {
                 self.peers.unregister(peer);
@@ -106,7 +107,7 @@ mod tests {
         assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Ok(true));
         let later = later + Duration::from_secs(1);
         assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Err(RejectReason::Peer));
-        // Whom the limit of its peer refuses takes no token from others.
+        // A peer above its own limit takes no token.
         assert_eq!(rules.check_admission(Policy::Reject, later, &from(2)), Ok(true));
     }
 

@@ -1,78 +1,80 @@
-//! What a listener has seen, in numbers.
+//! Counters of a listener.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a listener has seen since it was made, in numbers that only grow, and how many connections there are.
+/// Counters of a listener since it was made, which only grow, and its present number of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections that were let in. Each of them ends as one of `ended`, is `rejected.refused`, or is there still; but
-    /// one that was served by others than [`Connections`](crate::Connections) is not heard of again.
+    /// Admitted connections. Each ends as one of `ended`, is `rejected.refused`, or is open. One that is served
+    /// outside of
+    /// [`Connections`](crate::Connections) is not counted again.
     pub accepted: u64,
-    /// Connections that there are and that count against the limit.
+    /// Open connections that count against the limit.
     pub active: usize,
-    /// Connections that there are.
+    /// Open connections.
     pub all: usize,
-    /// Connections that were closed instead of served, by reason.
+    /// Connections that were closed without service, by reason.
     pub rejected: Rejected,
-    /// Actors of connections that have ended, by reason. One that gave its connection away is among them.
+    /// Actors of connections that have exited, by reason, including those that transferred their connection.
     pub ended: Ended,
-    /// Bytes that were read from connections; of encrypted ones, after decryption.
+    /// Bytes received; on TLS connections after decryption.
     pub received: u64,
-    /// Bytes that were written to connections; of encrypted ones, before encryption.
+    /// Bytes sent; on TLS connections before encryption.
     pub sent: u64,
-    /// How many times accepting had to pause for lack of descriptors or memory.
+    /// Number of pauses of accepting, for lack of descriptors or memory.
     pub pauses: u64,
 }
 
-/// Why connections were closed instead of served, and how many.
+/// Numbers of connections that were closed without service, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// There were as many as there may be.
+    /// The limit of connections was reached.
     pub full: u64,
-    /// Its peer had as many as one peer may have.
+    /// The limit of its peer was reached.
     pub peer: u64,
-    /// They came faster than they may.
+    /// The rate limit was exceeded.
     pub rate: u64,
-    /// No descriptor was left for it.
+    /// No descriptor was free.
     pub descriptors: u64,
-    /// It was let in, and is counted as accepted, but nobody took it, as while the supervisor of connections restarts.
+    /// It was admitted, and counts as accepted, but no actor took it, for instance while the supervisor of
+    /// connections restarts.
     pub refused: u64,
 }
 
 impl Rejected {
-    /// All of them.
+    /// The sum.
     pub fn total(&self) -> u64 {
         self.full + self.peer + self.rate + self.descriptors + self.refused
     }
 }
 
-/// How the actors of connections ended, and how many.
+/// Numbers of connection actors that have exited, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// In order: the peer or the handler closed it, it left when it was asked to, or it was given away.
+    /// In order: the peer or the handler closed it, it finished in a drain, or it was transferred.
     pub completed: u64,
-    /// By the peer's doing: it reset, was silent for too long, or sent what is no such protocol.
+    /// Caused by the peer: reset, silence beyond a timeout, or invalid protocol.
     pub lost: u64,
-    /// By an error of what serves them.
+    /// With an error of the protocol or handler.
     pub failed: u64,
-    /// By a panic of what serves them, or a kill.
+    /// With a panic of the protocol or handler, or by a kill.
     pub crashed: u64,
-    /// From outside: closed by their listener, one by one or when the deadline of a drain had passed, or ended with their
+    /// From outside: closed by the listener, one by one or at the deadline of a drain, or stopped with their
     /// supervisor.
     pub stopped: u64,
 }
 
 impl Ended {
-    /// All of them.
+    /// The sum.
     pub fn total(&self) -> u64 {
         self.completed + self.lost + self.failed + self.crashed + self.stopped
     }
 }
 
-/// One more of something. `Pauses` stands last: it says how many kinds there are.
+/// The counters. `Pauses` stands last: its value is the number of counters less one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     Accepted,
@@ -102,7 +104,7 @@ impl Counters {
         self.0[count as usize].load(Ordering::Relaxed)
     }
 
-    /// The numbers; what is not counted here is left at zero.
+    /// The counters; fields that are not counted here are zero.
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics {
             accepted: self.get(Counter::Accepted),

@@ -5,19 +5,20 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::address::Address;
 
-/// How many peers are counted at most. Only those with a connection are in the table, so it takes as many connections
-/// to fill it; further peers are not limited then, but for the limit of all.
+/// Maximum number of peers in the table. Only peers with a connection are in it. When it is full, further peers
+/// have no limit of
+/// their own.
 pub(crate) const MAX_PEERS: usize = 65_536;
 
-/// How many bits of an IPv6 address name a peer: whoever has one address of a /64 has them all.
+/// Prefix length of an IPv6 peer: the holder of one address of a /64 usually has all of them.
 const V6_PREFIX: u32 = 64;
 
-/// Who counts as one peer.
+/// The key of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PeerKey(IpAddr);
 
 impl PeerKey {
-    /// The peer at this address. Without an IP address nobody can be told from others, so that is nobody here.
+    /// The peer of this address; `None` without an IP address, because such peers cannot be distinguished.
     pub(crate) fn at(address: &Address) -> Option<Self> {
         Some(match address.as_ip()?.ip().to_canonical() {
             IpAddr::V6(v6) => {
@@ -33,19 +34,19 @@ impl PeerKey {
 #[derive(Debug, Default)]
 pub(crate) struct PeerCounts(HashMap<PeerKey, usize>);
 
-/// Whether a peer may have one more.
+/// Whether a peer may have one more connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerAdmission {
-    /// It may, and is counted until it [leaves](PeerCounts::unregister).
+    /// Yes, and it is counted until it is [unregistered](PeerCounts::unregister).
     Counted,
-    /// It may, and is not counted: the table is full.
+    /// Yes, and it is not counted: the table is full.
     Uncounted,
-    /// It has too many.
+    /// No: the limit is reached.
     TooMany,
 }
 
 impl PeerCounts {
-    /// One more connection of a peer that may have `limit`.
+    /// Registers one more connection of a peer with this limit.
     pub(crate) fn check_admission(&mut self, peer: PeerKey, limit: usize) -> PeerAdmission {
         let full = self.0.len() >= MAX_PEERS;
         match self.0.get_mut(&peer) {
@@ -63,7 +64,7 @@ impl PeerCounts {
         }
     }
 
-    /// A connection that was counted has ended.
+    /// A counted connection has closed.
     pub(crate) fn unregister(&mut self, peer: PeerKey) {
         if let Some(count) = self.0.get_mut(&peer) {
             *count -= 1;
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(peers.check_admission(peer("10.0.0.2"), 2), PeerAdmission::Counted);
         peers.unregister(peer("10.0.0.1"));
         assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::Counted);
-        // A lower limit ends nothing; it only lets nobody in until enough have left.
+        // A lower limit closes no connection; it admits none until the number is below it.
         assert_eq!(peers.check_admission(peer("10.0.0.1"), 1), PeerAdmission::TooMany);
         assert_eq!(peers.check_admission(peer("10.0.0.3"), 0), PeerAdmission::TooMany);
     }

@@ -1,17 +1,17 @@
-//! Where a listener is in its life, as a pure state machine: what may follow what.
+//! The phase of a listener, as a pure state machine.
 
-/// Where a listener is in its life.
+/// The phase of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It accepts.
     Open,
-    /// It accepts, and says that it will leave (lame duck).
+    /// It accepts, and its status announces the shutdown (lame duck).
     LameDuck,
-    /// It does not accept; its sockets listen, so who connects waits.
+    /// It does not accept; its sockets listen, so new connections wait in the kernel.
     SuspendedListening,
-    /// It does not accept and its sockets are closed, so who connects is refused.
+    /// It does not accept and its sockets are closed, so new connections are refused.
     Closed,
-    /// Somebody drains it; it is [`Closed`](Self::Closed) afterwards.
+    /// A drain was requested; it is [`Closed`](Self::Closed) afterwards.
     Draining,
     /// Its supervisor stops it.
     Stopping,
@@ -19,29 +19,29 @@ pub(crate) enum Phase {
     Stopped,
 }
 
-/// What happens to a listener.
+/// An event of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PhaseEvent {
-    /// Accept no more, and keep the sockets or not.
+    /// Suspend, and keep the sockets or not.
     Suspend { keep: bool },
     /// Accept again.
     Resume,
-    /// Ask everybody to leave, without a stop.
+    /// Begin a drain, without a stop.
     Drain,
-    /// That is done.
+    /// The drain is done.
     Drained,
-    /// A stop was asked for, and others have time to look elsewhere.
+    /// A stop was requested; load balancers get time to choose another server.
     LameDuck,
-    /// Stop: ask everybody to leave.
+    /// Stop: begin the drain.
     Stop,
-    /// The stop is over, in whatever way.
+    /// The stop is done, or was given up.
     Stopped,
-    /// A new life begins.
+    /// The listener starts.
     Start,
 }
 
 impl Phase {
-    /// In the order of their numbers.
+    /// All phases, in the order of their numbers.
     const ALL: [Self; 7] = [
         Self::Open,
         Self::LameDuck,
@@ -52,7 +52,7 @@ impl Phase {
         Self::Stopped,
     ];
 
-    /// What follows; `None` when the step means nothing here.
+    /// The next phase; `None` when the event has no meaning here.
     pub(crate) fn after(self, event: PhaseEvent) -> Option<Self> {
         use Phase::{Closed, Draining, Open, Stopping, SuspendedListening};
         match (self, event) {
@@ -63,12 +63,12 @@ impl Phase {
             (Open | SuspendedListening | Closed, PhaseEvent::Resume) => Some(Open),
             (Open | SuspendedListening | Closed | Draining, PhaseEvent::Drain) => Some(Draining),
             (Draining, PhaseEvent::Drained) => Some(Closed),
-            // A stop wins over everything, and nothing but a new life follows it.
+            // A stop has precedence; only a start follows it.
             (Open, PhaseEvent::LameDuck) => Some(Self::LameDuck),
             (Self::Stopped, PhaseEvent::Stop) => None,
             (_, PhaseEvent::Stop) => Some(Stopping),
             (Self::LameDuck | Stopping, PhaseEvent::Stopped) => Some(Self::Stopped),
-            // A listener that was suspended stays so, whatever dies and comes back.
+            // A suspended listener stays suspended over restarts.
             (Self::Stopped, PhaseEvent::Start) => Some(Open),
             _ => None,
         }
@@ -84,7 +84,7 @@ impl Phase {
         self.accepts() || self == Self::SuspendedListening
     }
 
-    /// Whether connections are asked to leave.
+    /// Whether connections are asked to finish.
     pub(crate) fn is_draining(self) -> bool {
         matches!(self, Self::Draining | Self::Stopping | Self::Stopped)
     }
@@ -94,7 +94,7 @@ impl Phase {
         self as u8
     }
 
-    /// The phase with this number.
+    /// The phase of this number.
     pub(crate) fn numbered(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Stopped)
     }

@@ -1,12 +1,12 @@
-//! How many connections in a time: a token bucket, pure.
+//! The rate limit of connections: a token bucket, pure.
 
 use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How many connections may come in a time, and how many at once after a pause.
+/// A limit of new connections in a time, and of a burst after a pause.
 ///
-/// A token bucket: it holds at most `burst` tokens, gets new ones at an even pace, and each connection takes
+/// A token bucket: it holds at most `burst` tokens, gains tokens at an even pace, and each connection takes
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -16,30 +16,30 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many a second, and as many at once. Zero counts as one.
+    /// This many in a second, and as many in a burst. Zero counts as one.
     pub const fn per_second(count: u32) -> Self {
         Self::per(count, Duration::from_secs(1))
     }
 
-    /// So many in this time, and as many at once. Zero counts as one.
+    /// This many in this time, and as many in a burst. Zero counts as one.
     pub const fn per(count: u32, period: Duration) -> Self {
         let count = if count == 0 { 1 } else { count };
         Self { count, period, burst: count }
     }
 
-    /// How many may come at once after a pause. Zero counts as one.
+    /// Sets the burst after a pause. Zero counts as one.
     #[must_use]
     pub const fn burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }
     }
 
-    /// How long one token takes.
+    /// The time in which one token is gained.
     fn interval(self) -> Duration {
         self.period / self.count
     }
 }
 
-/// A bucket of tokens, kept as the time at which it would be full: no counter to refill, nothing to round.
+/// A token bucket, stored as the time at which it is full: no counter to refill, no rounding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     rate: Rate,
@@ -56,7 +56,7 @@ impl Bucket {
         self.rate
     }
 
-    /// Takes a token, or says after what time there is one.
+    /// Takes a token, or returns the time until there is one.
     pub(crate) fn take(&mut self, now: Time) -> Result<(), Duration> {
         let interval = self.rate.interval();
         let full_at = self.full_at.max(now) + interval;
@@ -78,7 +78,7 @@ mod tests {
         Time::from_start(Duration::from_millis(millis))
     }
 
-    /// How many of so many are let through at a time.
+    /// Takes a token at each of these times; returns how many were there.
     fn admitted(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
         (0..of).map(|_| u32::from(bucket.take(now).is_ok())).sum()
     }

@@ -43,7 +43,7 @@ impl SlotCounts {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection whose actor was started.
+    /// Counts a connection with a started actor.
     pub(crate) fn count_served(&self) {
         self.served.fetch_add(1, Ordering::Relaxed);
     }

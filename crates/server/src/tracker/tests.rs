@@ -15,7 +15,7 @@ use super::permit::Permit;
 use super::phase::PhaseEvent;
 use crate::address::Address;
 
-/// Knows whether it was woken.
+/// A waker that records whether it was woken.
 #[derive(Default)]
 struct Flag(AtomicBool);
 
@@ -39,11 +39,11 @@ impl Flag {
 /// What happens to a tracker.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A connection from this peer wants to come in.
+    /// A connection of this peer arrives.
     Admit(u8),
-    /// One leaves; a number modulo how many there are.
+    /// A connection closes; the number is taken modulo the open ones.
     Close(usize),
-    /// One leaves the count.
+    /// A connection is excluded from the limit.
     Exclude(usize),
     Limit(usize),
     PerPeer(usize),
@@ -69,7 +69,7 @@ fn peer(number: u8) -> Address {
 struct ModelConnection {
     permit: Permit,
     counted: bool,
-    /// The peer whose count it is in.
+    /// The peer that counts it.
     of: Option<u8>,
 }
 
@@ -84,7 +84,7 @@ proptest! {
         let mut connections: Vec<ModelConnection> = Vec::new();
         let flag = Arc::new(Flag::default());
         for event in events {
-            // An acceptor waits for room whenever there is none.
+            // An acceptor waits whenever no capacity is free.
             let mut capacity = pin!(tracker.wait_for_capacity());
             let waits = flag.poll(capacity.as_mut()).is_pending();
             let counted = connections.iter().filter(|one| one.counted).count();

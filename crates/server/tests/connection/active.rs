@@ -85,7 +85,7 @@ fn the_new_owner_sees_that_the_peer_closed() {
                 let (old, mut seen) = Owner::start(Some(Active::Always));
                 old.do_send(accepted);
                 client.finish().await;
-                // The old owner has been told already.
+                // The old owner has its `Passive` already.
                 assert_eq!(next(&mut seen).await, "Closed");
                 let (keep, mut kept) = unbounded_channel();
                 let keeper = Keeper(keep).start();

@@ -67,7 +67,7 @@ fn a_write_of_nothing_is_an_error_and_no_endless_loop() {
     });
 }
 
-/// Serves one connection that fails as told.
+/// Serves one connection that fails in this way.
 async fn serve(reads: Vec<Step>, writes: Vec<Step>) -> (Remote, Ended, Vec<String>) {
     let connections = Connections::new(|| Echo);
     let children = [connections.child_spec("connections"), connections.drain_spec("drain", None)];

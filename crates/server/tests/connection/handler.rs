@@ -130,7 +130,7 @@ impl Served {
     }
 }
 
-/// On a clock that stands, time passes only when it is told to.
+/// On a paused clock, time passes only by `advance`.
 async fn until_passed(condition: impl Fn() -> bool) {
     while !condition() {
         advance(SILENCE / 10).await;
@@ -292,7 +292,7 @@ fn shutdown_runs_and_its_last_bytes_arrive() {
 
 #[test]
 fn a_thousand_that_send_a_byte_now_and_then_end_in_their_time() {
-    // Slowloris against a protocol that wants lines: one byte is a sign of life, so the bound is the handler's.
+    // Slowloris against a line protocol: each byte restarts the read timeout, so the bound is the handler's.
     struct Line(tokio::time::Instant);
 
     impl Handler for Line {

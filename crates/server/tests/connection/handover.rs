@@ -1,4 +1,4 @@
-//! Ownership is a value: who has it can read, and nobody else.
+//! Ownership is a value: only its holder can read.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};

@@ -7,7 +7,7 @@ use impresario_server::{Bytes, Handler, Next, Socket, Transport};
 
 use crate::support::{Client, Echo, Server, run, until};
 
-/// Sends without end to whoever says a word.
+/// Sends without end to a peer that has sent one byte.
 struct Flood;
 
 impl Handler for Flood {
@@ -56,7 +56,7 @@ fn a_reset_at_any_moment_leaks_nothing() {
                 // In the queue of the kernel, perhaps; or on the way to its actor.
                 0 => {}
                 1 => tokio::task::yield_now().await,
-                // With bytes that nobody has read.
+                // With bytes that were not read.
                 2 => client.send("hello\n").await,
                 3 => client.echo("hello\n").await,
                 // With an answer on the way, or a close.

@@ -1,4 +1,4 @@
-//! A connection changes hands: nothing is read twice, nothing is lost, and nobody but the owner sees a byte.
+//! Transfers: no byte is read twice or lost, and only the owner reads.
 
 use std::io;
 use std::net::SocketAddr;

@@ -11,7 +11,7 @@ use crate::support::{Client, Running, Server, run, until};
 
 const LINE: &str = "PROXY TCP4 1.2.3.4 5.6.7.8 90 443\r\n";
 
-/// Says who connected to what, and echoes.
+/// Sends the addresses of the connection, and echoes.
 async fn announce(mut socket: Socket) -> io::Result<()> {
     let version = socket.proxy_header().map_or(0, |header| header.version);
     socket.send(format!("{version} {} {}\n", socket.peer_addr(), socket.local_addr()?)).await?;

@@ -240,7 +240,7 @@ fn more_arbiters_than_make_sense_are_refused() {
     });
 }
 
-/// Ranch's `super_clean_restart`, and better: what is on other arbiters lives on.
+/// Ranch's `super_clean_restart`; in addition, connections on other arbiters go on.
 #[test]
 fn a_dead_arbiter_loses_its_connections_and_restarts() {
     run(async {

@@ -83,7 +83,7 @@ fn the_deadline_closes_connections_that_stay() {
 fn a_connection_made_during_the_drain_is_closed() {
     run(async {
         let server = Server::start(|| Echo).await;
-        // Connected by the kernel, seen by nobody yet.
+        // Connected by the kernel, not accepted yet.
         let client = server.client().await;
         let ((), ()) = tokio::join!(server.tree.stop(), async {
             let mut client = client;

@@ -162,7 +162,7 @@ fn what_was_sent_before_a_close_arrives_though_more_was_coming() {
         let mut client = server.client().await;
         client.send("close\n").await;
         client.expect("closing\n").await;
-        // Not read by anybody: without care the kernel would answer with a reset.
+        // Unread: closing now would make the kernel answer with a reset.
         let _ = client.0.try_write(&[0; 100]);
         assert_eq!(client.rest().await, b"");
         server.tree.stop().await;

@@ -1,4 +1,4 @@
-//! The life of a listener: suspended, resumed, drained, asked, changed while it runs.
+//! Requests to a listener: suspend, resume, drain, status, changes while it runs.
 
 use std::io;
 use std::pin::pin;
@@ -127,7 +127,7 @@ fn resume_with_a_taken_port_stays_suspended() {
         assert!(matches!(error, SuspendError::Listen(_)));
         assert!(error.to_string().contains("address in use; stop what listens there"), "{error}");
         assert_eq!(server.outside.status(), Status::Suspended);
-        // Nor would it be of use to anybody that the first port can be had.
+        // One free port of two is not enough.
         refused(&server).await;
         drop(thief);
         server.outside.resume().expect("the port is free again");

@@ -1,4 +1,4 @@
-//! What can go wrong before anybody connects, said in one line.
+//! Start errors of a listener, each in one line.
 
 use impresario_actor::StartError;
 use impresario_server::{ListenError, ListenSocket, Listener};
@@ -41,7 +41,7 @@ fn what_is_no_address_is_said_to_be_none() {
 
 #[test]
 fn an_address_of_another_machine_is_refused() {
-    // Reserved for documentation: nobody has it.
+    // Reserved for documentation (RFC 5737): no host has it.
     let error = ListenSocket::bind("192.0.2.1:80").expect_err("not ours");
     let line = error.to_string();
     assert!(matches!(error, ListenError::Bind { .. }));

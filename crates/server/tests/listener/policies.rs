@@ -1,4 +1,4 @@
-//! Who comes in when there is no room, who leaves the count, and who is told.
+//! Policies, limits, connections outside of the limit, and alarms.
 
 use std::io;
 use std::net::SocketAddr;
@@ -114,7 +114,7 @@ fn a_changing_limit_loses_and_restarts_nothing() {
             let mut random = 7_usize;
             for _ in 0..80 {
                 random = random.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
-                // Also that nobody may come in.
+                // Also a limit of zero.
                 server.outside.set_max_connections((random >> 8) % 20);
                 tokio::task::yield_now().await;
             }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::support::{Client, Echo, Running, run, until};
 
-/// An actor that fails when it is told to.
+/// An actor that fails on a message.
 struct Fragile(Arc<Notify>);
 
 impl Actor for Fragile {
@@ -55,7 +55,7 @@ fn the_acceptors_death_costs_no_connection_and_no_port() {
         Client::connect(addr).await.echo("new\n").await;
         old.echo("still here\n").await;
         until(|| connections.tracker().active() == 1).await;
-        // It drains when it is really told to stop, though it was stopped once before.
+        // A real stop drains it, although it was stopped once before.
         let ((), rest) = tokio::join!(tree.stop(), old.rest());
         assert_eq!(rest, b"bye\n");
     });
@@ -134,7 +134,7 @@ fn an_inherited_socket_is_used_once() {
         assert!(line.contains(&format!("cannot listen on {addr} again")), "{line}");
         let end = tree.root.stopped().await;
         assert!(matches!(end, ExitReason::GaveUp { .. }), "{end}");
-        // Whoever handed it down has it still.
+        // The process that passed the socket still has it.
         let _client = Client::connect(addr).await;
     });
 }

@@ -106,7 +106,7 @@ fn a_path_in_use_is_refused_and_kept() {
     });
 }
 
-/// Whoever is stopped, or suspended with its sockets kept, listens too.
+/// A stopped process, or a listener suspended with its sockets kept, listens too.
 #[test]
 fn one_that_listens_and_does_not_accept_is_not_waited_for() {
     let folder = Folder::new("full");
@@ -125,7 +125,7 @@ fn one_that_listens_and_does_not_accept_is_not_waited_for() {
     let _waiting: Vec<_> = std::iter::from_fn(connect).collect();
     let (sender, refusals) = std::sync::mpsc::channel();
     let busy = format!("unix:{}", path.display());
-    // It may hang, so nobody waits for its end.
+    // It may hang, so its end is not awaited.
     std::thread::spawn(move || sender.send(ListenSocket::bind(&busy).expect_err("it is taken").to_string()));
     let line = refusals.recv_timeout(Duration::from_secs(20)).expect("it is not waited for");
     assert!(line.contains("somebody listens there"), "{line}");
@@ -208,7 +208,7 @@ fn the_peer_is_known_by_its_process() {
         }
         let folder = Folder::new("peer");
         let listener = Listener::unix(folder.socket(), serve(who)).add_endpoint("127.0.0.1:0");
-        // Peers of unix sockets cannot be told apart, so none of them is one too many.
+        // Peers of unix sockets cannot be distinguished, so they have no limit.
         let server = Server::of(listener.max_connections_per_peer(0)).await;
         let mut client = UnixStream::connect(folder.socket()).await.expect("it listens");
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! A transport that fails when it is told to.
+//! A stream that fails on request.
 
 use std::collections::VecDeque;
 use std::io;
@@ -70,7 +70,7 @@ impl Remote {
         self.0.lock().expect("no panic").dropped
     }
 
-    /// Replaces what is to come and wakes who waits.
+    /// Replaces the next results and wakes the waiting task.
     pub(crate) fn go_on(
         &self,
         reads: impl IntoIterator<Item = Step>,

@@ -91,7 +91,7 @@ impl Handle<TransferTo> for Owner {
     fn handle(&mut self, TransferTo(to, told): TransferTo, _: &mut Context<Self>) {
         let accepted = self.socket.take().expect("it has one").release().expect("an open socket");
         actix_rt::spawn(async move {
-            // Nobody may be interested.
+            // The receiver may have been dropped.
             let _ = told.send(accepted.transfer_to(&to).await);
         });
     }
