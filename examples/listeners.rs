@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     // ANCHOR: inherited
     match inherited() {
         Ok(sockets) => {
-            echo = sockets.into_iter().fold(echo, |echo, inherited| echo.add_endpoint(inherited.socket))
+            echo = sockets.into_iter().fold(echo, |echo, inherited| echo.add_endpoint(inherited.socket));
         }
         Err(error) => {
             eprintln!("cannot start: {error}");

@@ -68,6 +68,7 @@ fn cell() -> Arc<ActorCell> {
 }
 
 /// What the exit guard does when an incarnation exits.
+#[allow(clippy::needless_pass_by_value)] // It stands for the exit guard, which owns the reason.
 fn mark_exited(cell: &Arc<ActorCell>, reason: ExitReason) {
     if let Some(notice) = cell.mark_exited(&reason) {
         notice.notify(cell, &reason);
@@ -139,7 +140,7 @@ fn no_signal_and_no_errand_is_lost() {
         let others = [
             thread::spawn(move || exit(&first)),
             thread::spawn(move || {
-                assert!(second.push_system_message(SystemMessage::state_fn::<Idle>(|_, _| {})))
+                assert!(second.push_system_message(SystemMessage::state_fn::<Idle>(|_, _| {})));
             }),
         ];
         run(&cell, 1, 1);

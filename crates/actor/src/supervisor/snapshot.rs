@@ -181,7 +181,7 @@ impl TreeNode {
         }
         match &self.below {
             Some(Subtree::Children { strategy: Some(strategy), .. }) => {
-                write!(f, " {}", strategy_name(*strategy))?
+                write!(f, " {}", strategy_name(*strategy))?;
             }
             Some(Subtree::Children { strategy: None, .. }) => f.write_str(" dynamic")?,
             _ => {}

@@ -61,8 +61,8 @@ thread_local! {
 ///
 /// * [`set_read_timeout`](Self::set_read_timeout): silence of the peer while it is waited for. Default: none.
 /// * [`set_write_timeout`](Self::set_write_timeout): time in which the peer takes no output. Default: 30 s.
-/// * [`set_write_buffer`](Self::set_write_buffer): bytes that [`try_send`](Self::try_send) buffers. Default: 64
-/// KiB.
+/// * [`set_write_buffer`](Self::set_write_buffer): limit of what [`try_send`](Self::try_send) buffers.
+///   Default: 64 KiB.
 ///
 /// Each costs one timer operation per expiry, independent of the traffic.
 pub struct Socket(Box<ConnectionInner>);

@@ -148,7 +148,7 @@ impl DynamicSupervisor {
             Event::Started(incarnation) => self.started(now, incarnation),
             Event::Ignored(incarnation) => self.ignored(now, incarnation),
             Event::StartFailed(incarnation, reason) | Event::Exited(incarnation, reason) => {
-                self.exited(now, incarnation, reason)
+                self.exited(now, incarnation, reason);
             }
             Event::Shutdown(reason) => self.begin_shutdown(now, reason),
             Event::Timeout => self.timeout(now),

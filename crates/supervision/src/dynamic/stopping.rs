@@ -92,7 +92,7 @@ impl DynamicSupervisor {
             self.set_timer(key, None);
             match self.instances.get(&key).map(|instance| instance.state.clone()) {
                 Some(State::Waiting { uncounted }) => {
-                    self.backoff_expired(now, key, uncounted.map(|reason| *reason))
+                    self.backoff_expired(now, key, uncounted.map(|reason| *reason));
                 }
                 _ => self.kill(key),
             }

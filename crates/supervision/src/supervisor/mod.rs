@@ -207,7 +207,7 @@ impl Supervisor {
             Event::Started(incarnation) => self.started(now, incarnation),
             Event::Ignored(incarnation) => self.ignored(now, incarnation),
             Event::StartFailed(incarnation, reason) | Event::Exited(incarnation, reason) => {
-                self.exited(now, incarnation, reason)
+                self.exited(now, incarnation, reason);
             }
             Event::Shutdown(reason) => self.shutdown(now, reason),
             Event::Timeout => self.timeout(now),

@@ -143,7 +143,7 @@ impl<T: 'static> SupervisorActor<DynamicCore<T>> {
         let by = reply_to.map_or(NO_REPLY, |reply_to| self.core.register_request(reply_to));
         match self.core.rules.start_child(now, by) {
             Ok(key) => {
-                drop(self.core.instances.insert(key, InstanceRecord { arguments, pid: None, next: None }))
+                drop(self.core.instances.insert(key, InstanceRecord { arguments, pid: None, next: None }));
             }
             Err(error) => {
                 // The destructor of the arguments may panic.

@@ -217,7 +217,7 @@ impl Shared {
             Some(Shutdown::Kill) => self.kill_unsupervised(child),
             // With a timeout of zero, a process that traps exits is killed before it reads the signal.
             Some(Shutdown::Timeout(Duration::ZERO)) if self.traps_exits(child) => {
-                self.kill_unsupervised(child)
+                self.kill_unsupervised(child);
             }
             _ => self.exit_signal(child, &ExitReason::Shutdown),
         }

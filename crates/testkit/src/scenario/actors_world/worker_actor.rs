@@ -115,7 +115,7 @@ impl Handler<WorkerCommand> for WorkerActor {
             WorkerCommand::ExitSelf(reason) if !self.delayed_exit => self.exit(reason, ctx),
             WorkerCommand::ExitSelf(_) => {}
             WorkerCommand::Signal(reason) if self.on_shutdown.is_some() => {
-                self.handle_exit_signal(&reason, ctx)
+                self.handle_exit_signal(&reason, ctx);
             }
             WorkerCommand::Signal(ExitReason::Normal) => {}
             WorkerCommand::Signal(reason) => self.exit(reason, ctx),

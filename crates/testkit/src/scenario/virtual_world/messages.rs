@@ -62,7 +62,7 @@ impl VirtualWorld {
     fn handle_message(&mut self, id: SupervisorId, message: QueuedMessage) {
         match message {
             QueuedMessage::Exit(incarnation, reason) => {
-                self.handle_event(id, Event::Exited(incarnation, reason))
+                self.handle_event(id, Event::Exited(incarnation, reason));
             }
             QueuedMessage::Call(call, operation) => self.send_call(id, call, &operation),
             QueuedMessage::Stop(reason) => self.handle_event(id, Event::Shutdown(reason)),

@@ -26,21 +26,21 @@ impl VirtualWorld {
             ScheduledEvent::ReadMailbox(supervisor) => self.process_mailbox(supervisor),
             ScheduledEvent::Timer(supervisor) => self.timer(supervisor),
             ScheduledEvent::MonitoredExit(supervisor, incarnation, reason) => {
-                self.monitored_exit(supervisor, incarnation, reason)
+                self.monitored_exit(supervisor, incarnation, reason);
             }
             ScheduledEvent::StartReturns(supervisor, incarnation) => {
-                self.start_returns(supervisor, incarnation)
+                self.start_returns(supervisor, incarnation);
             }
             ScheduledEvent::Ready(supervisor) => self.ready(supervisor),
             ScheduledEvent::NotReady(supervisor, reason) => self.not_ready(supervisor, reason),
             ScheduledEvent::Trapped { process, reason, from_parent } => {
-                self.handle_trapped_exit(process, reason, from_parent)
+                self.handle_trapped_exit(process, reason, from_parent);
             }
             ScheduledEvent::ExitSelf(process, reason) => self.exit_requested(process, reason),
             ScheduledEvent::Exit(process, reason) => self.exit_process(process, reason),
             ScheduledEvent::RunWakeups => self.run_wakeups(),
             ScheduledEvent::StartCompleted(supervisor, incarnation) => {
-                self.start_completed(supervisor, incarnation)
+                self.start_completed(supervisor, incarnation);
             }
         }
         true

@@ -183,7 +183,7 @@ impl VirtualWorld {
         self.record_start(process);
         match self.processes[process.0].started_by {
             Some((parent, incarnation)) => {
-                self.schedule(Duration::ZERO, ScheduledEvent::StartCompleted(parent, incarnation))
+                self.schedule(Duration::ZERO, ScheduledEvent::StartCompleted(parent, incarnation));
             }
             None => self.booted = Some(Booted::Ok(process)),
         }
