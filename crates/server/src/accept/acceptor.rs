@@ -202,6 +202,8 @@ async fn run_acceptor(
 async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logger) -> io::Error {
     let (tracker, target, mut backoff) = (&acceptor.tracker, &*acceptor.target, AcceptBackoff::new());
     let window = target.slots().is_empty().then(|| Arc::new(Semaphore::new(MAX_IN_FLIGHT)));
+    // The peer is known only after the accept. So a token outlasts a connection that its peer's limit rejects.
+    let mut has_token = false;
     loop {
         let in_flight = match &window {
             // It is never closed.
@@ -211,13 +213,16 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
                 None
             }
         };
-        tracker.wait_for_rate().await;
+        if !has_token {
+            has_token = tracker.wait_for_rate().await;
+        }
         let (accepted, permit) = match accept(socket, tracker, &mut backoff, log).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
         // A connection that is not admitted is closed by its drop.
         let Ok(permit) = tracker.check_admission(permit, accepted.peer_addr()) else { continue };
+        has_token = false;
         fire(tracker, log);
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {

@@ -20,7 +20,7 @@ pub(crate) mod rewind;
 pub(crate) mod starttls;
 pub(crate) mod write_buffer;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -47,8 +47,21 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// One buffer for all connections of a thread, used only within a poll: an idle connection has none.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+    /// One buffer for all connections of a thread, used only within a poll: an idle connection has none. Empty before the
+    /// first use, and while it is in use.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Reads into the buffer of this thread. It is taken out meanwhile: the stream may be the user's and may poll another
+/// socket, which then gets a buffer of its own.
+fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    if scratch.is_empty() {
+        scratch = vec![0; SCRATCH_BYTES];
+    }
+    let result = read(&mut scratch);
+    SCRATCH.set(scratch);
+    result
 }
 
 /// A connection of the actor that claimed it. Dropped, it is closed.
@@ -133,7 +146,7 @@ impl Socket {
         if !self.0.read_ahead.is_empty() {
             return Poll::Ready(Ok(RecvEvent::Data(std::mem::take(&mut self.0.read_ahead))));
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             Poll::Ready(Ok(match ready!(self.0.poll_read(cx, &mut buffer))? {
                 ReadOutcome::TimedOut => RecvEvent::TimedOut,
@@ -258,7 +271,7 @@ impl Socket {
         let mut discarded = 0;
         poll_fn(|cx| {
             while discarded < LINGER_BYTES {
-                let length = SCRATCH.with_borrow_mut(|scratch| {
+                let length = with_scratch(|scratch| {
                     let mut buffer = ReadBuf::new(scratch);
                     let polled = Pin::new(self.0.stream.raw_mut()).poll_read(cx, &mut buffer);
                     polled.map(|read| read.map(|()| buffer.filled().len()))

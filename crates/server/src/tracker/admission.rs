@@ -37,22 +37,24 @@ impl ConnectionTracker {
         Waiter::new(self.shared(), |shared| &shared.capacity).until(free).await;
     }
 
-    /// Waits until the rate limit has a token, and takes it, under [`Policy::Queue`].
-    pub(crate) async fn wait_for_rate(&self) {
+    /// Waits until the rate limit has a token and takes it, under [`Policy::Queue`]. Returns whether it took one. The
+    /// caller keeps it until a connection is admitted.
+    pub(crate) async fn wait_for_rate(&self) -> bool {
         if !self.shared().has_rules.load(Ordering::Acquire) {
-            return;
+            return false;
         }
         while self.policy() == Policy::Queue {
             let taken = match &mut self.shared().rules().rate {
                 Some(bucket) => bucket.take(self.shared().now()).map_err(|wait| (wait, bucket.rate())),
-                None => Ok(()),
+                None => return false,
             };
             match taken {
-                Ok(()) => return,
+                Ok(()) => return true,
                 // Until there is a token, or another limit holds.
                 Err((wait, rate)) => drop(tokio::time::timeout(wait, self.wait_rate_changed(rate)).await),
             }
         }
+        false
     }
 
     /// Waits until acceptors do not wait by this rate any more.

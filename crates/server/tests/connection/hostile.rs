@@ -1,9 +1,13 @@
 //! Peers that are slow, silent, or gone at the worst moment, over real sockets.
 
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use impresario_server::{Bytes, Handler, Next, Socket, Transport};
+use impresario_server::{Accepted, Bytes, Handler, Next, Socket, Transport};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::support::{Client, Echo, Server, run, until};
 
@@ -116,5 +120,49 @@ fn silence_has_its_time_over_real_sockets_too() {
         until(|| server.listener.active() == 0).await;
         assert_eq!(server.outside.metrics().ended.completed, 20);
         server.tree.stop().await;
+    });
+}
+
+/// A stream over another socket, read by `poll_recv`.
+struct Tunnel(Socket);
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(bytes) = ready!(self.0.poll_recv(cx))? {
+            buffer.put_slice(&bytes);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn a_stream_that_polls_another_socket_is_read() {
+    run(async {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (mut client, stream) = tokio::io::duplex(64);
+        let inner = Accepted::from_stream(stream, peer).claim().expect("it needs no reactor");
+        let mut outer = Accepted::from_stream(Tunnel(inner), peer).claim().expect("it needs no reactor");
+        client.write_all(b"through\n").await.expect("it fits");
+        assert_eq!(outer.recv().await.expect("no error"), Some(Bytes::from("through\n")));
+        drop(client);
+        assert_eq!(outer.recv().await.expect("no error"), None);
     });
 }

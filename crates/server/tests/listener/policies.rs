@@ -249,6 +249,29 @@ fn above_the_rate_connections_are_rejected_or_wait() {
 }
 
 #[test]
+fn a_peer_above_its_limit_costs_no_rate_token() {
+    run(async {
+        for policy in [Policy::Queue, Policy::Reject] {
+            // One token an hour, so that none comes back while this test runs.
+            let rate = Rate::per(1, HOUR).burst(2);
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).max_rate(rate).policy(policy);
+            let server = Server::of(listener.max_connections_per_peer(1)).await;
+            let mut one = client_from(2, server.addr()).await;
+            one.echo("one\n").await;
+            for _ in 0..5 {
+                client_from(2, server.addr()).await.closed().await;
+            }
+            // The second token is still there.
+            let mut other = client_from(3, server.addr()).await;
+            other.echo("other\n").await;
+            assert_eq!(server.outside.metrics().rejected.peer, 5);
+            drop((one, other));
+            server.tree.stop().await;
+        }
+    });
+}
+
+#[test]
 fn a_lifted_rate_limit_admits_waiting_connections() {
     run(async {
         let rate = Rate::per(1, HOUR).burst(1);
