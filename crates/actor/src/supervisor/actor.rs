@@ -223,7 +223,7 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
             self.events = EventSender::new(self.env.system().clone(), move |event| {
-                drop(own.push(ChildEvent(event), None, Limit::Unbounded))
+                drop(own.push(ChildEvent(event), None, Limit::Unbounded));
             });
         }
         // As in OTP: a supervisor exits on a stop of its parent or a kill, and ignores exit signals.
