@@ -20,12 +20,12 @@ use loom::future::block_on;
 use loom::thread;
 
 use cell::exit::ExitFuture;
-use cell::mailbox::Mailbox;
+use cell::mailbox::{Limit, Mailbox};
 use cell::tree_core::TreeCore;
 use cell::{ActorCell, MonitorSet, Pid, Signal, SystemMessage};
 use loom::sync::atomic::AtomicU8;
 
-/// The primitives of the model checker.
+/// The primitives of the model checker, in place of those of `src/sync.rs`.
 mod sync {
     use std::sync::PoisonError;
 
@@ -68,10 +68,9 @@ fn cell() -> Arc<ActorCell> {
 }
 
 /// What the exit guard does when an incarnation exits.
-#[allow(clippy::needless_pass_by_value)] // It stands for the exit guard, which owns the reason.
-fn mark_exited(cell: &Arc<ActorCell>, reason: ExitReason) {
-    if let Some(notice) = cell.mark_exited(&reason) {
-        notice.notify(cell, &reason);
+fn mark_exited(cell: &Arc<ActorCell>, reason: &ExitReason) {
+    if let Some(notice) = cell.mark_exited(reason) {
+        notice.notify(cell, reason);
     }
 }
 
@@ -98,13 +97,13 @@ fn run(cell: &ActorCell, signals: usize, messages: usize) {
         while cell.pop_system_message().is_some() {
             done += 1;
         }
-        assert!(received <= signals && done <= messages, "nothing comes twice");
+        assert!(received <= signals && done <= messages, "nothing is received twice");
         if (received, done) == (signals, messages) { Poll::Ready(()) } else { Poll::Pending }
     }));
 }
 
 #[test]
-fn no_letter_is_left_in_the_queue_of_actix() {
+fn wakes_of_the_actix_queue_leave_no_message_in_it() {
     model(|| {
         let (cell, queue) = (cell(), Arc::new(AtomicU8::new(0)));
         let others = [1, 2].map(|_| {
@@ -127,13 +126,13 @@ fn no_letter_is_left_in_the_queue_of_actix() {
             if messages == 2 { Poll::Ready(()) } else { Poll::Pending }
         }));
         for other in others {
-            other.join().expect("it does not panic");
+            other.join().expect("no panic");
         }
     });
 }
 
 #[test]
-fn no_signal_and_no_errand_is_lost() {
+fn concurrent_signal_and_system_message_are_both_received() {
     model(|| {
         let cell = cell();
         let (first, second) = (Arc::clone(&cell), Arc::clone(&cell));
@@ -150,7 +149,7 @@ fn no_signal_and_no_errand_is_lost() {
 }
 
 #[test]
-fn errands_that_come_together_are_all_done() {
+fn three_system_messages_in_a_row_are_all_received() {
     model(|| {
         let cell = cell();
         let other = Arc::clone(&cell);
@@ -165,7 +164,7 @@ fn errands_that_come_together_are_all_done() {
 }
 
 #[test]
-fn no_kill_and_no_stop_is_lost() {
+fn concurrent_kill_and_stop_are_not_lost() {
     let requests: [&[fn(&ActorCell)]; 2] = [&[ActorCell::kill, ActorCell::stop], &[ActorCell::stop]];
     for requests in requests {
         model(move || {
@@ -190,7 +189,7 @@ fn no_kill_and_no_stop_is_lost() {
 }
 
 #[test]
-fn the_last_word_on_suspension_counts() {
+fn suspend_then_resume_leaves_the_actor_running() {
     model(|| {
         let cell = cell();
         let other = Arc::clone(&cell);
@@ -211,7 +210,7 @@ fn the_last_word_on_suspension_counts() {
                         cell.set_suspended(false);
                         resumed = true;
                     }
-                    SystemMessage::StateFn(_) => unreachable!("nobody sends one"),
+                    SystemMessage::StateFn(_) => unreachable!("no function is sent"),
                 }
             }
             if resumed { Poll::Ready(()) } else { Poll::Pending }
@@ -222,7 +221,7 @@ fn the_last_word_on_suspension_counts() {
 }
 
 #[test]
-fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
+fn system_message_during_exit_is_handled_or_dropped() {
     model(|| {
         let cell = cell();
         let other = Arc::clone(&cell);
@@ -232,7 +231,7 @@ fn an_errand_for_a_life_that_ends_is_done_or_dropped() {
             dropped
         });
         drop(cell.pop_system_message());
-        mark_exited(&cell, ExitReason::Normal);
+        mark_exited(&cell, &ExitReason::Normal);
         let mut dropped = other.join().expect("no panic");
         assert!(matches!(dropped.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed)));
     });
@@ -259,17 +258,17 @@ fn mailbox(limit: usize) -> Arc<Mailbox<Idle>> {
 }
 
 #[test]
-fn who_brings_a_message_wakes_whom_it_must() {
+fn push_to_an_empty_mailbox_wakes_the_actor() {
     model(|| {
         let (cell, mailbox) = (cell(), mailbox(8));
         let others = [1, 2].map(|messages| {
             let (cell, mailbox) = (Arc::clone(&cell), Arc::clone(&mailbox));
             thread::spawn(move || {
                 for _ in 0..messages {
-                    match mailbox.push(Hello, None) {
+                    match mailbox.push(Hello, None, Limit::Bound) {
                         Ok(true) => cell.wake(),
                         Ok(false) => {}
-                        Err(_) => panic!("there is room"),
+                        Err(_) => panic!("the mailbox has capacity for 8 messages"),
                     }
                 }
             })
@@ -287,11 +286,11 @@ fn who_brings_a_message_wakes_whom_it_must() {
 }
 
 #[test]
-fn an_end_is_heard_of_once_by_whoever_watches() {
+fn exit_future_receives_a_concurrent_exit() {
     model(|| {
         let cell = cell();
         let other = Arc::clone(&cell);
-        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, &ExitReason::Killed));
         let exit = ExitFuture::new(&Pid::of(&cell));
         if let Some(exit) = exit {
             assert_eq!(block_on(exit), ExitReason::Killed);
@@ -303,12 +302,12 @@ fn an_end_is_heard_of_once_by_whoever_watches() {
 }
 
 #[test]
-fn a_monitored_end_is_heard_of_once_unless_it_is_taken_back() {
+fn monitor_reports_one_exit_and_none_after_demonitor() {
     for removed in [false, true] {
         model(move || {
             let (cell, monitors) = (cell(), Arc::<MonitorSet>::default());
             let other = Arc::clone(&cell);
-            let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
+            let other = thread::spawn(move || mark_exited(&other, &ExitReason::Killed));
             let key = monitors.monitor(&Pid::of(&cell));
             if removed {
                 monitors.demonitor(key);
@@ -330,16 +329,18 @@ fn linked(from: &ActorCell, to: &Arc<ActorCell>) -> bool {
 }
 
 #[test]
-fn a_link_to_somebody_who_ends_is_one_signal() {
+fn link_to_an_exiting_process_sends_an_exit_signal() {
     model(|| {
         let (a, b) = (cell(), cell());
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, &ExitReason::Killed));
         a.link(&Pid::of(&b));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
         let reasons: Vec<_> = a.take_signals().into_iter().collect();
-        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else { panic!("it hears of it") };
+        let [Signal::Exit { reason, .. }, more @ ..] = &reasons[..] else {
+            panic!("no exit signal was received")
+        };
         // The second link is a new one if the first was removed.
         assert!(more.len() <= 1 && matches!(reason, ExitReason::Killed | ExitReason::NoProc));
         assert!(!linked(&a, &b));
@@ -347,20 +348,20 @@ fn a_link_to_somebody_who_ends_is_one_signal() {
 }
 
 #[test]
-fn a_link_by_somebody_who_ends_is_whole_or_none() {
+fn link_by_an_exiting_process_leaves_no_half_link() {
     model(|| {
         let (a, b) = (cell(), cell());
         let other = Arc::clone(&a);
-        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
+        let other = thread::spawn(move || mark_exited(&other, &ExitReason::Killed));
         a.link(&Pid::of(&b));
         other.join().expect("no panic");
-        assert!(!linked(&b, &a), "nobody is linked to one who is over");
+        assert!(!linked(&b, &a), "no process is linked to one that has exited");
         assert!(b.take_signals().len() <= 1);
     });
 }
 
 #[test]
-fn no_link_is_half() {
+fn concurrent_link_and_unlink_leave_no_half_link() {
     model(|| {
         let (a, b) = (cell(), cell());
         let (mine, theirs) = (Arc::clone(&a), Arc::clone(&b));
@@ -373,13 +374,13 @@ fn no_link_is_half() {
 }
 
 #[test]
-fn when_both_ends_end_nobody_waits_for_the_other() {
+fn concurrent_exits_of_linked_processes_do_not_deadlock() {
     model(|| {
         let (a, b) = (cell(), cell());
         a.link(&Pid::of(&b));
         let other = Arc::clone(&b);
-        let other = thread::spawn(move || mark_exited(&other, ExitReason::Killed));
-        mark_exited(&a, ExitReason::Shutdown);
+        let other = thread::spawn(move || mark_exited(&other, &ExitReason::Killed));
+        mark_exited(&a, &ExitReason::Shutdown);
         other.join().expect("no panic");
         assert!(!linked(&a, &b) && !linked(&b, &a));
     });

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Message};
+use tokio::sync::oneshot::Sender;
 
 use crate::cell::Pid;
-use crate::cell::mailbox::{Mailbox, PushError};
+use crate::cell::mailbox::{Limit, Mailbox, PushError};
 
 /// Why a message was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,39 +62,28 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.send(message, None).map_err(|(error, message)| match error {
+        self.push(message, None, Limit::Bound).map_err(|(error, message)| match error {
             PushError::Full => CastError::Full(message),
             PushError::Closed => CastError::NotAvailable(message),
         })
     }
 
-    pub(crate) fn send<M>(
+    /// Puts a message into the mailbox and wakes the actor's task if needed; see [`Mailbox::push`].
+    pub(crate) fn push<M>(
         &self,
         message: M,
-        reply: Option<tokio::sync::oneshot::Sender<M::Result>>,
+        reply: Option<Sender<M::Result>>,
+        limit: Limit,
     ) -> Result<(), (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.mailbox.push(message, reply)? {
+        if self.mailbox.push(message, reply, limit)? {
             self.pid.cell().wake();
         }
         Ok(())
-    }
-
-    /// Sends a message past the limit, for messages with a bound of their own. It is dropped if the actor has
-    /// exited.
-    pub(crate) fn post<M>(&self, message: M)
-    where
-        A: Handler<M>,
-        M: Message + Send + 'static,
-        M::Result: Send,
-    {
-        if self.mailbox.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
-            self.pid.cell().wake();
-        }
     }
 }
 

@@ -41,8 +41,10 @@ impl ActorCell {
     }
 
     /// Keeps the reason of a panic in a handler for the actor's task, which ends the actor after this poll.
-    pub(crate) fn set_panic(&self, reason: ExitReason) {
+    pub(crate) fn poison(&self, reason: ExitReason) {
+        // An error means that the actor has exited already.
         let _ = self.with_cold(|cold| cold.panic = Some(reason));
+        self.set_poisoned();
     }
 
     /// Removes and returns the reason of the panic.

@@ -15,8 +15,6 @@ use crate::sync::{AtomicU32, Mutex, lock};
 
 /// Maximum number of messages in one poll. Then the actor yields to others on its thread.
 const TURN_BUDGET: u32 = 256;
-/// A value of the budget that no poll has.
-const POISONED: u32 = u32::MAX;
 
 /// A bounded queue beside that of actix, which has neither a hard limit nor a length.
 pub(crate) struct Mailbox<A: Actor> {
@@ -37,6 +35,15 @@ pub(crate) enum PushError {
     Closed,
 }
 
+/// Which limit of the queue a message has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The limit of the mailbox.
+    Bound,
+    /// None: the number of these messages is bounded by their senders.
+    Unbounded,
+}
+
 impl<A: Actor> Mailbox<A> {
     pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
@@ -51,30 +58,27 @@ impl<A: Actor> Mailbox<A> {
         self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
     }
 
-    /// Queues a message. Returns whether it is the only one; then the caller must wake the actor. With a longer
-    /// queue the actor
-    /// has not finished and polls again by itself.
-    pub(crate) fn push<M>(&self, message: M, reply: Option<Sender<M::Result>>) -> Result<bool, (PushError, M)>
-    where
-        A: Handler<M>,
-        M: Message + Send + 'static,
-        M::Result: Send,
-    {
-        self.push_within(self.limit, message, reply)
-    }
-
-    /// Queues a message with a limit of the caller's choice.
-    pub(crate) fn push_within<M>(
+    /// Queues a message at the end. `Ok(true)` means that the queue was empty: the caller wakes the actor's task. A longer
+    /// queue is one that the task has not finished, so it needs no wake-up.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the queue is closed, or full within the limit.
+    pub(crate) fn push<M>(
         &self,
-        limit: u32,
         message: M,
         reply: Option<Sender<M::Result>>,
+        limit: Limit,
     ) -> Result<bool, (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
+        let limit = match limit {
+            Limit::Bound => self.limit,
+            Limit::Unbounded => u32::MAX,
+        };
         match &mut *lock(&self.queue) {
             Some(queue) if queue.len() < limit as usize => {
                 queue.push_back(Box::new(QueuedMessage { message, reply }));
@@ -101,15 +105,6 @@ impl<A: Actor> Mailbox<A> {
     /// Starts the budget of a new poll.
     pub(crate) fn reset_budget(&self) {
         self.budget.store(TURN_BUDGET, Ordering::Relaxed);
-    }
-
-    /// The actor has panicked and handles no more messages.
-    pub(crate) fn poison(&self) {
-        self.budget.store(POISONED, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.budget.load(Ordering::Relaxed) == POISONED
     }
 
     /// Takes one message from the budget; `false` when it is used up.

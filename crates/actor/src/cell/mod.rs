@@ -41,7 +41,7 @@ use crate::sync::{AtomicU32, AtomicWaker, Mutex};
 /// Invariants:
 /// - `SIGNALS` and `SYSTEM_PENDING` change only under the lock of their queues. Each is set if and only if its queue is
 ///   not empty.
-/// - `SUSPENDED` and `STOP_DELIVERED` are written by the actor's own task only.
+/// - `SUSPENDED`, `STOP_DELIVERED` and `POISONED` are written by the actor's own task only.
 pub(crate) struct ActorCell {
     number: u64,
     incarnation: Incarnation,

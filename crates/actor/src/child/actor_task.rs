@@ -140,7 +140,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
         let polled = this.arbiter.run_as(cell, type_name::<A>(), || catch_panic(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
             // The reason of a panic in a handler has precedence over panics in destructors that follow.
-            _ if this.mailbox.is_poisoned() => Err(cell.take_panic().unwrap_or(ExitReason::Killed)),
+            _ if cell.is_poisoned() => Err(cell.take_panic().unwrap_or(ExitReason::Killed)),
             Ok(Poll::Pending) if flags.kill() => return this.abort_actor(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),

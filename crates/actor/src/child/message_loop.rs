@@ -82,8 +82,7 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
             // `ctx.stop()` would ask `stopping()`, which may refuse; a panic must not be refused.
             resume_unwind(payload);
         }
-        self.cell.set_panic(reason(payload));
-        self.mailbox.poison();
+        self.cell.poison(reason(payload));
         context.wait(wrap_future(pending::<()>()));
         false
     }

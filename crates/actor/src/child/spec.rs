@@ -101,7 +101,7 @@ impl ChildSpec {
     /// The mailbox limit, in messages. Default: 65,536.
     ///
     /// A message above it is refused with *full*. Unlike actix's limit it is hard. It applies to messages
-    /// through an [`ActorRef`](crate::ActorRef) or a [`ChildRef`]; a plain `Addr` bypasses it.
+    /// through an [`ActorRef`](crate::ActorRef) or a [`ChildRef`](crate::ChildRef); a plain `Addr` bypasses it.
     pub fn mailbox_limit(mut self, limit: usize) -> Self {
         let starter = self.starter;
         self.starter =

@@ -17,6 +17,7 @@ use actix::{Actor, ActorContext, Context, Handler};
 use impresario_supervision::{ChildId, ExitReason, Incarnation, Time};
 use slog::Logger;
 
+use crate::cell::mailbox::Limit;
 use crate::cell::{ActorCell, ExitSignal, Pid, Signal};
 use crate::registry::Registry;
 use crate::registry::arbiters::ArbiterState;
@@ -179,8 +180,9 @@ impl ChildContext {
         // Through the queue of its messages: they keep their order with earlier messages of the sender.
         let Some(own) = self.pid().actor::<A>() else { return };
         let trap_exit = Arc::new(move |exit, linked| match linked {
-            true => own.post(exit),
-            // Past the limit: the sender could not be informed that the queue is full.
+            // An error means that the actor has exited.
+            true => drop(own.push(exit, None, Limit::Unbounded)),
+            // Dropped if the mailbox is full: the sender of an exit signal gets no reply.
             false => drop(own.cast(exit)),
         });
         // An error means that the actor has exited.

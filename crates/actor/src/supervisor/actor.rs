@@ -11,6 +11,7 @@ use impresario_supervision::{
 };
 use tokio::sync::oneshot;
 
+use crate::cell::mailbox::Limit;
 use crate::cell::{ExitSignal, Pid, SystemMessage, TraceKind};
 use crate::child::events::{EventSender, StartAck};
 use crate::child::exit_guard::ExitGuard;
@@ -221,8 +222,9 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
-            self.events =
-                EventSender::new(self.env.system().clone(), move |event| own.post(ChildEvent(event)));
+            self.events = EventSender::new(self.env.system().clone(), move |event| {
+                drop(own.push(ChildEvent(event), None, Limit::Unbounded));
+            });
         }
         // As in OTP: a supervisor exits on a stop of its parent or a kill, and ignores exit signals.
         self.env.clone().trap_exits(ctx);

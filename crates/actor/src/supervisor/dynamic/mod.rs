@@ -29,7 +29,7 @@ use crate::panic::catch_panic;
 /// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
 /// `DynamicSupervisor`).
 ///
-/// A [`DynamicRef`] starts instances on request, independently of each other: a slow one delays no other. When
+/// A [`DynamicRef`](crate::DynamicRef) starts instances on request, independently of each other: a slow one delays no other. When
 /// the supervisor stops, all instances stop at once and share one deadline.
 ///
 /// Defaults are those of a supervisor and its workers, except one: instances are temporary, so their arguments
