@@ -26,10 +26,10 @@ use crate::rules::pool::PoolRules;
 /// Runs a prototype until it exits. It stays on the first thread and starts no other: `fork` needs a process
 /// with one thread.
 pub(super) fn run(init: ChildInit) -> ProcessExit {
-    let ChildInit { identity, kind, port, link, listen_fds, logging, .. } = init;
+    let ChildInit { identity, kind, port, policy, listen_fds, logging, .. } = init;
     let ProcessLogger { log, guard } = logging(&identity);
     let built = match build(identity, kind, listen_fds, logging, log) {
-        Ok(mut state) => match state.set_parent(port, link) {
+        Ok(mut state) => match state.set_parent(port, policy) {
             Ok(()) => Ok(state),
             Err((port, error)) => Err((port, error.into())),
         },
