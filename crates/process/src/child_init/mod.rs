@@ -6,7 +6,7 @@
 
 pub(crate) mod child_factory;
 mod leaf;
-mod panic;
+pub(crate) mod panic;
 pub(crate) mod process_kind;
 pub(crate) mod status_port;
 

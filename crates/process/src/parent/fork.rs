@@ -12,13 +12,14 @@ use super::poller::Source;
 use super::port::Port;
 use super::state::ParentState;
 use crate::child_init::ChildInit;
+use crate::child_init::child_factory::PreforkError;
 use crate::process_init::Prefork;
 
 /// Why a child could not be forked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error("prefork: {0}")]
-    Prefork(#[source] io::Error),
+    #[error(transparent)]
+    Prefork(#[from] PreforkError),
     #[error("cannot create a port: {0}")]
     Port(#[source] io::Error),
     #[error(transparent)]
@@ -33,8 +34,7 @@ impl ParentState {
     /// Forks a child and watches its pidfd and its port. Does not return in the child.
     pub(super) fn fork(&mut self, key: ChildKey, incarnation: Incarnation) -> Result<(), StartError> {
         let slot = self.rules.slot_of(key);
-        let (identity, Prefork { inherit, router_port }) =
-            self.factory.prefork(key, slot).map_err(StartError::Prefork)?;
+        let (identity, Prefork { inherit, router_port }) = self.factory.prefork(key, slot)?;
         let parent_policy = PortPolicy::new(self.me.role, identity.role)?;
         let child_policy = PortPolicy::new(identity.role, self.me.role)?;
         let (parent_end, child_end) = SeqPacket::pair().map_err(StartError::Port)?;
