@@ -60,7 +60,7 @@ impl ChildInit {
         };
         let exit = match init.setup(context) {
             Ok(start) if send_blocking(status_port, &Message::Ready) => start(),
-            // The parent has exited.
+            // READY was not sent: the parent has exited, or its port took no frame for SEND_TIMEOUT.
             Ok(_) => ProcessExit::Failed,
             Err(error) => {
                 send_blocking(status_port, &Message::failed(error_chain(&*error)));

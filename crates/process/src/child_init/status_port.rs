@@ -38,6 +38,10 @@ fn send_within(port: &impl FrameSocket, message: &Message, timeout: Duration) ->
 }
 
 /// Waits until a failed send may be repeated, at most `limit`. False if it may not.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no event reports that kernel buffers are free again; the thread has no other work"
+)]
 fn wait(port: &impl FrameSocket, error: &io::Error, limit: Duration) -> bool {
     match classify(error) {
         ErrorClass::Interrupted => true,

@@ -72,8 +72,10 @@ impl ParentState {
         }
     }
 
-    /// Handles an error on a child's port. A closed port means that the child is probably exiting, and its
-    /// pidfd will report the status; every other error kills the child.
+    /// Handles an error on a child's port.
+    ///
+    /// If the child has closed it, the child is probably exiting, and its pidfd reports the status. Every other
+    /// error kills the child. Passing errors do not get here: [`Port`](super::port::Port) repeats the send.
     pub(super) fn port_failed(&mut self, id: u64, error: &PortError) {
         if error.is_closed() {
             self.port_closed(id);

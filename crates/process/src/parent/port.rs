@@ -1,5 +1,8 @@
 //! One end of a port in the loop of a parent process: non-blocking, with a bounded queue of outgoing
 //! messages.
+//!
+//! The queue and the classification of errors are shared with the driver on tokio, `crates/port`: see
+//! `docs/adr/0008-one-port-two-drivers.md`.
 
 use std::fmt;
 use std::io;
@@ -101,7 +104,7 @@ impl<S: FrameSocket> Port<S> {
 
     /// Queues a message and sends as much of the queue as the socket accepts. Never blocks.
     ///
-    /// `fds` go with the first frame.
+    /// `fds` go with the first frame. [`PortError::Overflow`] at [`MAX_OUTBOUND`] queued messages.
     pub(crate) fn send(
         &mut self,
         now: Time,
@@ -141,8 +144,8 @@ impl<S: FrameSocket> Port<S> {
 
     /// Whether epoll must report the port as writable, if that has changed since the last call; else `None`.
     ///
-    /// Not while a retry is due at a deadline: the socket is writable then, and epoll is level-triggered, so the
-    /// loop would spin.
+    /// Not asked for before a retry: the socket is writable then, and epoll is level-triggered, so the loop would
+    /// spin.
     pub(crate) fn write_interest(&mut self) -> Option<bool> {
         let interest = !self.queue.is_empty() && self.retry_at.is_none();
         let before = std::mem::replace(&mut self.write_interest, interest);
@@ -154,9 +157,9 @@ impl<S: FrameSocket> Port<S> {
         self.decoder.poll_timeout().map(Time::from_start).into_iter().chain(self.retry_at).min()
     }
 
-    /// Handles an expired deadline: sends queued frames again.
+    /// Handles an expired deadline: repeats the failed send.
     ///
-    /// Fails if a message was begun and not completed within [`PARTIAL_TIMEOUT`].
+    /// Fails with [`PortError::Expired`] if a message was begun and not completed within [`PARTIAL_TIMEOUT`].
     pub(crate) fn timeout(&mut self, now: Time) -> Result<(), PortError> {
         match self.decoder.expire(now.since_start()) {
             Some(_) => Err(PortError::Expired),
