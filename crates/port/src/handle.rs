@@ -20,12 +20,12 @@ pub struct PortHandle(Arc<PortState>);
 
 impl PortHandle {
     /// A port on one end of a socket pair. Call it in the process that uses the port: frames carry the pid of the caller.
-    pub fn new(socket: SeqPacket, link: PortPolicy) -> Self {
-        PortHandle(Arc::new(PortState::new(socket, link)))
+    pub fn new(socket: SeqPacket, policy: PortPolicy) -> Self {
+        PortHandle(Arc::new(PortState::new(socket, policy)))
     }
 
     /// Roles and peer pid of the port.
-    pub fn link(&self) -> PortPolicy {
+    pub fn policy(&self) -> PortPolicy {
         self.0.policy
     }
 

@@ -42,7 +42,7 @@ pub struct Port {
 impl Port {
     /// An actor for `handle`. It calls `handler` on its own thread, without a lock held, so `handler` may use the handle.
     pub fn new(handle: PortHandle, log: Logger, handler: impl FnMut(PortEvent) + 'static) -> Self {
-        let reader = Reader::new(handle.link(), PARTIAL_TIMEOUT, log.clone());
+        let reader = Reader::new(handle.policy(), PARTIAL_TIMEOUT, log.clone());
         Port { handle, reader, socket: None, retry: None, handler: Some(Box::new(handler)), log }
     }
 
@@ -126,7 +126,7 @@ impl Port {
         if !self.handle.state().take_close_event() {
             return;
         }
-        let peer = self.handle.link().peer();
+        let peer = self.handle.policy().peer();
         if reason.is_orderly() {
             debug!(self.log, "port closed"; "peer" => %peer, "reason" => %reason);
         } else {

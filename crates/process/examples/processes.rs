@@ -63,6 +63,8 @@ fn main() -> ExitCode {
         worker: ChildRules::worker("shop worker").without_deadline(),
         flags: Flags::default(),
     };
+    let mode = options.mode.clone();
+    let logging = move |identity: &ProcessIdentity| logging(&mode, identity);
     let mut main = Main::new(logging).shutdown_timeout(options.timeout).on_ready(|_| print("tree is ready"));
     if let Some(address) = options.listen {
         match TcpListener::bind(address) {
@@ -94,7 +96,10 @@ impl WithoutDeadline for ChildRules {
     }
 }
 
-fn logging(_identity: &ProcessIdentity) -> ProcessLogger {
+fn logging(mode: &str, identity: &ProcessIdentity) -> ProcessLogger {
+    if mode == "panic-in-logging" && identity.role == Role::Prototype {
+        panic!("no log file");
+    }
     let decorator = slog_term::PlainSyncDecorator::new(io::stdout());
     let drain = slog_term::FullFormat::new(decorator).use_original_order().build().fuse();
     Logger::root(drain, o!()).into()
@@ -119,7 +124,12 @@ impl ProcessInit for Worker {
         self.0.listen.iter().map(|_| "web".to_owned()).collect()
     }
 
-    fn prefork(&mut self, _child: &ProcessIdentity) -> io::Result<Prefork> {
+    fn prefork(&mut self, child: &ProcessIdentity) -> io::Result<Prefork> {
+        match self.0.mode.as_str() {
+            "panic-in-prefork" => panic!("no free port"),
+            "panic-in-second-prefork" if child.incarnation == 2 => panic!("no free port"),
+            _ => {}
+        }
         let (worker, router) = SeqPacket::pair()?;
         Ok(Prefork { inherit: vec![worker.into()], router_port: Some(router.into()) })
     }

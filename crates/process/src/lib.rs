@@ -19,6 +19,7 @@
 mod child_init;
 mod error_chain;
 mod exit;
+mod frame_socket;
 mod identity;
 mod listen_fds;
 mod logging;

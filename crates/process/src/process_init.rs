@@ -39,7 +39,7 @@ pub trait ProcessInit: Send {
     ///
     /// # Errors
     ///
-    /// The start has failed; the rules of the parent decide what follows.
+    /// The start has failed; the rules of the parent decide what follows. The same after a panic.
     fn prefork(&mut self, child: &ProcessIdentity) -> io::Result<Prefork> {
         let _ = child;
         Ok(Prefork::default())

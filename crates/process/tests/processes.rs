@@ -165,6 +165,37 @@ fn a_panic_in_listeners_is_a_failed_start() {
 }
 
 #[test]
+fn a_panic_in_prefork_is_a_failed_start() {
+    let mut tree = Tree::start(&["panic-in-prefork"]);
+    let line = tree.expect("exiting, reason: ");
+    assert!(line.contains("failed to start: prefork() panicked at "), "{line}");
+    assert!(line.contains("processes.rs:") && line.contains(": no free port"), "{line}");
+    tree.expect_exit(3);
+}
+
+#[test]
+fn a_panic_in_prefork_of_a_restart_keeps_the_prototype() {
+    let mut tree = Tree::ready(&["panic-in-second-prefork"]);
+    let (prototype, other) = (tree.pid("shop prototype"), tree.pid("shop worker 1"));
+    tree.kill(tree.pid("shop worker 0"));
+    let line = tree.expect("child failed to start, child: ");
+    assert!(line.contains("prefork() panicked at ") && line.contains(": no free port"), "{line}");
+    tree.expect_up("shop worker 0", 3);
+    assert_eq!((tree.pid("shop prototype"), tree.pid("shop worker 1")), (prototype, other));
+    tree.signal_main(Signal::SIGTERM);
+    tree.expect_exit(0);
+}
+
+#[test]
+fn a_panic_in_the_logger_factory_is_a_failed_start() {
+    let mut tree = Tree::start(&["panic-in-logging"]);
+    let line = tree.expect("exiting, reason: ");
+    assert!(line.contains("failed to start: logger factory panicked at "), "{line}");
+    assert!(line.contains("processes.rs:") && line.contains(": no log file"), "{line}");
+    tree.expect_exit(3);
+}
+
+#[test]
 fn workers_beyond_the_limit_are_refused_before_the_first_fork() {
     let mut tree = Tree::start(&["workers=1025"]);
     tree.expect("1025 workers are configured (shop: 1025), but main keeps at most 1024");

@@ -52,7 +52,7 @@ impl ChildInit {
         let context = ProcessContext {
             identity: self.identity,
             parent: self.port,
-            link: self.link,
+            link: self.policy,
             parent_pid: self.parent_pid,
             inherited: self.inherited,
             listeners: self.listen_fds.into_vec(),
@@ -60,7 +60,7 @@ impl ChildInit {
         };
         let exit = match init.setup(context) {
             Ok(start) if send_blocking(status_port, &Message::Ready) => start(),
-            // The parent has exited.
+            // READY was not sent: the parent has exited, or its port took no frame for SEND_TIMEOUT.
             Ok(_) => ProcessExit::Failed,
             Err(error) => {
                 send_blocking(status_port, &Message::failed(error_chain(&*error)));

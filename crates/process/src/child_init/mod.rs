@@ -6,7 +6,7 @@
 
 pub(crate) mod child_factory;
 mod leaf;
-mod panic;
+pub(crate) mod panic;
 pub(crate) mod process_kind;
 pub(crate) mod status_port;
 
@@ -36,7 +36,7 @@ pub(crate) struct ChildInit {
     pub(crate) kind: ProcessKind,
     /// The child's end of the port to the parent.
     pub(crate) port: SeqPacket,
-    pub(crate) link: PortPolicy,
+    pub(crate) policy: PortPolicy,
     pub(crate) parent_pid: Pid,
     pub(crate) inherited: Vec<OwnedFd>,
     /// All listening sockets of the parent; after detaching, those that `kind` names.

@@ -1,4 +1,4 @@
-//! Catching panics in a child process, with message and source location.
+//! Catching panics of user code, with message and source location.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -10,13 +10,29 @@ use impresario_supervision::ExitReason;
 /// Source location of the last panic of one thread. The panic payload does not carry it.
 type Location = Arc<Mutex<Option<String>>>;
 
-/// Calls `code` and turns a panic into [`ExitReason::Panic`]. The previous panic hook still prints the panic.
+/// Calls `code` and turns a panic into [`ExitReason::Panic`].
 ///
 /// It adds a panic hook that stays until the process exits. A child process calls it at most three times.
-pub(super) fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
-    let location = Location::default();
-    add_hook(Arc::clone(&location));
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| reason(payload, &location))
+pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    PanicCatcher::new().catch(code)
+}
+
+/// Catches panics of the thread that constructed it. The previous panic hook still prints them.
+///
+/// It has one panic hook, however often [`catch`](Self::catch) is called. The hook stays until the process exits.
+pub(crate) struct PanicCatcher(Location);
+
+impl PanicCatcher {
+    pub(crate) fn new() -> Self {
+        let location = Location::default();
+        add_hook(Arc::clone(&location));
+        Self(location)
+    }
+
+    /// Calls `code` and turns a panic into [`ExitReason::Panic`].
+    pub(crate) fn catch<T>(&self, code: impl FnOnce() -> T) -> Result<T, ExitReason> {
+        catch_unwind(AssertUnwindSafe(code)).map_err(|payload| reason(payload, &self.0))
+    }
 }
 
 /// Puts a panic hook before the previous ones that stores the location of each panic of this thread.
@@ -42,7 +58,7 @@ fn reason(payload: Box<dyn Any + Send>, location: &Mutex<Option<String>>) -> Exi
     };
     // Before the drop of the payload, which may panic at another location.
     let location = location.lock().ok().and_then(|mut location| location.take());
-    // A panic of that drop would unwind into the frames of the parent.
+    // In a child, a panic of that drop would unwind into the frames of the parent.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
     ExitReason::Panic { message, location }
 }

@@ -1,7 +1,5 @@
 //! What a parent process does with a child: start, stop, kill, remove; and the reports of the rules.
 
-use std::time::Duration;
-
 use impresario_supervision::{ChildKey, Event, ExitReason, Incarnation, Report, ReportKind};
 use impresario_sys::Pid;
 use impresario_wire::{Message, Role};
@@ -9,11 +7,8 @@ use impresario_wire::{Message, Role};
 use super::child::Child;
 use super::orphans;
 use super::phase::Phase;
+use super::port::Port;
 use super::state::ParentState;
-
-/// How long a child may run after it has closed its port; then it is killed. A process closes its port when
-/// it exits, and one with much memory needs some time from there until its pidfd is readable.
-pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ParentState {
     /// Forks a child. During a shutdown it does not, and the start fails with [`ExitReason::Shutdown`].
@@ -32,12 +27,14 @@ impl ParentState {
     /// the port. A prototype always reads its port.
     pub(super) fn stop_child(&mut self, id: u64) {
         let killing = self.phases.phase() == Phase::Killing;
+        let now = self.now();
         let Some(child) = self.children.get_mut(id) else { return };
         if killing {
             child.kill();
         } else if child.mark_quit_sent() {
             let reads_port = child.ready || child.identity.role == Role::Prototype;
-            let sent = child.port.as_mut().is_some_and(|port| port.send(&Message::Quit, Vec::new()).is_ok());
+            let send = |port: &mut Port| port.send(now, &Message::Quit, Vec::new()).is_ok();
+            let sent = child.port.as_mut().is_some_and(send);
             if !sent || !reads_port {
                 child.terminate();
             }
@@ -77,22 +74,6 @@ impl ParentState {
         if self.is_subreaper {
             orphans::reap(|pid| self.children.iter().any(|child| child.pid == pid));
         }
-    }
-
-    /// Ids of the children with an expired deadline, and the reason: an incomplete message, or no exit after
-    /// the close of the port.
-    pub(super) fn expired_children(&mut self) -> Vec<(u64, String)> {
-        let now = self.now();
-        let expired = |child: &mut Child| {
-            if child.exit_by.is_some_and(|exit_by| exit_by <= now) {
-                return Some(format!("closed its port and did not exit within {EXIT_TIMEOUT:?}"));
-            }
-            child.port.as_mut()?.timeout(now).err().map(|error| error.to_string())
-        };
-        self.children
-            .iter_mut()
-            .filter_map(|child| expired(child).map(|reason| (child.id(), reason)))
-            .collect()
     }
 
     /// Logs a report of the rules.

@@ -12,6 +12,10 @@ use super::port::Port;
 use crate::exit::ProcessExit;
 use crate::identity::ProcessIdentity;
 
+/// How long a child may run after it has closed its port; then it is killed. A process closes its port when
+/// it exits, and one with much memory needs some time from there until its pidfd is readable.
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A child process that has not been reaped.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -74,6 +78,11 @@ impl Child {
     /// Its pid, as messages carry it.
     pub(crate) fn process(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
+    }
+
+    /// The next deadline: of its port, or of its exit after it has closed its port.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.port.as_ref().and_then(Port::poll_timeout).into_iter().chain(self.exit_by).min()
     }
 
     /// Records that the child is asked to quit. False if it was asked before.

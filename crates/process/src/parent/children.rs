@@ -40,10 +40,6 @@ impl Children {
         self.running.values()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Child> {
-        self.running.values_mut()
-    }
-
     pub(super) fn ids(&self) -> Vec<u64> {
         self.running.keys().copied().collect()
     }

@@ -74,7 +74,7 @@ impl ParentState {
                 self.run_commands(commands);
             }
             Action::Exit(reason) => self.outcome = Some(reason),
-            // Answers to requests. No part of this crate makes one.
+            // Replies to requests, such as an added child. This crate makes no requests.
             Action::Added(..) | Action::Reply(..) => {}
         }
     }
@@ -85,7 +85,7 @@ impl ParentState {
         self.change_phase(change, reason);
     }
 
-    /// Does what a phase change requires. Every phase change ends up here.
+    /// Carries out what a phase change requires.
     pub(super) fn change_phase(&mut self, change: PhaseChange, reason: &'static str) {
         match change {
             PhaseChange::Unchanged => {}

@@ -2,11 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use impresario_supervision::{Event, ExitReason};
+use impresario_supervision::{Event, ExitReason, Time};
 use impresario_sys::Signal;
 use impresario_wire::Message;
 
-use super::child::{Child, is_fatal};
+use super::child::{Child, EXIT_TIMEOUT, is_fatal};
 use super::phase::ShutdownRequest;
 use super::port::Incoming;
 use super::state::ParentState;
@@ -42,7 +42,7 @@ impl ParentState {
     pub(super) fn on_parent(&mut self) {
         let now = self.now();
         let Some(port) = &mut self.parent else { return };
-        match port.flush().and_then(|()| port.recv(now, &mut self.buffer)) {
+        match port.flush(now).and_then(|()| port.recv(now, &mut self.buffer)) {
             Ok(Incoming::Message(Message::Quit, _)) => self.shut_down(ShutdownRequest::Quit, "QUIT message"),
             Ok(Incoming::Message(..) | Incoming::Fragment | Incoming::Empty) => {}
             Ok(Incoming::End) => return self.parent_lost("end of file on its port"),
@@ -73,8 +73,9 @@ impl ParentState {
                 Err(error) => return self.port_failed(id, &error),
             }
         }
+        let now = self.now();
         let Some(port) = self.children.get_mut(id).and_then(|child| child.port.as_mut()) else { return };
-        match port.flush() {
+        match port.flush(now) {
             Ok(()) => self.update_child_interest(id),
             Err(error) => self.port_failed(id, &error),
         }
@@ -144,15 +145,43 @@ impl ParentState {
 
     /// Handles expired deadlines. Called in every iteration of the loop, whether it timed out or not.
     pub(super) fn on_timeout(&mut self) {
-        for (id, reason) in self.expired_children() {
-            self.kill_broken(id, reason);
-        }
         let now = self.now();
+        self.on_parent_timeout(now);
+        let due = |child: &Child| child.poll_timeout().is_some_and(|deadline| deadline <= now);
+        let ids: Vec<u64> = self.children.iter().filter(|child| due(child)).map(|child| child.id()).collect();
+        for id in ids {
+            self.on_child_timeout(id, now);
+        }
         if self.rules.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.events.push_back(Event::Timeout);
         }
         let change = self.phases.timeout(now);
         self.change_phase(change, "");
         self.run_rules();
+    }
+    /// A deadline of the parent's port: a retry, or a partial message.
+    fn on_parent_timeout(&mut self, now: Time) {
+        let Some(port) = &mut self.parent else { return };
+        if port.poll_timeout().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        if let Err(error) = port.timeout(now) {
+            return self.parent_lost(&error.to_string());
+        }
+        let watched = self.update_parent_interest();
+        self.check_parent_alive(watched);
+    }
+
+    /// A deadline of a child: its exit after the close of its port, a retry on its port, or a partial message.
+    fn on_child_timeout(&mut self, id: u64, now: Time) {
+        let Some(child) = self.children.get_mut(id) else { return };
+        if child.exit_by.is_some_and(|exit_by| exit_by <= now) {
+            let reason = format!("closed its port and did not exit within {EXIT_TIMEOUT:?}");
+            return self.kill_broken(id, reason);
+        }
+        match child.port.as_mut().map_or(Ok(()), |port| port.timeout(now)) {
+            Ok(()) => self.update_child_interest(id),
+            Err(error) => self.port_failed(id, &error),
+        }
     }
 }

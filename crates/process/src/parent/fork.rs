@@ -12,17 +12,18 @@ use super::poller::Source;
 use super::port::Port;
 use super::state::ParentState;
 use crate::child_init::ChildInit;
+use crate::child_init::child_factory::PreforkError;
 use crate::process_init::Prefork;
 
 /// Why a child could not be forked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error("prefork: {0}")]
-    Prefork(#[source] io::Error),
+    #[error(transparent)]
+    Prefork(#[from] PreforkError),
     #[error("cannot create a port: {0}")]
     Port(#[source] io::Error),
     #[error(transparent)]
-    Link(#[from] PortPolicyError),
+    Policy(#[from] PortPolicyError),
     #[error(transparent)]
     Fork(#[from] ForkError),
     #[error("cannot watch the child: {0}")]
@@ -33,10 +34,9 @@ impl ParentState {
     /// Forks a child and watches its pidfd and its port. Does not return in the child.
     pub(super) fn fork(&mut self, key: ChildKey, incarnation: Incarnation) -> Result<(), StartError> {
         let slot = self.rules.slot_of(key);
-        let (identity, Prefork { inherit, router_port }) =
-            self.factory.prefork(key, slot).map_err(StartError::Prefork)?;
-        let parent_link = PortPolicy::new(self.me.role, identity.role)?;
-        let child_link = PortPolicy::new(identity.role, self.me.role)?;
+        let (identity, Prefork { inherit, router_port }) = self.factory.prefork(key, slot)?;
+        let parent_policy = PortPolicy::new(self.me.role, identity.role)?;
+        let child_policy = PortPolicy::new(identity.role, self.me.role)?;
         let (parent_end, child_end) = SeqPacket::pair().map_err(StartError::Port)?;
         // Unflushed output would be copied into the child and written twice.
         let _ = io::stdout().flush();
@@ -46,7 +46,7 @@ impl ParentState {
                 identity,
                 kind: self.factory.take_kind(slot),
                 port: child_end,
-                link: child_link.with_peer_pid(parent_pid.as_raw().unsigned_abs()),
+                policy: child_policy.with_peer_pid(parent_pid.as_raw().unsigned_abs()),
                 parent_pid,
                 inherited: inherit,
                 listen_fds: std::mem::take(&mut self.listen_fds),
@@ -55,8 +55,8 @@ impl ParentState {
             }
             .run_and_exit(self.factory.child_main),
             Fork::Parent(forked) => {
-                let link = parent_link.with_peer_pid(forked.pid.as_raw().unsigned_abs());
-                let mut child = Child::new(incarnation, identity, forked, Port::new(parent_end, link));
+                let policy = parent_policy.with_peer_pid(forked.pid.as_raw().unsigned_abs());
+                let mut child = Child::new(incarnation, identity, forked, Port::new(parent_end, policy));
                 child.router_port = router_port;
                 self.watch(&child).map_err(|error| {
                     kill_and_reap(&mut child);

@@ -1,12 +1,11 @@
 //! Sending on the ports of a parent process, and what a port error leads to.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use impresario_wire::Message;
 
-use super::actions::EXIT_TIMEOUT;
+use super::child::EXIT_TIMEOUT;
 use super::poller::Source;
 use super::port::PortError;
 use super::role::Command;
@@ -37,8 +36,9 @@ impl ParentState {
 
     /// Sends a message to a child, or queues it. On an error the child is killed, or it is exiting already.
     fn send_to_child(&mut self, id: u64, message: &Message, fds: Vec<Rc<dyn AsFd>>) {
+        let now = self.now();
         let Some(port) = self.children.get_mut(id).and_then(|child| child.port.as_mut()) else { return };
-        match port.send(message, fds) {
+        match port.send(now, message, fds) {
             Ok(()) => self.update_child_interest(id),
             Err(error) => self.port_failed(id, &error),
         }
@@ -46,22 +46,23 @@ impl ParentState {
 
     /// Sends a message to the parent, or queues it. False if that is impossible.
     pub(super) fn send_to_parent(&mut self, message: &Message, fds: Vec<Rc<dyn AsFd>>) -> bool {
+        let now = self.now();
         let Some(port) = &mut self.parent else { return false };
-        if let Err(error) = port.send(message, fds) {
+        if let Err(error) = port.send(now, message, fds) {
             slog::error!(self.log, "cannot send to the parent"; "reason" => %error);
             return false;
         }
         self.update_parent_interest()
     }
 
-    /// Asks epoll for EPOLLOUT on the parent's port while messages are queued there. False if epoll refuses.
+    /// Asks epoll for EPOLLOUT on the parent's port while messages wait there for a full socket. False if epoll refuses.
     pub(super) fn update_parent_interest(&mut self) -> bool {
         let Some(port) = &mut self.parent else { return false };
         let change = port.write_interest();
         change.is_none_or(|on| self.poller.set_write_interest(&*port, Source::Parent, on).is_ok())
     }
 
-    /// Asks epoll for EPOLLOUT on a child's port while messages are queued there.
+    /// Asks epoll for EPOLLOUT on a child's port while messages wait there for a full socket.
     pub(super) fn update_child_interest(&mut self, id: u64) {
         let Some(port) = self.children.get_mut(id).and_then(|child| child.port.as_mut()) else { return };
         if let Some(on) = port.write_interest()
@@ -71,12 +72,15 @@ impl ParentState {
         }
     }
 
-    /// Handles an error on a child's port. A closed port means that the child is probably exiting, and its
-    /// pidfd will report the status; every other error kills the child.
+    /// Handles an error on a child's port.
+    ///
+    /// If the child has closed it, the child is probably exiting, and its pidfd reports the status. Every other
+    /// error kills the child. Passing errors do not get here: [`Port`](super::port::Port) repeats the send.
     pub(super) fn port_failed(&mut self, id: u64, error: &PortError) {
-        match error {
-            PortError::Io(error) if is_disconnected(error) => self.port_closed(id),
-            error => self.kill_broken(id, error.to_string()),
+        if error.is_closed() {
+            self.port_closed(id);
+        } else {
+            self.kill_broken(id, error.to_string());
         }
     }
 
@@ -94,10 +98,4 @@ impl ParentState {
             self.poller.remove(&port);
         }
     }
-}
-
-/// Whether the peer has closed the socket. `send` reports it as EPIPE, or as ECONNRESET if the peer had
-/// unread data.
-fn is_disconnected(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }

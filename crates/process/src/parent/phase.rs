@@ -76,7 +76,7 @@ pub(crate) struct PhaseMachine {
     timeout: Option<Duration>,
     /// End of the drain, or of the wait for killed processes.
     deadline: Option<Time>,
-    /// A [`ShutdownRequest::Terminate`] came; the next one kills.
+    /// A [`ShutdownRequest::Terminate`] was received; the next one kills.
     terminating: bool,
     killed: Option<KillCause>,
 }

@@ -30,7 +30,7 @@ pub(crate) trait ParentRole {
     /// Sends SIGKILL to each known process below the children.
     fn kill_descendants(&mut self);
 
-    /// Called last. Returns the message to the parent, if there is one to send.
+    /// Called once, after the loop. Returns the message to the parent, if there is one to send.
     fn finish(&mut self, log: &Logger, exit: ProcessExit, reason: &str) -> Option<Message>;
 }
 

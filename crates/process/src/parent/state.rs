@@ -9,6 +9,7 @@ use impresario_sys::{SeqPacket, Signal, SignalFd, reset_signals};
 use impresario_wire::{MAX_FRAME, PortPolicy};
 use slog::Logger;
 
+use super::child::Child;
 use super::children::Children;
 use super::orphans;
 use super::phase::PhaseMachine;
@@ -106,12 +107,12 @@ impl ParentState {
     pub(crate) fn set_parent(
         &mut self,
         socket: SeqPacket,
-        link: PortPolicy,
+        policy: PortPolicy,
     ) -> Result<(), (SeqPacket, io::Error)> {
         if let Err(error) = self.poller.add(&socket, Source::Parent) {
             return Err((socket, error));
         }
-        self.parent = Some(Port::new(socket, link));
+        self.parent = Some(Port::new(socket, policy));
         Ok(())
     }
 
@@ -119,16 +120,13 @@ impl ParentState {
         Time::from_start(self.started_at.elapsed())
     }
 
-    /// Time until the next deadline: of the rules, the phase, a partial message of a child, or the exit of a
-    /// child that closed its port. `None` means no deadline.
-    ///
-    /// The port to the parent has none: every message of a parent is one frame.
+    /// Time until the next deadline: of the rules, the phase, a child, or the port to the parent. `None` means
+    /// no deadline.
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
-        let ports = self.children.iter().filter_map(|child| child.port.as_ref());
-        let deadlines = ports.filter_map(Port::poll_timeout);
-        let exits = self.children.iter().filter_map(|child| child.exit_by);
-        let own = self.rules.poll_timeout().into_iter().chain(self.phases.poll_timeout());
+        let children = self.children.iter().filter_map(Child::poll_timeout);
+        let parent = self.parent.as_ref().and_then(Port::poll_timeout);
+        let own = [self.rules.poll_timeout(), self.phases.poll_timeout(), parent].into_iter().flatten();
         let now = self.now();
-        deadlines.chain(exits).chain(own).min().map(|deadline| deadline.saturating_since(now))
+        children.chain(own).min().map(|deadline| deadline.saturating_since(now))
     }
 }

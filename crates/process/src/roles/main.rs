@@ -287,7 +287,8 @@ mod tests {
     #[test]
     fn main_with_its_own_logger_makes_no_other() {
         // Two children of the same id, so that no process is started.
-        let main = Main::new(|_| panic!("made another")).log(Logger::root(Discard, o!()).into());
+        let main =
+            Main::new(|_| panic!("the logger factory was called")).log(Logger::root(Discard, o!()).into());
         let child = || (ChildRules::worker("a"), Idle(Role::Router));
         let main = main.process(child().0, child().1).process(child().0, child().1);
         assert!(matches!(main.run(), Err(RunError::Spec(_))));

@@ -8,6 +8,7 @@ use slog::Logger;
 
 use crate::child_init::ChildInit;
 use crate::child_init::child_factory::ChildFactory;
+use crate::child_init::panic::catch_panic;
 use crate::child_init::process_kind::ProcessKind;
 use crate::child_init::status_port::send_blocking;
 use crate::error_chain::error_chain;
@@ -26,10 +27,16 @@ use crate::rules::pool::PoolRules;
 /// Runs a prototype until it exits. It stays on the first thread and starts no other: `fork` needs a process
 /// with one thread.
 pub(super) fn run(init: ChildInit) -> ProcessExit {
-    let ChildInit { identity, kind, port, link, listen_fds, logging, .. } = init;
-    let ProcessLogger { log, guard } = logging(&identity);
+    let ChildInit { identity, kind, port, policy, listen_fds, logging, .. } = init;
+    let ProcessLogger { log, guard } = match catch_panic(|| logging(&identity)) {
+        Ok(logger) => logger,
+        Err(panic) => {
+            send_blocking(&port, &Message::failed(format!("logger factory {panic}")));
+            return ProcessExit::Panicked;
+        }
+    };
     let built = match build(identity, kind, listen_fds, logging, log) {
-        Ok(mut state) => match state.set_parent(port, link) {
+        Ok(mut state) => match state.set_parent(port, policy) {
             Ok(()) => Ok(state),
             Err((port, error)) => Err((port, error.into())),
         },

@@ -12,7 +12,7 @@ use impresario_sys::{Pid, PidFd, Signal, wait_readable};
 /// Upper bound of every wait. On a busy machine an event may take seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running tree. Drop kills main, and the kernel its descendants.
+/// A running tree. Drop kills main; the kernel then kills all its descendants.
 pub(crate) struct Tree {
     child: Child,
     lines: Receiver<String>,
