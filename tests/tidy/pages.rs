@@ -66,7 +66,7 @@ pub(crate) fn unnamed_examples(page: &str, text: &str, examples: &[&str]) -> Vec
     missing.map(|name| format!("{page} does not say how to run the example {name}: add a line")).collect()
 }
 
-/// Steps of a walk whose file or function does not exist. A step is a numbered item that opens with a path below `crates/`
+/// Steps of a walk that name a file or function that does not exist. A step is a numbered item that opens with a path below `crates/`
 /// in inline code, a colon, and functions in inline code: ``1. `crates/a/src/b.rs`: `first`, `second` ``.
 pub(crate) fn broken_steps(path: &str, text: &str, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut failures = Vec::new();
