@@ -20,7 +20,7 @@ use loom::future::block_on;
 use loom::thread;
 
 use cell::exit::ExitFuture;
-use cell::mailbox::Mailbox;
+use cell::mailbox::{Limit, Mailbox};
 use cell::tree_core::TreeCore;
 use cell::{ActorCell, MonitorSet, Pid, Signal, SystemMessage};
 use loom::sync::atomic::AtomicU8;
@@ -264,7 +264,7 @@ fn who_brings_a_message_wakes_whom_it_must() {
             let (cell, mailbox) = (Arc::clone(&cell), Arc::clone(&mailbox));
             thread::spawn(move || {
                 for _ in 0..messages {
-                    match mailbox.push(Hello, None) {
+                    match mailbox.push(Hello, None, Limit::Bound) {
                         Ok(true) => cell.wake(),
                         Ok(false) => {}
                         Err(_) => panic!("there is room"),

@@ -1,4 +1,4 @@
-//! One life of an actor, to be called and cast to.
+//! The typed reference to one incarnation of an actor.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,27 +6,28 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Context, Handler, Message};
 
 use crate::cell::Pid;
-use crate::cell::mailbox::{Mailbox, PushError};
+use crate::cell::mailbox::{Limit, Mailbox, PushError};
 
 /// Why a message was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CastError<M> {
-    /// There is no such actor now.
+    /// The actor has exited or is not started.
     NotAvailable(M),
     /// The queue is full.
     Full(M),
 }
 
-/// What [`CastError`] and [`CallError`](crate::CallError) say about an actor that does not run.
+/// The text of [`CastError`] and [`CallError`](crate::CallError) for an actor that does not run.
 pub(crate) const NOT_AVAILABLE: &str = "the actor is not available: it is down or being restarted";
-/// What they say about a full queue.
+/// Their text for a full mailbox.
 pub(crate) const FULL: &str = "the queue of the actor is full";
 
-/// Reaches one life of an actor, and no later one; see [`ChildRef`](crate::ChildRef) for what survives restarts.
+/// A typed reference to one incarnation of an actor. For a reference that survives restarts, see
+/// [`ChildRef`](crate::ChildRef).
 ///
-/// It has the actor's [`Pid`] and knows its type. Its messages wait in a queue that has a length and a hard limit; those
-/// to a plain `Addr` wait in actix's own, which has neither. Each queue keeps its order; they are read by turns.
+/// It holds the actor's [`Pid`] and its mailbox. The mailbox has a length and a hard limit. Messages to a plain `Addr` are
+/// queued by actix, which has neither. Each queue keeps its order; the actor reads them alternately.
 pub struct ActorRef<A: Actor> {
     pid: Pid,
     mailbox: Arc<Mailbox<A>>,
@@ -37,65 +38,66 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         Self { pid, mailbox }
     }
 
-    /// Which life it is.
+    /// The pid of the incarnation.
     pub fn pid(&self) -> &Pid {
         &self.pid
     }
 
-    /// The actix address of the same life. It goes past the limit of the queue.
+    /// The actix address of the same incarnation. The limit of the mailbox does not apply to it.
     pub fn addr(&self) -> Addr<A> {
         self.mailbox.addr()
     }
 
-    /// Sends a message and does not wait (OTP: `gen_server:cast`).
+    /// Sends a message without a reply, and does not wait (OTP: `gen_server:cast`).
     ///
     /// # Errors
     ///
-    /// Gives the message back when the queue is full or the life is over. What was accepted is handled, unless the life
-    /// ends before.
+    /// [`CastError::Full`] if the mailbox is full, [`CastError::NotAvailable`] if the actor has exited. Both return the
+    /// message. An accepted message is handled unless the actor exits first.
     pub fn cast<M>(&self, message: M) -> Result<(), CastError<M>>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.send(message, None).map_err(|(error, message)| match error {
+        self.push(message, None, Limit::Bound).map_err(|(error, message)| match error {
             PushError::Full => CastError::Full(message),
             PushError::Closed => CastError::NotAvailable(message),
         })
     }
 
-    pub(crate) fn send<M>(
+    /// Queues a message and wakes the actor's task if it has to.
+    pub(crate) fn push<M>(
         &self,
         message: M,
         reply: Option<tokio::sync::oneshot::Sender<M::Result>>,
+        limit: Limit,
     ) -> Result<(), (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.mailbox.push(message, reply)? {
+        if self.mailbox.push(message, reply, limit)? {
             self.pid.cell().wake();
         }
         Ok(())
     }
 
-    /// Sends a message of which there are only so many anyway. A life that is over does not need it.
-    pub(crate) fn post<M>(&self, message: M)
+    /// Sends a message past the bound of the mailbox, for senders whose number of messages is bounded. It is dropped if the
+    /// actor has exited.
+    pub(crate) fn push_unbounded<M>(&self, message: M)
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        if self.mailbox.push_within(u32::MAX, message, None).is_ok_and(|first| first) {
-            self.pid.cell().wake();
-        }
+        drop(self.push(message, None, Limit::Unbounded));
     }
 }
 
 impl Pid {
-    /// The life as one of an `A`, if it is one and has not ended.
+    /// A typed reference, if the process is an actor of type `A` and has not exited.
     pub fn actor<A: Actor<Context = Context<A>>>(&self) -> Option<ActorRef<A>> {
         Some(ActorRef::new(self.clone(), self.cell().mailbox()?))
     }

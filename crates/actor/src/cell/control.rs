@@ -28,6 +28,8 @@ pub(crate) const TRACED: u32 = 32;
 pub(crate) const ADDR_PENDING: u32 = 64;
 /// The stop that `STOP` requests was delivered to the actor.
 pub(crate) const STOP_DELIVERED: u32 = 128;
+/// A handler has panicked. The message loop handles no more messages, and the task ends the actor after this poll.
+pub(crate) const POISONED: u32 = 256;
 
 /// A value of the control flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,16 @@ impl ActorCell {
     /// Marks the stop as delivered. Called by the actor's own task only, once.
     pub(crate) fn set_stop_delivered(&self) {
         self.flags.fetch_or(STOP_DELIVERED, Ordering::AcqRel);
+    }
+
+    /// Marks the actor as poisoned. Called by its own task only; the flag is never cleared.
+    pub(super) fn set_poisoned(&self) {
+        self.flags.fetch_or(POISONED, Ordering::AcqRel);
+    }
+
+    /// Whether a handler has panicked. Called by the actor's own task only, which sets the flag: relaxed is enough.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & POISONED != 0
     }
 
     /// The queue of actix may hold more messages.

@@ -1,4 +1,4 @@
-//! The exit of an actor: its reason, its mailbox, and the notification of those who wait for it.
+//! The exit of an actor: its reason, its mailbox, and the notification of links, monitors and exit futures.
 
 use std::future::Future;
 use std::pin::Pin as StdPin;
@@ -40,8 +40,10 @@ impl ActorCell {
         lock(&self.state).exit_reason.as_deref().cloned()
     }
 
-    /// Keeps the reason of a panic in a handler for the actor's task, which ends the actor after this poll.
+    /// Keeps the reason of a panic in a handler and sets `POISONED`. The actor's task ends the actor after this poll.
     pub(crate) fn set_panic(&self, reason: ExitReason) {
+        self.set_poisoned();
+        // An error means that the actor has exited already, with a reason.
         let _ = self.with_cold(|cold| cold.panic = Some(reason));
     }
 
@@ -144,7 +146,8 @@ impl Future for ExitFuture {
 
 impl Drop for ExitFuture {
     fn drop(&mut self) {
-        // An error means that the actor has exited, and its exit listeners are dropped.
-        let _ = self.cell.with_links(|links| links.remove_exit_listener(self.key));
+        // An error means that the actor has exited, and its exit listeners are dropped. A listener is dropped outside of
+        // the lock: the sender in it wakes the task of this future.
+        drop(self.cell.with_links(|links| links.remove_exit_listener(self.key)));
     }
 }

@@ -1,4 +1,4 @@
-//! Where messages wait for one life of an actor.
+//! The mailbox of an actor: a bounded queue of messages, and the message budget of one poll.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -13,67 +13,72 @@ use tokio::sync::oneshot::Sender;
 use crate::panic::catch_panic;
 use crate::sync::{AtomicU32, Mutex, lock};
 
-/// After so many messages in one turn an actor lets others have theirs.
+/// How many messages an actor handles in one poll before the other tasks of its arbiter run.
 const TURN_BUDGET: u32 = 256;
-/// No turn has so many left.
-const POISONED: u32 = u32::MAX;
 
-/// A queue of its own beside that of actix, which has neither a hard limit nor a length.
+/// The queue of the messages of one actor, beside actix's own queue, which has neither a hard limit nor a length.
 pub(crate) struct Mailbox<A: Actor> {
-    /// Weak, since a strong one would cost each actor two allocations more.
+    /// Weak: a strong address costs each actor two more allocations.
     addr: WeakAddr<A>,
+    /// `None` after the exit.
     queue: Mutex<Option<VecDeque<Box<dyn DynMessage<A>>>>>,
-    limit: u32,
-    /// How many messages wait, as far as one knows without the lock.
+    /// The most messages of a bounded push.
+    bound: u32,
+    /// The length of the queue, written under its lock and read without it.
     queued: AtomicU32,
-    /// What is left of the turn. Only the actor's own task uses it.
+    /// How many more messages this poll may handle. Only the actor's own task uses it.
     budget: AtomicU32,
 }
 
-/// Why a message was not taken.
+/// Which limit a push obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The bound of the mailbox.
+    Bound,
+    /// None. For messages whose number is bounded by something else, such as the number of links or children.
+    Unbounded,
+}
+
+/// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushError {
+    /// The queue has reached its bound.
     Full,
+    /// The actor has exited.
     Closed,
 }
 
 impl<A: Actor> Mailbox<A> {
-    pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
+    /// An empty mailbox. A bound above `u32::MAX` counts as `u32::MAX`.
+    pub(crate) fn new(addr: WeakAddr<A>, bound: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
-        // Half as large; nobody has more in memory.
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let bound = u32::try_from(bound).unwrap_or(u32::MAX);
         let (queued, budget) = (AtomicU32::new(0), AtomicU32::new(TURN_BUDGET));
-        Arc::new(Self { addr, queue, limit, queued, budget })
+        Arc::new(Self { addr, queue, bound, queued, budget })
     }
 
+    /// The address of actix's own queue. After the exit, it is one whose channel is closed.
     pub(crate) fn addr(&self) -> Addr<A> {
-        // That of a life that is over leads nowhere.
         self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
     }
 
-    /// Puts a message last; whether it is the only one, and the life has to be woken. A longer queue is one that the life
-    /// has not finished, so it comes back to it.
-    pub(crate) fn push<M>(&self, message: M, reply: Option<Sender<M::Result>>) -> Result<bool, (PushError, M)>
-    where
-        A: Handler<M>,
-        M: Message + Send + 'static,
-        M::Result: Send,
-    {
-        self.push_within(self.limit, message, reply)
-    }
-
-    /// Puts a message last that has a limit of another kind.
-    pub(crate) fn push_within<M>(
+    /// Appends a message. Returns whether it is the only one: then the caller has to wake the actor's task. If the queue
+    /// was not empty, the task has not finished it and polls it again by itself.
+    pub(crate) fn push<M>(
         &self,
-        limit: u32,
         message: M,
         reply: Option<Sender<M::Result>>,
+        limit: Limit,
     ) -> Result<bool, (PushError, M)>
     where
         A: Handler<M>,
         M: Message + Send + 'static,
         M::Result: Send,
     {
+        let limit = match limit {
+            Limit::Bound => self.bound,
+            Limit::Unbounded => u32::MAX,
+        };
         match &mut *lock(&self.queue) {
             Some(queue) if queue.len() < limit as usize => {
                 queue.push_back(Box::new(QueuedMessage { message, reply }));
@@ -85,8 +90,9 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
+    /// Takes the next message.
     pub(crate) fn pop(&self) -> Option<Box<dyn DynMessage<A>>> {
-        // Whoever makes it more than none wakes the life afterwards, so nothing is missed here.
+        // A sender that makes the length one wakes the task afterwards, so reading a 0 too early loses no message.
         if self.queued.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -97,21 +103,12 @@ impl<A: Actor> Mailbox<A> {
         message
     }
 
-    /// A new turn begins.
+    /// Sets the budget of a new poll: `TURN_BUDGET` messages.
     pub(crate) fn reset_budget(&self) {
         self.budget.store(TURN_BUDGET, Ordering::Relaxed);
     }
 
-    /// The actor has panicked, and has no turn any more.
-    pub(crate) fn poison(&self) {
-        self.budget.store(POISONED, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.budget.load(Ordering::Relaxed) == POISONED
-    }
-
-    /// Takes one from the turn; `false` when nothing is left of it.
+    /// Takes one message from the budget; `false` if it is used up.
     pub(crate) fn consume_budget(&self) -> bool {
         let left = self.budget.load(Ordering::Relaxed);
         self.budget.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -119,14 +116,15 @@ impl<A: Actor> Mailbox<A> {
     }
 }
 
-/// A message that waits, of whatever type.
+/// A queued message, with its type erased.
 pub(crate) trait DynMessage<A: Actor>: Send {
-    /// The type of the message.
+    /// The name of the message type.
     fn name(&self) -> &'static str;
+    /// Runs the actor's handler, and sends its result to the caller.
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context);
 }
 
-/// A message, and who waits for the answer.
+/// A queued message, and the reply sender of its caller; `None` for a cast.
 struct QueuedMessage<M: Message> {
     message: M,
     reply: Option<Sender<M::Result>>,
@@ -144,18 +142,20 @@ where
 
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context) {
         let Self { message, reply } = *self;
-        // A call that nobody waits for any more is not begun.
+        // The caller dropped its receiver, for example at a timeout: the call is not handled.
         if reply.as_ref().is_none_or(|reply| !reply.is_closed()) {
             actor.handle(message, context).handle(context, reply);
         }
     }
 }
 
-/// A door, whoever lives behind it.
+/// A mailbox, with the type of its actor erased.
 pub(crate) trait AnyMailbox: Send + Sync {
+    /// The number of queued messages.
     fn queued(&self) -> usize;
-    /// Nothing is taken any more, and what waits is dropped.
+    /// Refuses messages from here on, and drops the queued ones.
     fn close(&self);
+    /// For the downcast to `Mailbox<A>`.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -167,7 +167,7 @@ impl<A: Actor> AnyMailbox for Mailbox<A> {
     fn close(&self) {
         let rest = lock(&self.queue).take();
         for message in rest.into_iter().flatten() {
-            // A message may be anything, even something that panics when it is dropped.
+            // A destructor in a message may panic. That must not stop the exit.
             let _ = catch_panic(move || drop(message));
         }
     }

@@ -138,7 +138,7 @@ impl<A: Actor<Context = Context<A>>> Future for ActorTask<A> {
         let polled = this.arbiter.run_as(cell, type_name::<A>(), || catch_panic(|| Pin::new(actor).poll(cx)));
         let polled = match polled {
             // Whatever came after a panic in a handler, as of something that was dropped.
-            _ if this.mailbox.is_poisoned() => Err(cell.take_panic().unwrap_or(ExitReason::Killed)),
+            _ if cell.is_poisoned() => Err(cell.take_panic().unwrap_or(ExitReason::Killed)),
             Ok(Poll::Pending) if flags.kill() => return this.abort_actor(ExitReason::Killed),
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => Ok(()),

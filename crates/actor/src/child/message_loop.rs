@@ -19,13 +19,17 @@ use crate::child::events::EventSender;
 use crate::child::system_messages::{Suspended, handle_system_messages};
 use crate::panic::{catch_panic, reason};
 
+/// How many messages of actix's queue are dropped one by one when the actor exits.
+const MAX_DRAINED: usize = 65_536;
+
 /// An actor future that hands out the messages, from both queues by turns.
 ///
 /// The context's own mailbox would be read without end while messages come, so that nothing else on the arbiter gets a
 /// turn, a kill included. So that mailbox stays empty: the addresses of the context lead here.
 pub(crate) struct MessageLoop<A: Actor<Context = Context<A>>> {
     mailbox: Arc<Mailbox<A>>,
-    receiver: AddressReceiver<A>,
+    /// `None` only while this is dropped.
+    receiver: Option<AddressReceiver<A>>,
     cell: Arc<ActorCell>,
     /// Who hears that the life is ready, before it handles anything.
     ack: Option<EventSender>,
@@ -44,7 +48,12 @@ pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
     let mailbox = Mailbox::new(Addr::new(sender).downgrade(), limit);
-    context.spawn(MessageLoop { mailbox: Arc::clone(&mailbox), receiver, cell: Arc::clone(cell), ack });
+    context.spawn(MessageLoop {
+        mailbox: Arc::clone(&mailbox),
+        receiver: Some(receiver),
+        cell: Arc::clone(cell),
+        ack,
+    });
     (context, mailbox)
 }
 
@@ -80,7 +89,6 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
             resume_unwind(payload);
         }
         self.cell.set_panic(reason(payload));
-        self.mailbox.poison();
         context.wait(wrap_future(pending::<()>()));
         false
     }
@@ -91,7 +99,7 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
             return None;
         }
         let waker = Waker::from(Arc::clone(&self.cell));
-        match Pin::new(&mut self.receiver).poll_next(&mut TaskContext::from_waker(&waker)) {
+        match Pin::new(self.receiver.as_mut()?).poll_next(&mut TaskContext::from_waker(&waker)) {
             // It wakes nobody before there was nothing more.
             Poll::Ready(message) => {
                 self.cell.set_addr_pending();
@@ -103,12 +111,18 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for MessageLoop<A> {
-    /// What still waits is dropped here, one by one: a message may be anything, even something that panics then, and two
-    /// panics at a time would abort the process.
+    /// Drops the messages of actix's queue one by one. A destructor in a message may panic, and two panics at a time would
+    /// abort the process.
+    ///
+    /// At most `MAX_DRAINED`: actix's queue is open meanwhile, and senders may push without end. Then the receiver is
+    /// dropped, which closes the queue and drops the rest.
     fn drop(&mut self) {
-        while let Some(message) = self.receive() {
+        for _ in 0..MAX_DRAINED {
+            let Some(message) = self.receive() else { break };
             let _ = catch_panic(move || drop(message));
         }
+        let receiver = self.receiver.take();
+        let _ = catch_panic(move || drop(receiver));
     }
 }
 

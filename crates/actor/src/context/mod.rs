@@ -174,7 +174,7 @@ impl ChildContext {
         // By the queue of its messages: what its sender said before stays before.
         let Some(own) = self.pid().actor::<A>() else { return };
         let trap_exit = Arc::new(move |exit, linked| match linked {
-            true => own.post(exit),
+            true => own.push_unbounded(exit),
             // Nobody could be told that it is full.
             false => drop(own.cast(exit)),
         });

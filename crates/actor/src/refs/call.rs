@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::cell::actor_ref::{ActorRef, FULL, NOT_AVAILABLE};
-use crate::cell::mailbox::PushError;
+use crate::cell::mailbox::{Limit, PushError};
 use crate::cell::{Pid, Signal};
 use crate::refs::child_ref::ChildRef;
 
@@ -120,7 +120,7 @@ where
                 Target::Child { name, wait: true } => (name.available().await, true),
             };
             let (reply_sender, reply) = oneshot::channel();
-            message = match actor.send(message, Some(reply_sender)) {
+            message = match actor.push(message, Some(reply_sender), Limit::Bound) {
                 Ok(()) => return Self::wait_reply(&actor, reply).await,
                 Err((PushError::Full, _)) => return Err(CallError::Full),
                 // It ended a moment ago, and has not seen the call: the next one may have it.

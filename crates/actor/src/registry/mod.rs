@@ -69,7 +69,8 @@ impl Registry {
     /// Removes all names and memberships of a process that has exited.
     pub(crate) fn remove_pid(&self, pid: &Pid) {
         lock(self.names()).remove_pid(pid);
-        lock(self.groups()).remove_pid(pid);
+        let wakes = lock(self.groups()).remove_pid(pid);
+        drop(wakes);
     }
 }
 
@@ -134,15 +135,18 @@ impl Registry {
     /// [`NameError::NotAlive`] when the life is over, [`NameError::OtherTree`] when it belongs to another tree.
     pub fn join(&self, group: &str, pid: &Pid) -> Result<(), NameError> {
         let mut groups = lock(self.groups());
-        // A life that ends from here on waits for the lock, and then finds its group.
+        // A process that exits from here on waits for this lock, and then removes the membership.
         self.mark_registered(pid)?;
-        groups.join(group, pid);
+        let wakes = groups.join(group, pid);
+        drop(groups);
+        drop(wakes);
         Ok(())
     }
 
     /// Takes back the latest join; whether there was one (OTP: `pg:leave/2`).
     pub fn leave(&self, group: &str, pid: &Pid) -> bool {
-        lock(self.groups()).leave(group, pid)
+        let wakes = lock(self.groups()).leave(group, pid);
+        wakes.is_some()
     }
 
     /// Who is in a group, in the order in which they joined (OTP: `pg:get_members/1`).

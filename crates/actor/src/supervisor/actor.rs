@@ -220,8 +220,9 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
-            self.events =
-                EventSender::new(self.env.system().clone(), move |event| own.post(ChildEvent(event)));
+            self.events = EventSender::new(self.env.system().clone(), move |event| {
+                own.push_unbounded(ChildEvent(event))
+            });
         }
         // As in OTP: a supervisor ends when its parent says so, or when it is killed.
         self.env.clone().trap_exits(ctx);
