@@ -14,6 +14,10 @@
 //!
 //! It has no sockets, no processes and no HTTP.
 
+#[cfg(test)]
+#[path = "wake_tests.rs"]
+mod wake_tests;
+
 #[cfg(panic = "abort")]
 compile_error!(
     "impresario supervises actors by catching their panics, so it cannot work with panic = \"abort\": \

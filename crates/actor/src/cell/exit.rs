@@ -146,7 +146,8 @@ impl Future for ExitFuture {
 
 impl Drop for ExitFuture {
     fn drop(&mut self) {
-        // An error means that the actor has exited, and its exit listeners are dropped.
-        let _ = self.cell.with_links(|links| links.remove_exit_listener(self.key));
+        // An error means that the actor has exited, and its exit listeners are dropped. A listener is dropped outside of
+        // the lock: the sender in it wakes the task of this future.
+        drop(self.cell.with_links(|links| links.remove_exit_listener(self.key)));
     }
 }

@@ -31,8 +31,11 @@ impl Links {
         self.last_key
     }
 
-    pub(crate) fn remove_exit_listener(&mut self, key: u64) {
-        self.exit_listeners.remove(&key);
+    /// Removes an exit listener. The caller drops it after it has released the lock of the cell, since that drop may wake
+    /// a task.
+    #[must_use = "a listener is dropped outside of the lock"]
+    pub(crate) fn remove_exit_listener(&mut self, key: u64) -> Option<ExitListener> {
+        self.exit_listeners.remove(&key)
     }
 
     pub(crate) fn set_trap_exit(&mut self, trap_exit: Option<TrapExit>) {

@@ -68,6 +68,6 @@ impl MonitorSet {
 fn remove_exit_listener((pid, listener_key): (Pid, Option<u64>)) {
     if let Some(listener_key) = listener_key {
         // An error means that the process has exited, and its exit listeners are dropped.
-        let _ = pid.cell().with_links(|links| links.remove_exit_listener(listener_key));
+        drop(pid.cell().with_links(|links| links.remove_exit_listener(listener_key)));
     }
 }

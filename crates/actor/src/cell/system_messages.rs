@@ -27,13 +27,15 @@ impl ActorCell {
     /// has exited.
     pub(crate) fn push_system_message(&self, message: SystemMessage) -> bool {
         let mut full = false;
+        let mut message = Some(message);
         self.enqueue(SYSTEM_PENDING, |cold| {
             full = cold.system_messages.len() >= MAX_SYSTEM_MESSAGES;
             if !full {
-                cold.system_messages.push_back(message);
+                cold.system_messages.extend(message.take());
             }
             !full
         });
+        // A refused message is dropped here, outside of the lock: its drop wakes the caller, and may run any code.
         !full
     }
 

@@ -26,7 +26,8 @@ use crate::panic::{catch_panic, reason};
 /// future.
 pub(crate) struct MessageLoop<A: Actor<Context = Context<A>>> {
     mailbox: Arc<Mailbox<A>>,
-    receiver: AddressReceiver<A>,
+    /// `None` only while this is dropped.
+    receiver: Option<AddressReceiver<A>>,
     cell: Arc<ActorCell>,
     /// Receives the acknowledgement that the incarnation is ready, before the first message is handled.
     ack: Option<EventSender>,
@@ -46,7 +47,12 @@ pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
     let mut context = Context::new();
     *context.parts() = ContextParts::new(receiver.sender_producer());
     let mailbox = Mailbox::new(Addr::new(sender).downgrade(), limit);
-    context.spawn(MessageLoop { mailbox: Arc::clone(&mailbox), receiver, cell: Arc::clone(cell), ack });
+    context.spawn(MessageLoop {
+        mailbox: Arc::clone(&mailbox),
+        receiver: Some(receiver),
+        cell: Arc::clone(cell),
+        ack,
+    });
     (context, mailbox)
 }
 
@@ -108,9 +114,12 @@ impl<A: Actor<Context = Context<A>>> Drop for MessageLoop<A> {
     /// Drops the queued messages one by one: a destructor may panic, and two panics at a time would abort the
     /// process.
     fn drop(&mut self) {
-        while let Some(message) = self.receive() {
+        for _ in 0..MAX_DRAINED {
+            let Some(message) = self.receive() else { break };
             let _ = catch_panic(move || drop(message));
         }
+        let receiver = self.receiver.take();
+        let _ = catch_panic(move || drop(receiver));
     }
 }
 

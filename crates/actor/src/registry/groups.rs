@@ -11,6 +11,7 @@ use crate::sync::{AtomicWaker, Mutex, lock};
 
 /// How many events may be queued for one monitor of a group. One more replaces all of them by the members.
 pub(crate) const MAX_WAITING: usize = 4_096;
+
 /// A change of a group that an actor monitors.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -59,14 +60,29 @@ impl Group {
         self.members.values().cloned().collect()
     }
 
-    fn notify_monitors(&self, group: &Arc<str>, change: &GroupChange) {
+    /// Queues a change for all monitors. Adds their inboxes to those to wake.
+    fn notify_monitors(&self, group: &Arc<str>, change: &GroupChange, wakes: &mut Wakes) {
         for inbox in self.monitors.values() {
             inbox.push(group, change.clone(), || GroupChange::Members(self.members()));
+            wakes.0.push(Arc::clone(inbox));
         }
     }
 
     fn is_empty(&self) -> bool {
         self.members.is_empty() && self.monitors.is_empty()
+    }
+}
+
+/// The inboxes with new events. Dropped, it wakes their actors.
+///
+/// The caller drops it after it has released the lock of the groups: a woken task may run at once and need that lock.
+#[derive(Default)]
+#[must_use = "dropped under the lock of the groups, it wakes tasks there"]
+pub(crate) struct Wakes(Vec<Arc<Inbox>>);
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|inbox| inbox.waker.wake());
     }
 }
 
@@ -79,31 +95,35 @@ impl Groups {
         (name, group)
     }
 
-    pub(crate) fn join(&mut self, name: &str, pid: &Pid) {
+    /// Adds one membership of a process.
+    pub(crate) fn join(&mut self, name: &str, pid: &Pid) -> Wakes {
+        let mut wakes = Wakes::default();
         self.joins += 1;
         let join = self.joins;
         let (name, group) = self.group(name);
         group.members.insert(join, pid.clone());
-        group.notify_monitors(&name, &GroupChange::Joined(pid.clone()));
+        group.notify_monitors(&name, &GroupChange::Joined(pid.clone()), &mut wakes);
         self.memberships.entry(pid.clone()).or_default().push((name, join));
+        wakes
     }
 
-    /// Removes the latest join; whether there was one.
-    pub(crate) fn leave(&mut self, name: &str, pid: &Pid) -> bool {
-        let Some(memberships) = self.memberships.get_mut(pid) else { return false };
-        let Some(index) = memberships.iter().rposition(|(group, _)| &**group == name) else { return false };
+    /// Removes the latest join; `None` if there is none.
+    pub(crate) fn leave(&mut self, name: &str, pid: &Pid) -> Option<Wakes> {
+        let mut wakes = Wakes::default();
+        let memberships = self.memberships.get_mut(pid)?;
+        let index = memberships.iter().rposition(|(group, _)| &**group == name)?;
         let (name, join) = memberships.remove(index);
         if memberships.is_empty() {
             self.memberships.remove(pid);
         }
-        self.remove_member(&name, join);
-        true
+        self.remove_member(&name, join, &mut wakes);
+        Some(wakes)
     }
 
-    fn remove_member(&mut self, name: &Arc<str>, join: u64) {
+    fn remove_member(&mut self, name: &Arc<str>, join: u64, wakes: &mut Wakes) {
         let Some(group) = self.groups.get_mut(name) else { return };
         if let Some(pid) = group.members.remove(&join) {
-            group.notify_monitors(name, &GroupChange::Left(pid));
+            group.notify_monitors(name, &GroupChange::Left(pid), wakes);
         }
         self.clean_up(name);
     }
@@ -115,10 +135,12 @@ impl Groups {
     }
 
     /// Removes a process from all groups.
-    pub(crate) fn remove_pid(&mut self, pid: &Pid) {
+    pub(crate) fn remove_pid(&mut self, pid: &Pid) -> Wakes {
+        let mut wakes = Wakes::default();
         for (name, join) in self.memberships.remove(pid).unwrap_or_default() {
-            self.remove_member(&name, join);
+            self.remove_member(&name, join, &mut wakes);
         }
+        wakes
     }
 
     pub(crate) fn members(&self, name: &str) -> Vec<Pid> {
@@ -130,7 +152,8 @@ impl Groups {
         self.groups.iter().filter(|(_, group)| !group.members.is_empty()).map(|(name, _)| &**name)
     }
 
-    /// Sends the members and then every change of the group to this inbox. Returns the key of the monitor.
+    /// Queues the members and then every change of the group in this inbox. Returns the key of the monitor. The first poll
+    /// of the inbox comes after that, so no task is woken.
     pub(crate) fn monitor(&mut self, name: &str, inbox: &Arc<Inbox>) -> u64 {
         self.monitors += 1;
         let key = self.monitors;
@@ -156,8 +179,8 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Queues an event. If `MAX_WAITING` are queued, the present members replace all of them.
-    pub(crate) fn push(&self, group: &Arc<str>, change: GroupChange, all: impl FnOnce() -> GroupChange) {
+    /// Queues an event. If `MAX_WAITING` are queued, the present members replace all of them. It wakes no task.
+    fn push(&self, group: &Arc<str>, change: GroupChange, all: impl FnOnce() -> GroupChange) {
         let mut events = lock(&self.events);
         let change = if events.len() < MAX_WAITING {
             change
@@ -166,8 +189,6 @@ impl Inbox {
             all()
         };
         events.push_back(GroupEvent { group: Arc::clone(group), change });
-        drop(events);
-        self.waker.wake();
     }
 
     /// Takes the next event.

@@ -86,16 +86,16 @@ proptest! {
         for step in steps {
             match step {
                 Step::Join(group, pid) => {
-                    groups.join(GROUPS[group], &pids[pid]);
+                    drop(groups.join(GROUPS[group], &pids[pid]));
                     joins.push((group, pid));
                 }
                 Step::Leave(group, pid) => {
                     let index = joins.iter().position(|join| *join == (group, pid));
-                    prop_assert_eq!(groups.leave(GROUPS[group], &pids[pid]), index.is_some());
+                    prop_assert_eq!(groups.leave(GROUPS[group], &pids[pid]).is_some(), index.is_some());
                     index.map(|index| joins.remove(index));
                 }
                 Step::Exit(pid) => {
-                    groups.remove_pid(&pids[pid]);
+                    drop(groups.remove_pid(&pids[pid]));
                     joins.retain(|(_, other)| *other != pid);
                 }
                 Step::Monitor(group) => {
@@ -126,7 +126,7 @@ proptest! {
             prop_assert_eq!(counted(&members), counted(&groups.members(listener.group)));
             groups.demonitor(listener.group, listener.key);
         }
-        pids.iter().for_each(|pid| groups.remove_pid(pid));
+        pids.iter().for_each(|pid| drop(groups.remove_pid(pid)));
         prop_assert!(groups.groups.is_empty() && groups.memberships.is_empty(), "nothing is left behind");
     }
 }
@@ -134,13 +134,13 @@ proptest! {
 #[test]
 fn events_come_in_order() {
     let (mut groups, pids) = (Groups::default(), pids(2));
-    groups.join("red", &pids[0]);
+    drop(groups.join("red", &pids[0]));
     let inbox = Arc::default();
     groups.monitor("red", &inbox);
-    groups.join("red", &pids[1]);
-    groups.join("red", &pids[1]);
-    groups.join("blue", &pids[1]);
-    groups.remove_pid(&pids[1]);
+    drop(groups.join("red", &pids[1]));
+    drop(groups.join("red", &pids[1]));
+    drop(groups.join("blue", &pids[1]));
+    drop(groups.remove_pid(&pids[1]));
     let changes: Vec<GroupChange> = std::iter::from_fn(|| inbox.pop()).map(|event| event.change).collect();
     let (joined, left) = (GroupChange::Joined(pids[1].clone()), GroupChange::Left(pids[1].clone()));
     let members = GroupChange::Members(vec![pids[0].clone()]);
@@ -152,10 +152,10 @@ fn who_hears_too_slowly_hears_of_the_members_again() {
     let (mut groups, pids) = (Groups::default(), pids(2));
     let inbox = Arc::default();
     let key = groups.monitor("red", &inbox);
-    groups.join("red", &pids[0]);
+    drop(groups.join("red", &pids[0]));
     for _ in 0..MAX_WAITING {
-        groups.join("red", &pids[1]);
-        groups.leave("red", &pids[1]);
+        drop(groups.join("red", &pids[1]));
+        drop(groups.leave("red", &pids[1]));
     }
     let mut listener = Listener { group: "red", key, inbox, members: None };
     let mut count = 0;

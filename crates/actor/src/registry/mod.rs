@@ -69,7 +69,8 @@ impl Registry {
     /// Removes all names and memberships of a process that has exited.
     pub(crate) fn remove_pid(&self, pid: &Pid) {
         lock(self.names()).remove_pid(pid);
-        lock(self.groups()).remove_pid(pid);
+        let wakes = lock(self.groups()).remove_pid(pid);
+        drop(wakes);
     }
 }
 
@@ -140,13 +141,16 @@ impl Registry {
         let mut groups = lock(self.groups());
         // An actor that exits from here on waits for the lock, and then removes its membership.
         self.mark_registered(pid)?;
-        groups.join(group, pid);
+        let wakes = groups.join(group, pid);
+        drop(groups);
+        drop(wakes);
         Ok(())
     }
 
     /// Undoes the latest join; returns whether there was one (OTP: `pg:leave/2`).
     pub fn leave(&self, group: &str, pid: &Pid) -> bool {
-        lock(self.groups()).leave(group, pid)
+        let wakes = lock(self.groups()).leave(group, pid);
+        wakes.is_some()
     }
 
     /// The members of a group, in the order of joining (OTP: `pg:get_members/1`).

@@ -1,9 +1,11 @@
 //! Regression tests: cases in which start, exit, delivery or reporting was once wrong.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::{Heard, child, pair, quiet, start};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
 use impresario_actor::{
     CallError, ChildContext, ChildRef, ChildSpec, DynamicRef, DynamicSupervisor, ExitReason, GenServer,
@@ -54,6 +56,42 @@ async fn message_whose_drop_panics_does_not_abort() {
     }
     assert_eq!(first.wait_exit().await, ExitReason::Killed);
     name.available().await;
+    tree.stop();
+    assert_eq!(tree.stopped().await, ExitReason::Shutdown);
+}
+
+/// Its drop sends the next one, until the address is closed or `LAST` are dropped.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Resend(Addr<Victim>, Arc<AtomicUsize>);
+
+const LAST: usize = 200_000;
+
+impl Drop for Resend {
+    fn drop(&mut self) {
+        if self.1.fetch_add(1, Ordering::Relaxed) < LAST && self.0.connected() {
+            self.0.do_send(Self(self.0.clone(), Arc::clone(&self.1)));
+        }
+    }
+}
+
+impl Handler<Resend> for Victim {
+    type Result = ();
+
+    fn handle(&mut self, _: Resend, _: &mut Context<Self>) {}
+}
+
+#[actix::test]
+async fn exit_drops_a_bounded_number_of_messages() {
+    let name = ChildRef::new();
+    let tree = start([name.child_spec("victim", |_| Ok(Victim)).restart(Restart::Temporary)]).await;
+    let actor = name.actor().expect("the actor is running");
+    let dropped = Arc::<AtomicUsize>::default();
+    actor.pid().kill();
+    actor.addr().do_send(Resend(actor.addr(), Arc::clone(&dropped)));
+    assert_eq!(actor.pid().wait_exit().await, ExitReason::Killed);
+    let dropped = dropped.load(Ordering::Relaxed);
+    assert!(dropped < LAST, "{dropped} messages were dropped before the exit");
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
 }
