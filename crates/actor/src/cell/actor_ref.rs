@@ -50,7 +50,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
         self.mailbox.addr()
     }
 
-    /// Sends a message without a reply, and does not wait (OTP: `gen_server:cast`).
+    /// Sends a message and does not wait (OTP: `gen_server:cast`).
     ///
     /// # Errors
     ///

@@ -20,7 +20,6 @@ const TURN_BUDGET: u32 = 256;
 pub(crate) struct Mailbox<A: Actor> {
     /// Weak: a strong reference would cost each actor two more allocations.
     addr: WeakAddr<A>,
-    /// `None` after the exit.
     queue: Mutex<Option<VecDeque<Box<dyn DynMessage<A>>>>>,
     limit: u32,
     /// Number of queued messages, readable without the lock.
@@ -32,9 +31,7 @@ pub(crate) struct Mailbox<A: Actor> {
 /// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushError {
-    /// The queue has reached its bound.
     Full,
-    /// The actor has exited.
     Closed,
 }
 
@@ -48,16 +45,14 @@ pub(crate) enum Limit {
 }
 
 impl<A: Actor> Mailbox<A> {
-    /// An empty mailbox. A bound above `u32::MAX` counts as `u32::MAX`.
-    pub(crate) fn new(addr: WeakAddr<A>, bound: usize) -> Arc<Self> {
+    pub(crate) fn new(addr: WeakAddr<A>, limit: usize) -> Arc<Self> {
         let queue = Mutex::new(Some(VecDeque::new()));
         // `u32` halves the size; no machine holds more messages.
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let (queued, budget) = (AtomicU32::new(0), AtomicU32::new(TURN_BUDGET));
-        Arc::new(Self { addr, queue, bound, queued, budget })
+        Arc::new(Self { addr, queue, limit, queued, budget })
     }
 
-    /// The address of actix's own queue. After the exit, it is one whose channel is closed.
     pub(crate) fn addr(&self) -> Addr<A> {
         // The pid of an exited actor, which resolves to no cell.
         self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
@@ -95,7 +90,6 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
-    /// Takes the next message.
     pub(crate) fn pop(&self) -> Option<Box<dyn DynMessage<A>>> {
         // The sender of the first message wakes the actor afterwards, so no wake-up is missed here.
         if self.queued.load(Ordering::Acquire) == 0 {
@@ -123,9 +117,8 @@ impl<A: Actor> Mailbox<A> {
 
 /// A queued message of any type.
 pub(crate) trait DynMessage<A: Actor>: Send {
-    /// The name of the message type.
+    /// The type of the message.
     fn name(&self) -> &'static str;
-    /// Runs the actor's handler, and sends its result to the caller.
     fn handle(self: Box<Self>, actor: &mut A, context: &mut A::Context);
 }
 
@@ -156,11 +149,9 @@ where
 
 /// A mailbox of an actor of any type.
 pub(crate) trait AnyMailbox: Send + Sync {
-    /// The number of queued messages.
     fn queued(&self) -> usize;
     /// Closes the queue and drops the queued messages.
     fn close(&self);
-    /// For the downcast to `Mailbox<A>`.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 

@@ -19,6 +19,9 @@ use crate::child::events::EventSender;
 use crate::child::system_messages::{Suspended, handle_system_messages};
 use crate::panic::{catch_panic, reason};
 
+/// Maximum number of messages of actix's queue that are dropped one by one when the actor exits.
+const MAX_DRAINED: usize = 65_536;
+
 /// An actor future that dispatches messages, alternately from both queues.
 ///
 /// actix reads the mailbox of a context without end while messages come, so that no other actor of the arbiter
@@ -99,7 +102,7 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
             return None;
         }
         let waker = Waker::from(Arc::clone(&self.cell));
-        match Pin::new(&mut self.receiver).poll_next(&mut TaskContext::from_waker(&waker)) {
+        match Pin::new(self.receiver.as_mut()?).poll_next(&mut TaskContext::from_waker(&waker)) {
             // The queue of actix wakes again only after it was read to its end.
             Poll::Ready(message) => {
                 self.cell.set_addr_pending();
@@ -111,8 +114,11 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for MessageLoop<A> {
-    /// Drops the queued messages one by one: a destructor may panic, and two panics at a time would abort the
-    /// process.
+    /// Drops the messages of actix's queue one by one. A destructor in a message may panic, and two panics at a time would
+    /// abort the process.
+    ///
+    /// At most `MAX_DRAINED`: actix's queue is open meanwhile, and senders may push without end. Then the receiver is
+    /// dropped, which closes the queue and drops the rest.
     fn drop(&mut self) {
         for _ in 0..MAX_DRAINED {
             let Some(message) = self.receive() else { break };

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
 use impresario_supervision as rules;
 use impresario_supervision::{
     Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, RequestId, Strategy, Time,
@@ -72,7 +72,7 @@ pub(crate) struct SupervisorActor<P> {
     /// The time of the last read of the clock.
     now: Time,
     /// The running timer; it may be earlier than needed, never later.
-    armed: Option<Time>,
+    armed: Option<(Time, SpawnHandle)>,
     /// The next deadline has passed, and its event is queued.
     timeout_queued: bool,
     ack: Option<StartAck>,
@@ -201,16 +201,18 @@ impl<P: SupervisorCore> SupervisorActor<P> {
             }
             return;
         }
-        if self.armed.is_some_and(|armed| armed <= next) {
+        if self.armed.is_some_and(|(armed, _)| armed <= next) {
             return;
         }
-        self.armed = Some(next);
-        ctx.run_later(next.saturating_since(now), move |supervisor, ctx| {
-            if supervisor.armed == Some(next) {
-                supervisor.armed = None;
-            }
+        // A superseded timer would stay until it fires: with long backoffs many of them.
+        if let Some((_, timer)) = self.armed.take() {
+            ctx.cancel_future(timer);
+        }
+        let timer = ctx.run_later(next.saturating_since(now), |supervisor, ctx| {
+            supervisor.armed = None;
             supervisor.handle_event(Event::Timeout, ctx);
         });
+        self.armed = Some((next, timer));
     }
 }
 

@@ -308,3 +308,38 @@ async fn stop_with_a_reason_ends_the_supervisor_with_it() {
     };
     assert_eq!(*last, reason);
 }
+
+/// Arguments with a `clone` that panics on request.
+struct Fragile {
+    panics: bool,
+}
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.panics, "clone refused");
+        Self { panics: self.panics }
+    }
+}
+
+struct Idle;
+
+impl actix::Actor for Idle {
+    type Context = actix::Context<Self>;
+}
+
+#[actix_rt::test]
+async fn a_panic_in_clone_fails_only_that_start() {
+    let supervisor = DynamicSupervisor::new(|_: &_, _: Fragile| Ok(Idle)).restart(Restart::Transient);
+    let name = DynamicRef::new();
+    let tree = Supervisor::new(Strategy::OneForOne).child(name.child_spec("jobs", supervisor)).start().await;
+    let tree = tree.expect("the start succeeds");
+    let other = name.start_child(Fragile { panics: false }).await;
+    let other = other.expect("the start succeeds").expect("the factory returns an actor");
+    let supervisor = name.pid();
+    let refused = name.start_child(Fragile { panics: true }).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("clone refused")));
+    assert!(other.is_alive(), "another instance exited");
+    assert_eq!(name.pid(), supervisor, "the supervisor was restarted");
+    tree.stop();
+    tree.stopped().await;
+}

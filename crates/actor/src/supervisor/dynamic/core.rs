@@ -93,7 +93,7 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
         self.rules.poll_timeout()
     }
 
-    fn start(&mut self, key: ChildKey, env: ChildContext, guard: ExitGuard) {
+    fn start(&mut self, key: ChildKey, env: ChildContext, mut guard: ExitGuard) {
         let env = match self.mailbox {
             Some(limit) => env.with_mailbox_limit(limit),
             None => env,
@@ -101,7 +101,11 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
         let arguments = match (self.clone_arguments, self.instances.get_mut(&key)) {
             (Some(clone_arguments), Some(record)) => {
                 record.next = Some(env.pid());
-                Some(clone_arguments(&record.arguments))
+                match catch_panic(|| clone_arguments(&record.arguments)) {
+                    Ok(arguments) => Some(arguments),
+                    // `clone` is user code: its panic is the failure of this start.
+                    Err(reason) => return guard.exited(reason),
+                }
             }
             _ => self.instances.remove(&key).map(|record| record.arguments),
         };
