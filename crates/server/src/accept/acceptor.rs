@@ -24,7 +24,7 @@ use crate::socket::accepted::Accepted;
 use crate::socket::inner::ClaimOutcome;
 use crate::tracker::ConnectionTracker;
 use crate::tracker::alarm::FiredAlarm;
-use crate::tracker::limits::Policy;
+use crate::tracker::limits::RejectReason;
 use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 use crate::tracker::phase::{Phase, PhaseEvent};
@@ -207,17 +207,16 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
             // It is never closed.
             Some(window) => Arc::clone(window).acquire_owned().await.ok(),
             None => {
-                arbiters::wait_for_capacity(target.slots(), log).await;
+                arbiters::wait_for_capacity(target.slots(), tracker, log).await;
                 None
             }
         };
-        tracker.wait_for_rate().await;
-        let (accepted, permit) = match accept(socket, tracker, &mut backoff, log).await {
+        let (accepted, admitted) = match accept(socket, tracker, &mut backoff, log).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
         // A connection that is not admitted is closed by its drop.
-        let Ok(permit) = tracker.check_admission(permit, accepted.peer_addr()) else { continue };
+        let Ok(permit) = admitted else { continue };
         fire(tracker, log);
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
@@ -244,27 +243,31 @@ fn fire(tracker: &ConnectionTracker, log: &Logger) {
     }
 }
 
-/// Accepts one connection, with a permit unless the policy is to reject it later. Errors that pass are waited for; the
-/// one that is returned does not.
+/// Accepts one connection and decides whether it is admitted.
+///
+/// # Errors
+///
+/// Those of the listening socket that no later attempt mends. After a transient error it tries again, with
+/// [`AcceptBackoff`].
 async fn accept(
     socket: &RegisteredSocket,
     tracker: &ConnectionTracker,
     backoff: &mut AcceptBackoff,
     log: &Logger,
-) -> io::Result<(Accepted, Option<Permit>)> {
+) -> io::Result<(Accepted, Result<Permit, RejectReason>)> {
     loop {
         tracker.wait_for_capacity().await;
-        // The permit is taken when a connection is there: an acceptor that waits for one holds nobody else's place.
-        let accept = |socket: &Arc<ListenSocket>| match tracker.permit() {
-            None if tracker.policy() == Policy::Queue => Ok(None),
-            permit => Ok(Some((socket.accept()?, permit))),
-        };
+        tracker.wait_for_rate().await;
+        // Permit and token are taken when a connection is in the queue: an idle acceptor holds none that another
+        // acceptor of this tracker could use.
+        let accept =
+            |socket: &Arc<ListenSocket>| Ok(tracker.admit_next(|| socket.accept(), Accepted::peer_addr)?);
         match socket.async_io(Interest::READABLE, accept).await {
             Ok(Some(accepted)) => {
                 backoff.succeeded(log);
                 return Ok(accepted);
             }
-            // Somebody else has taken the last place.
+            // Another acceptor of this tracker has taken the last permit or token.
             Ok(None) => {}
             Err(error) => backoff.wait(error, socket.get_ref(), tracker, log).await?,
         }

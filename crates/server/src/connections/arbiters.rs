@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::balance::{self, Load};
 use crate::socket::accepted::Accepted;
+use crate::tracker::ConnectionTracker;
 use crate::tracker::slot::SlotCounts;
 
 /// How long the actor of a connection may take to stop when its supervisor stops it.
@@ -23,7 +24,8 @@ const RESTART_PERIOD: Duration = Duration::from_secs(5);
 const RESTARTS: u32 = 3;
 /// The most arbiters: each is a thread, and more of them than cores gain nothing.
 const MAX_ARBITERS: usize = 1024;
-/// How long an acceptor waits for an arbiter that claims nothing, when there are others.
+/// How long an arbiter claims nothing, with [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections in
+/// flight, before an acceptor reports it as stuck.
 const STUCK_AFTER: Duration = Duration::from_millis(100);
 
 /// Makes the actor of a connection.
@@ -40,8 +42,8 @@ pub(crate) struct ArbiterSlot {
 
 /// This many arbiters of their own, at most [`MAX_ARBITERS`]; with 0 the one of the supervisor.
 pub(super) fn slots(arbiters: usize) -> Arc<[ArbiterSlot]> {
-    let slot = |_| ArbiterSlot { supervisor: DynamicRef::new(), counts: Arc::default(), own: arbiters > 0 };
-    (0..arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
+    let slot = |counts| ArbiterSlot { supervisor: DynamicRef::new(), counts, own: arbiters > 0 };
+    SlotCounts::of_arbiters(arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
 }
 
 /// Refuses more than [`MAX_ARBITERS`].
@@ -71,29 +73,41 @@ pub(crate) fn loads(slots: &[ArbiterSlot]) -> Vec<usize> {
     slots.iter().filter(|slot| slot.own).map(|slot| slot.counts.active()).collect()
 }
 
-/// Waits until the arbiter that gets the next connection has fewer than
-/// [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) in flight. One that claims nothing for [`STUCK_AFTER`] is
-/// marked as stuck, and passed over while there are others.
-pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], log: &Logger) {
-    while let Some(number) = balance::best(slots.iter().map(ArbiterSlot::load)) {
-        let Some(slot) = slots.get(number).filter(|slot| !slot.counts.has_capacity()) else { return };
-        let waited = timeout(STUCK_AFTER, slot.counts.wait_for_capacity()).await;
-        if waited.is_err() && slots.len() > 1 && slot.counts.mark_stuck() {
-            slog::warn!(log, "an arbiter is stuck, others get its connections"; "arbiter" => number);
+/// Waits until an arbiter has fewer than [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections in flight.
+/// Returns immediately when one has, so a blocked arbiter does not delay the others.
+///
+/// Logs an arbiter that has been without capacity for [`STUCK_AFTER`].
+pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], tracker: &ConnectionTracker, log: &Logger) {
+    loop {
+        let mut free = 0;
+        for (number, slot) in slots.iter().enumerate() {
+            if slot.counts.has_capacity() {
+                free += 1;
+            } else if slots.len() > 1 && slot.counts.report_stuck(tracker.now(), STUCK_AFTER) {
+                slog::warn!(log, "arbiter is stuck, it gets no connections until it claims one";
+                    "arbiter" => number);
+            }
         }
+        let Some(slot) = slots.first().filter(|_| free == 0) else { return };
+        // The timeout is there to report again, not to go on.
+        drop(timeout(STUCK_AFTER, slot.counts.wait_for_any_capacity()).await);
     }
 }
 
-/// Starts the actor of a connection on the arbiter that has the fewest and runs.
-pub(super) fn start(slots: &[ArbiterSlot], mut accepted: Accepted) -> Result<(), Accepted> {
-    if let [only] = slots {
-        return only.start(accepted);
-    }
+/// Starts the actor of a connection on the first arbiter by [`balance::order`] whose supervisor runs.
+///
+/// # Errors
+///
+/// The connection, when no supervisor runs.
+pub(super) fn start(slots: &[ArbiterSlot], accepted: Accepted) -> Result<(), Accepted> {
+    let Some(best) = balance::best(slots.iter().map(ArbiterSlot::load)) else { return Err(accepted) };
+    let Err(mut accepted) = slots[best].start(accepted) else { return Ok(()) };
+    // The supervisor of the best arbiter is being restarted. Only then is the whole order needed, which allocates.
     let loads: Vec<Load> = slots.iter().map(ArbiterSlot::load).collect();
-    for number in balance::order(&loads) {
-        match slots.get(number).map(|slot| slot.start(accepted)) {
-            Some(Err(back)) => accepted = back,
-            _ => return Ok(()),
+    for number in balance::order(&loads).filter(|number| *number != best) {
+        match slots[number].start(accepted) {
+            Ok(()) => return Ok(()),
+            Err(back) => accepted = back,
         }
     }
     Err(accepted)
@@ -141,7 +155,7 @@ impl ArbiterSlot {
     }
 
     fn load(&self) -> Load {
-        Load { active: self.counts.active(), stuck: self.counts.is_stuck(), served: self.counts.served() }
+        Load { active: self.counts.active(), full: !self.counts.has_capacity(), served: self.counts.served() }
     }
 }
 
@@ -161,5 +175,47 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         // It may have exited before.
         self.0.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use futures::FutureExt;
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::tracker::permit::Permit;
+    use crate::tracker::slot::MAX_IN_FLIGHT;
+
+    /// Permits of this number of connections that are handed to the arbiter and not claimed.
+    fn hand_over(tracker: &ConnectionTracker, slot: &ArbiterSlot, count: usize) -> Vec<Permit> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        let permits = (0..count).map(|_| {
+            let mut permit = tracker.check_admission(&peer).expect("no limit");
+            permit.assign(&slot.counts);
+            permit
+        });
+        permits.collect()
+    }
+
+    #[test]
+    fn a_full_arbiter_is_passed_over_without_a_wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (tracker, slots, log) = (ConnectionTracker::new(), slots(2), Logger::root(Discard, o!()));
+            let best = || balance::best(slots.iter().map(ArbiterSlot::load));
+            let mut blocked = hand_over(&tracker, &slots[0], MAX_IN_FLIGHT);
+            let mut busy = hand_over(&tracker, &slots[1], 2 * MAX_IN_FLIGHT);
+            busy.iter_mut().for_each(Permit::set_claimed);
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_some());
+            assert_eq!(best(), Some(1), "the other one has more connections");
+            busy.extend(hand_over(&tracker, &slots[1], MAX_IN_FLIGHT));
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_none(), "both are full");
+            blocked[0].set_claimed();
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_some());
+            assert_eq!(best(), Some(0));
+        });
     }
 }

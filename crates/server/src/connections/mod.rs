@@ -105,7 +105,7 @@ impl<P: Protocol> Connections<P> {
         } else if self.tracker.is_draining() {
             return Err(RejectError::Draining(accepted));
         } else {
-            match self.tracker.check_admission(None, accepted.peer_addr()) {
+            match self.tracker.check_admission(accepted.peer_addr()) {
                 Ok(permit) => accepted.with_permit(permit),
                 Err(RejectReason::Full) => return Err(RejectError::Full(accepted)),
                 Err(RejectReason::Peer) => return Err(RejectError::FullOfPeer(accepted)),

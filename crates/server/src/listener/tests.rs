@@ -93,8 +93,7 @@ fn one_more_alarm_silences_none_that_was_set_meanwhile() {
         let listener = Listener::tcp("127.0.0.1:0", echo()).alarm(Alarm::at(1));
         listener.listener_ref().set_alarms([Alarm::at(2)]);
         let tracker = listener.alarm(Alarm::at(3)).listener_ref().tracker;
-        let _three =
-            [(); 3].map(|()| tracker.check_admission(None, &Address::unnamed()).expect("there is room"));
+        let _three = [(); 3].map(|()| tracker.check_admission(&Address::unnamed()).expect("there is room"));
         let rung: Vec<usize> = tracker.fire_alarms().iter().map(|ring| ring.report.threshold).collect();
         assert_eq!(rung, [2, 3]);
     });

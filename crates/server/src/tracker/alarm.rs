@@ -70,8 +70,12 @@ pub(crate) struct FiredAlarm {
 }
 
 impl Alarms {
-    /// Other alarms. One that is quiet and stays, by its threshold, has the time that has passed counted.
-    pub(crate) fn replace(&mut self, alarms: impl IntoIterator<Item = Alarm>) {
+    /// Replaces all alarms. An alarm with the threshold of a former one keeps the time at which that one fired.
+    ///
+    /// Returns the former alarms. A caller that holds a lock drops them after the unlock: their functions may own values
+    /// with a destructor that uses the listener.
+    #[must_use = "dropped after the unlock"]
+    pub(crate) fn replace(&mut self, alarms: impl IntoIterator<Item = Alarm>) -> Self {
         let old = std::mem::take(&mut self.0);
         let fired_at = |threshold| {
             old.iter().find(|(alarm, _)| alarm.threshold == threshold).and_then(|(_, fired_at)| *fired_at)
@@ -81,12 +85,14 @@ impl Alarms {
             .map(|alarm| (fired_at(alarm.threshold), alarm))
             .map(|(fired_at, a)| (a, fired_at))
             .collect();
+        Self(old)
     }
 
-    /// One more.
+    /// Adds an alarm. It keeps the time at which an alarm with the same threshold fired.
     pub(crate) fn add(&mut self, alarm: Alarm) {
-        let former: Vec<Alarm> = self.0.iter().map(|(alarm, _)| alarm.clone()).collect();
-        self.replace(former.into_iter().chain([alarm]));
+        let same = |other: &&(Alarm, _)| other.0.threshold == alarm.threshold;
+        let fired_at = self.0.iter().find(same).and_then(|(_, fired_at)| *fired_at);
+        self.0.push((alarm, fired_at));
     }
 
     /// From how many connections on there is something to do.
@@ -130,7 +136,7 @@ mod tests {
         let mut alarms = Alarms::default();
         assert_eq!(alarms.lowest(), usize::MAX);
         let long = Duration::from_millis(100);
-        alarms.replace([Alarm::at(2).cooldown(Duration::ZERO), Alarm::at(3).cooldown(long)]);
+        let _ = alarms.replace([Alarm::at(2).cooldown(Duration::ZERO), Alarm::at(3).cooldown(long)]);
         assert_eq!(alarms.lowest(), 2);
         assert_eq!(rung(&mut alarms, at(0), 1), []);
         assert_eq!(rung(&mut alarms, at(0), 2), [2]);
@@ -143,9 +149,9 @@ mod tests {
     #[test]
     fn a_change_counts_the_time_that_has_passed() {
         let mut alarms = Alarms::default();
-        alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(10))]);
+        let _ = alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(10))]);
         assert_eq!(rung(&mut alarms, at(0), 1), [1]);
-        alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(1)), Alarm::at(5)]);
+        let _ = alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(1)), Alarm::at(5)]);
         assert_eq!(rung(&mut alarms, at(999), 9), [5]);
         assert_eq!(rung(&mut alarms, at(1000), 9), [1]);
     }

@@ -48,13 +48,19 @@ impl AdmissionRules {
         self.per_peer != usize::MAX || self.rate.is_some()
     }
 
-    /// Whether one more from this peer may come in now, and if so, whether it is counted as the peer's.
-    pub(crate) fn check_admission(
-        &mut self,
-        policy: Policy,
-        now: Time,
-        from: &Address,
-    ) -> Result<bool, RejectReason> {
+    /// Whether the rate limit has a token. Takes none.
+    pub(crate) fn has_token(&self, now: Time) -> bool {
+        self.rate.is_none_or(|bucket| bucket.wait(now).is_none())
+    }
+
+    /// Admits a connection: counts it for its peer and takes a token of the rate. `true` when the peer counts it.
+    ///
+    /// The peer is checked first, so a peer above its own limit takes no token from the other peers.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is reached. Nothing is counted then and no token is taken.
+    pub(crate) fn check_admission(&mut self, now: Time, from: &Address) -> Result<bool, RejectReason> {
         let peer = PeerKey::at(from);
         let entry = match peer {
             Some(peer) if self.per_peer != usize::MAX => self.peers.check_admission(peer, self.per_peer),
@@ -63,8 +69,7 @@ impl AdmissionRules {
         if entry == PeerAdmission::TooMany {
             return Err(RejectReason::Peer);
         }
-        // Who queues has waited for its turn before.
-        if policy == Policy::Reject && self.rate.as_mut().is_some_and(|bucket| bucket.take(now).is_err()) {
+        if self.rate.as_mut().is_some_and(|bucket| bucket.take(now).is_err()) {
             if let (Some(peer), PeerAdmission::Counted) = (peer, entry) {
                 self.peers.unregister(peer);
             }
@@ -90,7 +95,7 @@ mod tests {
     fn without_limits_no_peer_is_counted() {
         let mut rules = AdmissionRules::default();
         assert!(!rules.is_enabled());
-        assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Ok(false));
+        assert_eq!(rules.check_admission(Time::START, &from(1)), Ok(false));
     }
 
     #[test]
@@ -98,24 +103,30 @@ mod tests {
         let rate = Some(Bucket::new(Rate::per_second(1)));
         let mut rules = AdmissionRules { per_peer: 2, rate, ..AdmissionRules::default() };
         assert!(rules.is_enabled());
-        assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Ok(true));
+        assert_eq!(rules.check_admission(Time::START, &from(1)), Ok(true));
         for _ in 0..3 {
-            assert_eq!(rules.check_admission(Policy::Reject, Time::START, &from(1)), Err(RejectReason::Rate));
+            assert_eq!(rules.check_admission(Time::START, &from(1)), Err(RejectReason::Rate));
         }
         let later = Time::from_start(Duration::from_secs(1));
-        assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Ok(true));
+        assert_eq!(rules.check_admission(later, &from(1)), Ok(true));
         let later = later + Duration::from_secs(1);
-        assert_eq!(rules.check_admission(Policy::Reject, later, &from(1)), Err(RejectReason::Peer));
-        // Whom the limit of its peer refuses takes no token from others.
-        assert_eq!(rules.check_admission(Policy::Reject, later, &from(2)), Ok(true));
+        assert_eq!(rules.check_admission(later, &from(1)), Err(RejectReason::Peer));
+        // The rejected peer took no token.
+        assert_eq!(rules.check_admission(later, &from(2)), Ok(true));
     }
 
     #[test]
-    fn queued_connections_take_no_second_token() {
-        let rate = Some(Bucket::new(Rate::per_second(1)));
-        let mut rules = AdmissionRules { rate, ..AdmissionRules::default() };
-        for _ in 0..3 {
-            assert_eq!(rules.check_admission(Policy::Queue, Time::START, &from(1)), Ok(false));
+    fn only_an_admitted_connection_takes_a_token() {
+        let rate = Some(Bucket::new(Rate::per_second(1).burst(2)));
+        let mut rules = AdmissionRules { per_peer: 1, rate, ..AdmissionRules::default() };
+        for peer in [1, 2] {
+            assert!(rules.has_token(Time::START) && rules.has_token(Time::START));
+            assert_eq!(rules.check_admission(Time::START, &from(peer)), Ok(true));
+            for _ in 0..3 {
+                assert_eq!(rules.check_admission(Time::START, &from(1)), Err(RejectReason::Peer));
+            }
         }
+        assert!(!rules.has_token(Time::START));
+        assert_eq!(rules.check_admission(Time::START, &from(3)), Err(RejectReason::Rate));
     }
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use impresario_actor::SupervisorRef;
+use impresario_supervision::Time;
 
 use alarm::Alarm;
 use connection_table::{ConnectionId, ConnectionStats};
@@ -93,18 +94,24 @@ impl ConnectionTracker {
     }
 
     pub(crate) fn set_alarms(&self, alarms: Vec<Alarm>) {
-        self.update_rules(|rules| rules.alarms.replace(alarms));
+        drop(self.update_rules(|rules| rules.alarms.replace(alarms)));
     }
 
     pub(crate) fn add_alarm(&self, alarm: Alarm) {
         self.update_rules(|rules| rules.alarms.add(alarm));
     }
 
-    fn update_rules(&self, change: impl FnOnce(&mut AdmissionRules)) {
+    fn update_rules<T>(&self, change: impl FnOnce(&mut AdmissionRules) -> T) -> T {
         let mut rules = self.0.rules();
-        change(&mut rules);
+        let result = change(&mut rules);
         self.0.alarm_at.store(rules.alarms.lowest(), Ordering::Release);
         self.0.has_rules.store(rules.is_enabled(), Ordering::Release);
+        result
+    }
+
+    /// The time since this tracker was made.
+    pub(crate) fn now(&self) -> Time {
+        self.0.now()
     }
 
     /// How many connections count against the limit, claimed or still on their way to their actor.

@@ -56,17 +56,28 @@ impl Bucket {
         self.rate
     }
 
-    /// Takes a token, or says after what time there is one.
+    /// The time until the bucket has a token; `None` when it has one now.
+    pub(crate) fn wait(&self, now: Time) -> Option<Duration> {
+        let missing = self.full_after_take(now).saturating_since(now);
+        let capacity = self.rate.interval().saturating_mul(self.rate.burst);
+        (missing > capacity).then(|| missing - capacity)
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    ///
+    /// The time until the bucket has a token, when it has none now.
     pub(crate) fn take(&mut self, now: Time) -> Result<(), Duration> {
-        let interval = self.rate.interval();
-        let full_at = self.full_at.max(now) + interval;
-        let missing = full_at.saturating_since(now);
-        let room = interval.saturating_mul(self.rate.burst);
-        if missing > room {
-            return Err(missing - room);
+        if let Some(wait) = self.wait(now) {
+            return Err(wait);
         }
-        self.full_at = full_at;
+        self.full_at = self.full_after_take(now);
         Ok(())
+    }
+
+    fn full_after_take(&self, now: Time) -> Time {
+        self.full_at.max(now) + self.rate.interval()
     }
 }
 

@@ -1,18 +1,23 @@
 //! The tracker under any order of admissions, ends and changes, without a socket.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Wake};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::ConnectionTracker;
+use super::alarm::Alarm;
 use super::limits::Policy;
 use super::permit::Permit;
 use super::phase::PhaseEvent;
+use super::rate::Rate;
 use crate::address::Address;
 
 /// Knows whether it was woken.
@@ -93,7 +98,7 @@ proptest! {
                 Event::Admit(from) => {
                     let of_peer = connections.iter().filter(|one| one.of == Some(from)).count();
                     let expected = counted < limit && (per_peer == usize::MAX || of_peer < per_peer);
-                    let entry = tracker.check_admission(None, &peer(from));
+                    let entry = tracker.check_admission(&peer(from));
                     prop_assert_eq!(entry.is_ok(), expected);
                     if let Ok(permit) = entry {
                         let of = (per_peer != usize::MAX).then_some(from);
@@ -144,7 +149,7 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
             let (tracker, inside, most) = (tracker.clone(), &inside, &most);
             scope.spawn(move || {
                 for _ in 0..20_000 {
-                    let Ok(permit) = tracker.check_admission(None, &peer(number)) else { continue };
+                    let Ok(permit) = tracker.check_admission(&peer(number)) else { continue };
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     inside.fetch_sub(1, Ordering::SeqCst);
                     drop(permit);
@@ -158,6 +163,77 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
     assert!(most.into_inner() <= 5);
     assert_eq!((tracker.active(), tracker.all(), tracker.connections().len()), (0, 0, 0));
     assert!(tracker.max_connections(1).admit().is_some());
+}
+
+#[test]
+fn from_several_threads_the_rate_is_never_exceeded() {
+    const BURST: u32 = 1000;
+    let tracker = ConnectionTracker::new();
+    tracker.set_rate(Some(Rate::per(1, Duration::from_secs(3600)).burst(BURST)));
+    tracker.set_max_per_peer(1);
+    let full_peer = tracker.check_admission(&peer(1)).expect("the first of its peer");
+    let admitted = AtomicU32::new(1);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let (tracker, admitted) = (&tracker, &admitted);
+            scope.spawn(move || {
+                let mut number = 0;
+                let mut next = || {
+                    number += 1;
+                    let address = if number % 2 == 0 { peer(1) } else { Address::unnamed() };
+                    tracker.admit_next(|| Ok::<_, Infallible>(address), |address| address)
+                };
+                while let Ok(Some((address, result))) = next() {
+                    // A peer above its limit takes no token. Any other connection has the token that was there.
+                    assert_eq!(result.is_ok(), address == Address::unnamed());
+                    admitted.fetch_add(u32::from(result.is_ok()), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!((admitted.into_inner(), tracker.metrics().rejected.rate), (BURST, 0));
+    drop(full_peer);
+    assert_eq!((tracker.active(), tracker.all()), (0, 0));
+}
+
+#[test]
+fn a_failed_accept_takes_no_permit_and_no_token() {
+    let tracker = ConnectionTracker::new().max_connections(1);
+    tracker.set_rate(Some(Rate::per(1, Duration::from_secs(3600))));
+    for _ in 0..3 {
+        assert!(tracker.admit_next(|| Err::<Address, _>(()), |address| address).is_err());
+    }
+    let admitted = tracker.admit_next(|| Ok::<_, ()>(peer(1)), |address| address);
+    let (_, permit) = admitted.expect("it accepts").expect("a permit and a token");
+    drop(permit.expect("the first connection"));
+    let none = tracker
+        .admit_next(|| -> Result<Address, ()> { panic!("accepts without a token") }, |address| address);
+    assert!(none.expect("nothing is accepted").is_none());
+    assert_eq!(tracker.active(), 0);
+}
+
+/// Uses the tracker when it is dropped, as a value may that an alarm's function owns.
+struct UsesTracker(ConnectionTracker, Sender<()>);
+
+impl Drop for UsesTracker {
+    fn drop(&mut self) {
+        self.0.set_alarms(Vec::new());
+        // The test does not wait any more after its timeout.
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn replaced_alarms_are_dropped_without_the_lock() {
+    let tracker = ConnectionTracker::new();
+    let (sender, dropped) = channel();
+    let owned = UsesTracker(tracker.clone(), sender);
+    tracker.set_alarms(vec![Alarm::at(1).call(move |_| {
+        let _ = &owned;
+    })]);
+    // A thread of its own: with the lock held it would block for ever.
+    std::thread::spawn(move || tracker.set_alarms(vec![Alarm::at(2)]));
+    dropped.recv_timeout(Duration::from_secs(20)).expect("the drop uses the tracker");
 }
 
 #[test]
@@ -185,8 +261,7 @@ fn draining_resolves_only_at_the_stop() {
 fn waits_for_a_drain_end_at_a_new_start() {
     let tracker = ConnectionTracker::new();
     let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
-    let (_listening, _permit) =
-        (tracker.listening(), tracker.check_admission(None, &peer(1)).expect("no limit"));
+    let (_listening, _permit) = (tracker.listening(), tracker.check_admission(&peer(1)).expect("no limit"));
     assert!(tracker.apply(PhaseEvent::Drain));
     let (mut wait_not_accepting, mut empty) =
         (pin!(tracker.wait_not_accepting()), pin!(tracker.wait_empty()));
@@ -205,7 +280,7 @@ fn empty_means_no_socket_and_no_connection() {
     assert!(tracker.apply(PhaseEvent::Stop));
     let mut empty = pin!(tracker.wait_empty());
     let listening = tracker.listening();
-    let permit = tracker.check_admission(None, &peer(1)).expect("no limit");
+    let permit = tracker.check_admission(&peer(1)).expect("no limit");
     assert!(flag.poll(empty.as_mut()).is_pending());
     drop(listening);
     assert!(flag.poll(empty.as_mut()).is_pending());

@@ -219,6 +219,32 @@ fn one_peer_cannot_have_all_places() {
 }
 
 #[test]
+fn a_peer_over_its_limit_costs_no_token_under_both_policies() {
+    run(async {
+        for policy in [Policy::Queue, Policy::Reject] {
+            // One token an hour, so that no token is added while this test runs.
+            let rate = Rate::per(1, HOUR).burst(3);
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).max_connections_per_peer(1);
+            let server = Server::of(listener.max_rate(rate).policy(policy)).await;
+            let mut clients = Vec::new();
+            for peer in 2..5 {
+                let mut client = client_from(peer, server.addr()).await;
+                client.echo("hello\n").await;
+                clients.push(client);
+                // After the last token the queue holds these connections, without a look at their peer.
+                for _ in 0..if peer < 4 { 5 } else { 0 } {
+                    client_from(peer, server.addr()).await.closed().await;
+                }
+            }
+            let rejected = server.outside.metrics().rejected;
+            assert_eq!((rejected.peer, rejected.rate, server.outside.active()), (10, 0, 3));
+            drop(clients);
+            server.tree.stop().await;
+        }
+    });
+}
+
+#[test]
 fn above_the_rate_connections_are_rejected_or_wait() {
     run(async {
         // One token an hour, so that none comes back while this test runs.
