@@ -1,4 +1,4 @@
-//! The actor that accepts.
+//! The acceptor actor: the accept loop on one listening socket.
 
 use std::fmt;
 use std::io;
@@ -33,9 +33,11 @@ use crate::tracker::slot::MAX_IN_FLIGHT;
 
 /// Accepts connections and hands them over: to [`Connections`], or to a function.
 ///
-/// A connection needs a permit of the tracker before it is accepted, or, under [`Policy::Reject`](crate::Policy::Reject),
-/// to stay. The acceptor does not wait for the connection to be claimed, but for fewer than 16 that are handed over and
-/// neither claimed nor dropped.
+/// Under [`Policy::Queue`](crate::Policy::Queue) it accepts only while the tracker has a free permit. Under
+/// [`Policy::Reject`](crate::Policy::Reject) it accepts always, and closes a connection for which no permit is free.
+///
+/// It accepts only while fewer than 16 connections are in flight: handed over, and neither claimed nor dropped. That
+/// bound is for each arbiter of [`Connections`], or for the function.
 #[derive(Clone)]
 pub struct Acceptor {
     socket: Arc<BoundSocket>,
@@ -43,12 +45,12 @@ pub struct Acceptor {
     target: Arc<dyn Target>,
 }
 
-/// What gets the connections.
+/// The receiver of the accepted connections.
 pub(crate) trait Target: Send + Sync {
-    /// Takes a connection, or gives it back.
+    /// Takes a connection. The error returns it.
     fn start(&self, accepted: Accepted) -> Result<(), RejectError>;
 
-    /// The arbiters that count the connections in flight to them; none for a function, for which the acceptor counts.
+    /// The arbiters, which count their connections in flight. Empty for a function: the acceptor counts for it.
     fn slots(&self) -> &[ArbiterSlot];
 }
 
@@ -75,10 +77,11 @@ impl<F: Fn(Accepted) -> Result<(), RejectError> + Send + Sync> Target for Functi
 }
 
 impl Acceptor {
-    /// Accepts on a socket that listens, with the limits of `tracker`, for `on_accept`. A connection that `on_accept`
-    /// gives back is closed.
+    /// Accepts on a listening socket, with the limits of `tracker`, and calls `on_accept` with each connection. A connection
+    /// that `on_accept` returns is closed.
     ///
-    /// A drain closes the socket. After that the acceptor cannot start again in this process.
+    /// A drain closes the socket. After that the acceptor cannot start again in this process: its start fails with
+    /// [`ListenError::Closed`](crate::ListenError::Closed).
     pub fn new(
         socket: ListenSocket,
         tracker: &ConnectionTracker,
@@ -97,11 +100,11 @@ impl Acceptor {
         Self { socket: Arc::clone(socket), tracker, target }
     }
 
-    /// The acceptor as a child. Its restarts bind nothing anew.
+    /// The acceptor as a child. A restart keeps the socket, unless accept(2) failed for good on it.
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         ChildSpec::actor(id, move |context| {
             self.tracker.apply(PhaseEvent::Start);
-            // One that is suspended stays so, with the socket closed or not.
+            // A suspended listener stays suspended when its acceptor is restarted.
             let socket = if self.tracker.phase().accepts() { Some(self.open(context.log())?) } else { None };
             Ok(AcceptorActor { acceptor: self.clone(), socket, context: context.clone() })
         })
@@ -121,21 +124,21 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// A listening socket that the reactor of this arbiter watches.
+/// A listening socket that is registered with the reactor of this arbiter.
 type RegisteredSocket = AsyncFd<Arc<ListenSocket>>;
 
 #[expect(
     deprecated,
-    reason = "the new one is unsafe for types that may change their descriptor; ours never does"
+    reason = "the successor is unsafe for types that change their descriptor; a ListenSocket never does"
 )]
 fn register(socket: Arc<ListenSocket>) -> io::Result<RegisteredSocket> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
-/// One life of an acceptor.
+/// One incarnation of an acceptor.
 struct AcceptorActor {
     acceptor: Acceptor,
-    /// Until the life has begun.
+    /// The socket until the actor has started; `None` in a suspended listener.
     socket: Option<RegisteredSocket>,
     context: ChildContext,
 }
@@ -144,7 +147,7 @@ impl Actor for AcceptorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // Counted from the start, so that whoever starts after it finds it counted.
+        // Counted here and not in the task: the drain, a later sibling, reads the count when it is started.
         let (accepting, socket) = (self.acceptor.tracker.accepting(), self.socket.take());
         let listening = socket.is_some().then(|| self.acceptor.tracker.listening());
         let (acceptor, log) = (self.acceptor.clone(), self.context.log().clone());
@@ -159,7 +162,7 @@ impl Actor for AcceptorActor {
     }
 }
 
-/// Accepts whenever the tracker is in a phase to do so, until the listening socket is broken.
+/// Accepts while the phase of the tracker allows it. Returns the error that makes the listening socket unusable.
 async fn run_acceptor(
     acceptor: &Acceptor,
     mut open: Option<(RegisteredSocket, ActiveGuard)>,
@@ -169,11 +172,11 @@ async fn run_acceptor(
     loop {
         if let Some((socket, listening)) = open.take() {
             {
-                // The phase is asked first, so nothing is accepted after it has changed.
+                // `select` polls the phase first, so no connection is accepted after the phase has changed.
                 let stopped = pin!(tracker.until_phase(|phase| !phase.accepts()));
                 let accept = pin!(accept_loop(acceptor, &socket, log));
                 if let Either::Right((error, _)) = select(stopped, accept).await {
-                    // The next life binds a new one, if it can.
+                    // The restarted acceptor binds a new socket, unless this one is inherited.
                     acceptor.socket.close();
                     return error;
                 }
@@ -181,7 +184,7 @@ async fn run_acceptor(
             if !tracker.phase().listens() {
                 acceptor.socket.close();
             }
-            // In this order: when nobody is said to listen, the socket is closed.
+            // In this order: a task that waits until no socket is accepted on finds it closed.
             drop(socket);
             drop(listening);
         }
@@ -192,7 +195,7 @@ async fn run_acceptor(
                 Err(error) => return error,
             }
         } else {
-            // Kept until now, and closed after all.
+            // The socket was kept in a suspension, and the listener is closed or drained now.
             acceptor.socket.close();
             tracker.until_phase(Phase::listens).await;
         }
@@ -204,7 +207,7 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
     let window = target.slots().is_empty().then(|| Arc::new(Semaphore::new(MAX_IN_FLIGHT)));
     loop {
         let in_flight = match &window {
-            // It is never closed.
+            // The semaphore is never closed.
             Some(window) => Arc::clone(window).acquire_owned().await.ok(),
             None => {
                 arbiters::wait_for_capacity(target.slots(), tracker, log).await;
@@ -220,19 +223,19 @@ async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logge
         fire(tracker, log);
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
-            // Wherever it was dropped. Once it has an actor, that counts how it ended.
+            // Also when another thread dropped it. A connection with an actor is counted by that actor.
             if outcome == ClaimOutcome::Dropped && !entry.is_some_and(|entry| entry.was_served()) {
                 counted.count(Counter::RejectedRefused);
             }
             drop(in_flight);
         });
         if let Err(error) = target.start(accepted) {
-            slog::warn!(log, "connection refused"; "reason" => %error);
+            slog::warn!(log, "connection closed, no actor was started for it"; "reason" => %error);
         }
     }
 }
 
-/// Has alarms ring, if there are so many connections now.
+/// Runs the functions of the alarms that are due, or logs them.
 fn fire(tracker: &ConnectionTracker, log: &Logger) {
     for FiredAlarm { report, call } in tracker.fire_alarms() {
         match call {

@@ -1,4 +1,4 @@
-//! The arbiters that connections run on: the supervisor's own, or threads of their own.
+//! The arbiters that connections run on: the arbiter of their supervisor, or arbiters with a thread each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::socket::accepted::Accepted;
 use crate::tracker::ConnectionTracker;
 use crate::tracker::slot::SlotCounts;
 
-/// How long the actor of a connection may take to stop when its supervisor stops it.
+/// The shutdown timeout of a connection's actor, after which its supervisor kills it.
 const ACTOR_STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The period in which the arbiters may restart once each and [`RESTARTS`] times more.
+/// The period of the restart limit: one restart for each arbiter, and [`RESTARTS`] more.
 const RESTART_PERIOD: Duration = Duration::from_secs(5);
-/// Restarts above one for each arbiter.
+/// The restarts in [`RESTART_PERIOD`] above one for each arbiter.
 const RESTARTS: u32 = 3;
-/// The most arbiters: each is a thread, and more of them than cores gain nothing.
+/// The most arbiters. Each is a thread, and more threads than cores have no use.
 const MAX_ARBITERS: usize = 1024;
 /// How long an arbiter claims nothing, with [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections in
 /// flight, before an acceptor reports it as stuck.
 const STUCK_AFTER: Duration = Duration::from_millis(100);
 
-/// Makes the actor of a connection.
+/// Constructs the actor of a connection.
 pub(super) type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Sync;
 
 /// One arbiter: the supervisor of the connections on it, and its counts. A clone is the same arbiter.
@@ -36,17 +36,21 @@ pub(super) type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Syn
 pub(crate) struct ArbiterSlot {
     supervisor: DynamicRef<Accepted>,
     counts: Arc<SlotCounts>,
-    /// Whether it has a thread of its own; otherwise it is the arbiter of the supervisor of the connections.
+    /// Whether it has a thread. Otherwise it is the arbiter of the supervisor of the connections.
     own: bool,
 }
 
-/// This many arbiters of their own, at most [`MAX_ARBITERS`]; with 0 the one of the supervisor.
+/// Slots for this number of arbiters, at most [`MAX_ARBITERS`]; with 0 one slot for the arbiter of the supervisor.
 pub(super) fn slots(arbiters: usize) -> Arc<[ArbiterSlot]> {
     let slot = |counts| ArbiterSlot { supervisor: DynamicRef::new(), counts, own: arbiters > 0 };
     SlotCounts::of_arbiters(arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
 }
 
-/// Refuses more than [`MAX_ARBITERS`].
+/// Checks the number of arbiters.
+///
+/// # Errors
+///
+/// One line, for more than [`MAX_ARBITERS`].
 pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     if arbiters <= MAX_ARBITERS {
         return Ok(());
@@ -54,8 +58,8 @@ pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
-/// The supervisor of all arbiters. The exit of one costs the others nothing, and above all not the acceptors, which are
-/// started after this supervisor.
+/// The supervisor of all arbiters, one for one. The exit of one arbiter affects neither the others nor the acceptors,
+/// which are later siblings of this supervisor.
 pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     slots: &[ArbiterSlot],
     make: &Arc<MakeActor<A>>,
@@ -68,7 +72,7 @@ pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     })
 }
 
-/// How many connections each arbiter has; empty when they run on the arbiter of the supervisor.
+/// The number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
 pub(crate) fn loads(slots: &[ArbiterSlot]) -> Vec<usize> {
     slots.iter().filter(|slot| slot.own).map(|slot| slot.counts.active()).collect()
 }
@@ -94,7 +98,7 @@ pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], tracker: &Connectio
     }
 }
 
-/// Starts the actor of a connection on the first arbiter by [`balance::order`] whose supervisor runs.
+/// Starts the actor of a connection on the first arbiter, by [`balance::order`], with a supervisor that runs.
 ///
 /// # Errors
 ///
@@ -114,7 +118,7 @@ pub(super) fn start(slots: &[ArbiterSlot], accepted: Accepted) -> Result<(), Acc
 }
 
 impl ArbiterSlot {
-    /// The supervisor of the actors. `keep` is dropped with it.
+    /// The supervisor of the connections' actors. `keep` is dropped with it.
     fn actors<A: Actor<Context = Context<A>>>(
         &self,
         make: Arc<MakeActor<A>>,
@@ -127,8 +131,7 @@ impl ArbiterSlot {
         self.supervisor.child_spec("actors", supervisor.shutdown(ACTOR_STOP_TIMEOUT))
     }
 
-    /// The supervisor of the actors, on an arbiter of its own. Each restart makes a new arbiter, also when the old one
-    /// has exited.
+    /// The supervisor of the connections' actors, on a new arbiter with a thread. Each restart starts a new arbiter.
     fn on_own_arbiter<A: Actor<Context = Context<A>>>(
         &self,
         number: usize,
@@ -173,7 +176,7 @@ struct StopOnDrop(Arbiter);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        // It may have exited before.
+        // `false` means that the arbiter has exited already.
         self.0.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! The actor that is one connection.
+//! The actor of one connection.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,15 +16,15 @@ use crate::tracker::ConnectionTracker;
 use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 
-/// Owns one connection for as long as both live.
+/// The owner of one connection. It exits when the connection is closed or transferred.
 pub(crate) struct ConnectionActor<P> {
     protocol: Arc<P>,
-    /// Until it is claimed.
+    /// The connection until the actor has started.
     accepted: Option<Accepted>,
     context: ChildContext,
-    /// How it ended; a panic or a kill leaves no time to say so.
+    /// The counter of its end. The initial value is the one for a panic or a kill, which run no code here.
     end: Counter,
-    /// Where that is counted.
+    /// The tracker that counts the end.
     tracker: ConnectionTracker,
 }
 
@@ -64,8 +64,8 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let Some(accepted) = self.accepted.take() else { return };
         let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr().clone());
-        // All of it is inside the future: that begins when the actor has started, so a panic is a life that failed
-        // and is reported, not a start that did.
+        // The claim and the call of the protocol are inside the future, which runs after the start. So a panic is reported
+        // as an exit of the connection, not as a failed start.
         let entry = accepted.permit().and_then(Permit::entry).cloned();
         let connection = async move {
             let mut serve = pin!(async move {
@@ -73,7 +73,7 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
                 protocol.serve(socket).await
             });
             let Some(entry) = entry else { return Some(serve.await) };
-            // This task is the only one that will ever poll it, so once is enough.
+            // Registered once: only this task polls the connection.
             poll_fn(|cx| {
                 entry.register_close_waker(cx);
                 Poll::Ready(())
@@ -103,7 +103,7 @@ impl<P> Drop for ConnectionActor<P> {
     }
 }
 
-/// Whether it is the peer's doing: it is gone, or talks nonsense, which peers may at any time.
+/// Whether the peer caused the error: it closed the connection, exceeded a timeout or violated the protocol.
 fn is_caused_by_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, NotConnected, TimedOut, UnexpectedEof,

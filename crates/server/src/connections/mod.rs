@@ -21,15 +21,15 @@ use arbiters::{ArbiterSlot, MakeActor};
 use connection_actor::ConnectionActor;
 use reject::RejectError;
 
-/// A supervisor of connections, each an actor of its own that runs a [`Protocol`]. They may come from anywhere.
+/// A supervisor of connections. Each connection is an actor that runs a [`Protocol`]. Any caller can start one.
 ///
-/// A connection that fails is reported and closed, and no other notices: they are temporary children, never started
-/// again. A clone names the same supervisor.
+/// Connections are temporary children: one that fails is reported, closed and never restarted, and affects no other. A
+/// clone is the same supervisor.
 pub struct Connections<P> {
     protocol: Arc<P>,
     tracker: ConnectionTracker,
     slots: Arc<[ArbiterSlot]>,
-    /// How many arbiters of their own were asked for.
+    /// The requested number of arbiters.
     arbiters: usize,
 }
 
@@ -44,29 +44,34 @@ impl<P: Protocol> Connections<P> {
         }
     }
 
-    /// Serves them on so many arbiters, threads that belong to this supervisor, and hands each new connection to the one
-    /// with the fewest. With 0, the default, on its own; with more than 1024 it does not start. To be said before it is
-    /// started.
+    /// Serves connections on `count` arbiters of this supervisor, each a thread. A new connection goes to the arbiter with
+    /// the fewest, among those with fewer than 16 connections that are handed over and not claimed yet.
     ///
-    /// A connection never changes its thread, unless it is given away. An arbiter that is gone is replaced by a new one;
-    /// the connections on it are lost, others are not.
+    /// The default is 0: all connections run on the arbiter of the supervisor. With more than 1024 the start fails. To be
+    /// called before the start.
+    ///
+    /// A connection stays on its thread until it is transferred. An arbiter that has exited is replaced, and only its own
+    /// connections are closed.
     #[must_use]
     pub fn arbiters(self, count: usize) -> Self {
         Self { slots: arbiters::slots(count), arbiters: count, ..self }
     }
 
-    /// How many there may be at a time: one hard number. With 0 none is served.
+    /// Sets the most connections at a time, a hard limit. The default is no limit. With 0 no connection is admitted.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         Self { tracker: self.tracker.max_connections(limit), ..self }
     }
 
-    /// The tracker that counts, limits and drains them; its [`metrics`](ConnectionTracker::metrics) say how those that are over ended.
+    /// The tracker that counts, limits and drains the connections. Its [`metrics`](ConnectionTracker::metrics) count how
+    /// connections ended.
     pub fn tracker(&self) -> &ConnectionTracker {
         &self.tracker
     }
 
-    /// The supervisor as a child. To be started once.
+    /// The supervisor as a child, to be started once at a time.
+    ///
+    /// Its start fails with more than 1024 arbiters.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let (protocol, tracker) = (Arc::clone(&self.protocol), self.tracker.clone());
         let (slots, count) = (Arc::clone(&self.slots), self.arbiters);
@@ -79,7 +84,7 @@ impl<P: Protocol> Connections<P> {
         })
     }
 
-    /// How many connections each arbiter has; empty when they are on the supervisor's own.
+    /// The number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
@@ -88,17 +93,19 @@ impl<P: Protocol> Connections<P> {
         &self.slots
     }
 
-    /// Refuses a number of arbiters that is too high, before anything is started.
+    /// Checks the number of arbiters before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         arbiters::check(self.arbiters)
     }
 
-    /// Starts an actor that claims the connection and serves it. One that comes without a permit of this tracker gets one
-    /// here, by the limits of this tracker and in place of another tracker's.
+    /// Starts an actor that claims the connection and serves it.
+    ///
+    /// A connection without a permit of this tracker gets one, if the limits of this tracker admit it. It replaces the
+    /// permit of another tracker.
     ///
     /// # Errors
     ///
-    /// Says why not, and gives the connection back.
+    /// The reason, with the connection in it: a limit, a drain, or a supervisor that does not run.
     pub fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
         let accepted = if accepted.permit().is_some_and(|permit| self.tracker.has_given(permit)) {
             accepted

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-/// What a unix socket's name begins with, where a name may also be one of TCP (nginx: `listen unix:PATH`).
+/// The prefix of a unix socket's path, which tells it from a TCP address (nginx: `listen unix:PATH`).
 const UNIX: &str = "unix:";
 
-/// To what a socket is bound.
+/// The address that a socket is bound to.
 #[derive(Debug)]
 pub(crate) enum BindAddress {
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, not resolved yet.
     Tcp(String),
     Unix {
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Sockets that whoever started this process listens on already.
+//! Listening sockets that the parent process passed to this one, as systemd does.
 
 use std::io;
 
@@ -6,40 +6,40 @@ use impresario_sys::ListenFdsError;
 
 use super::listen_socket::ListenSocket;
 
-/// A listening socket that this process was started with.
+/// A listening socket that the parent process passed.
 #[derive(Debug)]
 pub struct Inherited {
-    /// What whoever passed it calls it (systemd: `FileDescriptorName=`); `unknown` if that was not said.
+    /// Its name in `LISTEN_FDNAMES` (systemd: `FileDescriptorName=`). The default is `unknown`.
     pub name: String,
     /// The socket.
     pub socket: ListenSocket,
 }
 
-/// Why there are no inherited sockets.
+/// Why the inherited sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InheritError {
-    /// What the environment says does not hold.
+    /// The environment variables do not match the open descriptors.
     #[error(transparent)]
     Environment(#[from] ListenFdsError),
-    /// One of them is not what it should be.
+    /// A descriptor is not a listening stream socket.
     #[error("the inherited descriptor {name} cannot be used: {source}")]
     Socket {
-        /// Its name.
+        /// The name of the socket.
         name: String,
-        /// Why not.
+        /// The error of the check.
         source: io::Error,
     },
 }
 
-/// Takes over the listening sockets that this process was started with, as systemd passes them (`LISTEN_FDS`,
-/// `LISTEN_PID`, `LISTEN_FDNAMES`). None when the environment says nothing of them, or means another process.
+/// Takes the listening sockets that the parent process passed by the protocol of systemd (`LISTEN_FDS`, `LISTEN_PID`,
+/// `LISTEN_FDNAMES`). Empty when `LISTEN_FDS` is not set or `LISTEN_PID` is another process.
 ///
-/// Each can be taken once. Give it to [`Listener::on`](crate::Listener::on).
+/// A second call fails, because each socket has one owner. Pass a socket to [`Listener::on`](crate::Listener::on).
 ///
 /// # Errors
 ///
-/// When the environment speaks of descriptors that are not there, or were taken before, or are no sockets that listen.
+/// A descriptor is not open, was taken before, or is not a listening stream socket.
 #[doc(alias = "sd_listen_fds")]
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
     let descriptors = impresario_sys::listen_fds()?;

@@ -1,4 +1,4 @@
-//! A listener from outside: asked, changed, suspended, drained.
+//! The reference to a listener: queries, changes, suspension and drain while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::tracker::phase::{Phase, PhaseEvent};
 use crate::tracker::rate::Rate;
 use crate::tracker::wait::timeout_opt;
 
-/// How long connections that were closed from outside are waited for.
+/// The longest wait of [`ListenerRef::drain`] for connections that it has closed at the deadline.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Names a listener, through all its lives: what it is doing can be asked, and changed while it runs.
+/// A reference to a listener. It stays valid over restarts. A clone refers to the same listener.
 ///
-/// Changes hold from the next connection on, over restarts too; they close nothing.
+/// A change applies to connections that are admitted later, also after restarts. It closes no connection.
 #[derive(Clone, Debug)]
 pub struct ListenerRef {
     pub(crate) tracker: ConnectionTracker,
@@ -33,28 +33,28 @@ pub struct ListenerRef {
     pub(crate) supervisor: SupervisorRef,
 }
 
-/// What a listener is doing.
+/// The state of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// It was not started yet, or it was stopped, or its acceptors are just being restarted.
+    /// It was not started yet, or was stopped, or its acceptors are being restarted.
     Stopped,
     /// It accepts.
     Running,
-    /// It accepts, and will stop soon: whoever asks about its health should be told to look elsewhere.
+    /// It accepts, and its drain will begin. A health check should report it as not ready.
     LameDuck,
-    /// It does not accept, until it is resumed; its connections live on.
+    /// It does not accept until it is resumed. Its connections stay open.
     Suspended,
-    /// It does not accept, and has asked its connections to leave.
+    /// It does not accept, and its connections were notified of the drain.
     Draining,
 }
 
-/// What becomes of the listening sockets while a listener is suspended.
+/// What happens to the listening sockets while a listener is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
-    /// They listen on: who connects waits until the listener is resumed.
+    /// They keep listening: new connections wait in the kernel's queue until the listener is resumed.
     KeepSockets,
-    /// They are closed: who connects is refused. They get the same addresses back when the listener is resumed.
+    /// They are closed: the kernel refuses new connections. [`ListenerRef::resume`] binds the same addresses again.
     CloseSockets,
 }
 
@@ -62,37 +62,35 @@ pub enum Suspend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuspendError {
-    /// It is being stopped, or drained by somebody else.
-    #[error("the listener is on its way out")]
+    /// The listener is stopped, being stopped, or drained by another caller.
+    #[error("the listener is stopped or draining")]
     Draining,
-    /// Closed sockets that were inherited cannot be had again.
-    #[error(
-        "the socket on {address} is inherited and could not be had again; suspend the listener and keep it"
-    )]
+    /// The call would close an inherited socket, which cannot be bound again.
+    #[error("the socket on {address} is inherited and cannot be bound again; suspend with KeepSockets")]
     Inherited {
-        /// Where it listens.
+        /// The address of the inherited socket.
         address: Address,
     },
-    /// An address cannot be had again. The listener is still suspended.
+    /// An address cannot be bound again. The listener is still suspended.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
 
-/// How a drain ended.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many connections did not leave by the deadline, and were closed.
+    /// The number of connections that were open at the deadline and were closed.
     pub closed: usize,
 }
 
 impl ListenerRef {
-    /// Where it listens, from its first start on: the true port, also when 0 was asked for.
+    /// The addresses of its sockets, with the bound ports. Empty before the first start.
     pub fn local_addrs(&self) -> Vec<Address> {
         self.sockets.iter().filter_map(|socket| socket.local_addr()).collect()
     }
 
-    /// What it is doing.
+    /// The state of the listener.
     pub fn status(&self) -> Status {
         match self.tracker.phase() {
             Phase::Draining | Phase::Stopping => Status::Draining,
@@ -104,93 +102,99 @@ impl ListenerRef {
         }
     }
 
-    /// What it has seen, in numbers.
+    /// The counters of the listener.
     pub fn metrics(&self) -> Metrics {
         self.tracker.metrics()
     }
 
-    /// How many connections count against the limit.
+    /// The number of connections that count against the limit.
     pub fn active(&self) -> usize {
         self.tracker.active()
     }
 
-    /// The connections that there are, oldest first.
+    /// The facts of all open connections, oldest first.
     pub fn connections(&self) -> Vec<ConnectionStats> {
         self.tracker.connections()
     }
 
-    /// How many connections each arbiter has; empty when they are on the listener's own.
+    /// The number of connections of each arbiter; empty when they run on the arbiter of the listener.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
 
-    /// The supervisor at its root, with the children `connections`, `acceptor` and `drain`.
+    /// The supervisor of the listener, with the children `connections`, `acceptor` and `drain`. Further acceptors are
+    /// `acceptor 1`, `acceptor 2` and so on.
     pub fn supervisor(&self) -> &SupervisorRef {
         &self.supervisor
     }
 
-    /// How many connections there may be at a time. A lower limit closes nothing: it lets nobody in until enough have
-    /// left. With 0 nobody comes in until it is raised.
+    /// Sets the most connections at a time. A lower limit closes no connection: none is admitted until the number of
+    /// connections is below the limit. With 0 none is admitted until the limit is raised.
     pub fn set_max_connections(&self, limit: usize) {
         self.tracker.set_max_connections(limit);
     }
 
-    /// How many connections there may be at a time.
+    /// The most connections at a time.
     pub fn max_connections(&self) -> usize {
         self.tracker.limit()
     }
 
-    /// What happens to those for whom there is no room.
+    /// Sets what happens to connections above a limit.
     pub fn set_policy(&self, policy: Policy) {
         self.tracker.set_policy(policy);
     }
 
-    /// What happens to those for whom there is no room.
+    /// What happens to connections above a limit.
     pub fn policy(&self) -> Policy {
         self.tracker.policy()
     }
 
-    /// How many connections one peer may have, by IP address; all addresses of an IPv6 /64 are one peer. Who has more is
-    /// closed whatever the policy is, since nobody else can wait for it. Peers without an IP address, as those of unix
-    /// sockets, share no limit. Behind a proxy it is the proxy's connections that are limited: what a PROXY header says is
-    /// not known yet. Connections that came before the first limit was set are not counted.
+    /// Sets the most connections of one peer, by IP address. All addresses of an IPv6 /64 are one peer.
+    ///
+    /// A connection above this limit is closed under both policies: in the kernel's queue it would block the connections
+    /// of other peers. It takes no token of the rate limit.
+    ///
+    /// Peers without an IP address, as those of unix sockets, are not limited. Behind a proxy the proxy is the peer,
+    /// because a PROXY header is read after the admission. Connections that were admitted before the first limit was set
+    /// are not counted. At most 65,536 peers are counted; further ones are not limited.
     pub fn set_max_connections_per_peer(&self, limit: usize) {
         self.tracker.set_max_per_peer(limit);
     }
 
-    /// How many connections may come a second; `None` for any number. Who comes too fast waits or is closed, by the
+    /// Sets the rate limit of new connections; `None` removes it. A connection above the rate waits or is closed, by the
     /// policy.
     pub fn set_max_rate(&self, rate: impl Into<Option<Rate>>) {
         self.tracker.set_rate(rate.into());
     }
 
-    /// Other alarms. One with the threshold of a former one keeps quiet for the rest of its time.
+    /// Replaces all alarms. An alarm with the threshold of a former one keeps the time at which that one fired.
     pub fn set_alarms(&self, alarms: impl IntoIterator<Item = Alarm>) {
         self.tracker.set_alarms(alarms.into_iter().collect());
     }
 
-    /// Waits until the number of connections that count is such (Ranch: `wait_for_connections/3`).
+    /// Waits until `wanted` holds for the number of connections that count against the limit
+    /// (Ranch: `wait_for_connections/3`).
     #[doc(alias = "wait_for_connections")]
     pub async fn until_active(&self, wanted: impl Fn(usize) -> bool) {
         self.tracker.until_active(wanted).await;
     }
 
-    /// Closes a connection: its actor ends at once. Says whether there is such a connection.
+    /// Stops the actor of a connection immediately; `false` when no connection has this id.
     ///
-    /// One that was given away by its actor is still among the [`connections`](Self::connections), because it keeps its
-    /// place behind the tracker. It has no actor of this listener to end: it is closed only when its new owner drops it, or,
-    /// if that is a connection's actor of this listener again, with that.
+    /// A transferred connection is still among the [`connections`](Self::connections), because it keeps its permit. It is
+    /// closed only if its new owner is an actor of [`Connections`](crate::Connections); any other owner keeps it open.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.tracker.close(connection)
     }
 
-    /// Accepts no more until it is resumed, or stopped in order and started anew, and returns when that is so.
-    /// Connections live on. Suspended again, with another choice, kept sockets are closed, but closed ones stay so. When
-    /// somebody else resumes it meanwhile, this returns too.
+    /// Stops accepting until [`resume`](Self::resume), or until a stop and a new start. Connections stay open.
+    ///
+    /// Returns when no acceptor accepts, or when another caller has resumed the listener. A second call with
+    /// `CloseSockets` closes kept sockets. A second call with `KeepSockets` does not open closed ones.
     ///
     /// # Errors
     ///
-    /// When it is on its way out, or when a socket that was inherited would be closed. Nothing is changed then.
+    /// The listener is stopped, draining or a lame duck, or an inherited socket would be closed. Nothing is changed then.
     pub async fn suspend(&self, how: Suspend) -> Result<(), SuspendError> {
         let keep = how == Suspend::KeepSockets;
         if !keep {
@@ -201,17 +205,18 @@ impl ListenerRef {
         }
         self.tracker.wait_not_accepting().await;
         if !keep && !self.tracker.phase().listens() {
-            // Those of acceptors that are gone.
+            // An acceptor that is being restarted has not closed its socket.
             self.close_sockets();
         }
         Ok(())
     }
 
-    /// Accepts again, at the same addresses. No harm if it does.
+    /// Accepts again, at the same addresses. Has no effect while the listener accepts.
     ///
     /// # Errors
     ///
-    /// When an address cannot be had again, because somebody else has taken it; then the listener is still suspended.
+    /// The listener is not suspended, or an address cannot be bound again because another process listens on it. In the
+    /// second case the listener is still suspended.
     pub fn resume(&self) -> Result<(), SuspendError> {
         if self.tracker.phase() == Phase::Open {
             return Ok(());
@@ -223,21 +228,21 @@ impl ListenerRef {
         if self.tracker.apply(PhaseEvent::Resume) {
             return Ok(());
         }
-        // A stop came in between, and may have closed them before.
+        // A stop came after the check of the phase. It may have closed the sockets before they were opened here.
         self.close_sockets();
         Err(SuspendError::Draining)
     }
 
-    /// Closes the listening sockets, asks all connections to leave, closes those that have not by the deadline, and
-    /// leaves the listener suspended. The tree runs on; [`resume`](Self::resume) takes new connections.
+    /// Closes the listening sockets, notifies all connections, and closes those that are open at the deadline. `None` is
+    /// no deadline. The listener is suspended afterwards: [`resume`](Self::resume) accepts again.
     ///
-    /// Dropped before it is done, the drain goes no further; connections that were between two reads have been asked to
-    /// leave already. If the listener is stopped meanwhile and started anew, the connections of its new life are none of
-    /// the drain's.
+    /// Closed connections have 5 s to end; then this returns without them.
+    /// When the future is dropped the drain stops. Connections that were notified before still close.
+    /// When the listener is stopped and started meanwhile, the drain ends and closes no connection of the new start.
     ///
     /// # Errors
     ///
-    /// When it is on its way out, or has an inherited socket.
+    /// The listener is stopped, draining or a lame duck, or has an inherited socket. Nothing is changed then.
     pub async fn drain(&self, deadline: impl Into<Option<Duration>>) -> Result<Drained, SuspendError> {
         self.check_rebindable()?;
         if !self.tracker.apply(PhaseEvent::Drain) {
@@ -252,7 +257,7 @@ impl ListenerRef {
         if timeout_opt(deadline.into(), self.tracker.wait_empty()).await.is_none() {
             closed = self.tracker.all();
             self.tracker.close_all();
-            // One that was given away has no actor of ours that could be ended.
+            // With a bound: a transferred connection may have no actor of this crate that can be stopped.
             timeout_opt(Some(CLOSE_TIMEOUT), self.tracker.wait_empty()).await;
         }
         drop(done);
@@ -271,12 +276,12 @@ impl ListenerRef {
     }
 }
 
-/// A drain that is over, in whatever way.
+/// Ends the phase of a drain when the drain has finished or its future is dropped.
 struct FinishDrainOnDrop<'a>(&'a ConnectionTracker);
 
 impl Drop for FinishDrainOnDrop<'_> {
     fn drop(&mut self) {
-        // Not when a stop came in between.
+        // Has no effect after a stop.
         self.0.apply(PhaseEvent::Drained);
     }
 }

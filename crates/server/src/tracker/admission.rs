@@ -13,22 +13,22 @@ use super::wait::Waiter;
 use crate::address::Address;
 
 impl ConnectionTracker {
-    /// Gives a permit to a connection; `None` when the limit is reached or the listener drains.
+    /// Takes a permit for a connection; `None` when the limit is reached or the listener drains.
     pub fn admit(&self) -> Option<Permit> {
         if self.is_draining() { None } else { self.permit() }
     }
 
-    /// A permit; `None` when the limit is reached.
+    /// Takes a permit; `None` when the limit is reached.
     pub(crate) fn permit(&self) -> Option<Permit> {
         Permit::reserve(self.shared())
     }
 
-    /// Whether this tracker has given the permit.
+    /// Whether the permit is one of this tracker.
     pub(crate) fn has_given(&self, permit: &Permit) -> bool {
         Arc::ptr_eq(self.shared(), permit.shared())
     }
 
-    /// Waits until a permit is free, under [`Policy::Queue`].
+    /// Waits until a permit is free, under [`Policy::Queue`]. Takes none.
     pub(crate) async fn wait_for_capacity(&self) {
         let free = || {
             let below = || self.shared().permits.load(Ordering::SeqCst) < self.limit();
@@ -130,7 +130,7 @@ impl ConnectionTracker {
         })
     }
 
-    /// The alarms that fire now that one more connection was admitted.
+    /// The alarms that fire at the present number of connections. To be called after each admission.
     pub(crate) fn fire_alarms(&self) -> Vec<FiredAlarm> {
         let active = self.active();
         if active < self.shared().alarm_at.load(Ordering::Acquire) {

@@ -1,4 +1,4 @@
-//! Alarms when connections are many.
+//! Alarms at a number of connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How long an alarm is quiet after it has rung, if nothing else is said.
+/// The default of [`Alarm::cooldown`].
 const COOLDOWN: Duration = Duration::from_secs(5);
 
-/// Calls when a connection comes in and there are at least so many, then is quiet for a while (Ranch: `alarms`).
+/// An alarm that fires when a connection is admitted and at least `threshold` connections count against the limit
+/// (Ranch: `alarms`).
 ///
-/// Without a function of its own it is a warning in the log.
+/// It does not fire again before its cooldown has passed. The default cooldown is 5 s.
+/// Without a [function](Self::call) it logs the warning `many connections`.
 #[derive(Clone)]
 pub struct Alarm {
     threshold: usize,
@@ -21,29 +23,31 @@ pub struct Alarm {
 
 type Call = dyn Fn(AlarmReport) + Send + Sync;
 
-/// What an alarm says.
+/// The argument of an alarm's function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlarmReport {
-    /// From how many connections on it rings.
+    /// The threshold of the alarm.
     pub threshold: usize,
-    /// How many there are.
+    /// The number of connections that count against the limit.
     pub active: usize,
 }
 
 impl Alarm {
-    /// An alarm from so many connections on, quiet for 5 s after it has rung.
+    /// An alarm with this threshold, a cooldown of 5 s and no function.
     pub fn at(threshold: usize) -> Self {
         Self { threshold, cooldown: COOLDOWN, call: None }
     }
 
-    /// How long it is quiet after it has rung. With zero every connection rings it.
+    /// Sets the time after a firing in which it does not fire again. With zero each admission above the threshold fires.
     #[must_use]
     pub fn cooldown(self, cooldown: Duration) -> Self {
         Self { cooldown, ..self }
     }
 
-    /// What it calls, in a task of its own: it may take its time, and its panic is nobody else's.
+    /// Sets the function that it calls instead of the warning in the log.
+    ///
+    /// It runs in a task of its own on the acceptor's arbiter. A panic in it ends only that task.
     #[must_use]
     pub fn call(self, call: impl Fn(AlarmReport) + Send + Sync + 'static) -> Self {
         Self { call: Some(Arc::new(call)), ..self }
@@ -59,7 +63,7 @@ impl fmt::Debug for Alarm {
     }
 }
 
-/// The alarms of a listener, and when each has rung.
+/// The alarms of a listener, each with the time at which it last fired.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms(Vec<(Alarm, Option<Time>)>);
 
@@ -95,12 +99,12 @@ impl Alarms {
         self.0.push((alarm, fired_at));
     }
 
-    /// From how many connections on there is something to do.
+    /// The lowest threshold; `usize::MAX` without alarms.
     pub(crate) fn lowest(&self) -> usize {
         self.0.iter().map(|(alarm, _)| alarm.threshold).min().unwrap_or(usize::MAX)
     }
 
-    /// A connection has come in, and now there are so many. Those that ring are quiet from here on.
+    /// Fires the alarms that are due at `active` connections, and starts their cooldown.
     pub(crate) fn fire(&mut self, now: Time, active: usize) -> Vec<FiredAlarm> {
         let due = |alarm: &Alarm, fired_at: Option<Time>| {
             active >= alarm.threshold
@@ -126,33 +130,33 @@ mod tests {
         Time::from_start(Duration::from_millis(millis))
     }
 
-    fn rung(alarms: &mut Alarms, now: Time, active: usize) -> Vec<usize> {
-        alarms.fire(now, active).into_iter().map(|ring| ring.report.threshold).collect()
+    fn fired(alarms: &mut Alarms, now: Time, active: usize) -> Vec<usize> {
+        alarms.fire(now, active).into_iter().map(|fired| fired.report.threshold).collect()
     }
 
     /// Ranch's `misc_connection_alarms`.
     #[test]
-    fn it_rings_from_its_threshold_on_and_then_cools_down() {
+    fn it_fires_from_its_threshold_on_and_then_cools_down() {
         let mut alarms = Alarms::default();
         assert_eq!(alarms.lowest(), usize::MAX);
         let long = Duration::from_millis(100);
         let _ = alarms.replace([Alarm::at(2).cooldown(Duration::ZERO), Alarm::at(3).cooldown(long)]);
         assert_eq!(alarms.lowest(), 2);
-        assert_eq!(rung(&mut alarms, at(0), 1), []);
-        assert_eq!(rung(&mut alarms, at(0), 2), [2]);
-        assert_eq!(rung(&mut alarms, at(0), 2), [2], "without a cool-down every connection fire_alarms");
-        assert_eq!(rung(&mut alarms, at(10), 3), [2, 3]);
-        assert_eq!(rung(&mut alarms, at(109), 4), [2]);
-        assert_eq!(rung(&mut alarms, at(110), 4), [2, 3]);
+        assert_eq!(fired(&mut alarms, at(0), 1), []);
+        assert_eq!(fired(&mut alarms, at(0), 2), [2]);
+        assert_eq!(fired(&mut alarms, at(0), 2), [2], "without a cool-down every connection fires it");
+        assert_eq!(fired(&mut alarms, at(10), 3), [2, 3]);
+        assert_eq!(fired(&mut alarms, at(109), 4), [2]);
+        assert_eq!(fired(&mut alarms, at(110), 4), [2, 3]);
     }
 
     #[test]
-    fn a_change_counts_the_time_that_has_passed() {
+    fn a_replaced_alarm_keeps_the_time_it_last_fired() {
         let mut alarms = Alarms::default();
         let _ = alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(10))]);
-        assert_eq!(rung(&mut alarms, at(0), 1), [1]);
+        assert_eq!(fired(&mut alarms, at(0), 1), [1]);
         let _ = alarms.replace([Alarm::at(1).cooldown(Duration::from_secs(1)), Alarm::at(5)]);
-        assert_eq!(rung(&mut alarms, at(999), 9), [5]);
-        assert_eq!(rung(&mut alarms, at(1000), 9), [1]);
+        assert_eq!(fired(&mut alarms, at(999), 9), [5]);
+        assert_eq!(fired(&mut alarms, at(1000), 9), [1]);
     }
 }

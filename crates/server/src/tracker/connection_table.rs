@@ -1,4 +1,4 @@
-//! The connections that there are, each with its facts.
+//! The table of the open connections, with the peer, age and bytes of each.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,15 +12,15 @@ use impresario_supervision::Time;
 
 use crate::address::Address;
 
-/// Into how many parts the table is cut, so that arbiters seldom wait for each other.
+/// The number of parts of the table, each with its own lock, so that arbiters seldom contend for one.
 const SHARDS: usize = 16;
 
-/// Names a connection for as long as its listener exists. Never used again.
+/// The number of a connection, unique in its listener. It is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// The number in it: 1 for the first connection.
+    /// The number: 1 for the first connection of the listener.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -32,15 +32,15 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What is known of a connection.
+/// The facts of one open connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Its name.
+    /// Its number.
     pub id: ConnectionId,
-    /// Who connected, as the kernel says: with a proxy in front, that.
+    /// The address of the peer by the kernel. Behind a proxy that is the proxy.
     pub peer: Address,
-    /// How long it has been there.
+    /// The time since it was admitted.
     pub age: Duration,
     /// Bytes that were read from it.
     pub received: u64,
@@ -48,7 +48,7 @@ pub struct ConnectionStats {
     pub sent: u64,
 }
 
-/// A connection that is there. Its owner counts its bytes, alone.
+/// An open connection. Only the thread of its owner writes its byte counters.
 #[derive(Debug)]
 pub(crate) struct ConnectionEntry {
     id: ConnectionId,
@@ -57,7 +57,7 @@ pub(crate) struct ConnectionEntry {
     received: AtomicU64,
     sent: AtomicU64,
     closed: AtomicBool,
-    /// Whether it has an actor, or had one.
+    /// Whether it has or had an actor.
     served: AtomicBool,
     owner: AtomicWaker,
 }
@@ -75,7 +75,7 @@ impl ConnectionEntry {
         add(&self.sent, bytes);
     }
 
-    /// It has an actor, which will say how it ended.
+    /// Marks it as owned by an actor, which counts how it ends.
     pub(crate) fn set_served(&self) {
         self.served.store(true, Ordering::Release);
     }
@@ -84,18 +84,18 @@ impl ConnectionEntry {
         self.served.load(Ordering::Acquire)
     }
 
-    /// Has its actor end at once.
+    /// Stops its actor immediately.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.owner.wake();
     }
 
-    /// Has this task woken when it is to be closed.
+    /// Registers the task that [`close`](Self::close) wakes.
     pub(crate) fn register_close_waker(&self, cx: &Context<'_>) {
         self.owner.register(cx.waker());
     }
 
-    /// Whether it is to be closed.
+    /// Whether [`close`](Self::close) was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -111,7 +111,7 @@ impl ConnectionEntry {
     }
 }
 
-/// Only the owner writes, so this needs no atomic addition.
+/// Adds to a counter with a load and a store: only the owner writes it, so this needs no atomic addition.
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
 }
@@ -126,7 +126,7 @@ pub(crate) struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Shard {
     connections: HashMap<ConnectionId, Arc<ConnectionEntry>>,
-    /// Bytes of those that are gone.
+    /// Bytes of the connections that are closed.
     received: u64,
     sent: u64,
 }
@@ -160,7 +160,7 @@ impl ConnectionTable {
         self.shard(id).connections.get(&id).cloned()
     }
 
-    /// All that there are, oldest first.
+    /// The facts of all open connections, oldest first.
     pub(crate) fn stats(&self, now: Time) -> Vec<ConnectionStats> {
         let mut stats = Vec::new();
         for shard in &self.shards {
@@ -170,16 +170,16 @@ impl ConnectionTable {
         stats
     }
 
-    /// Has the actors of all of them end at once.
+    /// Stops the actors of all connections immediately.
     pub(crate) fn close_all(&self) {
         for shard in &self.shards {
-            // Waking runs code of others, so not under the lock.
+            // Copied first: a wake-up may run code that takes the lock.
             let connections: Vec<_> = lock(shard).connections.values().cloned().collect();
             connections.iter().for_each(|entry| entry.close());
         }
     }
 
-    /// Bytes received and sent, on those that are gone too. They never get fewer.
+    /// Bytes received and sent on all connections, the closed ones included. They never decrease.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let mut sum = (0, 0);
         for shard in &self.shards {
@@ -198,7 +198,7 @@ impl ConnectionTable {
     }
 }
 
-/// The parts are changed by single steps that cannot panic half-way, so a poisoned lock is as good as any.
+/// Each change under the lock is a single step that cannot panic half-way, so a poisoned lock is still consistent.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

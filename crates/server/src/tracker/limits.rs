@@ -7,28 +7,29 @@ use super::peers::{PeerAdmission, PeerCounts, PeerKey};
 use super::rate::Bucket;
 use crate::address::Address;
 
-/// What happens to connections for which there is no room, or that come too fast.
+/// What happens to connections above the limit of connections or above the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// They wait in the kernel's queue until there is room. When descriptors run out they wait too.
+    /// They wait in the kernel's queue until a permit and a token are free. They also wait while the process has no free
+    /// descriptor.
     #[default]
     Queue,
-    /// They are accepted and closed at once, so whoever connects can look elsewhere. When descriptors run out, the reserve
-    /// descriptor is used to do the same.
+    /// They are accepted and closed immediately, so a client can try another server. While the process has no free
+    /// descriptor, a reserve descriptor is used for that.
     Reject,
 }
 
-/// What is decided under a lock, by listeners that want it.
+/// The limits that are decided under a lock. Listeners that set none of them never take it.
 #[derive(Debug)]
 pub(crate) struct AdmissionRules {
-    /// How many connections one peer may have.
+    /// The most connections of one peer; `usize::MAX` for no limit.
     pub(crate) per_peer: usize,
     pub(crate) peers: PeerCounts,
     pub(crate) rate: Option<Bucket>,
     pub(crate) alarms: Alarms,
 }
 
-/// Why a connection may not come in.
+/// The limit that a rejected connection is above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RejectReason {
     Full,
@@ -43,7 +44,7 @@ impl Default for AdmissionRules {
 }
 
 impl AdmissionRules {
-    /// Whether it has anything to decide.
+    /// Whether a limit for peers or a rate is set.
     pub(crate) fn is_enabled(&self) -> bool {
         self.per_peer != usize::MAX || self.rate.is_some()
     }

@@ -1,78 +1,79 @@
-//! What a listener has seen, in numbers.
+//! The counters of one listener.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a listener has seen since it was made, in numbers that only grow, and how many connections there are.
+/// The counters of a listener since it was constructed, and its present number of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections that were let in. Each of them ends as one of `ended`, is `rejected.refused`, or is there still; but
-    /// one that was served by others than [`Connections`](crate::Connections) is not heard of again.
+    /// Connections that were admitted. Each of them is open, or is counted once more in `ended` or `rejected.refused`.
+    /// The end of a connection is not counted when something else than [`Connections`](crate::Connections) served it.
     pub accepted: u64,
-    /// Connections that there are and that count against the limit.
+    /// Connections that are open and count against the limit.
     pub active: usize,
-    /// Connections that there are.
+    /// Connections that are open.
     pub all: usize,
-    /// Connections that were closed instead of served, by reason.
+    /// Connections that were closed without being served, by reason.
     pub rejected: Rejected,
-    /// Actors of connections that have ended, by reason. One that gave its connection away is among them.
+    /// Actors of connections that have exited, by reason. An actor that transferred its connection is counted too.
     pub ended: Ended,
-    /// Bytes that were read from connections; of encrypted ones, after decryption.
+    /// Bytes that were read from connections, after decryption.
     pub received: u64,
-    /// Bytes that were written to connections; of encrypted ones, before encryption.
+    /// Bytes that were written to connections, before encryption.
     pub sent: u64,
-    /// How many times accepting had to pause for lack of descriptors or memory.
+    /// Pauses of 100 ms in accepting, for lack of descriptors or memory or after 64 failed accepts in a row.
     pub pauses: u64,
 }
 
-/// Why connections were closed instead of served, and how many.
+/// Connections that were closed without being served, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// There were as many as there may be.
+    /// The limit of connections was reached.
     pub full: u64,
-    /// Its peer had as many as one peer may have.
+    /// The limit of connections from one peer was reached.
     pub peer: u64,
-    /// They came faster than they may.
+    /// The rate limit had no token.
     pub rate: u64,
-    /// No descriptor was left for it.
+    /// The process had no free descriptor.
     pub descriptors: u64,
-    /// It was let in, and is counted as accepted, but nobody took it, as while the supervisor of connections restarts.
+    /// It was admitted and counts as accepted, but no actor was started for it, as while the supervisor of the connections
+    /// is being restarted.
     pub refused: u64,
 }
 
 impl Rejected {
-    /// All of them.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.full + self.peer + self.rate + self.descriptors + self.refused
     }
 }
 
-/// How the actors of connections ended, and how many.
+/// Actors of connections that have exited, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// In order: the peer or the handler closed it, it left when it was asked to, or it was given away.
+    /// The peer or the handler closed the connection, it closed in a drain, or it was transferred.
     pub completed: u64,
-    /// By the peer's doing: it reset, was silent for too long, or sent what is no such protocol.
+    /// The peer reset the connection, exceeded a timeout, or violated the protocol.
     pub lost: u64,
-    /// By an error of what serves them.
+    /// The protocol or handler returned an error.
     pub failed: u64,
-    /// By a panic of what serves them, or a kill.
+    /// The protocol or handler panicked, or the actor was killed.
     pub crashed: u64,
-    /// From outside: closed by their listener, one by one or when the deadline of a drain had passed, or ended with their
+    /// The actor was stopped: by [`ListenerRef::close`](crate::ListenerRef::close), at the deadline of a drain, or with its
     /// supervisor.
     pub stopped: u64,
 }
 
 impl Ended {
-    /// All of them.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.completed + self.lost + self.failed + self.crashed + self.stopped
     }
 }
 
-/// One more of something. `Pauses` stands last: it says how many kinds there are.
+/// The index of a counter. `Pauses` is last, because its index gives the number of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     Accepted,
@@ -102,7 +103,7 @@ impl Counters {
         self.0[count as usize].load(Ordering::Relaxed)
     }
 
-    /// The numbers; what is not counted here is left at zero.
+    /// The values. Fields of [`Metrics`] that are not counted here are zero.
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics {
             accepted: self.get(Counter::Accepted),

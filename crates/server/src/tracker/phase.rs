@@ -1,47 +1,47 @@
-//! Where a listener is in its life, as a pure state machine: what may follow what.
+//! The phase of a listener as a pure state machine: which phase follows which event.
 
-/// Where a listener is in its life.
+/// The phase of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It accepts.
+    /// Acceptors accept.
     Open,
-    /// It accepts, and says that it will leave (lame duck).
+    /// Acceptors accept, and the status says that a stop follows (lame duck).
     LameDuck,
-    /// It does not accept; its sockets listen, so who connects waits.
+    /// Acceptors do not accept. The sockets listen, so connections wait in the kernel's queue.
     SuspendedListening,
-    /// It does not accept and its sockets are closed, so who connects is refused.
+    /// The sockets are closed, so the kernel refuses connections.
     Closed,
-    /// Somebody drains it; it is [`Closed`](Self::Closed) afterwards.
+    /// A drain without a stop. [`Closed`](Self::Closed) follows.
     Draining,
-    /// Its supervisor stops it.
+    /// Its supervisor stops it: the drain runs.
     Stopping,
-    /// It was stopped, in order.
+    /// The drain of a stop has finished.
     Stopped,
 }
 
-/// What happens to a listener.
+/// An event that may change the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PhaseEvent {
-    /// Accept no more, and keep the sockets or not.
+    /// Stop accepting, and keep the sockets or close them.
     Suspend { keep: bool },
-    /// Accept again.
+    /// Accept again, after a suspension.
     Resume,
-    /// Ask everybody to leave, without a stop.
+    /// Begin a drain without a stop.
     Drain,
-    /// That is done.
+    /// A drain without a stop has finished.
     Drained,
-    /// A stop was asked for, and others have time to look elsewhere.
+    /// A stop was requested, and a lame-duck time comes before the drain.
     LameDuck,
-    /// Stop: ask everybody to leave.
+    /// Begin the drain of a stop.
     Stop,
-    /// The stop is over, in whatever way.
+    /// The drain of a stop has finished, or its actor has exited.
     Stopped,
-    /// A new life begins.
+    /// The listener or one of its acceptors is started.
     Start,
 }
 
 impl Phase {
-    /// In the order of their numbers.
+    /// All phases in the order of their numbers.
     const ALL: [Self; 7] = [
         Self::Open,
         Self::LameDuck,
@@ -52,7 +52,7 @@ impl Phase {
         Self::Stopped,
     ];
 
-    /// What follows; `None` when the step means nothing here.
+    /// The phase after this event; `None` when the event changes nothing in this phase.
     pub(crate) fn after(self, event: PhaseEvent) -> Option<Self> {
         use Phase::{Closed, Draining, Open, Stopping, SuspendedListening};
         match (self, event) {
@@ -63,18 +63,18 @@ impl Phase {
             (Open | SuspendedListening | Closed, PhaseEvent::Resume) => Some(Open),
             (Open | SuspendedListening | Closed | Draining, PhaseEvent::Drain) => Some(Draining),
             (Draining, PhaseEvent::Drained) => Some(Closed),
-            // A stop wins over everything, and nothing but a new life follows it.
+            // A stop overrides every other event. Only a new start follows it.
             (Open, PhaseEvent::LameDuck) => Some(Self::LameDuck),
             (Self::Stopped, PhaseEvent::Stop) => None,
             (_, PhaseEvent::Stop) => Some(Stopping),
             (Self::LameDuck | Stopping, PhaseEvent::Stopped) => Some(Self::Stopped),
-            // A listener that was suspended stays so, whatever dies and comes back.
+            // Only here: a suspended listener stays suspended when one of its actors is restarted.
             (Self::Stopped, PhaseEvent::Start) => Some(Open),
             _ => None,
         }
     }
 
-    /// Whether connections are accepted.
+    /// Whether acceptors accept.
     pub(crate) fn accepts(self) -> bool {
         matches!(self, Self::Open | Self::LameDuck)
     }
@@ -84,17 +84,17 @@ impl Phase {
         self.accepts() || self == Self::SuspendedListening
     }
 
-    /// Whether connections are asked to leave.
+    /// Whether connections should finish and close.
     pub(crate) fn is_draining(self) -> bool {
         matches!(self, Self::Draining | Self::Stopping | Self::Stopped)
     }
 
-    /// As a number, for an atomic.
+    /// The number of this phase, for an atomic.
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
-    /// The phase with this number.
+    /// The phase with this number; [`Stopped`](Self::Stopped) for any other number.
     pub(crate) fn numbered(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Stopped)
     }
@@ -104,8 +104,7 @@ impl Phase {
 mod tests {
     use super::*;
 
-    /// Rows: the phases; columns: suspend and keep, suspend and close, resume, drain, drained, lame duck, stop, stopped,
-    /// start. A dot is no change.
+    /// Rows are phases. Columns are the events of `STEPS`. A dot is no change.
     const TABLE: &str = "
         Open     SuspendedListening   Closed Open Draining . LameDuck Stopping . .
         LameDuck . . . . . . Stopping Stopped .

@@ -1,13 +1,12 @@
-//! How many connections in a time: a token bucket, pure.
+//! The rate limit: a token bucket that gets the time as a value.
 
 use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// How many connections may come in a time, and how many at once after a pause.
+/// A limit of connections for each period: a token bucket.
 ///
-/// A token bucket: it holds at most `burst` tokens, gets new ones at an even pace, and each connection takes
-/// one.
+/// It holds at most `burst` tokens, and gets one token each `period / count`. Each admitted connection takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     count: u32,
@@ -16,30 +15,30 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many a second, and as many at once. Zero counts as one.
+    /// `count` connections a second, with a burst of `count`. Zero counts as one.
     pub const fn per_second(count: u32) -> Self {
         Self::per(count, Duration::from_secs(1))
     }
 
-    /// So many in this time, and as many at once. Zero counts as one.
+    /// `count` connections each `period`, with a burst of `count`. Zero counts as one.
     pub const fn per(count: u32, period: Duration) -> Self {
         let count = if count == 0 { 1 } else { count };
         Self { count, period, burst: count }
     }
 
-    /// How many may come at once after a pause. Zero counts as one.
+    /// Sets the most connections that are admitted at once after a pause. Zero counts as one.
     #[must_use]
     pub const fn burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }
     }
 
-    /// How long one token takes.
+    /// The time between two new tokens.
     fn interval(self) -> Duration {
         self.period / self.count
     }
 }
 
-/// A bucket of tokens, kept as the time at which it would be full: no counter to refill, nothing to round.
+/// A bucket of tokens, kept as the time at which it is full. So there is no counter to refill and no rounding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     rate: Rate,
@@ -89,7 +88,7 @@ mod tests {
         Time::from_start(Duration::from_millis(millis))
     }
 
-    /// How many of so many are let through at a time.
+    /// How many of `of` connections get a token at this time.
     fn admitted(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
         (0..of).map(|_| u32::from(bucket.take(now).is_ok())).sum()
     }
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn over_a_long_time_it_is_the_rate_to_the_connection() {
+    fn over_a_minute_the_tokens_are_exactly_the_rate() {
         let mut bucket = Bucket::new(Rate::per_second(50));
         let through: u32 = (0..60_000).map(|millis| admitted(&mut bucket, at(millis), 2)).sum();
         assert_eq!(through, 50 + 59 * 50 + 49);
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_never_let_through_at_no_rate() {
+    fn a_rate_of_zero_is_a_rate_of_one() {
         assert_eq!(Rate::per_second(0), Rate::per_second(1));
         assert_eq!(Rate::per_second(5).burst(0), Rate::per_second(5).burst(1));
     }

@@ -57,7 +57,7 @@ impl SlotCounts {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection whose actor was started.
+    /// Counts a connection after the start of its actor.
     pub(crate) fn count_served(&self) {
         self.served.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The tracker under any order of admissions, ends and changes, without a socket.
+//! The tracker under any order of admissions, closes and changes of limits, without a socket.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,7 +20,7 @@ use super::phase::PhaseEvent;
 use super::rate::Rate;
 use crate::address::Address;
 
-/// Knows whether it was woken.
+/// A waker that records whether it was woken.
 #[derive(Default)]
 struct Flag(AtomicBool);
 
@@ -41,14 +41,14 @@ impl Flag {
     }
 }
 
-/// What happens to a tracker.
+/// A call of the tracker.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A connection from this peer wants to come in.
+    /// A connection from this peer asks for admission.
     Admit(u8),
-    /// One leaves; a number modulo how many there are.
+    /// A connection closes: the one with this index, modulo the number of connections.
     Close(usize),
-    /// One leaves the count.
+    /// A connection is excluded from the limit, by the same index.
     Exclude(usize),
     Limit(usize),
     PerPeer(usize),
@@ -70,11 +70,11 @@ fn peer(number: u8) -> Address {
     SocketAddr::from(([127, 0, 0, number], 1)).into()
 }
 
-/// A connection as the model has it.
+/// A connection in the model.
 struct ModelConnection {
     permit: Permit,
     counted: bool,
-    /// The peer whose count it is in.
+    /// The peer that counts it.
     of: Option<u8>,
 }
 
@@ -89,7 +89,7 @@ proptest! {
         let mut connections: Vec<ModelConnection> = Vec::new();
         let flag = Arc::new(Flag::default());
         for event in events {
-            // An acceptor waits for room whenever there is none.
+            // An acceptor waits whenever no permit is free.
             let mut capacity = pin!(tracker.wait_for_capacity());
             let waits = flag.poll(capacity.as_mut()).is_pending();
             let counted = connections.iter().filter(|one| one.counted).count();
@@ -249,7 +249,7 @@ fn draining_resolves_only_at_the_stop() {
         PhaseEvent::LameDuck,
     ] {
         assert!(tracker.apply(event));
-        assert!(!flag.was_woken(), "{event:?} asks nobody to leave");
+        assert!(!flag.was_woken(), "{event:?} begins no drain");
     }
     assert!(tracker.apply(PhaseEvent::Stop));
     assert!(flag.was_woken());

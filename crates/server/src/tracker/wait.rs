@@ -1,11 +1,11 @@
-//! Tasks that wait for a change of shared state.
+//! A set of wakers for tasks that wait for a change of shared state, and the future of such a task.
 
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Waits for `future`, at most for `limit`; `None` when the limit has passed. Without a limit it waits for any time.
+/// Waits for `future`, at most for `limit`; `None` when the limit has passed. Without a limit there is no bound.
 pub(crate) async fn timeout_opt<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
     match limit {
         Some(limit) => tokio::time::timeout(limit, future).await.ok(),
@@ -83,9 +83,9 @@ impl WakerSet {
 }
 
 impl WaiterSlot {
-    /// Polls a condition; registers the task in the set first, so that a change wakes it.
+    /// Polls a condition. While it is `None`, the waker of the task is in the set, so that a change wakes the task.
     ///
-    /// A poll by the same task while the condition does not hold takes no lock.
+    /// A second poll with the same waker takes no lock.
     pub(crate) fn poll<T>(
         &mut self,
         wakers: &WakerSet,
@@ -101,11 +101,11 @@ impl WaiterSlot {
         self.unregister(wakers);
         let waker = cx.waker().clone();
         self.0 = Some(Slot { index: wakers.insert(waker.clone()), waker });
-        // The condition may have changed before the waker was in the set.
+        // The state may have changed between the first check and the insertion. That change did not wake this task.
         condition().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Removes the waker from the set, which must be the one that was polled.
+    /// Removes the waker from the set. `wakers` must be the set that [`poll`](Self::poll) got.
     pub(crate) fn unregister(&mut self, wakers: &WakerSet) {
         if let Some(slot) = self.0.take() {
             wakers.remove(slot.index);
@@ -113,7 +113,7 @@ impl WaiterSlot {
     }
 }
 
-/// A task that waits for a change of `T`; dropped, it is unregistered from the set.
+/// A task that waits for a change of `T`. Its drop removes its waker from the set.
 pub(crate) struct Waiter<T> {
     state: Arc<T>,
     set: fn(&T) -> &WakerSet,
@@ -125,7 +125,7 @@ impl<T> Waiter<T> {
         Self { state: Arc::clone(state), set, slot: WaiterSlot::default() }
     }
 
-    /// Waits until the condition gives a value.
+    /// Waits until the condition is `Some`, and returns its value.
     pub(crate) async fn until<V>(mut self, condition: impl Fn() -> Option<V>) -> V {
         poll_fn(|cx| self.slot.poll((self.set)(&self.state), cx, &condition)).await
     }
