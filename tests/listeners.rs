@@ -83,7 +83,9 @@ fn socket_file_is_removed_and_second_start_fails() {
     let path = listeners.admin.to_str().expect("a path that is text");
     let mut second = Program::start("listeners", &["--listen", "127.0.0.1:0", "--admin", path]);
     assert_ne!(second.wait().code(), Some(0));
-    second.wait_for_line("with the cause", |line| line.contains("somebody listens there; stop what does"));
+    second.wait_for_line("with the cause", |line| {
+        line.contains("another process listens on it; stop that process")
+    });
     assert!(listeners.command("status").starts_with("Running"));
     listeners.program.signal(Signal::TERM);
     assert_eq!(listeners.program.wait().code(), Some(0));

@@ -1,4 +1,4 @@
-//! Addresses of sockets.
+//! The address of a socket: IP or unix.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
-/// The address of a listening socket or of one end of a connection: an IP address with port, or the name of a
-/// unix socket. Clone is cheap.
+/// The address of a listening socket or of one end of a connection: an IP address with port, or the name of a unix
+/// socket. A clone allocates nothing.
 ///
-/// The address of a peer can differ from what the kernel reports: a PROXY header may have replaced it.
+/// The address of a peer may be the one from a PROXY header instead of the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
     /// An IP address and port.
     Ip(SocketAddr),
-    /// The name of a unix socket as bytes: a path, or `@` and an abstract name. Empty for one without a name, as clients
-    /// usually are.
+    /// The name of a unix socket as bytes: a path, or `@` and an abstract name. Empty for a socket without a name, as the
+    /// sockets of clients usually are.
     Unix(Arc<[u8]>),
 }
 
@@ -34,7 +34,7 @@ impl Address {
         Self::Unix([b"@", name].concat().into())
     }
 
-    /// The IP address and port, if it has them.
+    /// The IP address and port; `None` for a unix socket.
     pub fn as_ip(&self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(*address),
@@ -42,7 +42,7 @@ impl Address {
         }
     }
 
-    /// From the kernel's address; `None` for any other family.
+    /// The address that the kernel returned; `None` for another address family.
     pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<Self> {
         if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {
             return Some(match (unix.path_bytes(), unix.abstract_name()) {
@@ -61,7 +61,7 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// The path of a unix socket.
+/// The address of a unix socket with this path.
 impl From<&Path> for Address {
     fn from(path: &Path) -> Self {
         Self::Unix(path.as_os_str().as_bytes().into())
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_as_people_write_it() {
+    fn addresses_display_as_ip_port_or_unix_name() {
         let ip = Address::from(SocketAddr::from(([127, 0, 0, 1], 80)));
         assert_eq!(ip.to_string(), "127.0.0.1:80");
         assert_eq!(Address::unnamed().to_string(), "unix:unnamed");

@@ -1,4 +1,4 @@
-//! The actor that accepts.
+//! The acceptor actor: the accept loop on one listening socket.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use crate::socket::accepted::Accepted;
 use crate::socket::inner::ClaimOutcome;
 use crate::tracker::ConnectionTracker;
 use crate::tracker::alarm::FiredAlarm;
-use crate::tracker::limits::Policy;
+use crate::tracker::limits::RejectReason;
 use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 use crate::tracker::phase::{Phase, PhaseEvent};
@@ -33,9 +33,11 @@ use crate::tracker::slot::MAX_IN_FLIGHT;
 
 /// Accepts connections and hands them over: to [`Connections`], or to a function.
 ///
-/// A connection needs a permit of the tracker before it is accepted, or, under [`Policy::Reject`](crate::Policy::Reject),
-/// to stay. The acceptor does not wait for the connection to be claimed, but for fewer than 16 that are handed over and
-/// neither claimed nor dropped.
+/// Under [`Policy::Queue`](crate::Policy::Queue) it accepts only while the tracker has a free permit. Under
+/// [`Policy::Reject`](crate::Policy::Reject) it accepts always, and closes a connection for which no permit is free.
+///
+/// It accepts only while fewer than 16 connections are in flight: handed over, and neither claimed nor dropped. That
+/// bound is for each arbiter of [`Connections`], or for the function.
 #[derive(Clone)]
 pub struct Acceptor {
     socket: Arc<BoundSocket>,
@@ -43,12 +45,12 @@ pub struct Acceptor {
     target: Arc<dyn Target>,
 }
 
-/// The destination of accepted connections.
+/// The receiver of the accepted connections.
 pub(crate) trait Target: Send + Sync {
-    /// Takes a connection, or gives it back.
+    /// Takes a connection. The error returns it.
     fn start(&self, accepted: Accepted) -> Result<(), RejectError>;
 
-    /// The arbiters that count the connections in flight to them; none for a function, for which the acceptor counts.
+    /// The arbiters, which count their connections in flight. Empty for a function: the acceptor counts for it.
     fn slots(&self) -> &[ArbiterSlot];
 }
 
@@ -75,10 +77,11 @@ impl<F: Fn(Accepted) -> Result<(), RejectError> + Send + Sync> Target for Functi
 }
 
 impl Acceptor {
-    /// Accepts on a listening socket, with the limits of `tracker`, for `on_accept`. A connection that
-    /// `on_accept` returns is closed.
+    /// Accepts on a listening socket, with the limits of `tracker`, and calls `on_accept` with each connection. A connection
+    /// that `on_accept` returns is closed.
     ///
-    /// A drain closes the socket. Then the acceptor cannot start again in this process.
+    /// A drain closes the socket. After that the acceptor cannot start again in this process: its start fails with
+    /// [`ListenError::Closed`](crate::ListenError::Closed).
     pub fn new(
         socket: ListenSocket,
         tracker: &ConnectionTracker,
@@ -97,11 +100,11 @@ impl Acceptor {
         Self { socket: Arc::clone(socket), tracker, target }
     }
 
-    /// The acceptor as a child. A restart binds no address again.
+    /// The acceptor as a child. A restart keeps the socket, unless accept(2) failed for good on it.
     pub fn child_spec(self, id: impl Into<ChildId>) -> ChildSpec {
         ChildSpec::actor(id, move |context| {
             self.tracker.apply(PhaseEvent::Start);
-            // A suspended acceptor stays suspended over restarts, with the socket closed or not.
+            // A suspended listener stays suspended when its acceptor is restarted.
             let socket = if self.tracker.phase().accepts() { Some(self.open(context.log())?) } else { None };
             Ok(AcceptorActor { acceptor: self.clone(), socket, context: context.clone() })
         })
@@ -121,21 +124,21 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// A listening socket that the reactor of this arbiter watches.
+/// A listening socket that is registered with the reactor of this arbiter.
 type RegisteredSocket = AsyncFd<Arc<ListenSocket>>;
 
 #[expect(
     deprecated,
-    reason = "the new one is unsafe for types that may change their descriptor; ours never does"
+    reason = "the successor is unsafe for types that change their descriptor; a ListenSocket never does"
 )]
 fn register(socket: Arc<ListenSocket>) -> io::Result<RegisteredSocket> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
-/// The actor of an acceptor.
+/// One incarnation of an acceptor.
 struct AcceptorActor {
     acceptor: Acceptor,
-    /// `None` after the start.
+    /// The socket until the actor has started; `None` in a suspended listener.
     socket: Option<RegisteredSocket>,
     context: ChildContext,
 }
@@ -144,7 +147,7 @@ impl Actor for AcceptorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // Counted from the start: a child that starts later finds it counted.
+        // Counted here and not in the task: the drain, a later sibling, reads the count when it is started.
         let (accepting, socket) = (self.acceptor.tracker.accepting(), self.socket.take());
         let listening = socket.is_some().then(|| self.acceptor.tracker.listening());
         let (acceptor, log) = (self.acceptor.clone(), self.context.log().clone());
@@ -159,7 +162,7 @@ impl Actor for AcceptorActor {
     }
 }
 
-/// Accepts whenever the tracker is in a phase to do so, until the listening socket is broken.
+/// Accepts while the phase of the tracker allows it. Returns the error that makes the listening socket unusable.
 async fn run_acceptor(
     acceptor: &Acceptor,
     mut open: Option<(RegisteredSocket, ActiveGuard)>,
@@ -169,11 +172,11 @@ async fn run_acceptor(
     loop {
         if let Some((socket, listening)) = open.take() {
             {
-                // The phase is checked first, so no connection is accepted after it has changed.
+                // `select` polls the phase first, so no connection is accepted after the phase has changed.
                 let stopped = pin!(tracker.until_phase(|phase| !phase.accepts()));
                 let accept = pin!(accept_loop(acceptor, &socket, log));
                 if let Either::Right((error, _)) = select(stopped, accept).await {
-                    // The restarted acceptor binds a new one, if it can.
+                    // The restarted acceptor binds a new socket, unless this one is inherited.
                     acceptor.socket.close();
                     return error;
                 }
@@ -181,7 +184,7 @@ async fn run_acceptor(
             if !tracker.phase().listens() {
                 acceptor.socket.close();
             }
-            // In this order: when no socket counts as accepting, this one is closed.
+            // In this order: a task that waits until no socket is accepted on finds it closed.
             drop(socket);
             drop(listening);
         }
@@ -192,7 +195,7 @@ async fn run_acceptor(
                 Err(error) => return error,
             }
         } else {
-            // The listener kept it and has closed it since.
+            // The socket was kept in a suspension, and the listener is closed or drained now.
             acceptor.socket.close();
             tracker.until_phase(Phase::listens).await;
         }
@@ -202,43 +205,37 @@ async fn run_acceptor(
 async fn accept_loop(acceptor: &Acceptor, socket: &RegisteredSocket, log: &Logger) -> io::Error {
     let (tracker, target, mut backoff) = (&acceptor.tracker, &*acceptor.target, AcceptBackoff::new());
     let window = target.slots().is_empty().then(|| Arc::new(Semaphore::new(MAX_IN_FLIGHT)));
-    // The peer is known only after the accept. So a token outlasts a connection that its peer's limit rejects.
-    let mut has_token = false;
     loop {
         let in_flight = match &window {
-            // It is never closed.
+            // The semaphore is never closed.
             Some(window) => Arc::clone(window).acquire_owned().await.ok(),
             None => {
-                arbiters::wait_for_capacity(target.slots(), log).await;
+                arbiters::wait_for_capacity(target.slots(), tracker, log).await;
                 None
             }
         };
-        if !has_token {
-            has_token = tracker.wait_for_rate().await;
-        }
-        let (accepted, permit) = match accept(socket, tracker, &mut backoff, log).await {
+        let (accepted, admitted) = match accept(socket, tracker, &mut backoff, log).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
         // A connection that is not admitted is closed by its drop.
-        let Ok(permit) = tracker.check_admission(permit, accepted.peer_addr()) else { continue };
-        has_token = false;
+        let Ok(permit) = admitted else { continue };
         fire(tracker, log);
         let (entry, counted) = (permit.entry().cloned(), tracker.clone());
         let accepted = accepted.with_permit(permit).on_outcome(move |outcome| {
-            // Dropped without an actor. With an actor, that counts how it ended.
+            // Also when another thread dropped it. A connection with an actor is counted by that actor.
             if outcome == ClaimOutcome::Dropped && !entry.is_some_and(|entry| entry.was_served()) {
                 counted.count(Counter::RejectedRefused);
             }
             drop(in_flight);
         });
         if let Err(error) = target.start(accepted) {
-            slog::warn!(log, "connection refused"; "reason" => %error);
+            slog::warn!(log, "connection closed, no actor was started for it"; "reason" => %error);
         }
     }
 }
 
-/// Fires the alarms, if their thresholds are reached.
+/// Runs the functions of the alarms that are due, or logs them.
 fn fire(tracker: &ConnectionTracker, log: &Logger) {
     for FiredAlarm { report, call } in tracker.fire_alarms() {
         match call {
@@ -249,27 +246,31 @@ fn fire(tracker: &ConnectionTracker, log: &Logger) {
     }
 }
 
-/// Accepts one connection, with a permit unless the policy is to reject it later. Waits out transient errors;
-/// returns others.
+/// Accepts one connection and decides whether it is admitted.
+///
+/// # Errors
+///
+/// Those of the listening socket that no later attempt mends. After a transient error it tries again, with
+/// [`AcceptBackoff`].
 async fn accept(
     socket: &RegisteredSocket,
     tracker: &ConnectionTracker,
     backoff: &mut AcceptBackoff,
     log: &Logger,
-) -> io::Result<(Accepted, Option<Permit>)> {
+) -> io::Result<(Accepted, Result<Permit, RejectReason>)> {
     loop {
         tracker.wait_for_capacity().await;
-        // The permit is taken when a connection has arrived: a waiting acceptor holds no permit.
-        let accept = |socket: &Arc<ListenSocket>| match tracker.permit() {
-            None if tracker.policy() == Policy::Queue => Ok(None),
-            permit => Ok(Some((socket.accept()?, permit))),
-        };
+        tracker.wait_for_rate().await;
+        // Permit and token are taken when a connection is in the queue: an idle acceptor holds none that another
+        // acceptor of this tracker could use.
+        let accept =
+            |socket: &Arc<ListenSocket>| Ok(tracker.admit_next(|| socket.accept(), Accepted::peer_addr)?);
         match socket.async_io(Interest::READABLE, accept).await {
             Ok(Some(accepted)) => {
                 backoff.succeeded(log);
                 return Ok(accepted);
             }
-            // Another acceptor has taken the last permit.
+            // Another acceptor of this tracker has taken the last permit or token.
             Ok(None) => {}
             Err(error) => backoff.wait(error, socket.get_ref(), tracker, log).await?,
         }

@@ -1,4 +1,4 @@
-//! Reactions to errors of `accept(2)`: retry, pause, or end.
+//! The reaction of an acceptor to a failed `accept(2)`: retry, pause, or stop.
 
 use std::fs::File;
 use std::io;
@@ -12,29 +12,29 @@ use crate::tracker::ConnectionTracker;
 use crate::tracker::limits::Policy;
 use crate::tracker::metrics::Counter;
 
-/// Maximum number of failed accepts in a row that concern only one connection; then a pause.
+/// The most failed accepts in a row without a pause, when each error is about one connection only.
 const RETRIES: usize = 64;
-/// Maximum number of connections that are rejected between two pauses while no descriptor is free.
+/// The most connections that are closed between two pauses while the process has no free descriptor.
 const MAX_REJECTS: usize = 256;
-/// Duration of a pause while descriptors or memory are short.
+/// The pause until descriptors or memory may be free again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The reaction to a failed accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AcceptErrorKind {
-    /// Retry: it concerned one connection, which is lost.
+    /// The error is about one connection, which is closed. Accept the next one.
     Retry,
-    /// Pause: a resource is exhausted.
+    /// Memory is exhausted. Pause for [`PAUSE`].
     Pause,
-    /// Pause: descriptors are exhausted; the reserve descriptor can be used meanwhile.
+    /// Descriptors are exhausted. Pause, and use the reserve descriptor under [`Policy::Reject`].
     NoDescriptors,
-    /// End: it concerned the listening socket.
+    /// The error is about the listening socket. Stop.
     Stop,
 }
 
 fn classify(error: Errno) -> AcceptErrorKind {
     match error {
-        // Errors of a connection that ended in the queue, and network errors that Linux passes on (accept(2)).
+        // Errors of a connection that was closed in the queue, and pending network errors that Linux returns (accept(2)).
         Errno::INTR
         | Errno::CONNABORTED
         | Errno::PERM
@@ -52,9 +52,8 @@ fn classify(error: Errno) -> AcceptErrorKind {
     }
 }
 
-/// A descriptor in reserve. With it, connections are accepted and closed one by one while no other descriptor
-/// is free, so that clients
-/// do not wait in vain.
+/// A descriptor in reserve for the time when the process has no other. With it one connection at a time is accepted and
+/// closed, so that clients get an error and do not wait in the queue.
 #[derive(Debug)]
 struct ReserveFd(Option<File>);
 
@@ -63,7 +62,7 @@ impl ReserveFd {
         Self(File::open("/dev/null").ok())
     }
 
-    /// Closes waiting connections, at most this many; returns how many.
+    /// Closes at most `most` connections that wait in the queue. Returns how many.
     fn reject(&mut self, socket: &ListenSocket, most: usize) -> usize {
         let mut rejected = 0;
         while rejected < most && self.reject_one(socket) {
@@ -76,14 +75,14 @@ impl ReserveFd {
     }
 
     fn reject_one(&mut self, socket: &ListenSocket) -> bool {
-        // Another thread may take the released descriptor; then this stops until one is free.
+        // Another thread may take the freed descriptor. Then accept(2) fails, and `renew` is tried again later.
         drop(self.0.take());
         let rejected = socket.accept().map(drop).is_ok();
         self.renew();
         rejected
     }
 
-    /// Opens it again if it is not open.
+    /// Opens the reserve descriptor again if it is closed.
     fn renew(&mut self) {
         if self.0.is_none() {
             *self = Self::new();
@@ -91,7 +90,7 @@ impl ReserveFd {
     }
 }
 
-/// The state of an acceptor's errors.
+/// The retries and pauses of one acceptor.
 pub(super) struct AcceptBackoff {
     retries: usize,
     paused: bool,
@@ -103,7 +102,7 @@ impl AcceptBackoff {
         Self { retries: 0, paused: false, reserve: ReserveFd::new() }
     }
 
-    /// An accept has succeeded.
+    /// Resets the count of retries after a successful accept, and logs the end of a pause.
     pub(super) fn succeeded(&mut self, log: &Logger) {
         self.retries = 0;
         if std::mem::take(&mut self.paused) {
@@ -112,7 +111,11 @@ impl AcceptBackoff {
         }
     }
 
-    /// Waits until a retry is useful, or returns the error.
+    /// Waits until accept(2) may succeed again. Blocks nothing: the pause is a timer.
+    ///
+    /// # Errors
+    ///
+    /// `error`, when it is about the listening socket.
     pub(super) async fn wait(
         &mut self,
         error: io::Error,
@@ -120,7 +123,7 @@ impl AcceptBackoff {
         tracker: &ConnectionTracker,
         log: &Logger,
     ) -> io::Result<()> {
-        // An error without a number does not come from the kernel.
+        // An error without an errno is not one of accept(2).
         let kind = Errno::from_io_error(&error).map_or(AcceptErrorKind::Stop, classify);
         match kind {
             AcceptErrorKind::Stop => return Err(error),
@@ -176,7 +179,7 @@ mod tests {
         }
     }
 
-    /// The pause after each of these errors in a row; `None` at the end.
+    /// The wait after each of these errors in a row; `None` when the error stops the acceptor.
     fn waits(errors: impl IntoIterator<Item = Errno>, tracker: &ConnectionTracker) -> Vec<Option<Duration>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {

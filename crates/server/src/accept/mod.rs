@@ -1,7 +1,7 @@
-//! The accept loop: waiting for capacity, accepting, handing over, and what to do when `accept(2)` fails.
+//! The accept loop: it waits for capacity, accepts, hands over, and retries when `accept(2)` fails.
 //!
-//! An [`Acceptor`](acceptor::Acceptor) is an actor on one listening socket. This folder may not know what a listener
-//! consists of, or how a drain is ordered: it follows the phase of the tracker.
+//! An [`Acceptor`](acceptor::Acceptor) is an actor on one listening socket. This folder follows the phase of the tracker.
+//! It may not know the parts of a listener or the order of a drain.
 
 pub(crate) mod acceptor;
 mod backoff;

@@ -1,4 +1,4 @@
-//! The arbiters that connections run on: the supervisor's own, or threads of their own.
+//! The arbiters that connections run on: the arbiter of their supervisor, or arbiters with a thread each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,22 @@ use tokio::time::timeout;
 
 use super::balance::{self, Load};
 use crate::socket::accepted::Accepted;
+use crate::tracker::ConnectionTracker;
 use crate::tracker::slot::SlotCounts;
 
-/// Default time for a connection's actor to stop.
+/// The shutdown timeout of a connection's actor, after which its supervisor kills it.
 const ACTOR_STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The period in which the arbiters may restart once each and [`RESTARTS`] times more.
+/// The period of the restart limit: one restart for each arbiter, and [`RESTARTS`] more.
 const RESTART_PERIOD: Duration = Duration::from_secs(5);
-/// Restarts above one for each arbiter.
+/// The restarts in [`RESTART_PERIOD`] above one for each arbiter.
 const RESTARTS: u32 = 3;
-/// The most arbiters: each is a thread, and more of them than cores gain nothing.
+/// The most arbiters. Each is a thread, and more threads than cores have no use.
 const MAX_ARBITERS: usize = 1024;
-/// How long an acceptor waits for an arbiter that claims nothing, when there are others.
+/// How long an arbiter claims nothing, with [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections in
+/// flight, before an acceptor reports it as stuck.
 const STUCK_AFTER: Duration = Duration::from_millis(100);
 
-/// Makes the actor of a connection.
+/// Constructs the actor of a connection.
 pub(super) type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Sync;
 
 /// One arbiter: the supervisor of the connections on it, and its counts. A clone is the same arbiter.
@@ -34,17 +36,21 @@ pub(super) type MakeActor<A> = dyn Fn(&ChildContext, Accepted) -> A + Send + Syn
 pub(crate) struct ArbiterSlot {
     supervisor: DynamicRef<Accepted>,
     counts: Arc<SlotCounts>,
-    /// Whether it has a thread of its own; otherwise it is the arbiter of the supervisor of the connections.
+    /// Whether it has a thread. Otherwise it is the arbiter of the supervisor of the connections.
     own: bool,
 }
 
-/// Arbiters of their own, at most [`MAX_ARBITERS`]; with 0 that of the supervisor.
+/// Slots for this number of arbiters, at most [`MAX_ARBITERS`]; with 0 one slot for the arbiter of the supervisor.
 pub(super) fn slots(arbiters: usize) -> Arc<[ArbiterSlot]> {
-    let slot = |_| ArbiterSlot { supervisor: DynamicRef::new(), counts: Arc::default(), own: arbiters > 0 };
-    (0..arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
+    let slot = |counts| ArbiterSlot { supervisor: DynamicRef::new(), counts, own: arbiters > 0 };
+    SlotCounts::of_arbiters(arbiters.clamp(1, MAX_ARBITERS)).map(slot).collect()
 }
 
-/// Refuses more than [`MAX_ARBITERS`].
+/// Checks the number of arbiters.
+///
+/// # Errors
+///
+/// One line, for more than [`MAX_ARBITERS`].
 pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     if arbiters <= MAX_ARBITERS {
         return Ok(());
@@ -52,8 +58,8 @@ pub(super) fn check(arbiters: usize) -> Result<(), StartError> {
     Err(format!("{arbiters} arbiters are too many; ask for {MAX_ARBITERS} at most").into())
 }
 
-/// The supervisor of all arbiters. The exit of one does not affect the others, nor the acceptors that are
-/// started after this supervisor.
+/// The supervisor of all arbiters, one for one. The exit of one arbiter affects neither the others nor the acceptors,
+/// which are later siblings of this supervisor.
 pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     slots: &[ArbiterSlot],
     make: &Arc<MakeActor<A>>,
@@ -66,41 +72,53 @@ pub(super) fn supervisor<A: Actor<Context = Context<A>>>(
     })
 }
 
-/// Number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
+/// The number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
 pub(crate) fn loads(slots: &[ArbiterSlot]) -> Vec<usize> {
     slots.iter().filter(|slot| slot.own).map(|slot| slot.counts.active()).collect()
 }
 
-/// Waits until the arbiter that gets the next connection has fewer than
-/// [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) in flight. One that claims nothing for [`STUCK_AFTER`] is
-/// marked as stuck, and passed over while there are others.
-pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], log: &Logger) {
-    while let Some(number) = balance::best(slots.iter().map(ArbiterSlot::load)) {
-        let Some(slot) = slots.get(number).filter(|slot| !slot.counts.has_capacity()) else { return };
-        let waited = timeout(STUCK_AFTER, slot.counts.wait_for_capacity()).await;
-        if waited.is_err() && slots.len() > 1 && slot.counts.mark_stuck() {
-            slog::warn!(log, "an arbiter is stuck, others get its connections"; "arbiter" => number);
+/// Waits until an arbiter has fewer than [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections in flight.
+/// Returns immediately when one has, so a blocked arbiter does not delay the others.
+///
+/// Logs an arbiter that has been without capacity for [`STUCK_AFTER`].
+pub(crate) async fn wait_for_capacity(slots: &[ArbiterSlot], tracker: &ConnectionTracker, log: &Logger) {
+    loop {
+        let mut free = 0;
+        for (number, slot) in slots.iter().enumerate() {
+            if slot.counts.has_capacity() {
+                free += 1;
+            } else if slots.len() > 1 && slot.counts.report_stuck(tracker.now(), STUCK_AFTER) {
+                slog::warn!(log, "arbiter is stuck, it gets no connections until it claims one";
+                    "arbiter" => number);
+            }
         }
+        let Some(slot) = slots.first().filter(|_| free == 0) else { return };
+        // The timeout is there to report again, not to go on.
+        drop(timeout(STUCK_AFTER, slot.counts.wait_for_any_capacity()).await);
     }
 }
 
-/// Starts the actor of a connection on the running arbiter with the fewest.
-pub(super) fn start(slots: &[ArbiterSlot], mut accepted: Accepted) -> Result<(), Accepted> {
-    if let [only] = slots {
-        return only.start(accepted);
-    }
+/// Starts the actor of a connection on the first arbiter, by [`balance::order`], with a supervisor that runs.
+///
+/// # Errors
+///
+/// The connection, when no supervisor runs.
+pub(super) fn start(slots: &[ArbiterSlot], accepted: Accepted) -> Result<(), Accepted> {
+    let Some(best) = balance::best(slots.iter().map(ArbiterSlot::load)) else { return Err(accepted) };
+    let Err(mut accepted) = slots[best].start(accepted) else { return Ok(()) };
+    // The supervisor of the best arbiter is being restarted. Only then is the whole order needed, which allocates.
     let loads: Vec<Load> = slots.iter().map(ArbiterSlot::load).collect();
-    for number in balance::order(&loads) {
-        match slots.get(number).map(|slot| slot.start(accepted)) {
-            Some(Err(back)) => accepted = back,
-            _ => return Ok(()),
+    for number in balance::order(&loads).filter(|number| *number != best) {
+        match slots[number].start(accepted) {
+            Ok(()) => return Ok(()),
+            Err(back) => accepted = back,
         }
     }
     Err(accepted)
 }
 
 impl ArbiterSlot {
-    /// The supervisor of the actors. `keep` is dropped with it.
+    /// The supervisor of the connections' actors. `keep` is dropped with it.
     fn actors<A: Actor<Context = Context<A>>>(
         &self,
         make: Arc<MakeActor<A>>,
@@ -113,8 +131,7 @@ impl ArbiterSlot {
         self.supervisor.child_spec("actors", supervisor.shutdown(ACTOR_STOP_TIMEOUT))
     }
 
-    /// The supervisor of the actors, on an arbiter of its own. Each restart makes a new arbiter, also when the
-    /// old one has exited.
+    /// The supervisor of the connections' actors, on a new arbiter with a thread. Each restart starts a new arbiter.
     fn on_own_arbiter<A: Actor<Context = Context<A>>>(
         &self,
         number: usize,
@@ -141,7 +158,7 @@ impl ArbiterSlot {
     }
 
     fn load(&self) -> Load {
-        Load { active: self.counts.active(), stuck: self.counts.is_stuck(), served: self.counts.served() }
+        Load { active: self.counts.active(), full: !self.counts.has_capacity(), served: self.counts.served() }
     }
 }
 
@@ -159,7 +176,49 @@ struct StopOnDrop(Arbiter);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        // It may have exited before.
+        // `false` means that the arbiter has exited already.
         self.0.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use futures::FutureExt;
+    use slog::{Discard, o};
+
+    use super::*;
+    use crate::tracker::permit::Permit;
+    use crate::tracker::slot::MAX_IN_FLIGHT;
+
+    /// Permits of this number of connections that are handed to the arbiter and not claimed.
+    fn hand_over(tracker: &ConnectionTracker, slot: &ArbiterSlot, count: usize) -> Vec<Permit> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        let permits = (0..count).map(|_| {
+            let mut permit = tracker.check_admission(&peer).expect("no limit");
+            permit.assign(&slot.counts);
+            permit
+        });
+        permits.collect()
+    }
+
+    #[test]
+    fn a_full_arbiter_is_passed_over_without_a_wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (tracker, slots, log) = (ConnectionTracker::new(), slots(2), Logger::root(Discard, o!()));
+            let best = || balance::best(slots.iter().map(ArbiterSlot::load));
+            let mut blocked = hand_over(&tracker, &slots[0], MAX_IN_FLIGHT);
+            let mut busy = hand_over(&tracker, &slots[1], 2 * MAX_IN_FLIGHT);
+            busy.iter_mut().for_each(Permit::set_claimed);
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_some());
+            assert_eq!(best(), Some(1), "the other one has more connections");
+            busy.extend(hand_over(&tracker, &slots[1], MAX_IN_FLIGHT));
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_none(), "both are full");
+            blocked[0].set_claimed();
+            assert!(wait_for_capacity(&slots, &tracker, &log).now_or_never().is_some());
+            assert_eq!(best(), Some(0));
+        });
     }
 }

@@ -1,37 +1,47 @@
-//! The choice of an arbiter for the next connection, as a pure function.
+//! The choice of the arbiter for the next connection: pure functions of the counts of all arbiters.
 
-/// The load of an arbiter: its connections, whether it is stuck, and how many it has received.
+/// The counts of one arbiter that the choice depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
+    /// Connections that exist.
     pub(crate) active: usize,
-    pub(crate) stuck: bool,
+    /// Whether [`MAX_IN_FLIGHT`](crate::tracker::slot::MAX_IN_FLIGHT) connections wait for a claim.
+    pub(crate) full: bool,
+    /// Connections that were started so far.
     pub(crate) served: u64,
 }
 
-/// Differences up to this are ignored: the end of a connection is counted late, and later on a busy arbiter.
+/// The difference of active connections that counts as equal. The end of a connection is counted after it happens, and
+/// later on an arbiter with more work.
 const SLACK: usize = 1;
 
-/// The arbiters in the order in which they get the next connection: the one with the fewest first, and among
-/// about equal ones the one that has received the fewest.
+/// The arbiters in the order in which they should get the next connection.
 ///
-/// So the numbers of long connections differ by two at most, and short connections are distributed in turn. A
-/// stuck arbiter gets none while there are others.
+/// Full arbiters come last. Among the others, those with at most [`SLACK`] more active connections than the fewest come
+/// first, by the connections that they have served. The rest follow by their active connections.
+///
+/// So the numbers of held connections differ by two at most, and short connections go round.
 pub(crate) fn order(loads: &[Load]) -> impl Iterator<Item = usize> + use<> {
-    let fewest = loads.iter().map(|load| load.active).min().unwrap_or_default();
+    let fewest = fewest(loads.iter().copied()).unwrap_or_default();
     let mut order: Vec<(usize, Load)> = loads.iter().copied().enumerate().collect();
     order.sort_by_key(|(_, load)| key(load, fewest));
     order.into_iter().map(|(arbiter, _)| arbiter)
 }
 
-/// The first in that [order].
+/// The first arbiter of that [order]; `None` without arbiters. Does not allocate.
 pub(crate) fn best(loads: impl Iterator<Item = Load> + Clone) -> Option<usize> {
-    let fewest = loads.clone().map(|load| load.active).min()?;
+    let fewest = fewest(loads.clone())?;
     loads.enumerate().min_by_key(|(_, load)| key(load, fewest)).map(|(arbiter, _)| arbiter)
 }
 
+/// The fewest active connections of an arbiter that is not full, or of any if all are full.
+fn fewest(loads: impl Iterator<Item = Load>) -> Option<usize> {
+    loads.map(|load| (load.full, load.active)).min().map(|(_, active)| active)
+}
+
 fn key(load: &Load, fewest: usize) -> (bool, usize, u64) {
-    let more = if load.active <= fewest + SLACK { 0 } else { load.active };
-    (load.stuck, more, load.served)
+    let more = if load.active <= fewest.saturating_add(SLACK) { 0 } else { load.active };
+    (load.full, more, load.served)
 }
 
 #[cfg(test)]
@@ -40,7 +50,7 @@ mod tests {
 
     /// Gives one more connection to an arbiter; returns which.
     fn transfer(loads: &mut [Load]) -> usize {
-        let to = order(loads).next().expect("there is one");
+        let to = order(loads).next().expect("an arbiter");
         assert_eq!(best(loads.iter().copied()), Some(to));
         loads[to].active += 1;
         loads[to].served += 1;
@@ -60,12 +70,26 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_arbiter_is_last() {
-        let stuck = Load { active: 1, stuck: true, served: 1 };
-        let busy = Load { active: 100, stuck: false, served: 1000 };
-        assert_eq!(order(&[stuck, busy]).collect::<Vec<_>>(), [1, 0]);
-        let worse = Load { active: 100, stuck: true, served: 1000 };
-        assert_eq!(order(&[worse, stuck]).collect::<Vec<_>>(), [1, 0]);
+    fn a_full_arbiter_is_last() {
+        let full = Load { active: 1, full: true, served: 1 };
+        let busy = Load { active: 100, full: false, served: 1000 };
+        assert_eq!(order(&[full, busy]).collect::<Vec<_>>(), [1, 0]);
+        let worse = Load { active: 100, full: true, served: 1000 };
+        assert_eq!(order(&[worse, full]).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn the_others_are_balanced_beside_a_full_arbiter() {
+        let full = Load { active: 1, full: true, served: 1 };
+        let mut loads = vec![
+            full,
+            Load { active: 50, full: false, served: 50 },
+            Load { active: 52, full: false, served: 52 },
+        ];
+        for _ in 0..100 {
+            transfer(&mut loads);
+        }
+        assert_eq!(active(&loads), [1, 101, 101]);
     }
 
     #[test]
@@ -86,7 +110,7 @@ mod tests {
         let mut ended: Option<usize> = None;
         for _ in 0..1000 {
             let to = transfer(&mut loads);
-            // The third arbiter counts an end one connection later than the others.
+            // The end of a connection of the last arbiter is counted one connection later than those of the others.
             if let Some(late) = ended.take() {
                 loads[late] = Load { active: loads[late].active - 1, ..loads[late] };
             }
@@ -101,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_arbiter_that_lost_its_connections_gets_the_next_ones() {
-        let mut loads = vec![Load { active: 10, served: 10, stuck: false }; 3];
+        let mut loads = vec![Load { active: 10, served: 10, full: false }; 3];
         loads[2].active = 0;
         for _ in 0..10 {
             transfer(&mut loads);

@@ -16,15 +16,15 @@ use crate::tracker::ConnectionTracker;
 use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 
-/// Owns one connection until it is closed.
+/// The owner of one connection. It exits when the connection is closed or transferred.
 pub(crate) struct ConnectionActor<P> {
     protocol: Arc<P>,
-    /// `None` after the claim.
+    /// The connection until the actor has started.
     accepted: Option<Accepted>,
     context: ChildContext,
-    /// How it ended; `None` after a panic or a kill.
+    /// The counter of its end. The initial value is the one for a panic or a kill, which run no code here.
     end: Counter,
-    /// The counters for that.
+    /// The tracker that counts the end.
     tracker: ConnectionTracker,
 }
 
@@ -64,8 +64,8 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let Some(accepted) = self.accepted.take() else { return };
         let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr().clone());
-        // Everything runs inside the future, which starts after the actor: a panic is then a reported exit and
-        // not a failed start.
+        // The claim and the call of the protocol are inside the future, which runs after the start. So a panic is reported
+        // as an exit of the connection, not as a failed start.
         let entry = accepted.permit().and_then(Permit::entry).cloned();
         let connection = async move {
             let mut serve = pin!(async move {
@@ -73,7 +73,7 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
                 protocol.serve(socket).await
             });
             let Some(entry) = entry else { return Some(serve.await) };
-            // Only this task polls it, so it is registered once.
+            // Registered once: only this task polls the connection.
             poll_fn(|cx| {
                 entry.register_close_waker(cx);
                 Poll::Ready(())
@@ -103,7 +103,7 @@ impl<P> Drop for ConnectionActor<P> {
     }
 }
 
-/// Whether the error is caused by the peer: a disconnect, or invalid input.
+/// Whether the peer caused the error: it closed the connection, exceeded a timeout or violated the protocol.
 fn is_caused_by_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, NotConnected, TimedOut, UnexpectedEof,

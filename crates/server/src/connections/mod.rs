@@ -21,15 +21,15 @@ use arbiters::{ArbiterSlot, MakeActor};
 use connection_actor::ConnectionActor;
 use reject::RejectError;
 
-/// A supervisor of connections from any source. Each is an actor of its own that runs a [`Protocol`].
+/// A supervisor of connections. Each connection is an actor that runs a [`Protocol`]. Any caller can start one.
 ///
-/// A connection that fails is reported and closed; others are not affected. They are temporary children. A
-/// clone refers to the same supervisor.
+/// Connections are temporary children: one that fails is reported, closed and never restarted, and affects no other. A
+/// clone is the same supervisor.
 pub struct Connections<P> {
     protocol: Arc<P>,
     tracker: ConnectionTracker,
     slots: Arc<[ArbiterSlot]>,
-    /// Number of arbiters of their own.
+    /// The requested number of arbiters.
     arbiters: usize,
 }
 
@@ -44,30 +44,34 @@ impl<P: Protocol> Connections<P> {
         }
     }
 
-    /// Runs them on this many arbiters, threads of this supervisor, and gives each new connection to the one
-    /// with the fewest. Default: 0, the arbiter of the supervisor. More than 1,024 is a start error. Call it
-    /// before the start.
+    /// Serves connections on `count` arbiters of this supervisor, each a thread. A new connection goes to the arbiter with
+    /// the fewest, among those with fewer than 16 connections that are handed over and not claimed yet.
     ///
-    /// A connection stays on its thread, unless it is transferred. A new arbiter replaces one that has ended;
-    /// only the connections on that one are lost.
+    /// The default is 0: all connections run on the arbiter of the supervisor. With more than 1024 the start fails. To be
+    /// called before the start.
+    ///
+    /// A connection stays on its thread until it is transferred. An arbiter that has exited is replaced, and only its own
+    /// connections are closed.
     #[must_use]
     pub fn arbiters(self, count: usize) -> Self {
         Self { slots: arbiters::slots(count), arbiters: count, ..self }
     }
 
-    /// The limit of connections: one hard number. With 0 none is served.
+    /// Sets the most connections at a time, a hard limit. The default is no limit. With 0 no connection is admitted.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         Self { tracker: self.tracker.max_connections(limit), ..self }
     }
 
-    /// The tracker that counts, limits and drains them; its [`metrics`](ConnectionTracker::metrics) count
-    /// closed connections by reason.
+    /// The tracker that counts, limits and drains the connections. Its [`metrics`](ConnectionTracker::metrics) count how
+    /// connections ended.
     pub fn tracker(&self) -> &ConnectionTracker {
         &self.tracker
     }
 
-    /// The supervisor as a child. Start it once.
+    /// The supervisor as a child, to be started once at a time.
+    ///
+    /// Its start fails with more than 1024 arbiters.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let (protocol, tracker) = (Arc::clone(&self.protocol), self.tracker.clone());
         let (slots, count) = (Arc::clone(&self.slots), self.arbiters);
@@ -80,7 +84,7 @@ impl<P: Protocol> Connections<P> {
         })
     }
 
-    /// Number of connections of each arbiter; empty when they run on the supervisor's own.
+    /// The number of connections of each arbiter; empty when they run on the arbiter of the supervisor.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
@@ -89,24 +93,26 @@ impl<P: Protocol> Connections<P> {
         &self.slots
     }
 
-    /// Refuses too many arbiters before the start.
+    /// Checks the number of arbiters before anything is started.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         arbiters::check(self.arbiters)
     }
 
-    /// Starts an actor that claims the connection and serves it. A connection without a permit of this tracker
-    /// gets one here, by the limits of this tracker, in place of any other.
+    /// Starts an actor that claims the connection and serves it.
+    ///
+    /// A connection without a permit of this tracker gets one, if the limits of this tracker admit it. It replaces the
+    /// permit of another tracker.
     ///
     /// # Errors
     ///
-    /// The cause, with the connection.
+    /// The reason, with the connection in it: a limit, a drain, or a supervisor that does not run.
     pub fn start(&self, accepted: Accepted) -> Result<(), RejectError> {
         let accepted = if accepted.permit().is_some_and(|permit| self.tracker.has_given(permit)) {
             accepted
         } else if self.tracker.is_draining() {
             return Err(RejectError::Draining(accepted));
         } else {
-            match self.tracker.check_admission(None, accepted.peer_addr()) {
+            match self.tracker.check_admission(accepted.peer_addr()) {
                 Ok(permit) => accepted.with_permit(permit),
                 Err(RejectReason::Full) => return Err(RejectError::Full(accepted)),
                 Err(RejectReason::Peer) => return Err(RejectError::FullOfPeer(accepted)),

@@ -2,29 +2,29 @@
 
 use crate::socket::accepted::Accepted;
 
-/// Why a connection was not started. The holder of this value owns the connection; dropped, it is closed.
+/// Why no actor was started for a connection. The error owns the connection: its drop closes it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RejectError {
-    /// The limit is reached.
+    /// The limit of connections is reached.
     #[error("the limit of connections is reached")]
     Full(Accepted),
-    /// The limit for one peer is reached.
+    /// The limit of connections from one peer is reached.
     #[error("the limit of connections from one peer is reached")]
     FullOfPeer(Accepted),
-    /// The rate limit is exceeded.
-    #[error("connections come faster than the limit allows")]
+    /// The rate limit has no token.
+    #[error("the rate limit of connections is reached")]
     TooFast(Accepted),
     /// The listener drains.
-    #[error("the server is going down")]
+    #[error("the listener is draining")]
     Draining(Accepted),
-    /// The supervisor has not started, or has exited.
+    /// The supervisor of the connections has not started, or has exited.
     #[error("the supervisor of connections is not running")]
     NotRunning(Accepted),
 }
 
 impl RejectError {
-    /// The connection.
+    /// The connection that was not served.
     pub fn into_accepted(self) -> Accepted {
         match self {
             Self::Full(accepted)

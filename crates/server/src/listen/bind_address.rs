@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-/// Prefix of a unix socket's path, where an endpoint may also be TCP (nginx: `listen unix:PATH`).
+/// The prefix of a unix socket's path, which tells it from a TCP address (nginx: `listen unix:PATH`).
 const UNIX: &str = "unix:";
 
 /// The address that a socket is bound to.
 #[derive(Debug)]
 pub(crate) enum BindAddress {
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, not resolved yet.
     Tcp(String),
     Unix {
         path: PathBuf,

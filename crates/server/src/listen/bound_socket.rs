@@ -1,4 +1,4 @@
-//! The listening socket of a listener, which stays open over restarts of its acceptors.
+//! The listening socket of a listener, which it keeps over restarts of its acceptors.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,11 +9,11 @@ use super::endpoint::{Endpoint, Origin};
 use super::listen_socket::{ListenError, ListenSocket};
 use crate::address::Address;
 
-/// A listening socket, or the address to bind. Bound at the first start and kept over restarts; closed by a
+/// A listening socket, or the address to bind one. It is bound at the first start, kept over restarts and closed by a
 /// drain.
 #[derive(Debug)]
 pub(crate) struct BoundSocket {
-    /// The address to bind again; `None` for an inherited socket, which cannot be bound again.
+    /// The address to bind it to; `None` for an inherited socket, which cannot be bound again after it is closed.
     bind_address: Option<BindAddress>,
     state: Mutex<State>,
 }
@@ -21,7 +21,7 @@ pub(crate) struct BoundSocket {
 #[derive(Debug, Default)]
 struct State {
     socket: Option<Arc<ListenSocket>>,
-    /// Its present or last address: a chosen port stays the same.
+    /// The address of the present or last socket. A port that the kernel chose is kept for the next bind.
     address: Option<Address>,
 }
 
@@ -43,12 +43,12 @@ impl BoundSocket {
         Self { bind_address: None, state: Mutex::new(State::of(Arc::new(socket))) }
     }
 
-    /// Its address, if it cannot be bound again.
+    /// The address of an inherited socket; `None` for a socket that can be bound again.
     pub(crate) fn inherited_addr(&self) -> Option<Address> {
         if self.bind_address.is_none() { self.local_addr() } else { None }
     }
 
-    /// The socket; bound now if it is closed.
+    /// The socket. Binds one if there is none.
     pub(crate) fn open(&self, log: &Logger) -> Result<Arc<ListenSocket>, ListenError> {
         let mut state = self.lock();
         if let Some(socket) = &state.socket {
@@ -64,8 +64,8 @@ impl BoundSocket {
         Ok(socket)
     }
 
-    /// Binds all of them, or closes those that it opened: a client of an open one would wait without being
-    /// accepted.
+    /// Opens all sockets. After an error it closes those that it opened: a client that connects to them would wait without
+    /// an acceptor.
     pub(crate) fn open_all(all: &[Arc<Self>], log: &Logger) -> Result<(), ListenError> {
         let closed: Vec<_> = all.iter().filter(|socket| socket.lock().socket.is_none()).collect();
         let opened = all.iter().try_for_each(|socket| socket.open(log).map(drop));
@@ -75,7 +75,7 @@ impl BoundSocket {
         opened
     }
 
-    /// Releases the socket; it closes when its acceptors have released it too.
+    /// Drops this reference to the socket. The socket is closed when acceptors have dropped theirs.
     pub(crate) fn close(&self) {
         self.lock().socket = None;
     }
@@ -84,7 +84,7 @@ impl BoundSocket {
         self.lock().address.clone()
     }
 
-    /// The state is replaced as a whole, so a poisoned lock still holds a valid one.
+    /// The state is replaced as a whole, so a poisoned lock is still consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Endpoints of a listener.
+//! The endpoint of a listener: an address to bind, or a listening socket.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,36 +7,38 @@ use std::path::PathBuf;
 use super::bind_address::BindAddress;
 use super::listen_socket::ListenSocket;
 
-/// An address to listen on: a TCP address, a unix socket, or a socket that is listening already.
+/// An endpoint of a listener: a TCP address, the path of a unix socket, or a socket that listens already.
 ///
-/// As text: `HOST:PORT`, or `unix:PATH`.
+/// From a text it is `HOST:PORT` or `unix:PATH`.
 #[derive(Debug)]
 pub struct Endpoint(pub(crate) Origin);
 
 /// The source of a listening socket.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    /// It is bound, and can be bound again.
+    /// It is bound by the listener, and again after it was closed.
     Bound(BindAddress),
-    /// It was inherited and cannot be bound again.
+    /// It was bound by another process or caller. After it is closed it cannot be bound again.
     Inherited(ListenSocket),
 }
 
 impl Endpoint {
-    /// A TCP address, `HOST:PORT`; with port 0 the kernel chooses one.
+    /// A TCP address, `HOST:PORT`. With port 0 the kernel chooses a port.
     pub fn tcp(address: impl fmt::Display) -> Self {
         Self(Origin::Bound(BindAddress::Tcp(address.to_string())))
     }
 
     /// A unix socket with this path.
     ///
-    /// A socket file of a dead process is replaced. A socket with a listener, or a file of another kind, is an
-    /// error. The file appears under its name when the socket listens, and is removed when it is closed.
+    /// A socket file without a listener, as a process leaves after `SIGKILL`, is replaced. A socket with a listener or a
+    /// file of another kind is not replaced: the start fails. The file exists from the first moment at which the socket
+    /// listens until it is closed.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self(Origin::Bound(BindAddress::Unix { path: path.into(), mode: None }))
     }
 
-    /// The permissions of a unix socket's file, such as `0o660`. Default: by the umask.
+    /// Sets the permissions of a unix socket's file, such as `0o660`. The default is given by the umask. Has no effect on
+    /// other endpoints.
     #[must_use]
     pub fn mode(mut self, permissions: u32) -> Self {
         if let Origin::Bound(BindAddress::Unix { mode, .. }) = &mut self.0 {
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_says_which_kind_it_is() {
+    fn a_text_with_the_prefix_unix_is_a_path_any_other_is_tcp() {
         let Endpoint(Origin::Bound(BindAddress::Tcp(address))) = "localhost:80".into() else { panic!("TCP") };
         assert_eq!(address, "localhost:80");
         let unix = Endpoint::from("unix:/run/a.sock").mode(0o600);

@@ -1,4 +1,4 @@
-//! Listening sockets that this process inherits.
+//! Listening sockets that the parent process passed to this one, as systemd does.
 
 use std::io;
 
@@ -6,41 +6,40 @@ use impresario_sys::ListenFdsError;
 
 use super::listen_socket::ListenSocket;
 
-/// A listening socket that this process has inherited.
+/// A listening socket that the parent process passed.
 #[derive(Debug)]
 pub struct Inherited {
-    /// Its name (systemd: `FileDescriptorName=`); `unknown` if it has none.
+    /// Its name in `LISTEN_FDNAMES` (systemd: `FileDescriptorName=`). The default is `unknown`.
     pub name: String,
     /// The socket.
     pub socket: ListenSocket,
 }
 
-/// Why no inherited sockets were taken.
+/// Why the inherited sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InheritError {
-    /// The environment variables are wrong.
+    /// The environment variables do not match the open descriptors.
     #[error(transparent)]
     Environment(#[from] ListenFdsError),
     /// A descriptor is not a listening stream socket.
     #[error("the inherited descriptor {name} cannot be used: {source}")]
     Socket {
-        /// Its name.
+        /// The name of the socket.
         name: String,
-        /// The error.
+        /// The error of the check.
         source: io::Error,
     },
 }
 
-/// Takes the listening sockets that this process has inherited, as systemd passes them (`LISTEN_FDS`,
-/// `LISTEN_PID`,
-/// `LISTEN_FDNAMES`). Empty when the variables are not set, or are for another process.
+/// Takes the listening sockets that the parent process passed by the protocol of systemd (`LISTEN_FDS`, `LISTEN_PID`,
+/// `LISTEN_FDNAMES`). Empty when `LISTEN_FDS` is not set or `LISTEN_PID` is another process.
 ///
-/// Each can be taken once. Give it to [`Listener::on`](crate::Listener::on).
+/// A second call fails, because each socket has one owner. Pass a socket to [`Listener::on`](crate::Listener::on).
 ///
 /// # Errors
 ///
-/// When the variables name descriptors that are not open, were taken before, or are not listening sockets.
+/// A descriptor is not open, was taken before, or is not a listening stream socket.
 #[doc(alias = "sd_listen_fds")]
 pub fn inherited() -> Result<Vec<Inherited>, InheritError> {
     let descriptors = impresario_sys::listen_fds()?;

@@ -1,4 +1,4 @@
-//! Listening sockets.
+//! A listening socket: binding, adopting, and accepting one connection.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,34 +14,35 @@ use super::unix::{self, BindError, SocketFile};
 use crate::address::Address;
 use crate::socket::accepted::Accepted;
 
-/// Length of the kernel's queue of connections that were not accepted yet.
+/// The backlog of listen(2): the most connections in the kernel's queue that are not accepted yet.
 const BACKLOG: i32 = 1024;
 
-/// A listening socket. Non-blocking, close-on-exec, registered with no reactor.
+/// A listening socket. It is non-blocking, close-on-exec, and not registered with a reactor. Its drop closes it.
 #[derive(Debug)]
 pub struct ListenSocket {
     socket: socket2::Socket,
     address: Address,
-    /// The file of a unix socket, removed with it.
+    /// The file of a unix socket, which is removed when the socket is closed.
     file: Option<SocketFile>,
 }
 
 impl ListenSocket {
-    /// Binds and listens: on TCP at `HOST:PORT`, where port 0 lets the kernel choose and the first address of a
-    /// name that can be bound is used; on a unix socket at `unix:PATH`, as
-    /// [`Endpoint::unix`](crate::Endpoint::unix) describes.
+    /// Binds and listens on `HOST:PORT` (TCP), or on `unix:PATH` as [`Endpoint::unix`](crate::Endpoint::unix) describes.
     ///
-    /// TCP sockets have `SO_REUSEADDR`, so an address can be bound right after its last owner has exited, and
-    /// `TCP_NODELAY`.
+    /// With port 0 the kernel chooses a port. A host name is resolved, which blocks; the first of its addresses that can be
+    /// bound is used. The backlog is 1024.
+    ///
+    /// A TCP socket has `SO_REUSEADDR`, so an address can be bound immediately after its former owner has exited. Accepted
+    /// connections have `TCP_NODELAY`.
     ///
     /// # Errors
     ///
-    /// One line with the address, the reason, and where possible the remedy.
+    /// One line with the address, the reason, and where possible what to do.
     pub fn bind(address: &str) -> Result<Self, ListenError> {
         Self::bind_to(&address.into(), None)
     }
 
-    /// As [`bind`](Self::bind); a port that was `chosen` before stays the same.
+    /// Binds as [`bind`](Self::bind) does. A TCP socket is bound to `chosen` instead, the address of a former bind.
     pub(crate) fn bind_to(name: &BindAddress, chosen: Option<&Address>) -> Result<Self, ListenError> {
         match (name, chosen) {
             (BindAddress::Unix { path, mode }, _) => Self::unix(path, *mode),
@@ -82,7 +83,7 @@ impl ListenSocket {
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = socket2::Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
-        // Accepted sockets inherit it, which saves a system call for each.
+        // Accepted sockets inherit the option, which saves one setsockopt(2) for each connection.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -95,9 +96,8 @@ impl ListenSocket {
         Ok(Self { socket, address, file: None })
     }
 
-    /// Sets the text by which it was [bound](Self::bind), for a unix socket that another process has bound: the
-    /// kernel knows only the
-    /// temporary name. Has no effect on a TCP socket.
+    /// Sets the address of a unix socket that another process has [bound](Self::bind), from the text that it was bound
+    /// with. The kernel knows only the temporary name of its file, before the rename. Has no effect on a TCP socket.
     #[must_use]
     pub fn with_unix_path(mut self, address: &str) -> Self {
         if let (Address::Unix(_), BindAddress::Unix { path, .. }) = (&self.address, address.into()) {
@@ -106,25 +106,28 @@ impl ListenSocket {
         self
     }
 
-    /// Takes the file of a unix socket, for a caller that passes the socket to other processes; `None` if it
-    /// was not bound here.
-    /// was not bound here to a path.
+    /// Takes the file of a unix socket, so that the caller decides when it is removed. To be called before the socket is
+    /// passed to other processes. `None` for a socket that this process did not bind to a path.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// Its address, with the true port also when 0 was requested.
+    /// The address that it listens on. The port is the bound one, also when 0 was requested.
     pub fn local_addr(&self) -> &Address {
         &self.address
     }
 
-    /// Accepts a waiting connection.
+    /// Accepts one connection from the queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2): `EAGAIN` when the queue is empty.
     pub(crate) fn accept(&self) -> rustix::io::Result<Accepted> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (descriptor, peer) = rustix::net::acceptfrom_with(&self.socket, flags)?;
         let peer = peer.and_then(Address::from_kernel);
         let Address::Ip(address) = self.address else {
-            // The kernel reports the temporary name under which the socket was bound.
+            // The kernel would return the temporary name of the file, before the rename.
             let accepted = Accepted::new(UnixStream::from(descriptor), peer.unwrap_or_else(Address::unnamed));
             return Ok(accepted.with_local_addr(self.address.clone()));
         };
@@ -137,15 +140,15 @@ impl ListenSocket {
     }
 }
 
-/// Adopts a socket that is listening already, such as an inherited one.
+/// Adopts a listening socket, for example one inherited from another process. Makes it non-blocking.
 impl TryFrom<OwnedFd> for ListenSocket {
     type Error = io::Error;
 
     fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
         let socket = socket2::Socket::from(descriptor);
-        // A SEQPACKET socket can listen too.
+        // SOCK_SEQPACKET sockets listen too.
         if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
-            let line = "the inherited socket does not listen, or not for streams";
+            let line = "the inherited descriptor is not a listening stream socket";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, line));
         }
         socket.set_nonblocking(true)?;
@@ -155,7 +158,7 @@ impl TryFrom<OwnedFd> for ListenSocket {
 
 impl From<ListenSocket> for OwnedFd {
     fn from(socket: ListenSocket) -> Self {
-        // The file belongs to the descriptor, unless it was taken before.
+        // The file stays with the descriptor, unless it was taken before.
         if let Some(file) = socket.file {
             file.keep();
         }
@@ -175,30 +178,30 @@ impl AsRawFd for ListenSocket {
     }
 }
 
-/// Why an address cannot be listened on.
+/// Why a listening socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// Not an address, or a name that cannot be resolved.
+    /// The text is not an address, or its host name cannot be resolved.
     #[error("cannot listen on {address}: not a known address; write HOST:PORT, for example 127.0.0.1:8080")]
     Address {
-        /// The address as given.
+        /// The requested address.
         address: String,
     },
-    /// The kernel refused it.
+    /// The socket cannot be bound.
     #[error("cannot listen on {address}: {reason}")]
     Bind {
-        /// The address as given.
+        /// The requested address.
         address: String,
-        /// The reason, and the remedy.
+        /// The reason, and what to do.
         reason: String,
-        /// The error.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// An inherited socket was closed by a drain and cannot be bound again.
-    #[error("cannot listen on {address} again: the inherited socket is closed; start this process anew")]
+    /// An inherited socket was closed by a drain. It cannot be bound again.
+    #[error("cannot listen on {address} again: the inherited socket is closed; restart this process")]
     Closed {
-        /// Its address.
+        /// The former address of the socket.
         address: Address,
     },
 }
@@ -206,18 +209,19 @@ pub enum ListenError {
 fn unix_reason(error: BindError) -> (String, io::Error) {
     match error {
         BindError::InUse => (
-            "somebody listens there; stop what does or choose another path".to_owned(),
+            "another process listens on it; stop that process or choose another path".to_owned(),
             io::ErrorKind::AddrInUse.into(),
         ),
         BindError::NotASocket => (
-            "there is a file of another kind; remove it or choose another path".to_owned(),
+            "the file is not a socket; remove it or choose another path".to_owned(),
             io::ErrorKind::AlreadyExists.into(),
         ),
         BindError::Io(error) => {
             let reason = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+                io::ErrorKind::NotFound => "no such folder; create it first".to_owned(),
                 io::ErrorKind::InvalidInput => {
-                    "a path of a unix socket has at most 107 bytes, its folder at most 95; choose a shorter one".to_owned()
+                    "the path is too long: at most 107 bytes, and 95 for its folder; choose a shorter one"
+                        .to_owned()
                 }
                 _ => error.to_string(),
             };
@@ -229,13 +233,14 @@ fn unix_reason(error: BindError) -> (String, io::Error) {
 fn reason(error: &io::Error, address: SocketAddr) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "address in use; stop what listens there or choose another port".to_owned()
+            "address in use; stop the process that listens on it or choose another port".to_owned()
         }
         io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; choose one of its own".to_owned()
+            "this machine has no such address; choose an address of this machine".to_owned()
         }
         io::ErrorKind::PermissionDenied if address.port() < 1024 => {
-            "permission denied; ports below 1024 need privileges".to_owned()
+            "permission denied; a port below 1024 needs CAP_NET_BIND_SERVICE, or choose another port"
+                .to_owned()
         }
         _ => error.to_string(),
     }

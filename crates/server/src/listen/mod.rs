@@ -1,4 +1,4 @@
-//! Sockets that listen: binding, inheriting, keeping over restarts, and accepting one connection.
+//! Listening sockets: binding, inheriting, keeping over restarts, and accepting one connection.
 //!
 //! This folder knows the connection that a socket accepts. It may not know limits, actors, or when to accept.
 

@@ -1,4 +1,4 @@
-//! Unix sockets that listen. Their file appears only when they listen, and is removed when they close.
+//! Binding a unix socket: its file appears when it listens, and is removed when it is closed.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -9,13 +9,13 @@ use std::time::SystemTime;
 
 use socket2::{Domain, SockAddr, Type};
 
-/// Number of temporary names that are tried.
+/// The most temporary names that are tried for the file of a new socket.
 const MAX_NAMES: u32 = 16;
 
-/// The file of a unix socket. Its destructor removes it if it is still the same file, and only in the process
-/// that made it: a copy in a forked process removes nothing.
+/// The file of a unix socket. Its drop removes the file, if it is still the same one. A copy in a forked process removes
+/// nothing: only the process that bound the socket does.
 ///
-/// It belongs to its [`ListenSocket`](crate::ListenSocket) until it is [taken](crate::ListenSocket::take_file).
+/// Its [`ListenSocket`](crate::ListenSocket) owns it until [`take_file`](crate::ListenSocket::take_file).
 #[derive(Debug)]
 #[must_use = "the file is removed when this is dropped"]
 pub struct SocketFile {
@@ -24,18 +24,18 @@ pub struct SocketFile {
     process: u32,
 }
 
-/// Identity of the file: device, inode, and its creation time where the filesystem has one, because an inode
-/// can be reused.
+/// The identity of a file: device, inode, and time of creation where the file system has it. The inode alone may be used
+/// again after the file is removed.
 type FileId = (u64, u64, Option<SystemTime>);
 
-/// Why a unix socket cannot listen.
+/// Why a unix socket cannot be bound.
 #[derive(Debug)]
 pub(crate) enum BindError {
-    /// A process listens there.
+    /// A process listens on the path.
     InUse,
-    /// The file is of another kind.
+    /// The path is a file of another kind.
     NotASocket,
-    /// The kernel refused.
+    /// An error of the kernel.
     Io(io::Error),
 }
 
@@ -45,14 +45,14 @@ impl From<io::Error> for BindError {
     }
 }
 
-/// Binds and listens under a temporary name, then renames it to `path`: a client that finds the file can
+/// Binds and listens under a temporary name, then renames the file to `path`. So a client that finds the file can
 /// connect.
 pub(crate) fn bind(
     path: &Path,
     mode: Option<u32>,
     backlog: i32,
 ) -> Result<(socket2::Socket, SocketFile), BindError> {
-    // Checked here, because a file can be renamed to a path that is too long to connect to.
+    // Checked here: rename(2) allows a path that is too long for connect(2).
     SockAddr::unix(path)?;
     check_free(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
@@ -61,15 +61,14 @@ pub(crate) fn bind(
         fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
     }
     socket.listen(backlog)?;
-    // Replaces the file of a dead process. Of two that start at the same time, both succeed, and the later one
-    // has the name.
+    // Replaces a stale file. Of two processes that start at the same time both succeed, and the later one has the path.
     fs::rename(&file.path, path)?;
     let mut file = file;
     file.path = path.to_owned();
     Ok((socket, file))
 }
 
-/// A file without a process that listens on it.
+/// Checks that `path` does not exist or is a stale socket: one that refuses connections.
 fn check_free(path: &Path) -> Result<(), BindError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -77,21 +76,21 @@ fn check_free(path: &Path) -> Result<(), BindError> {
         Ok(file) if !file.file_type().is_socket() => Err(BindError::NotASocket),
         Ok(_) => match connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-            // It was removed in between.
+            // Removed since the call of `symlink_metadata`.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            // Also with a full queue: a process listens.
+            // A full queue is an error too, and means that a process listens.
             Ok(()) | Err(_) => Err(BindError::InUse),
         },
     }
 }
 
-/// Non-blocking: a blocking connect would wait for a listener that does not accept.
+/// Connects without blocking: a blocking connect(2) waits while the queue of a listener that does not accept is full.
 fn connect(path: &Path) -> io::Result<()> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.connect(&SockAddr::unix(path)?)
 }
 
-/// Binds under a short temporary name beside the path.
+/// Binds under a short temporary name in the folder of `path`.
 fn bind_temporary(socket: &socket2::Socket, path: &Path) -> Result<SocketFile, BindError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     for number in 0..MAX_NAMES {
@@ -113,7 +112,7 @@ fn identity(file: &Metadata) -> FileId {
 }
 
 impl SocketFile {
-    /// Keeps the file.
+    /// Drops this value without removing the file.
     pub(crate) fn keep(mut self) {
         self.process = 0;
     }
@@ -123,7 +122,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let same = fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
         if same && self.process == process::id() {
-            // Another process has removed it in between.
+            // An error means that another process has removed it since the check.
             let _ = fs::remove_file(&self.path);
         }
     }

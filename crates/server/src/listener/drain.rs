@@ -1,4 +1,4 @@
-//! The drain: a child that starts last and so stops first.
+//! The drain: the last child of a listener, which its supervisor stops first.
 
 use std::future::pending;
 use std::time::Duration;
@@ -14,28 +14,29 @@ use crate::tracker::phase::PhaseEvent;
 use crate::tracker::wait::timeout_opt;
 
 impl ConnectionTracker {
-    /// The drain as a child: put it after connections and acceptors, so that it stops first.
+    /// The child that drains. Put it after connections and acceptors under a rest-for-one supervisor, so that it is
+    /// stopped first.
     ///
-    /// When it is stopped, it asks acceptors to close their listening sockets and connections to finish. It
-    /// exits when all have, or at the deadline. The rest ends with its supervisor. If it is stopped only
-    /// because an acceptor or the [`Connections`] before it died, it does nothing.
+    /// A stop request makes it notify acceptors, which close their sockets, and connections, which should finish. It exits
+    /// when all have, or at the deadline. Connections that are open then are stopped with their supervisor.
+    ///
+    /// It does not drain when it is stopped because an acceptor or the [`Connections`] before it have exited.
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         child_spec(id.into(), self.clone(), Duration::ZERO, deadline, None)
     }
 }
 
 impl<P: Protocol> Connections<P> {
-    /// The drain as a child; see [`ConnectionTracker::drain_spec`].
+    /// The child that drains these connections; see [`ConnectionTracker::drain_spec`].
     pub fn drain_spec(&self, id: impl Into<ChildId>, deadline: Option<Duration>) -> ChildSpec {
         self.tracker().drain_spec(id, deadline)
     }
 }
 
-/// With a `lame_duck` above zero the listener accepts for that time first; only its status announces the
-/// shutdown.
+/// The drain as a child. Before the drain acceptors accept for the time `lame_duck`, with the status `LameDuck`.
 ///
-/// `expected` is the number of acceptors before it, and whether there is a supervisor of connections; without
-/// it, those that run at its start.
+/// `acceptors` is the number of acceptors before it, next to a supervisor of connections. With `None` the acceptors and
+/// the supervisor that run at its start are counted.
 pub(crate) fn child_spec(
     id: ChildId,
     tracker: ConnectionTracker,
@@ -55,22 +56,24 @@ pub(crate) fn child_spec(
             context: context.clone(),
         })
     };
-    // Its own deadline bounds the stop.
+    // The drain's own deadline bounds the stop.
     ChildSpec::actor(id, factory).shutdown(Shutdown::Infinity)
 }
 
-/// The children before the drain: number of acceptors, and whether there is a supervisor of connections. Known
-/// children count even if they have died: their supervisor does not know it yet, and a death is no shutdown.
+/// The children before the drain: the number of acceptors, and whether there is a supervisor of connections.
+///
+/// With a known number the children count even if one has exited already. Its supervisor has not handled that exit yet,
+/// and will then stop the drain, which is no shutdown.
 fn expected_children(tracker: &ConnectionTracker, acceptors: Option<usize>) -> (usize, bool) {
     acceptors.map_or_else(|| tracker.alive_children(), |acceptors| (acceptors, true))
 }
 
-/// Waits for the stop of its supervisor, then drains.
+/// The actor that turns a stop request of its supervisor into a drain.
 struct Drain {
     tracker: ConnectionTracker,
     lame_duck: Duration,
     deadline: Option<Duration>,
-    /// The children before it: number of acceptors, and whether there is a supervisor of connections.
+    /// The children before it: the number of acceptors, and whether there is a supervisor of connections.
     alive_children: (usize, bool),
     progress: Progress,
     context: ChildContext,
@@ -84,9 +87,8 @@ enum Progress {
 }
 
 impl Drain {
-    /// A stop while one of the children before it is dead is not a shutdown: the supervisor restarts the
-    /// children after that one, or is
-    /// about to be restarted itself.
+    /// Whether a stop request is a shutdown. It is not when a child before the drain has exited: the supervisor restarts
+    /// that child and its later siblings, or exits itself and is restarted.
     fn is_shutdown(&self) -> bool {
         let ((acceptors, served), (had, was_served)) = (self.tracker.alive_children(), self.alive_children);
         acceptors >= had && served >= was_served
@@ -102,7 +104,7 @@ impl Drain {
         }
         let drained = async move {
             if stays {
-                slog::info!(log, "leaving soon"; "seconds" => lame_duck.as_secs_f64());
+                slog::info!(log, "lame duck, draining soon"; "seconds" => lame_duck.as_secs_f64());
                 tokio::time::sleep(lame_duck).await;
                 begin_drain(&tracker, &log);
             }
@@ -111,7 +113,7 @@ impl Drain {
         ctx.spawn(drained.into_actor(self).map(|in_time, drain, ctx| {
             if in_time.is_none() {
                 let left = drain.tracker.all();
-                slog::warn!(drain.context.log(), "drain deadline passed, closing what is left"; "connections" => left);
+                slog::warn!(drain.context.log(), "drain deadline passed, closing the remaining connections"; "connections" => left);
             }
             drain.progress = Progress::Done;
             ctx.stop();
@@ -119,7 +121,7 @@ impl Drain {
     }
 }
 
-/// Begins the drain.
+/// Logs the drain and notifies acceptors and connections.
 fn begin_drain(tracker: &ConnectionTracker, log: &Logger) {
     let connections = tracker.all();
     if connections > 0 {
@@ -132,7 +134,7 @@ impl Actor for Drain {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // An actor without an address and without a future would stop.
+        // An actix actor without an address and without a future stops.
         ctx.spawn(pending().into_actor(self));
     }
 
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn acceptor_dead_before_the_drain_began_is_no_shutdown() {
-        // As when both are killed right after their start.
+        // No acceptor runs: it was killed right after its start.
         let tracker = ConnectionTracker::new();
         assert_eq!(expected_children(&tracker, Some(2)), (2, true));
         let _accepting = tracker.accepting();

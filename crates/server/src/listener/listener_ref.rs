@@ -1,4 +1,4 @@
-//! Requests to a running listener.
+//! The reference to a listener: queries, changes, suspension and drain while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::tracker::phase::{Phase, PhaseEvent};
 use crate::tracker::rate::Rate;
 use crate::tracker::wait::timeout_opt;
 
-/// Time limit for the close of connections that were closed from outside.
+/// The longest wait of [`ListenerRef::drain`] for connections that it has closed at the deadline.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Refers to a listener through its restarts: its status can be read, and its settings changed while it runs.
+/// A reference to a listener. It stays valid over restarts. A clone refers to the same listener.
 ///
-/// Changes apply from the next connection on, also over restarts; they close no connection.
+/// A change applies to connections that are admitted later, also after restarts. It closes no connection.
 #[derive(Clone, Debug)]
 pub struct ListenerRef {
     pub(crate) tracker: ConnectionTracker,
@@ -33,28 +33,28 @@ pub struct ListenerRef {
     pub(crate) supervisor: SupervisorRef,
 }
 
-/// The status of a listener.
+/// The state of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// Not started, stopped, or its acceptors are being restarted.
+    /// It was not started yet, or was stopped, or its acceptors are being restarted.
     Stopped,
     /// It accepts.
     Running,
-    /// It accepts, and will stop soon: health checks should report it as unavailable.
+    /// It accepts, and its drain will begin. A health check should report it as not ready.
     LameDuck,
-    /// It does not accept until it is resumed; its connections go on.
+    /// It does not accept until it is resumed. Its connections stay open.
     Suspended,
-    /// It does not accept, and has asked its connections to finish.
+    /// It does not accept, and its connections were notified of the drain.
     Draining,
 }
 
-/// The listening sockets of a suspended listener.
+/// What happens to the listening sockets while a listener is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
-    /// They stay open: new connections wait until the listener is resumed.
+    /// They keep listening: new connections wait in the kernel's queue until the listener is resumed.
     KeepSockets,
-    /// They are closed: new connections are refused. They get the same addresses when the listener is resumed.
+    /// They are closed: the kernel refuses new connections. [`ListenerRef::resume`] binds the same addresses again.
     CloseSockets,
 }
 
@@ -62,18 +62,16 @@ pub enum Suspend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuspendError {
-    /// It is being stopped, or drained by another caller.
-    #[error("the listener is on its way out")]
+    /// The listener is stopped, being stopped, or drained by another caller.
+    #[error("the listener is stopped or draining")]
     Draining,
-    /// A closed inherited socket cannot be bound again.
-    #[error(
-        "the socket on {address} is inherited and could not be had again; suspend the listener and keep it"
-    )]
+    /// The call would close an inherited socket, which cannot be bound again.
+    #[error("the socket on {address} is inherited and cannot be bound again; suspend with KeepSockets")]
     Inherited {
-        /// Its address.
+        /// The address of the inherited socket.
         address: Address,
     },
-    /// An address cannot be bound again. The listener stays suspended.
+    /// An address cannot be bound again. The listener is still suspended.
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
@@ -82,17 +80,17 @@ pub enum SuspendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Number of connections that were closed at the deadline.
+    /// The number of connections that were open at the deadline and were closed.
     pub closed: usize,
 }
 
 impl ListenerRef {
-    /// Its addresses, from its first start on, with true ports.
+    /// The addresses of its sockets, with the bound ports. Empty before the first start.
     pub fn local_addrs(&self) -> Vec<Address> {
         self.sockets.iter().filter_map(|socket| socket.local_addr()).collect()
     }
 
-    /// Its status.
+    /// The state of the listener.
     pub fn status(&self) -> Status {
         match self.tracker.phase() {
             Phase::Draining | Phase::Stopping => Status::Draining,
@@ -104,93 +102,99 @@ impl ListenerRef {
         }
     }
 
-    /// Its counters.
+    /// The counters of the listener.
     pub fn metrics(&self) -> Metrics {
         self.tracker.metrics()
     }
 
-    /// Number of connections that count against the limit.
+    /// The number of connections that count against the limit.
     pub fn active(&self) -> usize {
         self.tracker.active()
     }
 
-    /// The open connections, oldest first.
+    /// The facts of all open connections, oldest first.
     pub fn connections(&self) -> Vec<ConnectionStats> {
         self.tracker.connections()
     }
 
-    /// Number of connections of each arbiter; empty when they run on the listener's own.
+    /// The number of connections of each arbiter; empty when they run on the arbiter of the listener.
     pub fn loads(&self) -> Vec<usize> {
         arbiters::loads(&self.slots)
     }
 
-    /// The supervisor at its root, with the children `connections`, `acceptor` and `drain`.
+    /// The supervisor of the listener, with the children `connections`, `acceptor` and `drain`. Further acceptors are
+    /// `acceptor 1`, `acceptor 2` and so on.
     pub fn supervisor(&self) -> &SupervisorRef {
         &self.supervisor
     }
 
-    /// Sets the limit of connections. A lower limit closes none: it admits none until the number is below it.
-    /// With 0 no connection is admitted until it is raised.
+    /// Sets the most connections at a time. A lower limit closes no connection: none is admitted until the number of
+    /// connections is below the limit. With 0 none is admitted until the limit is raised.
     pub fn set_max_connections(&self, limit: usize) {
         self.tracker.set_max_connections(limit);
     }
 
-    /// The limit of connections.
+    /// The most connections at a time.
     pub fn max_connections(&self) -> usize {
         self.tracker.limit()
     }
 
-    /// Sets the policy for connections above a limit.
+    /// Sets what happens to connections above a limit.
     pub fn set_policy(&self, policy: Policy) {
         self.tracker.set_policy(policy);
     }
 
-    /// The policy for connections above a limit.
+    /// What happens to connections above a limit.
     pub fn policy(&self) -> Policy {
         self.tracker.policy()
     }
 
-    /// Sets the limit of one peer, by IP address; all addresses of an IPv6 /64 are one peer. A connection above
-    /// it is closed under either policy, so that others need not wait for it. Peers without an IP address, such
-    /// as those of unix sockets, have no limit. Behind a proxy the limit applies to the proxy, because it is
-    /// checked before the PROXY header. Connections from before the first limit are not counted.
+    /// Sets the most connections of one peer, by IP address. All addresses of an IPv6 /64 are one peer.
+    ///
+    /// A connection above this limit is closed under both policies: in the kernel's queue it would block the connections
+    /// of other peers. It takes no token of the rate limit.
+    ///
+    /// Peers without an IP address, as those of unix sockets, are not limited. Behind a proxy the proxy is the peer,
+    /// because a PROXY header is read after the admission. Connections that were admitted before the first limit was set
+    /// are not counted. At most 65,536 peers are counted; further ones are not limited.
     pub fn set_max_connections_per_peer(&self, limit: usize) {
         self.tracker.set_max_per_peer(limit);
     }
 
-    /// Sets the rate limit; `None` for none. Connections above it wait or are closed, by the policy.
+    /// Sets the rate limit of new connections; `None` removes it. A connection above the rate waits or is closed, by the
+    /// policy.
     pub fn set_max_rate(&self, rate: impl Into<Option<Rate>>) {
         self.tracker.set_rate(rate.into());
     }
 
-    /// Replaces the alarms. One with a known threshold keeps the rest of its cooldown.
+    /// Replaces all alarms. An alarm with the threshold of a former one keeps the time at which that one fired.
     pub fn set_alarms(&self, alarms: impl IntoIterator<Item = Alarm>) {
         self.tracker.set_alarms(alarms.into_iter().collect());
     }
 
-    /// Waits until the number of counted connections satisfies a condition (Ranch: `wait_for_connections/3`).
+    /// Waits until `wanted` holds for the number of connections that count against the limit
+    /// (Ranch: `wait_for_connections/3`).
     #[doc(alias = "wait_for_connections")]
     pub async fn until_active(&self, wanted: impl Fn(usize) -> bool) {
         self.tracker.until_active(wanted).await;
     }
 
-    /// Closes a connection by ending its actor; returns whether there is such a connection.
+    /// Stops the actor of a connection immediately; `false` when no connection has this id.
     ///
-    /// A connection that its actor has transferred is still among the [`connections`](Self::connections),
-    /// because it keeps its permit. It has no actor of this listener, so it closes when its new owner drops it,
-    /// or with its new actor if that belongs to this listener.
+    /// A transferred connection is still among the [`connections`](Self::connections), because it keeps its permit. It is
+    /// closed only if its new owner is an actor of [`Connections`](crate::Connections); any other owner keeps it open.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.tracker.close(connection)
     }
 
-    /// Suspends it, and returns when it has stopped to accept. It stays so until it is resumed, or stopped in
-    /// order and started again. Connections go on. A second call with the other choice closes kept sockets;
-    /// closed ones stay closed. It also returns when another caller resumes the listener.
+    /// Stops accepting until [`resume`](Self::resume), or until a stop and a new start. Connections stay open.
+    ///
+    /// Returns when no acceptor accepts, or when another caller has resumed the listener. A second call with
+    /// `CloseSockets` closes kept sockets. A second call with `KeepSockets` does not open closed ones.
     ///
     /// # Errors
     ///
-    /// When it is being stopped or drained, or when an inherited socket would be closed. Its state is unchanged
-    /// then.
+    /// The listener is stopped, draining or a lame duck, or an inherited socket would be closed. Nothing is changed then.
     pub async fn suspend(&self, how: Suspend) -> Result<(), SuspendError> {
         let keep = how == Suspend::KeepSockets;
         if !keep {
@@ -201,17 +205,18 @@ impl ListenerRef {
         }
         self.tracker.wait_not_accepting().await;
         if !keep && !self.tracker.phase().listens() {
-            // Those of acceptors that have exited.
+            // An acceptor that is being restarted has not closed its socket.
             self.close_sockets();
         }
         Ok(())
     }
 
-    /// Resumes it at the same addresses. Has no effect on a listener that accepts.
+    /// Accepts again, at the same addresses. Has no effect while the listener accepts.
     ///
     /// # Errors
     ///
-    /// When an address was bound by another process meanwhile; the listener stays suspended.
+    /// The listener is not suspended, or an address cannot be bound again because another process listens on it. In the
+    /// second case the listener is still suspended.
     pub fn resume(&self) -> Result<(), SuspendError> {
         if self.tracker.phase() == Phase::Open {
             return Ok(());
@@ -223,21 +228,21 @@ impl ListenerRef {
         if self.tracker.apply(PhaseEvent::Resume) {
             return Ok(());
         }
-        // A stop came in between, and may have closed them before.
+        // A stop came after the check of the phase. It may have closed the sockets before they were opened here.
         self.close_sockets();
         Err(SuspendError::Draining)
     }
 
-    /// Closes the listening sockets, asks all connections to finish, closes those that have not at the
-    /// deadline, and leaves the listener suspended. The tree keeps running; [`resume`](Self::resume) accepts
-    /// again.
+    /// Closes the listening sockets, notifies all connections, and closes those that are open at the deadline. `None` is
+    /// no deadline. The listener is suspended afterwards: [`resume`](Self::resume) accepts again.
     ///
-    /// If the future is dropped, the drain stops there; connections between two reads were asked already. If
-    /// the listener is stopped and started again meanwhile, its new connections are not affected.
+    /// Closed connections have 5 s to end; then this returns without them.
+    /// When the future is dropped the drain stops. Connections that were notified before still close.
+    /// When the listener is stopped and started meanwhile, the drain ends and closes no connection of the new start.
     ///
     /// # Errors
     ///
-    /// When it is being stopped or drained, or has an inherited socket.
+    /// The listener is stopped, draining or a lame duck, or has an inherited socket. Nothing is changed then.
     pub async fn drain(&self, deadline: impl Into<Option<Duration>>) -> Result<Drained, SuspendError> {
         self.check_rebindable()?;
         if !self.tracker.apply(PhaseEvent::Drain) {
@@ -252,7 +257,7 @@ impl ListenerRef {
         if timeout_opt(deadline.into(), self.tracker.wait_empty()).await.is_none() {
             closed = self.tracker.all();
             self.tracker.close_all();
-            // A transferred connection has no actor here that could be ended.
+            // With a bound: a transferred connection may have no actor of this crate that can be stopped.
             timeout_opt(Some(CLOSE_TIMEOUT), self.tracker.wait_empty()).await;
         }
         drop(done);
@@ -271,12 +276,12 @@ impl ListenerRef {
     }
 }
 
-/// Ends the drain, also when its future is dropped.
+/// Ends the phase of a drain when the drain has finished or its future is dropped.
 struct FinishDrainOnDrop<'a>(&'a ConnectionTracker);
 
 impl Drop for FinishDrainOnDrop<'_> {
     fn drop(&mut self) {
-        // Unless a stop came in between.
+        // Has no effect after a stop.
         self.0.apply(PhaseEvent::Drained);
     }
 }

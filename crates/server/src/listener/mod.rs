@@ -1,7 +1,7 @@
 //! A listener as a tree of actors: the supervisor of its connections, its acceptors, and the drain.
 //!
-//! [`Listener`] builds the tree, [`ListenerRef`](listener_ref::ListenerRef) sends requests to it. This folder
-//! combines the others; no other folder knows it.
+//! [`Listener`] builds the tree. [`ListenerRef`](listener_ref::ListenerRef) queries and changes it while it runs. This
+//! folder uses all others, and no other folder may use it.
 
 mod drain;
 pub(crate) mod listener_ref;
@@ -27,10 +27,10 @@ use crate::tracker::phase::PhaseEvent;
 use crate::tracker::rate::Rate;
 use listener_ref::ListenerRef;
 
-/// Default deadline of a drain.
+/// The default of [`Listener::drain_deadline`].
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A server: listening sockets, and the protocol that serves their connections (OTP: `ranch:child_spec/5`).
+/// A server: listening sockets and the protocol of their connections (OTP: `ranch:child_spec/5`).
 ///
 /// ```
 /// # use impresario_server::{Bytes, Handler, Listener, Next, Socket};
@@ -48,10 +48,10 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// let tree = Supervisor::new(Strategy::OneForOne).child(echo.child_spec("echo"));
 /// ```
 ///
-/// It binds at its first start and keeps its port from then on. At a stop it stops to accept, asks its
-/// connections to finish, and closes the rest at the deadline.
+/// Its sockets are bound at the first start. Later starts use the same port. A stop closes the sockets, notifies the
+/// connections of the drain, and closes those that are open at the [deadline](Self::drain_deadline).
 ///
-/// [`ListenerRef`] reads its status and changes its settings while it runs.
+/// A [`ListenerRef`] queries and changes it while it runs.
 pub struct Listener<P> {
     listener: ListenerRef,
     connections: Connections<P>,
@@ -60,18 +60,19 @@ pub struct Listener<P> {
 }
 
 impl<P: Protocol> Listener<P> {
-    /// A listener on a TCP address, `HOST:PORT`; with port 0 the kernel chooses one. No limit of connections;
-    /// 10 s to drain.
+    /// A listener on a TCP address, `HOST:PORT`. With port 0 the kernel chooses a port.
+    ///
+    /// By default connections are not limited, and the deadline of a drain is 10 s.
     pub fn tcp(address: impl fmt::Display, protocol: P) -> Self {
         Self::on(Endpoint::tcp(address), protocol)
     }
 
-    /// A listener on a unix socket; see [`Endpoint::unix`].
+    /// A listener on a unix socket with this path; see [`Endpoint::unix`].
     pub fn unix(path: impl Into<PathBuf>, protocol: P) -> Self {
         Self::on(Endpoint::unix(path), protocol)
     }
 
-    /// A listener on any endpoint: `"HOST:PORT"`, `"unix:PATH"`, or a socket that is listening already.
+    /// A listener on an endpoint: `"HOST:PORT"`, `"unix:PATH"`, or a [`ListenSocket`](crate::ListenSocket).
     pub fn on(endpoint: impl Into<Endpoint>, protocol: P) -> Self {
         let connections = Connections::new(protocol);
         let sockets = vec![Arc::new(BoundSocket::new(endpoint.into()))];
@@ -84,15 +85,15 @@ impl<P: Protocol> Listener<P> {
         Self { listener, connections, lame_duck: Duration::ZERO, drain_deadline: Some(DRAIN_DEADLINE) }
     }
 
-    /// Adds an endpoint, with an acceptor of its own. Limits and drain apply to all endpoints together.
+    /// Adds an endpoint with its own acceptor. Limits, drain and metrics are for all endpoints together.
     #[must_use]
     pub fn add_endpoint(mut self, endpoint: impl Into<Endpoint>) -> Self {
         self.listener.sockets.push(Arc::new(BoundSocket::new(endpoint.into())));
         self
     }
 
-    /// Runs connections on this many arbiters, each a thread with a supervisor of connections; see
-    /// [`Connections::arbiters`]. Default: 0, the arbiter of the listener.
+    /// Serves connections on `count` arbiters, each a thread with a supervisor of connections; see
+    /// [`Connections::arbiters`]. The default is 0: all connections run on the arbiter of the listener.
     #[must_use]
     pub fn arbiters(mut self, count: usize) -> Self {
         self.connections = self.connections.arbiters(count);
@@ -100,30 +101,29 @@ impl<P: Protocol> Listener<P> {
         self
     }
 
-    /// Sets the limit of connections: one hard number, for all sockets and arbiters. Default: none. With 0 no
-    /// connection is admitted until
-    /// it is raised.
+    /// Sets the most connections at a time, a hard limit for all sockets and arbiters together. The default is no limit.
+    /// With 0 no connection is admitted until the limit is raised.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         self.listener.set_max_connections(limit);
         self
     }
 
-    /// Sets the policy for connections above a limit. Default: they wait in the kernel.
+    /// Sets what happens to connections above a limit. The default is [`Policy::Queue`].
     #[must_use]
     pub fn policy(self, policy: Policy) -> Self {
         self.listener.set_policy(policy);
         self
     }
 
-    /// Sets the limit of one peer; see [`ListenerRef::set_max_connections_per_peer`].
+    /// Sets the most connections of one peer; see [`ListenerRef::set_max_connections_per_peer`]. The default is no limit.
     #[must_use]
     pub fn max_connections_per_peer(self, limit: usize) -> Self {
         self.listener.set_max_connections_per_peer(limit);
         self
     }
 
-    /// Sets the rate limit. Default: none.
+    /// Sets the rate limit of new connections. The default is no limit.
     #[must_use]
     pub fn max_rate(self, rate: Rate) -> Self {
         self.listener.set_max_rate(rate);
@@ -137,23 +137,22 @@ impl<P: Protocol> Listener<P> {
         self
     }
 
-    /// Sets how long it accepts after a stop request, while its status announces the shutdown, so that load
-    /// balancers choose another server.
-    /// Default: zero.
+    /// Sets the time in which a stopped listener still accepts, with [`Status::LameDuck`](crate::Status::LameDuck), before
+    /// its drain begins. So a load balancer that reads the status stops first. The default is zero.
     #[must_use]
     pub fn lame_duck(self, time: Duration) -> Self {
         Self { lame_duck: time, ..self }
     }
 
-    /// Sets how long connections may take to finish at a stop; `None` means no limit.
+    /// Sets the time that connections have to finish in a drain. The default is 10 s. `None` is no bound.
     #[must_use]
     pub fn drain_deadline(self, deadline: impl Into<Option<Duration>>) -> Self {
         Self { drain_deadline: deadline.into(), ..self }
     }
 
-    /// The listener as a child, to be started once: a supervisor of connections, acceptors and drain.
+    /// The listener as a child, to be started once at a time: a supervisor of connections, acceptors and drain.
     ///
-    /// The start fails, with a line that states the remedy, when an address cannot be bound.
+    /// Its start fails when an address cannot be bound. The error is one line that says what to do.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
         let listener = self.clone();
         self.listener.supervisor.child_spec(id, move |context| {
@@ -168,8 +167,8 @@ impl<P: Protocol> Listener<P> {
         })
     }
 
-    /// Connections first, so that only the death of their own supervisor closes them. Drain last, so that it
-    /// stops first.
+    /// Connections come first: under rest-for-one the exit of an acceptor does not stop them. The drain comes last, so it
+    /// is stopped first, while acceptors and connections still run.
     fn tree(&self) -> Supervisor {
         let ListenerRef { tracker, sockets, .. } = &self.listener;
         let tree = Supervisor::new(Strategy::RestForOne).child(self.connections.child_spec("connections"));
@@ -187,17 +186,17 @@ impl<P: Protocol> Listener<P> {
         ))
     }
 
-    /// A reference for requests while it runs.
+    /// A reference that queries and changes the listener while it runs.
     pub fn listener_ref(&self) -> ListenerRef {
         self.listener.clone()
     }
 
-    /// Its address: the true port of its first TCP socket, from its first start on.
+    /// The address of its first TCP socket, with the bound port. `None` before the first start.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listener.local_addrs().into_iter().find_map(|address| address.as_ip())
     }
 
-    /// Number of connections that count against the limit.
+    /// The number of connections that count against the limit.
     pub fn active(&self) -> usize {
         self.listener.active()
     }

@@ -1,4 +1,4 @@
-//! A listening socket that breaks under its listener.
+//! A listener with a socket that fails, and its alarms.
 
 use std::io;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn start<P: Protocol>(listener: &Listener<P>) -> Tree {
     root.start().await.expect("a free port")
 }
 
-/// Makes `accept` fail for good, as after a close of the descriptor elsewhere.
+/// Makes accept(2) fail with `EINVAL` from now on.
 fn break_socket<P: Protocol>(listener: &Listener<P>) {
     let held = &listener.listener_ref().sockets[0];
     let socket = held.open(&quiet()).expect("it is open");
@@ -47,14 +47,14 @@ async fn echoes(stream: &mut TcpStream) -> bool {
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
-    let patient =
+    let bounded =
         async { tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test hangs") };
-    actix_rt::System::new().block_on(patient)
+    actix_rt::System::new().block_on(bounded)
 }
 
 /// Ranch's `supervisor_clean_child_restart` and `supervisor_conns_alive`.
 #[test]
-fn a_broken_socket_is_bound_anew_and_costs_no_connection() {
+fn a_broken_socket_is_bound_again_and_connections_stay_open() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", echo());
         let tree = start(&listener).await;
@@ -88,14 +88,13 @@ fn a_broken_socket_that_was_inherited_ends_the_listener() {
 }
 
 #[test]
-fn one_more_alarm_silences_none_that_was_set_meanwhile() {
+fn an_added_alarm_keeps_those_set_through_the_reference() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", echo()).alarm(Alarm::at(1));
         listener.listener_ref().set_alarms([Alarm::at(2)]);
         let tracker = listener.alarm(Alarm::at(3)).listener_ref().tracker;
-        let _three =
-            [(); 3].map(|()| tracker.check_admission(None, &Address::unnamed()).expect("there is room"));
-        let rung: Vec<usize> = tracker.fire_alarms().iter().map(|ring| ring.report.threshold).collect();
-        assert_eq!(rung, [2, 3]);
+        let _three = [(); 3].map(|()| tracker.check_admission(&Address::unnamed()).expect("there is room"));
+        let fired: Vec<usize> = tracker.fire_alarms().iter().map(|alarm| alarm.report.threshold).collect();
+        assert_eq!(fired, [2, 3]);
     });
 }

@@ -1,4 +1,4 @@
-//! The open connections of a listener, with their counters.
+//! The table of the open connections, with the peer, age and bytes of each.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,15 +12,15 @@ use impresario_supervision::Time;
 
 use crate::address::Address;
 
-/// Number of shards of the table, so that arbiters rarely wait for the same lock.
+/// The number of parts of the table, each with its own lock, so that arbiters seldom contend for one.
 const SHARDS: usize = 16;
 
-/// The id of a connection, unique for its listener. Never reused.
+/// The number of a connection, unique in its listener. It is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// Its number: 1 for the first connection.
+    /// The number: 1 for the first connection of the listener.
     pub fn number(self) -> u64 {
         self.0
     }
@@ -32,15 +32,15 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// Facts about a connection.
+/// The facts of one open connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// Its id.
+    /// Its number.
     pub id: ConnectionId,
-    /// The address of the peer by the kernel; behind a proxy that of the proxy.
+    /// The address of the peer by the kernel. Behind a proxy that is the proxy.
     pub peer: Address,
-    /// Time since it was admitted.
+    /// The time since it was admitted.
     pub age: Duration,
     /// Bytes received.
     pub received: u64,
@@ -48,7 +48,7 @@ pub struct ConnectionStats {
     pub sent: u64,
 }
 
-/// An open connection. Only its owner changes its byte counts.
+/// An open connection. Only the thread of its owner writes its byte counters.
 #[derive(Debug)]
 pub(crate) struct ConnectionEntry {
     id: ConnectionId,
@@ -57,7 +57,7 @@ pub(crate) struct ConnectionEntry {
     received: AtomicU64,
     sent: AtomicU64,
     closed: AtomicBool,
-    /// Whether it has an actor, or had one.
+    /// Whether it has or had an actor.
     served: AtomicBool,
     owner: AtomicWaker,
 }
@@ -75,7 +75,7 @@ impl ConnectionEntry {
         add(&self.sent, bytes);
     }
 
-    /// Marks that it has an actor, which will count how it ended.
+    /// Marks it as owned by an actor, which counts how it ends.
     pub(crate) fn set_served(&self) {
         self.served.store(true, Ordering::Release);
     }
@@ -84,18 +84,18 @@ impl ConnectionEntry {
         self.served.load(Ordering::Acquire)
     }
 
-    /// Ends its actor.
+    /// Stops its actor immediately.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.owner.wake();
     }
 
-    /// Registers the task to be woken when it is to be closed.
+    /// Registers the task that [`close`](Self::close) wakes.
     pub(crate) fn register_close_waker(&self, cx: &Context<'_>) {
         self.owner.register(cx.waker());
     }
 
-    /// Whether it is to be closed.
+    /// Whether [`close`](Self::close) was called.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -111,7 +111,7 @@ impl ConnectionEntry {
     }
 }
 
-/// Only the owner writes, so no atomic addition is needed.
+/// Adds to a counter with a load and a store: only the owner writes it, so this needs no atomic addition.
 fn add(counter: &AtomicU64, bytes: usize) {
     counter.store(counter.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
 }
@@ -126,7 +126,7 @@ pub(crate) struct ConnectionTable {
 #[derive(Debug, Default)]
 struct Shard {
     connections: HashMap<ConnectionId, Arc<ConnectionEntry>>,
-    /// Bytes of closed connections.
+    /// Bytes of the connections that are closed.
     received: u64,
     sent: u64,
 }
@@ -160,7 +160,7 @@ impl ConnectionTable {
         self.shard(id).connections.get(&id).cloned()
     }
 
-    /// All open connections, oldest first.
+    /// The facts of all open connections, oldest first.
     pub(crate) fn stats(&self, now: Time) -> Vec<ConnectionStats> {
         let mut stats = Vec::new();
         for shard in &self.shards {
@@ -170,16 +170,16 @@ impl ConnectionTable {
         stats
     }
 
-    /// Ends the actors of all connections.
+    /// Stops the actors of all connections immediately.
     pub(crate) fn close_all(&self) {
         for shard in &self.shards {
-            // A waker may run any code, so it is called outside of the lock.
+            // Copied first: a wake-up may run code that takes the lock.
             let connections: Vec<_> = lock(shard).connections.values().cloned().collect();
             connections.iter().for_each(|entry| entry.close());
         }
     }
 
-    /// Bytes received and sent, closed connections included. They never decrease.
+    /// Bytes received and sent on all connections, the closed ones included. They never decrease.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let mut sum = (0, 0);
         for shard in &self.shards {
@@ -198,8 +198,7 @@ impl ConnectionTable {
     }
 }
 
-/// The shards are changed in single steps that cannot panic half-way, so a poisoned lock still holds valid
-/// data.
+/// Each change under the lock is a single step that cannot panic half-way, so a poisoned lock is still consistent.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

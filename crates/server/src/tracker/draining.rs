@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use super::shared::Shared;
 use super::wait::WaiterSlot;
 
-/// Resolves when the listener of a connection drains: the connection should finish its current work, and close.
+/// A future that resolves when the drain of the listener begins. The connection should then finish its work and close.
 ///
-/// It borrows nothing, so a connection can wait for it beside reading.
+/// It borrows nothing, so a connection can select between it and a read.
 #[must_use = "futures do nothing unless polled"]
 pub struct Draining {
     shared: Option<Arc<Shared>>,
@@ -23,7 +23,7 @@ impl Draining {
         Self { shared: Some(Arc::clone(shared)), slot: WaiterSlot::default() }
     }
 
-    /// For a connection without a tracker: it never resolves.
+    /// The future of a connection without a tracker. It never resolves.
     pub(crate) fn never() -> Self {
         Self { shared: None, slot: WaiterSlot::default() }
     }
@@ -34,7 +34,7 @@ impl Draining {
     }
 }
 
-/// A second future that waits for the same drain.
+/// A clone is a second future for the same drain.
 impl Clone for Draining {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone(), slot: WaiterSlot::default() }

@@ -1,4 +1,4 @@
-//! The phase of a listener as seen by its acceptors, connections and drain: changing it, and waiting for a change.
+//! The phase of a listener behind the tracker: applying an event, and waiting for a phase or a count.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::shared::ActiveGuard;
 use super::wait::Waiter;
 
 impl ConnectionTracker {
-    /// Resolves when the drain begins.
+    /// A future that resolves when the drain begins.
     pub fn draining(&self) -> Draining {
         Draining::new(self.shared())
     }
@@ -23,7 +23,8 @@ impl ConnectionTracker {
         self.shared().phase()
     }
 
-    /// Applies an event to the phase; `false` when the event has no meaning in this phase.
+    /// Applies an event to the phase, and wakes the tasks that wait for a phase. `false` when the event changes nothing in
+    /// this phase.
     pub(crate) fn apply(&self, event: PhaseEvent) -> bool {
         let shared = self.shared();
         let next = |number| Phase::numbered(number).after(event).map(Phase::number);
@@ -38,12 +39,12 @@ impl ConnectionTracker {
         applied
     }
 
-    /// Acceptors that run.
+    /// The number of acceptors that run.
     pub(crate) fn acceptors(&self) -> usize {
         self.shared().acceptors.load(Ordering::SeqCst)
     }
 
-    /// How many acceptors run, and whether the supervisor of the connections does.
+    /// The number of acceptors that run, and whether the supervisor of the connections runs.
     pub(crate) fn alive_children(&self) -> (usize, bool) {
         (self.acceptors(), self.shared().supervisor.pid().is_some_and(|pid| pid.is_alive()))
     }
@@ -53,7 +54,7 @@ impl ConnectionTracker {
         ActiveGuard::new(self.shared(), |shared| &shared.acceptors)
     }
 
-    /// Counts a socket that is accepted on until the guard is dropped.
+    /// Counts a socket that an acceptor accepts on, until the guard is dropped.
     pub(crate) fn listening(&self) -> ActiveGuard {
         ActiveGuard::new(self.shared(), |shared| &shared.listening)
     }
@@ -62,26 +63,26 @@ impl ConnectionTracker {
         self.shared().listening.load(Ordering::SeqCst) > 0
     }
 
-    /// Waits until the phase is one that is wanted.
+    /// Waits until `wanted` holds for the phase.
     pub(crate) async fn until_phase(&self, wanted: impl Fn(Phase) -> bool) {
         let waiter = Waiter::new(self.shared(), |shared| &shared.phases);
         waiter.until(|| wanted(self.phase()).then_some(())).await;
     }
 
-    /// Waits until no socket is accepted on, or another caller has resumed the listener.
+    /// Waits until no acceptor accepts on a socket, or another caller has resumed the listener.
     pub(crate) async fn wait_not_accepting(&self) {
         let done = || !self.is_listening() || self.phase().accepts();
         Waiter::new(self.shared(), |shared| &shared.phases).until(|| done().then_some(())).await;
     }
 
-    /// Waits until no socket is accepted on and no connection is left, or the listener was started again.
+    /// Waits until no acceptor accepts on a socket and no connection is left, or the listener was started again.
     pub(crate) async fn wait_empty(&self) {
         let empty = || !self.is_listening() && self.all() == 0;
         let done = || empty() || self.phase() == Phase::Open;
         Waiter::new(self.shared(), |shared| &shared.empty).until(|| done().then_some(())).await;
     }
 
-    /// Waits until the number of connections that count against the limit is one that is wanted.
+    /// Waits until `wanted` holds for the number of connections that count against the limit.
     pub(crate) async fn until_active(&self, wanted: impl Fn(usize) -> bool) {
         let waiter = Waiter::new(self.shared(), |shared| &shared.changes);
         let _watching = ActiveGuard::new(self.shared(), |shared| &shared.watchers);

@@ -1,80 +1,79 @@
-//! Counters of a listener.
+//! The counters of one listener.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of a listener since it was made, which only grow, and its present number of connections.
+/// The counters of a listener since it was constructed, and its present number of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Admitted connections. Each ends as one of `ended`, is `rejected.refused`, or is open. One that is served
-    /// outside of
-    /// [`Connections`](crate::Connections) is not counted again.
+    /// Connections that were admitted. Each of them is open, or is counted once more in `ended` or `rejected.refused`.
+    /// The end of a connection is not counted when something else than [`Connections`](crate::Connections) served it.
     pub accepted: u64,
-    /// Open connections that count against the limit.
+    /// Connections that are open and count against the limit.
     pub active: usize,
-    /// Open connections.
+    /// Connections that are open.
     pub all: usize,
-    /// Connections that were closed without service, by reason.
+    /// Connections that were closed without being served, by reason.
     pub rejected: Rejected,
-    /// Actors of connections that have exited, by reason, including those that transferred their connection.
+    /// Actors of connections that have exited, by reason. An actor that transferred its connection is counted too.
     pub ended: Ended,
-    /// Bytes received; on TLS connections after decryption.
+    /// Bytes that were read from connections, after decryption.
     pub received: u64,
-    /// Bytes sent; on TLS connections before encryption.
+    /// Bytes that were written to connections, before encryption.
     pub sent: u64,
-    /// Number of pauses of accepting, for lack of descriptors or memory.
+    /// Pauses of 100 ms in accepting, for lack of descriptors or memory or after 64 failed accepts in a row.
     pub pauses: u64,
 }
 
-/// Numbers of connections that were closed without service, by reason.
+/// Connections that were closed without being served, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
     /// The limit of connections was reached.
     pub full: u64,
-    /// The limit of its peer was reached.
+    /// The limit of connections from one peer was reached.
     pub peer: u64,
-    /// The rate limit was exceeded.
+    /// The rate limit had no token.
     pub rate: u64,
-    /// No descriptor was free.
+    /// The process had no free descriptor.
     pub descriptors: u64,
-    /// It was admitted, and counts as accepted, but no actor took it, for instance while the supervisor of
-    /// connections restarts.
+    /// It was admitted and counts as accepted, but no actor was started for it, as while the supervisor of the connections
+    /// is being restarted.
     pub refused: u64,
 }
 
 impl Rejected {
-    /// The sum.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.full + self.peer + self.rate + self.descriptors + self.refused
     }
 }
 
-/// Numbers of connection actors that have exited, by reason.
+/// Actors of connections that have exited, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// In order: the peer or the handler closed it, it finished in a drain, or it was transferred.
+    /// The peer or the handler closed the connection, it closed in a drain, or it was transferred.
     pub completed: u64,
-    /// Caused by the peer: reset, silence beyond a timeout, or invalid protocol.
+    /// The peer reset the connection, exceeded a timeout, or violated the protocol.
     pub lost: u64,
-    /// With an error of the protocol or handler.
+    /// The protocol or handler returned an error.
     pub failed: u64,
-    /// With a panic of the protocol or handler, or by a kill.
+    /// The protocol or handler panicked, or the actor was killed.
     pub crashed: u64,
-    /// From outside: closed by the listener, one by one or at the deadline of a drain, or stopped with their
+    /// The actor was stopped: by [`ListenerRef::close`](crate::ListenerRef::close), at the deadline of a drain, or with its
     /// supervisor.
     pub stopped: u64,
 }
 
 impl Ended {
-    /// The sum.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.completed + self.lost + self.failed + self.crashed + self.stopped
     }
 }
 
-/// The counters. `Pauses` stands last: its value is the number of counters less one.
+/// The index of a counter. `Pauses` is last, because its index gives the number of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
     Accepted,
@@ -104,7 +103,7 @@ impl Counters {
         self.0[count as usize].load(Ordering::Relaxed)
     }
 
-    /// The counters; fields that are not counted here are zero.
+    /// The values. Fields of [`Metrics`] that are not counted here are zero.
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics {
             accepted: self.get(Counter::Accepted),

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use impresario_actor::SupervisorRef;
+use impresario_supervision::Time;
 
 use alarm::Alarm;
 use connection_table::{ConnectionId, ConnectionStats};
@@ -35,14 +36,15 @@ use metrics::{Counter, Metrics};
 use rate::{Bucket, Rate};
 use shared::Shared;
 
-/// Counts and limits the connections of one listener, and announces its drain.
+/// Connection counter, admission limits and phase of one listener, shared by its acceptors, its connections and its
+/// drain. A clone is the same tracker.
 ///
-/// A clone is the same tracker. It is no global: only its holders reach it.
+/// There is no global list of trackers: pass it to what needs it.
 #[derive(Clone)]
 pub struct ConnectionTracker(Arc<Shared>);
 
 impl ConnectionTracker {
-    /// A tracker without a limit, in the phase in which connections are accepted.
+    /// A tracker without a limit, in the phase in which acceptors accept.
     pub fn new() -> Self {
         Self(Arc::new(Shared::new()))
     }
@@ -51,15 +53,17 @@ impl ConnectionTracker {
         &self.0
     }
 
-    /// The most connections at a time: one hard number for all acceptors of this tracker. With 0 none is served.
+    /// Sets the most connections at a time. It is a hard limit for all acceptors of this tracker together.
+    ///
+    /// The default is `usize::MAX`. With 0 no connection is admitted.
     #[must_use]
     pub fn max_connections(self, limit: usize) -> Self {
         self.set_max_connections(limit);
         self
     }
 
-    /// Changes the most connections at a time. A lower limit closes no connection; it admits none until the number is
-    /// below it.
+    /// Changes the most connections at a time. A lower limit closes no connection: none is admitted until the number of
+    /// connections is below the limit.
     pub fn set_max_connections(&self, limit: usize) {
         self.0.limit.store(limit, Ordering::SeqCst);
         self.0.capacity.wake_all();
@@ -93,31 +97,37 @@ impl ConnectionTracker {
     }
 
     pub(crate) fn set_alarms(&self, alarms: Vec<Alarm>) {
-        self.update_rules(|rules| rules.alarms.replace(alarms));
+        drop(self.update_rules(|rules| rules.alarms.replace(alarms)));
     }
 
     pub(crate) fn add_alarm(&self, alarm: Alarm) {
         self.update_rules(|rules| rules.alarms.add(alarm));
     }
 
-    fn update_rules(&self, change: impl FnOnce(&mut AdmissionRules)) {
+    fn update_rules<T>(&self, change: impl FnOnce(&mut AdmissionRules) -> T) -> T {
         let mut rules = self.0.rules();
-        change(&mut rules);
+        let result = change(&mut rules);
         self.0.alarm_at.store(rules.alarms.lowest(), Ordering::Release);
         self.0.has_rules.store(rules.is_enabled(), Ordering::Release);
+        result
     }
 
-    /// How many connections count against the limit, claimed or still on their way to their actor.
+    /// The time since this tracker was made.
+    pub(crate) fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    /// The number of connections that count against the limit, those that no actor has claimed yet included.
     pub fn active(&self) -> usize {
         self.0.active()
     }
 
-    /// How many connections exist, those [excluded from the limit](crate::Socket::exclude_from_limit) included.
+    /// The number of all connections, those [excluded from the limit](crate::Socket::exclude_from_limit) included.
     pub fn all(&self) -> usize {
         self.0.all()
     }
 
-    /// The supervisor of the connections, to be started by [`Connections`](crate::Connections).
+    /// The supervisor of the connections. [`Connections`](crate::Connections) starts it.
     pub(crate) fn supervisor(&self) -> &SupervisorRef {
         &self.0.supervisor
     }
@@ -127,7 +137,7 @@ impl ConnectionTracker {
         self.0.count(counter);
     }
 
-    /// The numbers of connections, rejections, ends and bytes.
+    /// The counters: connections, rejections, ends, bytes and pauses.
     pub fn metrics(&self) -> Metrics {
         let (received, sent) = self.0.table.bytes();
         let metrics = self.0.counters.metrics();
@@ -138,7 +148,7 @@ impl ConnectionTracker {
         self.0.table.stats(self.0.now())
     }
 
-    /// Ends the actor of a connection; `false` when no connection has this id.
+    /// Stops the actor of a connection; `false` when no connection has this id.
     pub(crate) fn close(&self, id: ConnectionId) -> bool {
         self.0.table.get(id).map(|entry| entry.close()).is_some()
     }

@@ -1,24 +1,24 @@
-//! How many connections each peer has: a table with a bound.
+//! The number of connections of each peer, in a table of bounded size.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::address::Address;
 
-/// Maximum number of peers in the table. Only peers with a connection are in it. When it is full, further peers
-/// have no limit of
-/// their own.
+/// The most peers in the table. Only peers with a connection are in it, so it takes as many connections to fill it.
+/// Further peers are not limited then, except by the limit of all connections.
 pub(crate) const MAX_PEERS: usize = 65_536;
 
-/// Prefix length of an IPv6 peer: the holder of one address of a /64 usually has all of them.
+/// The number of bits of an IPv6 address that identify a peer. A network of one site has a /64, and so all of its
+/// addresses.
 const V6_PREFIX: u32 = 64;
 
-/// The key of one peer.
+/// The identity of a peer: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PeerKey(IpAddr);
 
 impl PeerKey {
-    /// The peer of this address; `None` without an IP address, because such peers cannot be distinguished.
+    /// The peer at this address; `None` without an IP address, because such peers cannot be distinguished.
     pub(crate) fn at(address: &Address) -> Option<Self> {
         Some(match address.as_ip()?.ip().to_canonical() {
             IpAddr::V6(v6) => {
@@ -30,23 +30,23 @@ impl PeerKey {
     }
 }
 
-/// Connections by peer.
+/// The number of connections by peer.
 #[derive(Debug, Default)]
 pub(crate) struct PeerCounts(HashMap<PeerKey, usize>);
 
-/// Whether a peer may have one more connection.
+/// Whether one more connection of a peer is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerAdmission {
-    /// Yes, and it is counted until it is [unregistered](PeerCounts::unregister).
+    /// Admitted, and counted until [`PeerCounts::unregister`].
     Counted,
-    /// Yes, and it is not counted: the table is full.
+    /// Admitted and not counted: the table is full, or the peer is not limited.
     Uncounted,
-    /// No: the limit is reached.
+    /// Rejected: the peer has as many as the limit allows.
     TooMany,
 }
 
 impl PeerCounts {
-    /// Registers one more connection of a peer with this limit.
+    /// Counts one more connection of a peer, if it has fewer than `limit`.
     pub(crate) fn check_admission(&mut self, peer: PeerKey, limit: usize) -> PeerAdmission {
         let full = self.0.len() >= MAX_PEERS;
         match self.0.get_mut(&peer) {
@@ -64,7 +64,7 @@ impl PeerCounts {
         }
     }
 
-    /// A counted connection has closed.
+    /// Removes a connection that was counted.
     pub(crate) fn unregister(&mut self, peer: PeerKey) {
         if let Some(count) = self.0.get_mut(&peer) {
             *count -= 1;
@@ -88,7 +88,7 @@ mod tests {
 
     fn peer(address: &str) -> PeerKey {
         let address = SocketAddr::new(address.parse().expect("an address"), 1);
-        PeerKey::at(&address.into()).expect("somebody")
+        PeerKey::at(&address.into()).expect("an IP address")
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(peers.check_admission(peer("10.0.0.2"), 2), PeerAdmission::Counted);
         peers.unregister(peer("10.0.0.1"));
         assert_eq!(peers.check_admission(peer("10.0.0.1"), 2), PeerAdmission::Counted);
-        // A lower limit closes no connection; it admits none until the number is below it.
+        // A lower limit closes no connection. It admits none until the count is below it.
         assert_eq!(peers.check_admission(peer("10.0.0.1"), 1), PeerAdmission::TooMany);
         assert_eq!(peers.check_admission(peer("10.0.0.3"), 0), PeerAdmission::TooMany);
     }

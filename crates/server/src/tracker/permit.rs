@@ -12,14 +12,15 @@ use super::shared::Shared;
 use super::slot::SlotCounts;
 use crate::address::Address;
 
-/// The permit of one connection. It goes with the connection from owner to owner; dropped, it undoes all that it counts.
+/// The permit of one connection. It moves with the connection from owner to owner. Its drop undoes every count that it
+/// holds.
 pub struct Permit {
     shared: Arc<Shared>,
     /// The connection in the table; `None` until the permit belongs to a connection.
     entry: Option<Arc<ConnectionEntry>>,
-    /// The arbiter that the connection was handed to.
+    /// The arbiter that counts the connection: the one it was handed to.
     slot: Option<Arc<SlotCounts>>,
-    /// Whether it holds one of the arbiter's permits in flight.
+    /// Whether it counts as in flight to that arbiter.
     in_flight: bool,
     /// Whether it counts against the limit.
     counted: bool,
@@ -28,7 +29,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Takes one of the permits that the limit allows; `None` when there is none.
+    /// Takes a permit; `None` when as many as the limit allows are taken.
     pub(super) fn reserve(shared: &Arc<Shared>) -> Option<Self> {
         let limit = shared.limit();
         let more = |permits: usize| (permits < limit).then_some(permits + 1);
@@ -37,7 +38,8 @@ impl Permit {
         Some(Self { shared, entry: None, slot: None, in_flight: false, counted: true, of_peer: false })
     }
 
-    /// Counts the connection that it belongs to from now on. Has no effect when it belongs to one.
+    /// Counts a connection and enters it in the table. Has no effect when the permit belongs to a connection already.
+    /// `of_peer` says that the rules have counted it for its peer.
     pub(crate) fn connect(&mut self, peer: &Address, of_peer: bool) {
         if self.entry.is_none() {
             self.of_peer = of_peer;
@@ -48,14 +50,14 @@ impl Permit {
         }
     }
 
-    /// Counts the connection as one of this arbiter and of no other, and as in flight to it.
+    /// Counts the connection for this arbiter, and no longer for a former one. It is in flight until it is claimed.
     pub(crate) fn assign(&mut self, slot: &Arc<SlotCounts>) {
         self.release_slot();
         self.in_flight = slot.add_connection();
         self.slot = Some(Arc::clone(slot));
     }
 
-    /// The connection is not in flight any more: it was claimed.
+    /// Ends the count as in flight: the connection was claimed.
     pub(crate) fn set_claimed(&mut self) {
         if let (true, Some(slot)) = (std::mem::take(&mut self.in_flight), &self.slot) {
             slot.release_in_flight();
@@ -69,7 +71,7 @@ impl Permit {
         }
     }
 
-    /// Does not count against the limit any more. A second call has no effect.
+    /// Ends the count against the limit. A second call has no effect.
     pub(crate) fn exclude_from_limit(&mut self) {
         if self.entry.is_some() && std::mem::take(&mut self.counted) {
             self.shared.excluded.fetch_add(1, Ordering::SeqCst);
@@ -108,7 +110,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // First, so that a task that finds capacity finds the numbers of the arbiters right too.
+        // First: a task that the freed permit wakes reads the counts of the arbiters.
         self.release_slot();
         let shared = &self.shared;
         if let Some(entry) = &self.entry {

@@ -1,47 +1,47 @@
-//! The phase of a listener, as a pure state machine.
+//! The phase of a listener as a pure state machine: which phase follows which event.
 
 /// The phase of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It accepts.
+    /// Acceptors accept.
     Open,
-    /// It accepts, and its status announces the shutdown (lame duck).
+    /// Acceptors accept, and the status says that a stop follows (lame duck).
     LameDuck,
-    /// It does not accept; its sockets listen, so new connections wait in the kernel.
+    /// Acceptors do not accept. The sockets listen, so connections wait in the kernel's queue.
     SuspendedListening,
-    /// It does not accept and its sockets are closed, so new connections are refused.
+    /// The sockets are closed, so the kernel refuses connections.
     Closed,
-    /// A drain was requested; it is [`Closed`](Self::Closed) afterwards.
+    /// A drain without a stop. [`Closed`](Self::Closed) follows.
     Draining,
-    /// Its supervisor stops it.
+    /// Its supervisor stops it: the drain runs.
     Stopping,
-    /// It was stopped, in order.
+    /// The drain of a stop has finished.
     Stopped,
 }
 
-/// An event of a listener.
+/// An event that may change the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PhaseEvent {
-    /// Suspend, and keep the sockets or not.
+    /// Stop accepting, and keep the sockets or close them.
     Suspend { keep: bool },
-    /// Accept again.
+    /// Accept again, after a suspension.
     Resume,
-    /// Begin a drain, without a stop.
+    /// Begin a drain without a stop.
     Drain,
-    /// The drain is done.
+    /// A drain without a stop has finished.
     Drained,
-    /// A stop was requested; load balancers get time to choose another server.
+    /// A stop was requested, and a lame-duck time comes before the drain.
     LameDuck,
-    /// Stop: begin the drain.
+    /// Begin the drain of a stop.
     Stop,
-    /// The stop is done, or was given up.
+    /// The drain of a stop has finished, or its actor has exited.
     Stopped,
-    /// The listener starts.
+    /// The listener or one of its acceptors is started.
     Start,
 }
 
 impl Phase {
-    /// All phases, in the order of their numbers.
+    /// All phases in the order of their numbers.
     const ALL: [Self; 7] = [
         Self::Open,
         Self::LameDuck,
@@ -52,7 +52,7 @@ impl Phase {
         Self::Stopped,
     ];
 
-    /// The next phase; `None` when the event has no meaning here.
+    /// The phase after this event; `None` when the event changes nothing in this phase.
     pub(crate) fn after(self, event: PhaseEvent) -> Option<Self> {
         use Phase::{Closed, Draining, Open, Stopping, SuspendedListening};
         match (self, event) {
@@ -63,18 +63,18 @@ impl Phase {
             (Open | SuspendedListening | Closed, PhaseEvent::Resume) => Some(Open),
             (Open | SuspendedListening | Closed | Draining, PhaseEvent::Drain) => Some(Draining),
             (Draining, PhaseEvent::Drained) => Some(Closed),
-            // A stop has precedence; only a start follows it.
+            // A stop overrides every other event. Only a new start follows it.
             (Open, PhaseEvent::LameDuck) => Some(Self::LameDuck),
             (Self::Stopped, PhaseEvent::Stop) => None,
             (_, PhaseEvent::Stop) => Some(Stopping),
             (Self::LameDuck | Stopping, PhaseEvent::Stopped) => Some(Self::Stopped),
-            // A suspended listener stays suspended over restarts.
+            // Only here: a suspended listener stays suspended when one of its actors is restarted.
             (Self::Stopped, PhaseEvent::Start) => Some(Open),
             _ => None,
         }
     }
 
-    /// Whether connections are accepted.
+    /// Whether acceptors accept.
     pub(crate) fn accepts(self) -> bool {
         matches!(self, Self::Open | Self::LameDuck)
     }
@@ -84,17 +84,17 @@ impl Phase {
         self.accepts() || self == Self::SuspendedListening
     }
 
-    /// Whether connections are asked to finish.
+    /// Whether connections should finish and close.
     pub(crate) fn is_draining(self) -> bool {
         matches!(self, Self::Draining | Self::Stopping | Self::Stopped)
     }
 
-    /// As a number, for an atomic.
+    /// The number of this phase, for an atomic.
     pub(crate) fn number(self) -> u8 {
         self as u8
     }
 
-    /// The phase of this number.
+    /// The phase with this number; [`Stopped`](Self::Stopped) for any other number.
     pub(crate) fn numbered(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Stopped)
     }
@@ -104,8 +104,7 @@ impl Phase {
 mod tests {
     use super::*;
 
-    /// Rows: the phases; columns: suspend and keep, suspend and close, resume, drain, drained, lame duck, stop, stopped,
-    /// start. A dot is no change.
+    /// Rows are phases. Columns are the events of `STEPS`. A dot is no change.
     const TABLE: &str = "
         Open     SuspendedListening   Closed Open Draining . LameDuck Stopping . .
         LameDuck . . . . . . Stopping Stopped .

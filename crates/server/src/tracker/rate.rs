@@ -1,13 +1,12 @@
-//! The rate limit of connections: a token bucket, pure.
+//! The rate limit: a token bucket that gets the time as a value.
 
 use std::time::Duration;
 
 use impresario_supervision::Time;
 
-/// A limit of new connections in a time, and of a burst after a pause.
+/// A limit of connections for each period: a token bucket.
 ///
-/// A token bucket: it holds at most `burst` tokens, gains tokens at an even pace, and each connection takes
-/// one.
+/// It holds at most `burst` tokens, and gets one token each `period / count`. Each admitted connection takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     count: u32,
@@ -16,30 +15,30 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// This many in a second, and as many in a burst. Zero counts as one.
+    /// `count` connections a second, with a burst of `count`. Zero counts as one.
     pub const fn per_second(count: u32) -> Self {
         Self::per(count, Duration::from_secs(1))
     }
 
-    /// This many in this time, and as many in a burst. Zero counts as one.
+    /// `count` connections each `period`, with a burst of `count`. Zero counts as one.
     pub const fn per(count: u32, period: Duration) -> Self {
         let count = if count == 0 { 1 } else { count };
         Self { count, period, burst: count }
     }
 
-    /// Sets the burst after a pause. Zero counts as one.
+    /// Sets the most connections that are admitted at once after a pause. Zero counts as one.
     #[must_use]
     pub const fn burst(self, burst: u32) -> Self {
         Self { burst: if burst == 0 { 1 } else { burst }, ..self }
     }
 
-    /// The time in which one token is gained.
+    /// The time between two new tokens.
     fn interval(self) -> Duration {
         self.period / self.count
     }
 }
 
-/// A token bucket, stored as the time at which it is full: no counter to refill, no rounding.
+/// A bucket of tokens, kept as the time at which it is full. So there is no counter to refill and no rounding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     rate: Rate,
@@ -56,17 +55,28 @@ impl Bucket {
         self.rate
     }
 
-    /// Takes a token, or returns the time until there is one.
+    /// The time until the bucket has a token; `None` when it has one now.
+    pub(crate) fn wait(&self, now: Time) -> Option<Duration> {
+        let missing = self.full_after_take(now).saturating_since(now);
+        let capacity = self.rate.interval().saturating_mul(self.rate.burst);
+        (missing > capacity).then(|| missing - capacity)
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    ///
+    /// The time until the bucket has a token, when it has none now.
     pub(crate) fn take(&mut self, now: Time) -> Result<(), Duration> {
-        let interval = self.rate.interval();
-        let full_at = self.full_at.max(now) + interval;
-        let missing = full_at.saturating_since(now);
-        let room = interval.saturating_mul(self.rate.burst);
-        if missing > room {
-            return Err(missing - room);
+        if let Some(wait) = self.wait(now) {
+            return Err(wait);
         }
-        self.full_at = full_at;
+        self.full_at = self.full_after_take(now);
         Ok(())
+    }
+
+    fn full_after_take(&self, now: Time) -> Time {
+        self.full_at.max(now) + self.rate.interval()
     }
 }
 
@@ -78,7 +88,7 @@ mod tests {
         Time::from_start(Duration::from_millis(millis))
     }
 
-    /// Takes a token at each of these times; returns how many were there.
+    /// How many of `of` connections get a token at this time.
     fn admitted(bucket: &mut Bucket, now: Time, of: u32) -> u32 {
         (0..of).map(|_| u32::from(bucket.take(now).is_ok())).sum()
     }
@@ -95,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn over_a_long_time_it_is_the_rate_to_the_connection() {
+    fn over_a_minute_the_tokens_are_exactly_the_rate() {
         let mut bucket = Bucket::new(Rate::per_second(50));
         let through: u32 = (0..60_000).map(|millis| admitted(&mut bucket, at(millis), 2)).sum();
         assert_eq!(through, 50 + 59 * 50 + 49);
@@ -116,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_never_let_through_at_no_rate() {
+    fn a_rate_of_zero_is_a_rate_of_one() {
         assert_eq!(Rate::per_second(0), Rate::per_second(1));
         assert_eq!(Rate::per_second(5).burst(0), Rate::per_second(5).burst(1));
     }

@@ -19,39 +19,39 @@ pub(crate) struct Shared {
     pub(super) limit: AtomicUsize,
     /// A [`Policy`] as a number.
     pub(super) policy: AtomicU8,
-    /// Permits that exist and count against the limit.
+    /// Permits that count against the limit. A permit without a connection counts too.
     pub(super) permits: AtomicUsize,
-    /// Connections that exist.
+    /// All connections.
     pub(super) connections: AtomicUsize,
-    /// Connections that exist and do not count against the limit.
+    /// Connections that do not count against the limit.
     pub(super) excluded: AtomicUsize,
-    /// Acceptors that run.
+    /// Acceptors that run now.
     pub(super) acceptors: AtomicUsize,
-    /// Sockets that acceptors accept on.
+    /// Listening sockets that an acceptor accepts on now.
     pub(super) listening: AtomicUsize,
-    /// The supervisor of the connections, if they are [`Connections`](crate::Connections).
+    /// The supervisor of the connections. It runs only if they are [`Connections`](crate::Connections).
     pub(super) supervisor: SupervisorRef,
     /// A [`Phase`] as a number.
     pub(super) phase: AtomicU8,
-    /// Whether `rules` has anything to decide; without it, no connection takes the lock.
+    /// Whether `rules` limits peers or the rate. While `false`, no admission takes the lock of `rules`.
     pub(super) has_rules: AtomicBool,
-    /// The lowest threshold of the alarms.
+    /// The lowest threshold of the alarms; `usize::MAX` without alarms.
     pub(super) alarm_at: AtomicUsize,
     rules: Mutex<AdmissionRules>,
     pub(super) table: ConnectionTable,
     pub(super) counters: Counters,
     start: Instant,
-    /// Tasks that wait for capacity.
+    /// Tasks that wait for a permit or a token, or for a change of limit, policy or rate.
     pub(super) capacity: WakerSet,
     /// Tasks that wait for the drain to begin.
     pub(super) draining: WakerSet,
-    /// Tasks that wait for another phase, or for a socket to be closed.
+    /// Tasks that wait for another phase, or until no socket is accepted on.
     pub(super) phases: WakerSet,
-    /// Tasks that wait for the last connection to end.
+    /// Tasks that wait until no connection is left and no socket is accepted on.
     pub(super) empty: WakerSet,
     /// Tasks that wait for a number of connections.
     pub(super) changes: WakerSet,
-    /// How many tasks wait in `changes`.
+    /// The number of tasks that wait in `changes`. At 0 a change takes no lock.
     pub(super) watchers: AtomicUsize,
 }
 
@@ -111,7 +111,7 @@ impl Shared {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// A permit that counted is free.
+    /// Frees a permit that counted against the limit. Wakes tasks only if the limit was reached.
     pub(super) fn release_permit(&self) {
         let permits = self.permits.fetch_sub(1, Ordering::SeqCst);
         if permits >= self.limit() {
@@ -119,21 +119,21 @@ impl Shared {
         }
     }
 
-    /// The number of connections has changed.
+    /// Wakes the tasks that wait for a number of connections.
     pub(super) fn notify_changed(&self) {
         if self.watchers.load(Ordering::SeqCst) > 0 {
             self.changes.wake_all();
         }
     }
 
-    /// The last acceptor has exited, or the last socket is closed.
+    /// Wakes the tasks that wait for the last acceptor or the last socket.
     fn notify_none_left(&self) {
         self.phases.wake_all();
         self.empty.wake_all();
     }
 }
 
-/// Counts an acceptor, a socket or a waiting task in one of the numbers of [`Shared`] until it is dropped.
+/// Adds one to a number of [`Shared`] (acceptors, sockets or watchers) until it is dropped.
 pub(crate) struct ActiveGuard {
     shared: Arc<Shared>,
     number: fn(&Shared) -> &AtomicUsize,

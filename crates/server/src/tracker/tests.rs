@@ -1,18 +1,23 @@
-//! The tracker under any order of admissions, ends and changes, without a socket.
+//! The tracker under any order of admissions, closes and changes of limits, without a socket.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Wake};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::ConnectionTracker;
+use super::alarm::Alarm;
 use super::limits::Policy;
 use super::permit::Permit;
 use super::phase::PhaseEvent;
+use super::rate::Rate;
 use crate::address::Address;
 
 /// A waker that records whether it was woken.
@@ -36,14 +41,14 @@ impl Flag {
     }
 }
 
-/// What happens to a tracker.
+/// A call of the tracker.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A connection of this peer arrives.
+    /// A connection from this peer asks for admission.
     Admit(u8),
-    /// A connection closes; the number is taken modulo the open ones.
+    /// A connection closes: the one with this index, modulo the number of connections.
     Close(usize),
-    /// A connection is excluded from the limit.
+    /// A connection is excluded from the limit, by the same index.
     Exclude(usize),
     Limit(usize),
     PerPeer(usize),
@@ -65,7 +70,7 @@ fn peer(number: u8) -> Address {
     SocketAddr::from(([127, 0, 0, number], 1)).into()
 }
 
-/// A connection as the model has it.
+/// A connection in the model.
 struct ModelConnection {
     permit: Permit,
     counted: bool,
@@ -84,7 +89,7 @@ proptest! {
         let mut connections: Vec<ModelConnection> = Vec::new();
         let flag = Arc::new(Flag::default());
         for event in events {
-            // An acceptor waits whenever no capacity is free.
+            // An acceptor waits whenever no permit is free.
             let mut capacity = pin!(tracker.wait_for_capacity());
             let waits = flag.poll(capacity.as_mut()).is_pending();
             let counted = connections.iter().filter(|one| one.counted).count();
@@ -93,7 +98,7 @@ proptest! {
                 Event::Admit(from) => {
                     let of_peer = connections.iter().filter(|one| one.of == Some(from)).count();
                     let expected = counted < limit && (per_peer == usize::MAX || of_peer < per_peer);
-                    let entry = tracker.check_admission(None, &peer(from));
+                    let entry = tracker.check_admission(&peer(from));
                     prop_assert_eq!(entry.is_ok(), expected);
                     if let Ok(permit) = entry {
                         let of = (per_peer != usize::MAX).then_some(from);
@@ -144,7 +149,7 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
             let (tracker, inside, most) = (tracker.clone(), &inside, &most);
             scope.spawn(move || {
                 for _ in 0..20_000 {
-                    let Ok(permit) = tracker.check_admission(None, &peer(number)) else { continue };
+                    let Ok(permit) = tracker.check_admission(&peer(number)) else { continue };
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     inside.fetch_sub(1, Ordering::SeqCst);
                     drop(permit);
@@ -161,6 +166,77 @@ fn from_several_threads_there_are_never_more_than_the_limit() {
 }
 
 #[test]
+fn from_several_threads_the_rate_is_never_exceeded() {
+    const BURST: u32 = 1000;
+    let tracker = ConnectionTracker::new();
+    tracker.set_rate(Some(Rate::per(1, Duration::from_secs(3600)).burst(BURST)));
+    tracker.set_max_per_peer(1);
+    let full_peer = tracker.check_admission(&peer(1)).expect("the first of its peer");
+    let admitted = AtomicU32::new(1);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let (tracker, admitted) = (&tracker, &admitted);
+            scope.spawn(move || {
+                let mut number = 0;
+                let mut next = || {
+                    number += 1;
+                    let address = if number % 2 == 0 { peer(1) } else { Address::unnamed() };
+                    tracker.admit_next(|| Ok::<_, Infallible>(address), |address| address)
+                };
+                while let Ok(Some((address, result))) = next() {
+                    // A peer above its limit takes no token. Any other connection has the token that was there.
+                    assert_eq!(result.is_ok(), address == Address::unnamed());
+                    admitted.fetch_add(u32::from(result.is_ok()), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!((admitted.into_inner(), tracker.metrics().rejected.rate), (BURST, 0));
+    drop(full_peer);
+    assert_eq!((tracker.active(), tracker.all()), (0, 0));
+}
+
+#[test]
+fn a_failed_accept_takes_no_permit_and_no_token() {
+    let tracker = ConnectionTracker::new().max_connections(1);
+    tracker.set_rate(Some(Rate::per(1, Duration::from_secs(3600))));
+    for _ in 0..3 {
+        assert!(tracker.admit_next(|| Err::<Address, _>(()), |address| address).is_err());
+    }
+    let admitted = tracker.admit_next(|| Ok::<_, ()>(peer(1)), |address| address);
+    let (_, permit) = admitted.expect("it accepts").expect("a permit and a token");
+    drop(permit.expect("the first connection"));
+    let none = tracker
+        .admit_next(|| -> Result<Address, ()> { panic!("accepts without a token") }, |address| address);
+    assert!(none.expect("nothing is accepted").is_none());
+    assert_eq!(tracker.active(), 0);
+}
+
+/// Uses the tracker when it is dropped, as a value may that an alarm's function owns.
+struct UsesTracker(ConnectionTracker, Sender<()>);
+
+impl Drop for UsesTracker {
+    fn drop(&mut self) {
+        self.0.set_alarms(Vec::new());
+        // The test does not wait any more after its timeout.
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn replaced_alarms_are_dropped_without_the_lock() {
+    let tracker = ConnectionTracker::new();
+    let (sender, dropped) = channel();
+    let owned = UsesTracker(tracker.clone(), sender);
+    tracker.set_alarms(vec![Alarm::at(1).call(move |_| {
+        let _ = &owned;
+    })]);
+    // A thread of its own: with the lock held it would block for ever.
+    std::thread::spawn(move || tracker.set_alarms(vec![Alarm::at(2)]));
+    dropped.recv_timeout(Duration::from_secs(20)).expect("the drop uses the tracker");
+}
+
+#[test]
 fn draining_resolves_only_at_the_stop() {
     let tracker = ConnectionTracker::new();
     let flag = Arc::new(Flag::default());
@@ -173,7 +249,7 @@ fn draining_resolves_only_at_the_stop() {
         PhaseEvent::LameDuck,
     ] {
         assert!(tracker.apply(event));
-        assert!(!flag.was_woken(), "{event:?} asks nobody to leave");
+        assert!(!flag.was_woken(), "{event:?} begins no drain");
     }
     assert!(tracker.apply(PhaseEvent::Stop));
     assert!(flag.was_woken());
@@ -185,8 +261,7 @@ fn draining_resolves_only_at_the_stop() {
 fn waits_for_a_drain_end_at_a_new_start() {
     let tracker = ConnectionTracker::new();
     let (first, second) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
-    let (_listening, _permit) =
-        (tracker.listening(), tracker.check_admission(None, &peer(1)).expect("no limit"));
+    let (_listening, _permit) = (tracker.listening(), tracker.check_admission(&peer(1)).expect("no limit"));
     assert!(tracker.apply(PhaseEvent::Drain));
     let (mut wait_not_accepting, mut empty) =
         (pin!(tracker.wait_not_accepting()), pin!(tracker.wait_empty()));
@@ -205,7 +280,7 @@ fn empty_means_no_socket_and_no_connection() {
     assert!(tracker.apply(PhaseEvent::Stop));
     let mut empty = pin!(tracker.wait_empty());
     let listening = tracker.listening();
-    let permit = tracker.check_admission(None, &peer(1)).expect("no limit");
+    let permit = tracker.check_admission(&peer(1)).expect("no limit");
     assert!(flag.poll(empty.as_mut()).is_pending());
     drop(listening);
     assert!(flag.poll(empty.as_mut()).is_pending());

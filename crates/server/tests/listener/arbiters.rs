@@ -1,7 +1,8 @@
-//! Connections on several threads: balanced, never moved, and each thread's death its own.
+//! Connections on several arbiters: they are balanced, stay on their thread, and survive the exit of another arbiter.
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -13,10 +14,13 @@ use impresario_server::{Bytes, Handler, Listener, Next, Socket};
 
 use crate::support::{Client, Echo, Running, Server, run, until};
 
-/// How many connections each thread has served.
+/// The most connections that are handed to one arbiter and not claimed.
+const IN_FLIGHT: usize = 16;
+
+/// The number of connections that each thread has served.
 type Served = Arc<Mutex<HashMap<ThreadId, usize>>>;
 
-/// Echoes, checks that it stays where it is, and stops its arbiter at the word `die`.
+/// Echoes, checks that its thread stays the same, and stops its arbiter at the line `die`.
 struct Here {
     served: Served,
     thread: Option<ThreadId>,
@@ -50,7 +54,7 @@ fn here(served: &Served) -> impl Fn() -> Here + Send + Sync + 'static {
     move || Here { served: Arc::clone(&served), thread: None }
 }
 
-/// The most and the least that a thread has served.
+/// The most and the fewest connections that a thread has served.
 fn extremes(served: &Served, arbiters: usize) -> (usize, usize) {
     let served = served.lock().expect("no panic");
     assert_eq!(served.len(), arbiters, "{served:?}");
@@ -60,7 +64,7 @@ fn extremes(served: &Served, arbiters: usize) -> (usize, usize) {
 
 /// Ranch's `supervisor_*_acceptors_*_conns_sup*`.
 #[test]
-fn held_connections_are_balanced_to_the_connection() {
+fn held_connections_are_balanced_exactly() {
     run(async {
         for arbiters in [1, 2, 4] {
             let served = Served::default();
@@ -76,7 +80,7 @@ fn held_connections_are_balanced_to_the_connection() {
             for client in &mut clients {
                 client.echo("again\n").await;
             }
-            // All of one thread's leave, and the next ones go there.
+            // The other half stays open and gets the bytes of the drain.
             let keep = clients.split_off(clients.len() / 2);
             drop(clients);
             server.outside.until_active(|active| active == 50).await;
@@ -96,16 +100,42 @@ fn a_burst_of_connections_is_balanced_exactly() {
         let served = Served::default();
         let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(4)).await;
         let addr = server.addr();
-        let clients = (0..400).map(|number| async move {
-            let mut client = Client::connect(addr).await;
-            client.echo(&format!("{number}\n")).await;
-            client
-        });
-        let clients = futures::future::join_all(clients).await;
-        assert_eq!(extremes(&served, 4), (100, 100));
+        let mut clients = Vec::new();
+        // As many at once as four arbiters may have in flight, so none is full before all are.
+        for _ in 0..6 {
+            let burst = (0..4 * IN_FLIGHT).map(|number| served_client(addr, number));
+            clients.extend(futures::future::join_all(burst).await);
+        }
+        assert_eq!(extremes(&served, 4), (6 * IN_FLIGHT, 6 * IN_FLIGHT));
         drop(clients);
         server.tree.stop().await;
     });
+}
+
+#[test]
+fn later_connections_even_out_a_burst_above_the_capacity() {
+    run(async {
+        let served = Served::default();
+        let server = Server::of(Listener::tcp("127.0.0.1:0", here(&served)).arbiters(4)).await;
+        let addr = server.addr();
+        let burst = (0..400).map(|number| served_client(addr, number));
+        let mut clients = futures::future::join_all(burst).await;
+        // While one arbiter is full, the others get its share.
+        let (most, _) = extremes(&served, 4);
+        for number in clients.len()..4 * most {
+            clients.push(served_client(addr, number).await);
+        }
+        assert_eq!(extremes(&served, 4), (most, most));
+        drop(clients);
+        server.tree.stop().await;
+    });
+}
+
+/// A client that has been served.
+async fn served_client(addr: SocketAddr, number: usize) -> Client {
+    let mut client = Client::connect(addr).await;
+    client.echo(&format!("{number}\n")).await;
+    client
 }
 
 #[test]
@@ -133,7 +163,7 @@ fn new_connections_go_to_the_arbiter_with_the_fewest() {
             client.echo("hello\n").await;
             clients.push(client);
         }
-        // They took turns, so these are all of one arbiter.
+        // The arbiters got connections alternately, so these are all connections of one arbiter.
         let mut number = 0;
         clients.retain(|_| {
             number += 1;
@@ -168,7 +198,7 @@ fn the_limit_is_one_number_for_all_arbiters() {
             client.expect("hello\n").await;
         }
         assert_eq!(server.outside.metrics().accepted, 4);
-        // Each that leaves makes room for one, whichever arbiter it was on.
+        // Each close admits one connection, on any arbiter.
         for mut late in clients.split_off(4) {
             clients.remove(0);
             late.expect("hello\n").await;
@@ -180,7 +210,7 @@ fn the_limit_is_one_number_for_all_arbiters() {
     });
 }
 
-/// Echoes; at the word `block` its thread stands still until the sender is dropped.
+/// Echoes; at the line `block` it blocks its thread until the sender is dropped.
 struct Blocks(Arc<Mutex<Receiver<()>>>);
 
 impl Handler for Blocks {
@@ -195,8 +225,6 @@ impl Handler for Blocks {
 
 #[test]
 fn a_stuck_arbiter_keeps_16_others_serve_the_rest() {
-    /// How many are handed to the one that stands still.
-    const WAITING: usize = 16;
     run(async {
         let (go, blocked) = channel();
         let blocked = Arc::new(Mutex::new(blocked));
@@ -215,7 +243,7 @@ fn a_stuck_arbiter_keeps_16_others_serve_the_rest() {
             client
         });
         let mut clients: FuturesUnordered<_> = clients.collect();
-        for _ in 0..100 - WAITING {
+        for _ in 0..100 - IN_FLIGHT {
             held.push(clients.next().await.expect("one more"));
         }
         drop(go);
@@ -229,7 +257,7 @@ fn a_stuck_arbiter_keeps_16_others_serve_the_rest() {
 }
 
 #[test]
-fn more_arbiters_than_make_sense_are_refused() {
+fn more_than_1024_arbiters_are_refused() {
     run(async {
         for count in [1025, usize::MAX] {
             let listener = Listener::tcp("127.0.0.1:0", || Echo).arbiters(count);
@@ -240,7 +268,7 @@ fn more_arbiters_than_make_sense_are_refused() {
     });
 }
 
-/// Ranch's `super_clean_restart`; in addition, connections on other arbiters go on.
+/// Ranch's `super_clean_restart`. Here the connections on other arbiters also stay open.
 #[test]
 fn a_dead_arbiter_loses_its_connections_and_restarts() {
     run(async {
@@ -254,7 +282,7 @@ fn a_dead_arbiter_loses_its_connections_and_restarts() {
         server.tree.log.wait_for(&["ERRO", "arbiter"]).await;
         other.echo("still here\n").await;
         until(|| server.outside.active() == 1).await;
-        // The new thread serves too.
+        // Until the third thread, the one of the restarted arbiter, has served.
         let mut clients = Vec::new();
         while served.lock().expect("no panic").len() < 3 {
             let mut client = server.client().await;

@@ -1,4 +1,4 @@
-//! How a server goes down.
+//! The drain of a stopped listener.
 
 use std::io;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::support::{Client, Echo, Server, run, until};
 
 #[test]
-fn idle_connections_get_a_good_bye() {
+fn idle_connections_are_notified_of_the_drain() {
     run(async {
         let server = Server::start(|| Echo).await;
         let (mut one, mut two) = (server.client().await, server.client().await);
@@ -23,7 +23,7 @@ fn idle_connections_get_a_good_bye() {
     });
 }
 
-/// Answers when it may.
+/// Sends `wait`, and `done` after a notification.
 struct Slow(Arc<Notify>);
 
 impl Handler for Slow {
@@ -40,7 +40,7 @@ impl Handler for Slow {
 }
 
 #[test]
-fn what_is_being_done_is_finished_and_nothing_new_is_accepted() {
+fn a_drain_finishes_work_and_accepts_no_connection() {
     run(async {
         let go = Arc::new(Notify::new());
         let gone = Arc::clone(&go);
@@ -51,9 +51,9 @@ fn what_is_being_done_is_finished_and_nothing_new_is_accepted() {
         server.tree.root.stop();
         server.tree.log.wait_for(&["draining", "connections=1"]).await;
         let addr = server.addr();
-        // The acceptor closes its socket in its next turn.
+        // The acceptor closes its socket at its next poll.
         while TcpStream::connect(addr).await.is_ok() {}
-        let refused = TcpStream::connect(addr).await.expect_err("nobody listens");
+        let refused = TcpStream::connect(addr).await.expect_err("no process listens");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(server.listener.active(), 1);
         go.notify_one();
@@ -83,19 +83,19 @@ fn the_deadline_closes_connections_that_stay() {
 fn a_connection_made_during_the_drain_is_closed() {
     run(async {
         let server = Server::start(|| Echo).await;
-        // Connected by the kernel, not accepted yet.
+        // Connected by the kernel, and not accepted yet.
         let client = server.client().await;
         let ((), ()) = tokio::join!(server.tree.stop(), async {
             let mut client = client;
             let mut rest = Vec::new();
-            // A good-bye or a reset, but an end.
+            // The bytes of the drain, or a reset.
             let _ = tokio::io::AsyncReadExt::read_to_end(&mut client.0, &mut rest).await;
         });
     });
 }
 
 #[test]
-fn an_async_function_can_wait_for_it_beside_reading() {
+fn an_async_function_can_select_between_read_and_drain() {
     run(async {
         let protocol = serve(|mut socket: Socket| async move {
             let mut draining = socket.draining();
@@ -118,7 +118,7 @@ fn an_async_function_can_wait_for_it_beside_reading() {
 }
 
 #[test]
-fn two_servers_do_not_see_each_other() {
+fn a_drain_does_not_affect_another_listener() {
     run(async {
         let (first, second) = (Server::start(|| Echo).await, Server::start(|| Echo).await);
         let mut other = second.client().await;
@@ -135,7 +135,7 @@ fn two_servers_do_not_see_each_other() {
 }
 
 #[test]
-fn a_talker_cannot_keep_the_server_up() {
+fn a_peer_that_sends_without_pause_is_drained() {
     run(async {
         let served = Arc::new(Mutex::new(0));
         let count = Arc::clone(&served);
@@ -162,7 +162,7 @@ fn a_talker_cannot_keep_the_server_up() {
     });
 }
 
-/// Listens, and says nothing.
+/// Counts what it reads and sends nothing.
 struct Talker(Arc<Mutex<usize>>);
 
 impl Handler for Talker {
@@ -179,7 +179,7 @@ fn a_stopped_server_has_closed_its_port() {
         let addr = server.addr();
         Client::connect(addr).await.echo("hello\n").await;
         server.tree.stop().await;
-        let refused = TcpStream::connect(addr).await.expect_err("nobody listens");
+        let refused = TcpStream::connect(addr).await.expect_err("no process listens");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     });
 }

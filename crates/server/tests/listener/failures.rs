@@ -1,4 +1,4 @@
-//! One connection's failure is its own.
+//! The failure of one connection does not affect the others.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ fn a_panic_closes_one_connection_and_is_reported() {
         victim.send("panic\n").await;
         victim.closed().await;
         let line = server.tree.log.wait_for(&["ERRO", "asked to"]).await;
-        assert!(line.contains("support/mod.rs:"), "the place of the panic is not in {line:?}");
+        assert!(line.contains("support/mod.rs:"), "the location of the panic is not in {line:?}");
         other.echo("after\n").await;
         let mut next = server.client().await;
         next.echo("after\n").await;
@@ -28,20 +28,20 @@ fn a_panic_closes_one_connection_and_is_reported() {
 }
 
 #[test]
-fn a_panic_while_the_handler_is_made_closes_one_connection() {
+fn a_panic_in_the_handler_factory_closes_one_connection() {
     run(async {
         let calls = Arc::new(Mutex::new(0));
         let mut server = Server::start(move || {
             let mut calls = calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *calls += 1;
-            assert!(*calls != 2, "the second is not made");
+            assert!(*calls != 2, "the second call fails");
             Echo
         })
         .await;
         let mut first = server.client().await;
         first.echo("one\n").await;
         server.client().await.closed().await;
-        server.tree.log.wait_for(&["ERRO", "the second is not made"]).await;
+        server.tree.log.wait_for(&["ERRO", "the second call fails"]).await;
         first.echo("still there\n").await;
         server.client().await.echo("three\n").await;
         server.tree.stop().await;
@@ -93,7 +93,7 @@ impl Handler for Bomb {
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // A second panic at the same time would be the end of the process, by Rust's rules.
+        // A panic during a panic aborts the process.
         if self.0 == "drop" && !std::thread::panicking() {
             self.tick("drop");
         }
@@ -101,12 +101,12 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn a_panic_in_whatever_callback_is_its_connections_own() {
+fn a_panic_in_any_callback_closes_only_its_connection() {
     run(async {
         for callback in ["init", "connected", "data", "idle", "shutdown", "closed", "drop"] {
             let mut server = Server::start(move || Bomb(callback)).await;
             let mut victim = server.client().await;
-            // It may be closed by then.
+            // The connection may be closed already.
             victim.try_echo("hello\n").await;
             if callback == "drop" {
                 victim.finish().await;
@@ -156,20 +156,20 @@ fn a_peer_that_resets_is_no_failure() {
 }
 
 #[test]
-fn what_was_sent_before_a_close_arrives_though_more_was_coming() {
+fn sent_bytes_arrive_though_unread_bytes_were_left_at_close() {
     run(async {
         let server = Server::start(|| Echo).await;
         let mut client = server.client().await;
         client.send("close\n").await;
         client.expect("closing\n").await;
-        // Unread: closing now would make the kernel answer with a reset.
+        // The server does not read these bytes. A plain close(2) would make the kernel send a reset.
         let _ = client.0.try_write(&[0; 100]);
         assert_eq!(client.rest().await, b"");
         server.tree.stop().await;
     });
 }
 
-/// Tells why its connections ended.
+/// Records the reasons for which its connections ended.
 struct Witness(Arc<Mutex<Vec<String>>>);
 
 impl Handler for Witness {
@@ -187,7 +187,7 @@ impl Handler for Witness {
 }
 
 #[test]
-fn the_last_callback_says_why() {
+fn closed_gets_the_reason() {
     run(async {
         let reasons = Arc::new(Mutex::new(Vec::new()));
         let witness = Arc::clone(&reasons);

@@ -1,4 +1,4 @@
-//! How many connections there may be.
+//! The limit of connections.
 
 use std::io;
 
@@ -31,13 +31,13 @@ fn the_limit_is_hard_and_an_end_frees_capacity() {
         }
         assert_eq!(connections.recv().await.flatten(), first.0.local_addr().ok());
         assert_eq!(connections.recv().await.flatten(), second.0.local_addr().ok());
-        assert!(connections.try_recv().is_err(), "a third one was served");
+        assert!(connections.try_recv().is_err(), "a third connection was served");
         assert_eq!(server.listener.active(), 2);
         drop(first);
         third.expect("third\n").await;
         second.echo("two\n").await;
         assert_eq!(server.listener.active(), 2);
-        // This protocol does not leave when it is asked to.
+        // This protocol ignores a drain.
         drop((second, third));
         server.tree.stop().await;
     });
@@ -59,7 +59,7 @@ fn a_panic_frees_its_permit() {
 }
 
 #[test]
-fn many_at_once_are_all_served() {
+fn two_hundred_connections_at_a_limit_of_10_are_all_served() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(10)).await;
         let addr = server.addr();

@@ -1,4 +1,4 @@
-//! Requests to a listener: suspend, resume, drain, status, changes while it runs.
+//! A listener that is suspended, resumed, drained, queried and changed while it runs.
 
 use std::io;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::support::{Client, Echo, Running, Server, run, until};
 
 async fn refused(server: &Server<impl impresario_server::Protocol>) {
-    let refused = TcpStream::connect(server.addr()).await.expect_err("nobody listens");
+    let refused = TcpStream::connect(server.addr()).await.expect_err("no process listens");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 }
 
@@ -33,7 +33,7 @@ fn suspend_refuses_keeps_connections_resume_same_port() {
             assert_eq!(listener.status(), Status::Suspended);
             refused(&server).await;
         }
-        // Kept sockets are not had back by another kind of suspension.
+        // A suspension that keeps the sockets does not open closed ones.
         listener.suspend(Suspend::KeepSockets).await.expect("it is suspended");
         refused(&server).await;
         old.echo("meanwhile\n").await;
@@ -99,14 +99,14 @@ fn suspended_with_kept_sockets_connects_wait() {
         until(|| server.outside.active() == 0).await;
         let mut waiting = server.client().await;
         waiting.send("early\n").await;
-        // Others are served meanwhile, so there was time to accept it.
+        // Time in which a listener that is not suspended would accept it.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         assert_eq!(server.outside.metrics().accepted, 1);
         server.outside.resume().expect("it is suspended");
         waiting.expect("early\n").await;
-        // Kept, and closed after all.
+        // A second suspension closes the sockets that the first one kept.
         server.outside.suspend(Suspend::KeepSockets).await.expect("it runs");
         server.outside.suspend(Suspend::CloseSockets).await.expect("it is suspended");
         until(|| std::net::TcpStream::connect(server.addr()).is_err()).await;
@@ -125,9 +125,9 @@ fn resume_with_a_taken_port_stays_suspended() {
         let thief = std::net::TcpListener::bind(second).expect("the port is free");
         let error = server.outside.resume().expect_err("the port is taken");
         assert!(matches!(error, SuspendError::Listen(_)));
-        assert!(error.to_string().contains("address in use; stop what listens there"), "{error}");
+        assert!(error.to_string().contains("address in use; stop the process that listens on it"), "{error}");
         assert_eq!(server.outside.status(), Status::Suspended);
-        // One free port of two is not enough.
+        // The first port is free, but is closed again with the second one.
         refused(&server).await;
         drop(thief);
         server.outside.resume().expect("the port is free again");
@@ -141,7 +141,7 @@ fn an_inherited_socket_is_not_closed_by_a_suspension() {
     run(async {
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
         let server = Server::of(Listener::on(socket, || Echo)).await;
-        let error = server.outside.suspend(Suspend::CloseSockets).await.expect_err("it cannot be had again");
+        let error = server.outside.suspend(Suspend::CloseSockets).await.expect_err("it is inherited");
         assert!(matches!(error, SuspendError::Inherited { .. }));
         assert!(error.to_string().contains(&server.addr().to_string()), "{error}");
         assert!(server.outside.drain(None).await.is_err());
@@ -154,7 +154,7 @@ fn an_inherited_socket_is_not_closed_by_a_suspension() {
 }
 
 #[test]
-fn drained_it_is_empty_and_resumed_it_serves_again() {
+fn a_drained_listener_is_empty_and_serves_after_resume() {
     run(async {
         let server = Server::start(|| Echo).await;
         let mut clients = vec![server.client().await, server.client().await];
@@ -172,11 +172,11 @@ fn drained_it_is_empty_and_resumed_it_serves_again() {
         let mut client = server.client().await;
         client.echo("again\n").await;
         let ((), rest) = tokio::join!(server.tree.stop(), client.rest());
-        assert_eq!(rest, b"bye\n", "it was not asked to leave before");
+        assert_eq!(rest, b"bye\n", "the former drain did not notify it");
     });
 }
 
-/// Does not leave when it is asked to.
+/// Echoes and ignores a drain.
 fn stubborn() -> impl impresario_server::Protocol {
     serve(|mut socket: Socket| async move {
         while let Some(data) = socket.recv().await? {
@@ -187,7 +187,7 @@ fn stubborn() -> impl impresario_server::Protocol {
 }
 
 #[test]
-fn a_drain_closes_what_stays_beyond_its_deadline() {
+fn a_drain_closes_open_connections_at_its_deadline() {
     run(async {
         let server = Server::start(stubborn()).await;
         let mut client = server.client().await;
@@ -244,7 +244,7 @@ fn a_lame_duck_accepts_and_reports_its_status() {
         let mut old = server.client().await;
         old.echo("hello\n").await;
         server.tree.root.stop();
-        server.tree.log.wait_for(&["leaving soon"]).await;
+        server.tree.log.wait_for(&["lame duck"]).await;
         assert_eq!(server.outside.status(), Status::LameDuck);
         old.echo("still here\n").await;
         let mut new = server.client().await;
@@ -257,7 +257,7 @@ fn a_lame_duck_accepts_and_reports_its_status() {
 
 /// Ranch's `misc_repeated_start_stop` and `supervisor_changed_options_restart`.
 #[test]
-fn started_again_it_has_its_port_and_the_options_as_last_set() {
+fn a_second_start_keeps_port_and_changed_options() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
         let (addr, root) = (server.addr(), server.tree.root.root());
@@ -279,7 +279,7 @@ fn started_again_it_has_its_port_and_the_options_as_last_set() {
 }
 
 #[test]
-fn suspended_it_stays_so_whatever_is_restarted() {
+fn a_suspended_listener_stays_so_when_an_acceptor_restarts() {
     run(async {
         let server = Server::start(|| Echo).await;
         let mut old = server.client().await;
@@ -337,7 +337,7 @@ fn metrics_count_accepted_and_ended() {
         let ended = listener.metrics().ended;
         let counts = (ended.completed, ended.lost, ended.failed, ended.crashed, ended.stopped);
         assert_eq!(counts, (1, 1, 1, 1, 1));
-        assert!(!listener.close(infos[4].id), "it is gone");
+        assert!(!listener.close(infos[4].id), "it is closed");
         let metrics = listener.metrics();
         assert_eq!((metrics.accepted, metrics.received, metrics.sent), (20, 210 + 5 + 6, 210));
         drop(clients);
@@ -347,7 +347,7 @@ fn metrics_count_accepted_and_ended() {
 
 /// Ranch's `misc_wait_for_connections`.
 #[test]
-fn a_number_of_connections_can_be_waited_for() {
+fn until_active_returns_at_the_wanted_number() {
     run(async {
         let server = Server::start(|| Echo).await;
         let listener = server.outside.clone();
@@ -384,7 +384,7 @@ fn several_sockets_are_one_listener() {
         let mut two = Client::connect(addrs[1]).await;
         one.echo("one\n").await;
         two.echo("two\n").await;
-        // The limit is for all: no acceptor holds a place for a connection that does not come.
+        // The limit is for all sockets: an idle acceptor holds no permit.
         let mut three = Client::connect(addrs[2]).await;
         three.send("three\n").await;
         for _ in 0..10 {
@@ -399,24 +399,24 @@ fn several_sockets_are_one_listener() {
 }
 
 #[test]
-fn one_address_that_cannot_be_had_is_said_and_nothing_is_left() {
+fn one_taken_address_fails_the_start_and_closes_the_others() {
     run(async {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let taken = holder.local_addr().expect("bound");
         let listener = Listener::tcp("127.0.0.1:0", || Echo).add_endpoint(taken);
         let error = Running::start([listener.child_spec("server")]).await.err().expect("it is taken");
         assert!(error.to_string().contains(&format!("cannot listen on {taken}: address in use")), "{error}");
-        // The first address was had, and is free again though the listener is still there.
+        // The first address was bound, and is closed again although the listener still exists.
         let first = listener.local_addr().expect("it was bound");
-        std::net::TcpListener::bind(first).expect("nobody listens");
+        std::net::TcpListener::bind(first).expect("no process listens");
         drop(holder);
     });
 }
 
 #[test]
-fn bytes_are_counted_once_however_they_travel() {
+fn bytes_are_counted_once_by_each_way_to_read_or_write() {
     async fn every_way(mut socket: Socket) -> io::Result<()> {
-        // More than the peer takes at once: the rest is written later.
+        // More than the peer's buffer: the rest is written later.
         socket.try_send([b'x'; 5000])?;
         socket.write_all(&[b'x'; 3000]).await?;
         let (first, second) = ([b'x'; 100], [b'x'; 200]);
@@ -425,7 +425,7 @@ fn bytes_are_counted_once_however_they_travel() {
         socket.send(&[b'x'; 300][written..]).await?;
         socket.read_exact(&mut [0; 3]).await?;
         let data = socket.recv().await?.unwrap_or_default();
-        // Bytes that are put back were counted.
+        // Bytes that are put back were counted at the first read.
         socket.unread(data);
         while socket.recv().await?.is_some() {}
         Ok(())

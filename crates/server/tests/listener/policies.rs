@@ -1,4 +1,4 @@
-//! Policies, limits, connections outside of the limit, and alarms.
+//! Policies above a limit, connections that are excluded from it, limits of peer and rate, and alarms.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::support::{Client, Echo, Server, run, until};
 /// Longer than any test.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A client that has been served, so that it counts.
+/// A client that has been served, so that its connection is counted.
 async fn served<P: impresario_server::Protocol>(server: &Server<P>) -> Client {
     let mut client = server.client().await;
     client.echo("hello\n").await;
@@ -34,7 +34,7 @@ fn policy_reject_closes_connections_above_the_limit() {
         drop(two);
         server.outside.until_active(|active| active == 1).await;
         let mut next = served(&server).await;
-        // From here on they wait.
+        // From here on connections above the limit wait.
         server.outside.set_policy(Policy::Queue);
         assert_eq!(server.outside.policy(), Policy::Queue);
         let mut waiting = server.client().await;
@@ -114,7 +114,7 @@ fn a_changing_limit_loses_and_restarts_nothing() {
             let mut random = 7_usize;
             for _ in 0..80 {
                 random = random.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
-                // Also a limit of zero.
+                // Zero is among the limits.
                 server.outside.set_max_connections((random >> 8) % 20);
                 tokio::task::yield_now().await;
             }
@@ -130,7 +130,7 @@ fn a_changing_limit_loses_and_restarts_nothing() {
     });
 }
 
-/// Leaves the count at the word `leave`, and echoes.
+/// Echoes, and is excluded from the limit at the line `leave`.
 struct Leaver;
 
 impl Handler for Leaver {
@@ -191,7 +191,7 @@ async fn client_from(last: u8, to: SocketAddr) -> Client {
 }
 
 #[test]
-fn one_peer_cannot_have_all_places() {
+fn one_peer_cannot_take_all_permits() {
     run(async {
         let listener = Listener::tcp("127.0.0.1:0", || Echo).max_connections_per_peer(2);
         let server = Server::of(listener).await;
@@ -219,9 +219,35 @@ fn one_peer_cannot_have_all_places() {
 }
 
 #[test]
+fn a_peer_over_its_limit_costs_no_token_under_both_policies() {
+    run(async {
+        for policy in [Policy::Queue, Policy::Reject] {
+            // One token an hour, so that no token is added while this test runs.
+            let rate = Rate::per(1, HOUR).burst(3);
+            let listener = Listener::tcp("127.0.0.1:0", || Echo).max_connections_per_peer(1);
+            let server = Server::of(listener.max_rate(rate).policy(policy)).await;
+            let mut clients = Vec::new();
+            for peer in 2..5 {
+                let mut client = client_from(peer, server.addr()).await;
+                client.echo("hello\n").await;
+                clients.push(client);
+                // After the last token the queue holds these connections, without a look at their peer.
+                for _ in 0..if peer < 4 { 5 } else { 0 } {
+                    client_from(peer, server.addr()).await.closed().await;
+                }
+            }
+            let rejected = server.outside.metrics().rejected;
+            assert_eq!((rejected.peer, rejected.rate, server.outside.active()), (10, 0, 3));
+            drop(clients);
+            server.tree.stop().await;
+        }
+    });
+}
+
+#[test]
 fn above_the_rate_connections_are_rejected_or_wait() {
     run(async {
-        // One token an hour, so that none comes back while this test runs.
+        // One token an hour, so that no token is added while this test runs.
         let rate = Rate::per(1, HOUR).burst(3);
         let listener = Listener::tcp("127.0.0.1:0", || Echo).max_rate(rate).policy(Policy::Reject);
         let server = Server::of(listener).await;
@@ -236,7 +262,7 @@ fn above_the_rate_connections_are_rejected_or_wait() {
         clients[0].echo("unhurt\n").await;
         server.outside.set_max_rate(None);
         served(&server).await;
-        // As a queue: not lost, only late.
+        // Under `Queue` connections wait and are served later.
         server.outside.set_policy(Policy::Queue);
         server.outside.set_max_rate(Rate::per_second(100).burst(1));
         for _ in 0..20 {
@@ -245,29 +271,6 @@ fn above_the_rate_connections_are_rejected_or_wait() {
         assert_eq!(server.outside.metrics().rejected.total(), 5);
         drop(clients);
         server.tree.stop().await;
-    });
-}
-
-#[test]
-fn a_peer_above_its_limit_costs_no_rate_token() {
-    run(async {
-        for policy in [Policy::Queue, Policy::Reject] {
-            // One token an hour, so that none comes back while this test runs.
-            let rate = Rate::per(1, HOUR).burst(2);
-            let listener = Listener::tcp("127.0.0.1:0", || Echo).max_rate(rate).policy(policy);
-            let server = Server::of(listener.max_connections_per_peer(1)).await;
-            let mut one = client_from(2, server.addr()).await;
-            one.echo("one\n").await;
-            for _ in 0..5 {
-                client_from(2, server.addr()).await.closed().await;
-            }
-            // The second token is still there.
-            let mut other = client_from(3, server.addr()).await;
-            other.echo("other\n").await;
-            assert_eq!(server.outside.metrics().rejected.peer, 5);
-            drop((one, other));
-            server.tree.stop().await;
-        }
     });
 }
 
@@ -292,7 +295,7 @@ fn a_lifted_rate_limit_admits_waiting_connections() {
 
 /// Ranch's `misc_connection_alarms`.
 #[test]
-fn alarms_ring_from_their_threshold_on() {
+fn alarms_fire_from_their_threshold_on() {
     run(async {
         let (sender, mut reports) = unbounded_channel();
         let other = sender.clone();
@@ -306,19 +309,19 @@ fn alarms_ring_from_their_threshold_on() {
                 Alarm::at(3).cooldown(HOUR).call(move |report| other.send(report).expect("the test listens")),
             )
             .alarm(Alarm::at(5).cooldown(HOUR))
-            .alarm(Alarm::at(5).cooldown(HOUR).call(|_| panic!("nobody else's")));
+            .alarm(Alarm::at(5).cooldown(HOUR).call(|_| panic!("asked to")));
         let mut server = Server::of(listener).await;
         let mut clients = Vec::new();
         for _ in 0..5 {
             clients.push(served(&server).await);
         }
-        let mut rung = Vec::new();
-        while rung.len() < 5 {
-            let report = reports.recv().await.expect("it rings");
-            rung.push((report.threshold, report.active));
+        let mut fired = Vec::new();
+        while fired.len() < 5 {
+            let report = reports.recv().await.expect("it fires");
+            fired.push((report.threshold, report.active));
         }
-        rung.sort_unstable();
-        assert_eq!(rung, [(2, 2), (2, 3), (2, 4), (2, 5), (3, 3)]);
+        fired.sort_unstable();
+        assert_eq!(fired, [(2, 2), (2, 3), (2, 4), (2, 5), (3, 3)]);
         server.tree.log.wait_for(&["WARN", "many connections", "active=5", "threshold=5"]).await;
         server.outside.set_alarms([]);
         clients.push(served(&server).await);
@@ -330,7 +333,7 @@ fn alarms_ring_from_their_threshold_on() {
 
 /// Thousand Island's `too many connections`.
 #[test]
-fn with_a_limit_of_one_they_are_served_one_after_the_other() {
+fn a_limit_of_one_serves_one_connection_after_the_other() {
     run(async {
         let server = Server::of(Listener::tcp("127.0.0.1:0", || Echo).max_connections(1)).await;
         let addr = server.addr();

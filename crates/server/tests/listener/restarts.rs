@@ -1,4 +1,4 @@
-//! What a death costs, and what it does not.
+//! The exit of one actor of a listener: which others it affects, and which not.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::support::{Client, Echo, Running, run, until};
 
-/// An actor that fails on a message.
+/// An actor that panics when it is notified.
 struct Fragile(Arc<Notify>);
 
 impl Actor for Fragile {
@@ -18,7 +18,7 @@ impl Actor for Fragile {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let fail = Arc::clone(&self.0);
-        ctx.spawn(async move { fail.notified().await }.map(|()| panic!("told to")).into_actor(self));
+        ctx.spawn(async move { fail.notified().await }.map(|()| panic!("asked to")).into_actor(self));
     }
 }
 
@@ -28,7 +28,7 @@ fn fragile(fail: &Arc<Notify>) -> ChildSpec {
 }
 
 #[test]
-fn the_acceptors_death_costs_no_connection_and_no_port() {
+fn an_acceptor_exit_keeps_connections_and_port() {
     run(async {
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
         let addr = socket.local_addr().as_ip().expect("TCP");
@@ -36,7 +36,7 @@ fn the_acceptors_death_costs_no_connection_and_no_port() {
         let fail = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (start, failing) = (connections.clone(), Arc::clone(&fail));
         let acceptor = Acceptor::new(socket, connections.tracker(), move |accepted| {
-            assert!(!failing.swap(false, std::sync::atomic::Ordering::AcqRel), "told to");
+            assert!(!failing.swap(false, std::sync::atomic::Ordering::AcqRel), "asked to");
             start.start(accepted)
         });
         let children = [
@@ -50,33 +50,33 @@ fn the_acceptors_death_costs_no_connection_and_no_port() {
 
         fail.store(true, std::sync::atomic::Ordering::Release);
         Client::connect(addr).await.closed().await;
-        tree.log.wait_for(&["ERRO", "acceptors", "told to"]).await;
+        tree.log.wait_for(&["ERRO", "acceptors", "asked to"]).await;
 
         Client::connect(addr).await.echo("new\n").await;
         old.echo("still here\n").await;
         until(|| connections.tracker().active() == 1).await;
-        // A real stop drains it, although it was stopped once before.
+        // The drain was restarted with the acceptor. It still drains at a shutdown.
         let ((), rest) = tokio::join!(tree.stop(), old.rest());
         assert_eq!(rest, b"bye\n");
     });
 }
 
 #[test]
-fn the_death_of_all_connections_closes_no_socket() {
+fn the_exit_of_all_connections_closes_no_socket() {
     run(async {
-        // One that could not be bound again.
+        // An inherited socket, which cannot be bound again.
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
         let addr = socket.local_addr().as_ip().expect("TCP");
         let listener = Listener::on(socket, || Echo);
         let mut tree = Running::start([listener.child_spec("server")]).await.expect("it starts");
-        // The last of them is one too many, and its supervisor is restarted too.
+        // The fourth exit exceeds the restart limit of the listener's supervisor, so that is restarted too.
         for _ in 0..4 {
             Client::connect(addr).await.echo("hello\n").await;
             let picture = tree.root.tree().await;
-            let supervisor = picture.find("connections").and_then(|node| node.pid.clone()).expect("it lives");
+            let supervisor = picture.find("connections").and_then(|node| node.pid.clone()).expect("it runs");
             supervisor.kill();
             supervisor.wait_exit().await;
-            // One that comes too early is closed, but none is refused by the kernel.
+            // A connection before the restart is closed. The kernel refuses none.
             while !Client::connect(addr).await.try_echo("again\n").await {}
         }
         let lines = tree.log.so_far();
@@ -114,7 +114,7 @@ fn an_inherited_socket_is_used_once() {
     run(async {
         let socket = ListenSocket::bind("127.0.0.1:0").expect("a free port");
         let addr = socket.local_addr().as_ip().expect("TCP");
-        // As a child process gets it: another descriptor of the same socket.
+        // A second descriptor of the same socket, as a child process inherits it.
         let inherited = std::os::fd::AsFd::as_fd(&socket).try_clone_to_owned().expect("a free descriptor");
         let inherited = ListenSocket::try_from(inherited).expect("it listens");
         let connections = Connections::new(|| Echo);
@@ -134,7 +134,7 @@ fn an_inherited_socket_is_used_once() {
         assert!(line.contains(&format!("cannot listen on {addr} again")), "{line}");
         let end = tree.root.stopped().await;
         assert!(matches!(end, ExitReason::GaveUp { .. }), "{end}");
-        // The process that passed the socket still has it.
+        // The descriptor of the parent still listens.
         let _client = Client::connect(addr).await;
     });
 }
@@ -143,5 +143,5 @@ fn an_inherited_socket_is_used_once() {
 fn a_descriptor_that_does_not_listen_is_refused() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let error = ListenSocket::try_from(std::os::fd::OwnedFd::from(socket)).expect_err("UDP does not listen");
-    assert_eq!(error.to_string(), "the inherited socket does not listen, or not for streams");
+    assert_eq!(error.to_string(), "the inherited descriptor is not a listening stream socket");
 }

@@ -1,4 +1,4 @@
-//! Servers on unix sockets.
+//! Listeners on unix sockets.
 
 use std::fs;
 use std::io;
@@ -13,13 +13,13 @@ use tokio::net::UnixStream;
 
 use crate::support::{Client, Echo, Running, Server, run};
 
-/// A folder of its own for each test, gone with it.
+/// A folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(test: &str) -> Self {
         let path = std::env::temp_dir().join(format!("impresario-{}-{test}", std::process::id()));
-        fs::create_dir(&path).expect("a folder that nobody else makes");
+        fs::create_dir(&path).expect("a new folder");
         Self(path)
     }
 
@@ -34,12 +34,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("it is ours");
+        fs::remove_dir_all(&self.0).expect("the folder of this test");
     }
 }
 
 async fn echo(path: &Path) {
-    let mut client = UnixStream::connect(path).await.expect("somebody listens");
+    let mut client = UnixStream::connect(path).await.expect("the server listens");
     client.write_all(b"hello").await.expect("it reads");
     let mut bytes = [0; 5];
     client.read_exact(&mut bytes).await.expect("it answers");
@@ -48,7 +48,7 @@ async fn echo(path: &Path) {
 
 async fn refusal(path: &Path) -> String {
     let listener = Listener::unix(path, || Echo);
-    Running::start([listener.child_spec("server")]).await.err().expect("it cannot be had").to_string()
+    Running::start([listener.child_spec("server")]).await.err().expect("the path cannot be bound").to_string()
 }
 
 #[test]
@@ -77,11 +77,11 @@ fn a_stopped_unix_listener_removes_its_file() {
 }
 
 #[test]
-fn what_a_dead_process_left_is_replaced() {
+fn a_stale_socket_file_is_replaced() {
     run(async {
         let folder = Folder::new("stale");
         let path = folder.socket();
-        // Closed, and its file left: as after a SIGKILL.
+        // Closed without a removal of its file, as after a SIGKILL.
         drop(UnixListener::bind(&path).expect("a free path"));
         let server = Server::of(Listener::unix(&path, || Echo)).await;
         echo(&path).await;
@@ -98,7 +98,8 @@ fn a_path_in_use_is_refused_and_kept() {
         let path = folder.socket();
         let server = Server::of(Listener::unix(&path, || Echo)).await;
         let line = refusal(&path).await;
-        let expected = format!("cannot listen on unix:{}: somebody listens there; stop", path.display());
+        let expected =
+            format!("cannot listen on unix:{}: another process listens on it; stop", path.display());
         assert!(line.contains(&expected), "{line}");
         echo(&path).await;
         assert_eq!(folder.files(), 1);
@@ -106,9 +107,9 @@ fn a_path_in_use_is_refused_and_kept() {
     });
 }
 
-/// A stopped process, or a listener suspended with its sockets kept, listens too.
+/// As a stopped process, or a listener that is suspended with kept sockets.
 #[test]
-fn one_that_listens_and_does_not_accept_is_not_waited_for() {
+fn a_listener_with_a_full_queue_is_in_use_without_a_wait() {
     let folder = Folder::new("full");
     let path = folder.socket();
     let (socket, address) = (
@@ -125,10 +126,10 @@ fn one_that_listens_and_does_not_accept_is_not_waited_for() {
     let _waiting: Vec<_> = std::iter::from_fn(connect).collect();
     let (sender, refusals) = std::sync::mpsc::channel();
     let busy = format!("unix:{}", path.display());
-    // It may hang, so its end is not awaited.
+    // A thread that is not joined: with a blocking connect(2) it would hang.
     std::thread::spawn(move || sender.send(ListenSocket::bind(&busy).expect_err("it is taken").to_string()));
     let line = refusals.recv_timeout(Duration::from_secs(20)).expect("it is not waited for");
-    assert!(line.contains("somebody listens there"), "{line}");
+    assert!(line.contains("another process listens on it"), "{line}");
 }
 
 #[test]
@@ -138,18 +139,18 @@ fn other_files_are_never_replaced_and_bad_paths_are_explained() {
         let path = folder.socket();
         fs::write(&path, "precious").expect("a free path");
         let line = refusal(&path).await;
-        assert!(line.contains("there is a file of another kind; remove it"), "{line}");
+        assert!(line.contains("the file is not a socket; remove it"), "{line}");
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
         let line = refusal(&folder.0.join("no such folder/s")).await;
-        assert!(line.contains("no such folder; make it first"), "{line}");
+        assert!(line.contains("no such folder; create it first"), "{line}");
         let line = refusal(&folder.0.join("x".repeat(200))).await;
-        assert!(line.contains("at most 107 bytes, its folder at most 95; choose a shorter one"), "{line}");
+        assert!(line.contains("at most 107 bytes, and 95 for its folder; choose a shorter one"), "{line}");
         assert_eq!(folder.files(), 1, "nothing is left of what failed");
     });
 }
 
 #[test]
-fn the_file_has_its_permissions_from_the_first_moment() {
+fn the_file_has_the_requested_permissions() {
     run(async {
         let folder = Folder::new("mode");
         let path = folder.socket();
@@ -168,7 +169,7 @@ fn a_file_that_was_replaced_is_not_removed() {
         let folder = Folder::new("successor");
         let path = folder.socket();
         let server = Server::of(Listener::unix(&path, || Echo)).await;
-        // A successor that does not ask, as after an upgrade.
+        // A successor that replaces the file, as after an upgrade.
         fs::remove_file(&path).expect("it is there");
         let successor = UnixListener::bind(&path).expect("a free path");
         server.tree.stop().await;
@@ -179,7 +180,7 @@ fn a_file_that_was_replaced_is_not_removed() {
 }
 
 #[test]
-fn suspended_it_has_no_file_and_resumed_the_same_one() {
+fn a_suspension_removes_the_file_and_resume_creates_it() {
     run(async {
         let folder = Folder::new("suspended");
         let path = folder.socket();
@@ -188,7 +189,7 @@ fn suspended_it_has_no_file_and_resumed_the_same_one() {
         server.outside.until_active(|active| active == 1).await;
         server.outside.suspend(Suspend::CloseSockets).await.expect("it runs");
         assert_eq!(folder.files(), 0);
-        server.outside.resume().expect("nobody has taken it");
+        server.outside.resume().expect("the path is free");
         echo(&path).await;
         old.write_all(b"x").await.expect("it reads");
         old.read_exact(&mut [0]).await.expect("it answers");
@@ -199,16 +200,16 @@ fn suspended_it_has_no_file_and_resumed_the_same_one() {
 }
 
 #[test]
-fn the_peer_is_known_by_its_process() {
+fn a_unix_peer_is_known_by_its_process() {
     run(async {
-        async fn who(mut socket: Socket) -> io::Result<()> {
+        async fn describe(mut socket: Socket) -> io::Result<()> {
             let peer = socket.peer_credentials()?;
             let ends = (socket.peer_addr().clone(), socket.local_addr()?);
             socket.send(format!("{} {} {}", peer.pid, ends.0, ends.1)).await
         }
         let folder = Folder::new("peer");
-        let listener = Listener::unix(folder.socket(), serve(who)).add_endpoint("127.0.0.1:0");
-        // Peers of unix sockets cannot be distinguished, so they have no limit.
+        let listener = Listener::unix(folder.socket(), serve(describe)).add_endpoint("127.0.0.1:0");
+        // Peers of unix sockets have no IP address, so the limit of one peer does not apply.
         let server = Server::of(listener.max_connections_per_peer(0)).await;
         let mut client = UnixStream::connect(folder.socket()).await.expect("it listens");
         let mut line = String::new();
@@ -248,7 +249,7 @@ fn a_unix_socket_can_be_inherited() {
         );
         echo(&folder.socket()).await;
         server.tree.stop().await;
-        assert_eq!(folder.files(), 1, "the file is whoever's who made it");
+        assert_eq!(folder.files(), 1, "the process that bound it owns the file");
     });
 }
 
