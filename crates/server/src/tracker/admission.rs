@@ -12,6 +12,9 @@ use super::rate::{Bucket, Rate};
 use super::wait::Waiter;
 use crate::address::Address;
 
+/// The permit of an admitted connection, or why it was rejected.
+pub(crate) type Admission = Result<Permit, RejectReason>;
+
 impl ConnectionTracker {
     /// Takes a permit for a connection; `None` when the limit is reached or the listener drains.
     pub fn admit(&self) -> Option<Permit> {
@@ -73,7 +76,7 @@ impl ConnectionTracker {
         &self,
         accept: impl FnOnce() -> Result<T, E>,
         peer: impl FnOnce(&T) -> &Address,
-    ) -> Result<Option<(T, Result<Permit, RejectReason>)>, E> {
+    ) -> Result<Option<(T, Admission)>, E> {
         let queues = self.policy() == Policy::Queue;
         let permit = self.permit();
         if queues && permit.is_none() {
