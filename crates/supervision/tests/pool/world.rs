@@ -52,7 +52,7 @@ pub(crate) const fn ms(ms: u64) -> Duration {
 }
 
 impl World {
-    /// A started pool whose workers boot in 10 ms.
+    /// A started pool. Its workers boot in 10 ms.
     pub(crate) fn new(settings: impl Into<Settings>) -> Self {
         Self::booting(ms(10), settings)
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Backoff, ChildRules, ChildStage, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy,
-    Supervisor,
+    Backoff, ChildRules, ChildStage, DelayedRestart, Event, ExitReason, Flags, Intensity, Request, Restart,
+    Strategy, Supervisor,
 };
 
 use crate::world::{Start, World, flags, ms};
@@ -67,6 +67,32 @@ fn failed_restarts_wait_and_count_at_the_failure() {
         format!("!a start_error(a,no) {end}"),
         "it gives up at the failure, not 20 ms later"
     );
+}
+
+#[test]
+fn reports_carry_delay_and_attempt_of_a_delayed_restart() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    assert_eq!(world.delayed_restarts, [], "the first restart is immediate");
+    world.crash("a");
+    world.starts.insert("a", vec![Start::Fail]);
+    world.skip();
+    let restarts = [(10, 2), (20, 3)].map(|(delay, attempt)| DelayedRestart { delay: ms(delay), attempt });
+    assert_eq!(world.delayed_restarts, restarts, "a crash, then a failed restart");
+    let lines = restarts.map(|restart| restart.to_string());
+    assert_eq!(lines, ["restarting in 10 ms (attempt 2)", "restarting in 20 ms (attempt 3)"]);
+    assert_eq!(world.skip(), ms(20), "the reported delay is the actual one");
+}
+
+#[test]
+fn report_before_giving_up_has_no_delayed_restart() {
+    let intensity = Intensity::new(1, ms(60_000));
+    let mut world = World::new(Flags { intensity, ..Flags::default() }, vec![slow("a", 10)]);
+    world.handle(Event::Start);
+    world.crash("a");
+    world.crash("a");
+    assert!(world.take().contains("shutdown(a,boom)"));
+    assert_eq!(world.delayed_restarts, []);
 }
 
 #[test]

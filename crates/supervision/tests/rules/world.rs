@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, ChildId, ChildKey, ChildRules, Event, ExitReason, Flags, Incarnation, Intensity, Request,
-    RequestId, Strategy, Supervisor, Time,
+    Action, ChildId, ChildKey, ChildRules, DelayedRestart, Event, ExitReason, Flags, Incarnation, Intensity,
+    Request, RequestId, Strategy, Supervisor, Time,
 };
 
 /// The answer to a start, other than `Started`.
@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) starts: HashMap<&'static str, Vec<Start>>,
     /// Children that answer neither starts nor stops.
     pub(crate) stuck: Vec<&'static str>,
+    /// The delayed restarts in the reports so far.
+    pub(crate) delayed_restarts: Vec<DelayedRestart>,
     trace: Vec<String>,
 }
 
@@ -42,6 +44,7 @@ impl World {
             incarnations: HashMap::new(),
             starts: HashMap::new(),
             stuck: Vec::new(),
+            delayed_restarts: Vec::new(),
             trace: Vec::new(),
         }
     }
@@ -115,6 +118,7 @@ impl World {
                 Action::Forget(key) => format!("forget:{}", self.names[&key]),
                 Action::Reply(id, reply) => format!("{}:{reply:?}", id.0),
                 Action::Report(report) => {
+                    self.delayed_restarts.extend(report.delayed_restart);
                     format!("{}({},{})", report.kind.name(), report.child, report.reason)
                 }
                 Action::Ready => "ready".into(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use impresario_supervision::{
-    Action, Backoff, ChildRules, DynamicSupervisor, Event, ExitReason, Incarnation, Reply, ReportKind,
-    RequestError, RequestId, Restart,
+    Action, Backoff, ChildRules, DelayedRestart, DynamicSupervisor, Event, ExitReason, Incarnation, Reply,
+    ReportKind, RequestError, RequestId, Restart,
 };
 
 use crate::dynamic::{NOW, at, drain, limited, of, reports, restarted, run, start};
@@ -71,6 +71,31 @@ fn failed_restart_waits_and_counts_at_the_failure() {
     rules.handle(at(ms(10)), Event::StartFailed(third, no()));
     let actions = drain(&mut rules);
     assert!(matches!(actions.last(), Some(Action::Exit(ExitReason::GaveUp { .. }))), "{actions:?}");
+}
+
+#[test]
+fn reports_carry_delay_and_attempt_of_a_delayed_restart() {
+    let delayed = |actions: &[Action]| -> Vec<Option<DelayedRestart>> {
+        let restart = |action: &Action| match action {
+            Action::Report(report) => Some(report.delayed_restart),
+            _ => None,
+        };
+        actions.iter().filter_map(restart).collect()
+    };
+    let mut rules = run(limited(2), slow(0.0));
+    let first = start(&mut rules);
+    rules.handle(NOW, Event::Exited(first, boom()));
+    let actions = drain(&mut rules);
+    assert_eq!(delayed(&actions), [None], "the first restart is immediate");
+    let (_, second) = restarted(&actions);
+    rules.handle(NOW, Event::StartFailed(second, no()));
+    let restart = DelayedRestart { delay: ms(10), attempt: 2 };
+    assert_eq!(delayed(&drain(&mut rules)), [Some(restart)]);
+    assert_eq!(rules.poll_timeout(), Some(at(ms(10))), "the reported delay is the actual one");
+    rules.handle(at(ms(10)), Event::Timeout);
+    let (_, third) = restarted(&drain(&mut rules));
+    rules.handle(at(ms(10)), Event::StartFailed(third, no()));
+    assert_eq!(delayed(&drain(&mut rules)), [None, None], "start_error and restart limit");
 }
 
 #[test]
