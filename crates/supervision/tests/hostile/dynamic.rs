@@ -7,6 +7,7 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use crate::op::ops;
 use crate::plan::{Plan, plan};
+use crate::rules::Rules;
 use crate::tree::{MAX_CHILDREN, TOP, Tree};
 
 /// Starts `count` instances, then shuts down; returns the number of actions.
@@ -47,7 +48,7 @@ proptest! {
         let mut tree = Tree::running(&plan);
         for op in ops {
             tree.op(&op);
-            let crate::rules::Rules::Dynamic(rules) = &tree.nodes[TOP].rules else { unreachable!("the plan is dynamic") };
+            let Rules::Dynamic(rules) = &tree.nodes[TOP].rules else { unreachable!("the plan is dynamic") };
             prop_assert!(rules.len() <= MAX_CHILDREN);
             let counts = rules.count_children();
             prop_assert!(counts.active <= counts.workers && counts.workers <= rules.len());
@@ -61,7 +62,7 @@ proptest! {
         let mut tree = Tree::running(&plan);
         tree.run(&ops);
         // The other instances are in any state; the start is refused or under way immediately.
-        let crate::rules::Rules::Dynamic(rules) = &mut tree.nodes[TOP].rules else { unreachable!("the plan is dynamic") };
+        let Rules::Dynamic(rules) = &mut tree.nodes[TOP].rules else { unreachable!("the plan is dynamic") };
         match rules.start_child(tree.now, RequestId(u64::MAX)) {
             Ok(key) => {
                 let action = rules.poll_action();

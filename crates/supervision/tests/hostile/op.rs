@@ -101,7 +101,7 @@ fn mixed(weights: &Weights) -> impl Strategy<Value = Vec<Op>> + use<> {
         weights.answer => (at.clone(), answer()).prop_map(|(at, answer)| Op::Answer(at, answer)),
         weights.crash => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
         weights.stopped => (at.clone(), reason()).prop_map(|(at, reason)| Op::Stopped(at, reason)),
-        weights.stale => (at.clone(), other.clone(), answer()).prop_map(|(at, incarnation, answer)| Op::Stale(at, incarnation, answer)),
+        weights.stale => (at.clone(), other.clone(), answer()).prop_map(|(at, which, answer)| Op::Stale(at, which, answer)),
         weights.request => (at.clone(), kind(), other).prop_map(|(at, kind, child)| Op::Request(at, kind, child)),
         weights.shutdown => at.prop_map(Op::Shutdown),
         weights.pass => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
@@ -114,12 +114,12 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&DEFAULT)
 }
 
-/// Mostly stale answers.
+/// More stale answers than any other op.
 pub(crate) fn stale_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Weights { stale: 16, ..DEFAULT })
 }
 
-/// Mostly requests.
+/// More requests than any other op.
 pub(crate) fn request_ops() -> impl Strategy<Value = Vec<Op>> {
     mixed(&Weights { request: 16, ..DEFAULT })
 }

@@ -167,7 +167,7 @@ proptest! {
     }
 
     /// At any moment, with queued requests. The bound of a static supervisor: the 5 s of `SHUTDOWN_START_TIMEOUT`, and
-    /// twice all time-outs: those of stops before the shutdown and those of the shutdown itself. Instances share one deadline.
+    /// twice all time-outs: of stops before the shutdown, and of the shutdown. Instances share one deadline.
     #[test]
     fn shutdown_ends_within_start_deadline_and_time_outs(plan in plan(0), ops in unanswered_ops()) {
         let plan = without_infinity(plan);

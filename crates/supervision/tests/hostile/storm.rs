@@ -65,7 +65,7 @@ proptest! {
         }
     }
 
-    /// Also of a start that began while the shutdown was requested.
+    /// The shutdown comes at any moment.
     #[test]
     fn shutdown_leaves_no_incarnation_running(plan in plan(2), ops in ops()) {
         let mut tree = Tree::new(&plan);

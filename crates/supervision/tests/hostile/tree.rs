@@ -251,7 +251,7 @@ impl Tree {
             Answer::Ignored if self.nodes[id].checker.running[&incarnation].ready => {}
             Answer::Ignored => self.exit(id, incarnation, Event::Ignored(incarnation)),
             Answer::Failed(reason) => {
-                self.exit(id, incarnation, Event::StartFailed(incarnation, reason.clone()))
+                self.exit(id, incarnation, Event::StartFailed(incarnation, reason.clone()));
             }
             Answer::Exited(reason) => self.exit(id, incarnation, Event::Exited(incarnation, reason.clone())),
         }
@@ -299,7 +299,7 @@ impl Tree {
                 let keys: Vec<ChildKey> = rules.which_children().iter().map(|child| child.key).collect();
                 match (kind, pick(&keys, child)) {
                     (RequestKind::Terminate | RequestKind::Delete, Some(key)) => {
-                        rules.terminate_child(now, by, key)
+                        rules.terminate_child(now, by, key);
                     }
                     (RequestKind::Restart, Some(key)) => rules.restart_child(now, by, key),
                     (RequestKind::Replace, _) => {

@@ -68,7 +68,8 @@ fn spare_with_load_is_replaced_by_the_last_used() {
     world.run(100);
     load(&mut world, first, 0);
     world.run(100);
-    // Worker 3 is the spare. It gets load, so worker 1, idle since 300, becomes the spare. Worker 2 is retired at its time.
+    // Worker 3 is the spare. It gets load, so worker 1, idle since 300, becomes the spare. Worker 2 is retired
+    // at its time.
     load(&mut world, third, 1);
     load(&mut world, second, 0);
     world.run(5_000);
