@@ -84,20 +84,23 @@ impl ParentState {
         let reason = report.reason.to_string();
         match report.kind {
             ReportKind::StartError => {
-                slog::error!(self.log, "child failed to start"; "child" => child, "child_pid" => pid, "reason" => reason);
+                slog::error!(self.log, "child failed to start"; "child" => &child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::ChildTerminated => {
-                slog::error!(self.log, "child terminated"; "child" => child, "child_pid" => pid, "reason" => reason);
+                slog::error!(self.log, "child terminated"; "child" => &child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::ShutdownError => {
-                slog::warn!(self.log, "child failed during shutdown"; "child" => child, "child_pid" => pid, "reason" => reason);
+                slog::warn!(self.log, "child failed during shutdown"; "child" => &child, "child_pid" => pid, "reason" => reason);
             }
             ReportKind::GaveUp => {
-                slog::crit!(self.log, "restart limit reached"; "child" => child, "child_pid" => pid, "reason" => reason);
+                slog::crit!(self.log, "restart limit reached"; "child" => &child, "child_pid" => pid, "reason" => reason);
             }
             kind => {
-                slog::debug!(self.log, "{}", kind.name(); "child" => child, "child_pid" => pid, "reason" => reason);
+                slog::debug!(self.log, "{}", kind.name(); "child" => &child, "child_pid" => pid, "reason" => reason);
             }
+        }
+        if let Some(restart) = report.delayed_restart {
+            slog::info!(self.log, "{restart}"; "child" => &child);
         }
     }
 }

@@ -194,8 +194,8 @@ impl WorkerPool {
         self.finish_roll();
         self.forget();
         let ready = self.workers.iter().filter(|worker| matches!(worker.state, State::Ready { .. })).count();
-        if self.phase == Phase::Running && !self.announced && ready >= self.size.spare() as usize {
-            self.announced = true;
+        if self.phase == Phase::Running && !self.ready_emitted && ready >= self.size.spare() as usize {
+            self.ready_emitted = true;
             self.actions.push_back(Action::Ready);
         }
         if self.phase == Phase::Stopping && self.workers.is_empty() {

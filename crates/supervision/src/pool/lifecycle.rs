@@ -90,9 +90,9 @@ impl WorkerPool {
         }
     }
 
-    pub(super) fn recycle_asked(&mut self, now: Time, id: WorkerId) {
+    pub(super) fn recycle_on_request(&mut self, now: Time, id: WorkerId) {
         if let Some(worker) = self.worker(id).filter(|worker| worker.is_ready() && !worker.recycled) {
-            // `reconfigure` clears `due` for reached limits but not for requests. The earlier place in the order is kept.
+            // `reconfigure` clears `due` for reached limits but not for requests. It keeps its earlier position.
             let since = worker.due.map_or(now, |(since, _)| since);
             worker.due = Some((since, RecycleReason::Asked));
         }

@@ -89,7 +89,7 @@ pub struct WorkerPool {
     /// The bound on workers in any state: the maximum, plus those above it that have not exited yet.
     ceiling: u32,
     /// Whether [`Action::Ready`] was queued.
-    announced: bool,
+    ready_emitted: bool,
     next_incarnation: u64,
     actions: VecDeque<Action>,
 }
@@ -147,7 +147,7 @@ impl WorkerPool {
             slot_backoffs: BTreeMap::new(),
             generations: Generations::new(),
             ceiling: settings.size.max(),
-            announced: false,
+            ready_emitted: false,
             next_incarnation: 1,
             actions: VecDeque::new(),
         })
@@ -189,7 +189,7 @@ impl WorkerPool {
             }
             Event::Queued(queued) => return self.queue(now, queued),
             Event::Usage { worker, requests, memory } => self.usage(worker, requests, memory),
-            Event::Recycle(id) => self.recycle_asked(now, id),
+            Event::Recycle(id) => self.recycle_on_request(now, id),
             Event::ScaleUp => self.scale(1),
             Event::ScaleDown => self.scale(-1),
             Event::Drain => {

@@ -61,8 +61,8 @@ impl Recycling {
     }
 
     /// The share of each limit that applies to this incarnation, from `1 - jitter` (excluded) to 1.
-    fn share(&self, life: Incarnation, limit_rng: SplitMix64) -> f64 {
-        1.0 - self.jitter * limit_rng.nth(life.number())
+    fn share(&self, incarnation: Incarnation, limit_rng: SplitMix64) -> f64 {
+        1.0 - self.jitter * limit_rng.nth(incarnation.number())
     }
 }
 

@@ -1,13 +1,12 @@
-//! Invariants of the rules in a hostile world: trees of supervisors with children that start or fail at random,
-//! in any order, crash at any moment, ignore stop requests, and answer for earlier incarnations, while requests
-//! arrive in between.
+//! Invariants of the rules under hostile events: random trees of supervisors. Children answer late and in any order,
+//! fail to start, crash at any moment and ignore stop requests. Stale answers and requests arrive in between.
 //!
-//! The name of a property is its invariant. `checker` asserts those of a single supervisor after every event,
-//! in every property. Each property runs on 256 trees; `PROPTEST_CASES` changes the number.
+//! Each property is named after the invariant that it states. `checker` asserts those of a single supervisor after
+//! every event, in every property. Each property runs on 256 random trees; `PROPTEST_CASES` sets another number.
 
+mod architecture;
 mod checker;
 mod dynamic;
-mod map;
 mod op;
 mod plan;
 mod rules;

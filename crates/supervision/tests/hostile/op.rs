@@ -1,4 +1,4 @@
-//! Events of a hostile world.
+//! Random events.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use impresario_supervision::ExitReason;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// One event. Numbers select among what exists at that moment, so every op fits every world.
+/// One event. The numbers select, modulo the count, among what exists at that moment, so every op fits every tree.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A starting incarnation answers or exits.
-    Answer(usize, How),
-    /// Any incarnation exits by itself; a supervisor with all its children.
+    /// A worker that starts answers, or exits.
+    Answer(usize, Answer),
+    /// An incarnation exits without a request; a supervisor exits with all its children.
     Crash(usize, ExitReason),
-    /// An incarnation with a stop request exits.
-    Obey(usize, ExitReason),
-    /// An answer for an incarnation that has exited, or a repeated answer.
-    Stale(usize, usize, How),
-    /// A supervisor gets a request about one of its children.
-    Ask(usize, Wish, usize),
-    /// A supervisor gets a stop request that does not come from its parent's rules.
+    /// A worker that was stopped or killed exits.
+    Stopped(usize, ExitReason),
+    /// An answer about an incarnation that has exited, or one that was given before.
+    Stale(usize, usize, Answer),
+    /// A request to a supervisor about one of its children.
+    Request(usize, RequestKind, usize),
+    /// A shutdown that does not come from the rules of the parent.
     Shutdown(usize),
-    /// Time passes.
+    /// Time passes; deadlines in it are handled.
     Pass(Duration),
-    /// The next deadline is reached.
+    /// Time passes until the next deadline.
     Deadline,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum How {
+pub(crate) enum Answer {
     Started,
     Ignored,
     Failed(ExitReason),
@@ -36,7 +36,7 @@ pub(crate) enum How {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum RequestKind {
     Start,
     Terminate,
     Restart,
@@ -56,86 +56,87 @@ pub(crate) fn reason() -> impl Strategy<Value = ExitReason> {
     ]
 }
 
-fn how() -> impl Strategy<Value = How> {
+fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        4 => Just(How::Started),
-        1 => Just(How::Ignored),
-        2 => reason().prop_map(How::Failed),
-        1 => reason().prop_map(How::Exited),
+        4 => Just(Answer::Started),
+        1 => Just(Answer::Ignored),
+        2 => reason().prop_map(Answer::Failed),
+        1 => reason().prop_map(Answer::Exited),
     ]
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn kind() -> impl Strategy<Value = RequestKind> {
     prop_oneof![
-        3 => Just(Wish::Start),
-        2 => Just(Wish::Terminate),
-        2 => Just(Wish::Restart),
-        1 => Just(Wish::Delete),
-        1 => Just(Wish::Which),
-        1 => Just(Wish::Count),
-        1 => Just(Wish::Spec),
-        1 => Just(Wish::Replace),
+        3 => Just(RequestKind::Start),
+        2 => Just(RequestKind::Terminate),
+        2 => Just(RequestKind::Restart),
+        1 => Just(RequestKind::Delete),
+        1 => Just(RequestKind::Which),
+        1 => Just(RequestKind::Count),
+        1 => Just(RequestKind::Spec),
+        1 => Just(RequestKind::Replace),
     ]
 }
 
-/// Frequency of each kind of event, relative to the others.
-struct Mix {
+/// The relative frequency of each op.
+struct Weights {
     answer: u32,
     crash: u32,
-    obey: u32,
+    stopped: u32,
     stale: u32,
-    ask: u32,
+    request: u32,
     shutdown: u32,
     pass: u32,
     deadline: u32,
 }
 
-/// All kinds of events.
-const ALL: Mix = Mix { answer: 8, crash: 4, obey: 4, stale: 2, ask: 3, shutdown: 1, pass: 2, deadline: 2 };
+/// Every op.
+const DEFAULT: Weights =
+    Weights { answer: 8, crash: 4, stopped: 4, stale: 2, request: 3, shutdown: 1, pass: 2, deadline: 2 };
 
-fn mixed(mix: &Mix) -> impl Strategy<Value = Vec<Op>> + use<> {
+fn mixed(weights: &Weights) -> impl Strategy<Value = Vec<Op>> + use<> {
     let at = any::<u16>().prop_map(usize::from);
     let other = any::<u16>().prop_map(usize::from);
     let op = prop_oneof![
-        mix.answer => (at.clone(), how()).prop_map(|(at, how)| Op::Answer(at, how)),
-        mix.crash => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
-        mix.obey => (at.clone(), reason()).prop_map(|(at, reason)| Op::Obey(at, reason)),
-        mix.stale => (at.clone(), other.clone(), how()).prop_map(|(at, life, how)| Op::Stale(at, life, how)),
-        mix.ask => (at.clone(), wish(), other).prop_map(|(at, wish, child)| Op::Ask(at, wish, child)),
-        mix.shutdown => at.prop_map(Op::Shutdown),
-        mix.pass => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
-        mix.deadline => Just(Op::Deadline),
+        weights.answer => (at.clone(), answer()).prop_map(|(at, answer)| Op::Answer(at, answer)),
+        weights.crash => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
+        weights.stopped => (at.clone(), reason()).prop_map(|(at, reason)| Op::Stopped(at, reason)),
+        weights.stale => (at.clone(), other.clone(), answer()).prop_map(|(at, which, answer)| Op::Stale(at, which, answer)),
+        weights.request => (at.clone(), kind(), other).prop_map(|(at, kind, child)| Op::Request(at, kind, child)),
+        weights.shutdown => at.prop_map(Op::Shutdown),
+        weights.pass => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
+        weights.deadline => Just(Op::Deadline),
     ];
     vec(op, 0..80)
 }
 
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
-    mixed(&ALL)
+    mixed(&DEFAULT)
 }
 
-/// Many stale answers.
+/// More stale answers than any other op.
 pub(crate) fn stale_ops() -> impl Strategy<Value = Vec<Op>> {
-    mixed(&Mix { stale: 16, ..ALL })
+    mixed(&Weights { stale: 16, ..DEFAULT })
 }
 
-/// Many requests.
-pub(crate) fn curious_ops() -> impl Strategy<Value = Vec<Op>> {
-    mixed(&Mix { ask: 16, ..ALL })
+/// More requests than any other op.
+pub(crate) fn request_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Weights { request: 16, ..DEFAULT })
 }
 
-/// Few children obey, so that timeouts must act.
-pub(crate) fn stubborn_ops() -> impl Strategy<Value = Vec<Op>> {
-    mixed(&Mix { crash: 1, obey: 1, ask: 6, deadline: 8, ..ALL })
+/// Few answers, so that time-outs expire.
+pub(crate) fn unanswered_ops() -> impl Strategy<Value = Vec<Op>> {
+    mixed(&Weights { crash: 1, stopped: 1, request: 6, deadline: 8, ..DEFAULT })
 }
 
-/// Failures and time: no requests and no stops.
+/// An answer, a failure or passing time: no request and no shutdown.
 fn failure() -> impl Strategy<Value = Op> {
     let at = any::<u16>().prop_map(usize::from);
     prop_oneof![
-        4 => at.clone().prop_map(|at| Op::Answer(at, How::Started)),
-        2 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Answer(at, How::Failed(reason))),
+        4 => at.clone().prop_map(|at| Op::Answer(at, Answer::Started)),
+        2 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Answer(at, Answer::Failed(reason))),
         4 => (at.clone(), reason()).prop_map(|(at, reason)| Op::Crash(at, reason)),
-        4 => (at, reason()).prop_map(|(at, reason)| Op::Obey(at, reason)),
+        4 => (at, reason()).prop_map(|(at, reason)| Op::Stopped(at, reason)),
         2 => (0_u64..60).prop_map(|ms| Op::Pass(Duration::from_millis(ms))),
         2 => Just(Op::Deadline),
     ]
@@ -145,7 +146,7 @@ pub(crate) fn failures() -> impl Strategy<Value = Vec<Op>> {
     vec(failure(), 0..120)
 }
 
-/// The same with many starts of instances.
+/// As `failures`, with starts of new instances in between.
 pub(crate) fn failures_of_instances() -> impl Strategy<Value = Vec<Op>> {
-    vec(prop_oneof![8 => failure(), 1 => Just(Op::Ask(0, Wish::Start, 0))], 0..120)
+    vec(prop_oneof![8 => failure(), 1 => Just(Op::Request(0, RequestKind::Start, 0))], 0..120)
 }

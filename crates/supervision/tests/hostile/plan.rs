@@ -1,4 +1,4 @@
-//! Random trees.
+//! Random trees of supervisors.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use impresario_supervision::{
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// A supervisor of a tree.
+/// One supervisor and its children.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) flags: Flags,
     pub(crate) children: Vec<ChildPlan>,
-    /// Its children are instances of the first one.
+    /// Dynamic: its children are instances of the first child.
     pub(crate) dynamic: bool,
 }
 
 impl Plan {
-    /// The same supervisor, of instances of its first child.
+    /// The same flags as a dynamic supervisor of the first child.
     pub(crate) fn of_instances(&self) -> Self {
         Self { children: self.children[..1].to_vec(), dynamic: true, ..self.clone() }
     }
@@ -30,7 +30,7 @@ pub(crate) struct ChildPlan {
     pub(crate) nested: Option<Plan>,
 }
 
-/// How long things take: short enough that a few ops go past it.
+/// A time-out or delay from 0 to 49 ms, so that a few ops exceed it.
 fn time() -> impl Strategy<Value = Duration> {
     (0_u64..50).prop_map(Duration::from_millis)
 }
@@ -67,7 +67,7 @@ fn backoff() -> impl Strategy<Value = Option<Backoff>> {
     prop_oneof![2 => Just(None), 1 => some]
 }
 
-/// A spec; whether it may be significant depends on its supervisor.
+/// A spec. `named` clears `significant` where the flags do not allow it.
 fn spec() -> impl Strategy<Value = ChildRules> {
     let start_timeout =
         prop_oneof![2 => Just(None), 1 => time().prop_map(|time| Some(time + Duration::from_millis(1)))];
@@ -95,7 +95,7 @@ fn child(depth: u32) -> proptest::strategy::BoxedStrategy<ChildPlan> {
     prop_oneof![3 => worker, 1 => nested].boxed()
 }
 
-/// A supervisor with up to four children, some of them supervisors as deep as that.
+/// A supervisor with 1 to 4 children. `depth`: the number of levels of nested supervisors.
 pub(crate) fn plan(depth: u32) -> proptest::strategy::BoxedStrategy<Plan> {
     let dynamic = prop_oneof![3 => Just(false), 1 => Just(true)];
     (flags(), vec(child(depth), 1..5), dynamic)
@@ -112,7 +112,7 @@ fn named(flags: Flags, mut children: Vec<ChildPlan>, dynamic: bool) -> Plan {
     Plan { flags, children, dynamic }
 }
 
-/// A static supervisor of permanent workers that nothing but failures can end.
+/// A static supervisor of permanent workers without backoff and time-out of starts.
 pub(crate) fn permanent_workers(restarts: u32) -> impl Strategy<Value = Plan> {
     let intensity = Intensity::new(restarts, Duration::from_millis(100));
     (group(), vec(shutdown(), 1..6)).prop_map(move |(strategy, shutdowns)| {

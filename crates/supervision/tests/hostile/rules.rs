@@ -1,4 +1,4 @@
-//! Both kinds of supervisor behind one face.
+//! Both kinds of supervisor behind one type.
 
 use impresario_supervision::{
     Action, ChildKey, ChildRules, ChildState, DynamicSupervisor, Event, Request, RequestId, Supervisor, Time,
@@ -39,10 +39,10 @@ impl Rules {
         }
     }
 
-    /// Where in the start order an entry is.
+    /// The position of an entry in the start order; 0 for every instance.
     pub(crate) fn position(&self, key: ChildKey) -> usize {
         match self {
-            Self::Static(rules) => rules.keys().position(|known| known == key).expect("it is in the list"),
+            Self::Static(rules) => rules.keys().position(|known| known == key).expect("the key is listed"),
             Self::Dynamic(_) => 0,
         }
     }
@@ -51,7 +51,7 @@ impl Rules {
         matches!(self, Self::Dynamic(_))
     }
 
-    /// How the children are, oldest first; only at a moment when nothing else waits to be done.
+    /// The states of the children, oldest first. The supervisor must have no transition under way.
     pub(crate) fn states(&mut self, now: Time) -> Vec<ChildState> {
         match self {
             Self::Dynamic(rules) => rules.which_children().into_iter().map(|child| child.state).collect(),
@@ -61,7 +61,7 @@ impl Rules {
                     Some(Action::Reply(_, impresario_supervision::Reply::Children(children))) => {
                         children.into_iter().rev().map(|child| child.state).collect()
                     }
-                    other => panic!("it is not idle: {other:?}"),
+                    other => panic!("a transition is under way: {other:?}"),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A tree of supervisors, each an instance of the rules. Its workers do only what the ops say.
+//! A tree of supervisors that run the rules. Its workers do only what the ops say.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use impresario_supervision::{
     Request, RequestId, Restart, Strategy as Group, Supervisor, Time,
 };
 
-use crate::checker::{Alive, Checker};
-use crate::op::{How, Op, Wish};
+use crate::checker::{Checker, RunningChild};
+use crate::op::{Answer, Op, RequestKind};
 use crate::plan::{ChildPlan, Plan};
 use crate::rules::Rules;
 
-/// A supervisor of the tree, running or exited.
+/// One supervisor of the tree, running or exited.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) rules: Rules,
     pub(crate) checker: Checker,
     plan: Plan,
-    /// Its own incarnation under its parent.
-    birth: Option<(usize, Incarnation)>,
-    /// Its incarnations that are supervisors.
+    /// Its parent, and the incarnation that it is there; `None` for the root.
+    parent: Option<(usize, Incarnation)>,
+    /// Its incarnations that are supervisors, with their index in `Tree::nodes`.
     nested: Vec<(Incarnation, usize)>,
-    /// It has exited, or was dropped with its owner.
-    pub(crate) gone: bool,
+    /// It has exited, or was dropped with its parent.
+    pub(crate) terminated: bool,
     /// Its actions, in order.
     pub(crate) log: Vec<(Time, Action)>,
 }
 
 impl Node {
-    /// An exited supervisor can still get events; a dropped one does not exist.
-    fn hears(&self) -> bool {
-        !self.gone || self.checker.exit.is_some()
+    /// Whether an event may be passed: not to a supervisor that was dropped before it exited.
+    fn accepts_events(&self) -> bool {
+        !self.terminated || self.checker.exit.is_some()
     }
 }
 
@@ -43,146 +43,157 @@ pub(crate) struct Tree {
     deadlines: usize,
 }
 
-/// The top supervisor.
+/// The root, in `Tree::nodes`.
 pub(crate) const TOP: usize = 0;
 
 impl Tree {
-    /// A tree before its start.
+    /// A tree at the beginning of its first start.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut tree = Self { nodes: Vec::new(), now: Time::START, next_request: 0, deadlines: 0 };
         tree.begin(plan, None);
         tree
     }
 
-    /// A running tree: its first start succeeded.
+    /// A tree after its first start.
     pub(crate) fn running(plan: &Plan) -> Self {
         let mut tree = Self::new(plan);
-        tree.calm_down();
+        tree.run_until_idle();
         tree
     }
 
-    fn begin(&mut self, plan: &Plan, birth: Option<(usize, Incarnation)>) -> usize {
+    fn begin(&mut self, plan: &Plan, parent: Option<(usize, Incarnation)>) -> usize {
         let specs: Vec<ChildRules> = plan.children.iter().map(|child| child.spec.clone()).collect();
         let rules = if plan.dynamic {
             let template = specs[0].clone();
             Rules::Dynamic(
-                DynamicSupervisor::new(plan.flags, template, Some(MAX_CHILDREN)).expect("good").seed(1),
+                DynamicSupervisor::new(plan.flags, template, Some(MAX_CHILDREN))
+                    .expect("the plan is valid")
+                    .seed(1),
             )
         } else {
-            Rules::Static(Supervisor::new(plan.flags, specs).expect("good").seed(1))
+            Rules::Static(Supervisor::new(plan.flags, specs).expect("the plan is valid").seed(1))
         };
         let id = self.nodes.len();
         let (plan, checker) = (plan.clone(), Checker::default());
-        self.nodes.push(Node { rules, checker, plan, birth, nested: vec![], gone: false, log: vec![] });
-        self.tell(id, Event::Start);
+        self.nodes.push(Node {
+            rules,
+            checker,
+            plan,
+            parent,
+            nested: vec![],
+            terminated: false,
+            log: vec![],
+        });
+        self.handle(id, Event::Start);
         id
     }
 
-    pub(crate) fn tell(&mut self, id: usize, event: Event) {
+    pub(crate) fn handle(&mut self, id: usize, event: Event) {
         let now = self.now;
         let node = &mut self.nodes[id];
-        if node.hears() {
+        if node.accepts_events() {
             let is_timeout = event == Event::Timeout;
             node.rules.handle(now, event);
-            self.play(id);
+            self.execute_actions(id);
             let node = &self.nodes[id];
-            if is_timeout && !node.gone {
+            if is_timeout && !node.terminated {
                 node.checker.check_overdue(&node.rules, self.now);
             }
         }
     }
 
-    fn play(&mut self, id: usize) {
+    fn execute_actions(&mut self, id: usize) {
         while let Some(action) = self.nodes[id].rules.poll_action() {
             let node = &mut self.nodes[id];
             node.checker.check(&node.rules, self.now, &action);
             node.log.push((self.now, action.clone()));
             match action {
-                Action::Start(key, life) => self.start(id, key, life),
-                Action::Stop(life) => {
-                    if let Some(nested) = self.nested(id, life) {
-                        self.tell(nested, Event::Shutdown(ExitReason::Shutdown));
+                Action::Start(key, incarnation) => self.start(id, key, incarnation),
+                Action::Stop(incarnation) => {
+                    if let Some(nested) = self.nested(id, incarnation) {
+                        self.handle(nested, Event::Shutdown(ExitReason::Shutdown));
                     }
                 }
-                Action::Kill(life) => {
-                    if let Some(nested) = self.nested(id, life) {
+                Action::Kill(incarnation) => {
+                    if let Some(nested) = self.nested(id, incarnation) {
                         self.drop_node(nested);
-                        self.end(id, life, Event::Exited(life, ExitReason::Killed));
+                        self.exit(id, incarnation, Event::Exited(incarnation, ExitReason::Killed));
                     }
                 }
                 Action::Ready => {
-                    if let Some((parent, life)) = self.nodes[id].birth {
-                        self.nodes[parent].checker.started(life);
-                        self.tell(parent, Event::Started(life));
+                    if let Some((parent, incarnation)) = self.nodes[id].parent {
+                        self.nodes[parent].checker.started(incarnation);
+                        self.handle(parent, Event::Started(incarnation));
                     }
                 }
                 Action::Exit(reason) => {
-                    self.nodes[id].gone = true;
-                    if let Some((parent, life)) = self.nodes[id].birth {
-                        self.end(parent, life, Event::Exited(life, reason));
+                    self.nodes[id].terminated = true;
+                    if let Some((parent, incarnation)) = self.nodes[id].parent {
+                        self.exit(parent, incarnation, Event::Exited(incarnation, reason));
                     }
                 }
                 Action::Added(..) | Action::Forget(_) | Action::Reply(..) | Action::Report(_) => {}
             }
         }
         let node = &self.nodes[id];
-        if node.hears() {
+        if node.accepts_events() {
             node.checker.check_timer(&node.rules);
         }
     }
 
-    fn start(&mut self, id: usize, key: ChildKey, life: Incarnation) {
+    fn start(&mut self, id: usize, key: ChildKey, incarnation: Incarnation) {
         let node = &self.nodes[id];
-        let wanted = &node.rules.spec(key).expect("what starts is there").id;
+        let wanted = &node.rules.spec(key).expect("the started key is listed").id;
         let plan = node.plan.children.iter().find(|child| child.spec.id == *wanted);
         if let Some(ChildPlan { nested: Some(plan), .. }) = plan {
             let plan = plan.clone();
-            // It is registered before it starts: it may be ready, or exit, immediately.
+            // Inserted before it begins: it may be ready or exit immediately.
             let nested = self.nodes.len();
-            self.nodes[id].nested.push((life, nested));
-            self.begin(&plan, Some((id, life)));
+            self.nodes[id].nested.push((incarnation, nested));
+            self.begin(&plan, Some((id, incarnation)));
         }
     }
 
-    fn nested(&self, id: usize, life: Incarnation) -> Option<usize> {
-        self.nodes[id].nested.iter().find(|(known, _)| *known == life).map(|(_, nested)| *nested)
+    fn nested(&self, id: usize, incarnation: Incarnation) -> Option<usize> {
+        self.nodes[id].nested.iter().find(|(known, _)| *known == incarnation).map(|(_, nested)| *nested)
     }
 
-    /// An owner that exits ends the incarnations that it owns.
+    /// Drops a supervisor with all supervisors under it, as a kill does.
     fn drop_node(&mut self, id: usize) {
-        self.nodes[id].gone = true;
+        self.nodes[id].terminated = true;
         for (_, nested) in self.nodes[id].nested.clone() {
             self.drop_node(nested);
         }
     }
 
-    /// An incarnation exits; its supervisor gets the event.
-    fn end(&mut self, id: usize, life: Incarnation, event: Event) {
-        if !self.nodes[id].gone {
-            self.nodes[id].checker.ended(life);
-            self.tell(id, event);
+    /// Records an exit, and passes the event to the supervisor.
+    fn exit(&mut self, id: usize, incarnation: Incarnation, event: Event) {
+        if !self.nodes[id].terminated {
+            self.nodes[id].checker.exited(incarnation);
+            self.handle(id, event);
         }
     }
 
-    /// The incarnations that match, oldest first, of all running supervisors.
-    fn lives(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
+    /// The matching incarnations of all running supervisors, oldest first.
+    fn incarnations(&self, fits: impl Fn(&RunningChild) -> bool) -> Vec<(usize, Incarnation)> {
         let of = |(id, node): (usize, &Node)| {
-            let lives = node.checker.alive.iter().filter(|(_, alive)| fits(alive));
-            lives.map(|(life, _)| (id, *life)).collect::<Vec<_>>()
+            let incarnations = node.checker.running.iter().filter(|(_, child)| fits(child));
+            incarnations.map(|(incarnation, _)| (id, *incarnation)).collect::<Vec<_>>()
         };
-        self.nodes.iter().enumerate().filter(|(_, node)| !node.gone).flat_map(of).collect()
+        self.nodes.iter().enumerate().filter(|(_, node)| !node.terminated).flat_map(of).collect()
     }
 
-    /// The same for workers only: the answers of a supervisor follow from its rules.
-    fn workers(&self, fits: impl Fn(&Alive) -> bool) -> Vec<(usize, Incarnation)> {
-        let mut lives = self.lives(fits);
-        lives.retain(|(id, life)| self.nested(*id, *life).is_none());
-        lives
+    /// The matching workers. Nested supervisors are left out: their own rules answer.
+    fn workers(&self, fits: impl Fn(&RunningChild) -> bool) -> Vec<(usize, Incarnation)> {
+        let mut incarnations = self.incarnations(fits);
+        incarnations.retain(|(id, incarnation)| self.nested(*id, *incarnation).is_none());
+        incarnations
     }
 
-    fn hearing(&self, at: usize) -> Option<usize> {
-        let hearing: Vec<usize> = (0..self.nodes.len()).filter(|id| self.nodes[*id].hears()).collect();
-        pick(&hearing, at)
+    fn accepting(&self, at: usize) -> Option<usize> {
+        let accepting: Vec<usize> =
+            (0..self.nodes.len()).filter(|id| self.nodes[*id].accepts_events()).collect();
+        pick(&accepting, at)
     }
 
     pub(crate) fn run(&mut self, ops: &[Op]) {
@@ -191,36 +202,36 @@ impl Tree {
 
     pub(crate) fn op(&mut self, op: &Op) {
         match op {
-            Op::Answer(at, how) => {
-                let starting = self.workers(|alive| !alive.ready);
-                if let Some((id, life)) = pick(&starting, *at) {
-                    self.answer(id, life, how);
+            Op::Answer(at, answer) => {
+                let starting = self.workers(|child| !child.ready);
+                if let Some((id, incarnation)) = pick(&starting, *at) {
+                    self.answer(id, incarnation, answer);
                 }
             }
             Op::Crash(at, reason) => {
-                let all = self.lives(|_| true);
-                if let Some((id, life)) = pick(&all, *at) {
-                    if let Some(nested) = self.nested(id, life) {
+                let all = self.incarnations(|_| true);
+                if let Some((id, incarnation)) = pick(&all, *at) {
+                    if let Some(nested) = self.nested(id, incarnation) {
                         self.drop_node(nested);
                     }
-                    self.end(id, life, Event::Exited(life, reason.clone()));
+                    self.exit(id, incarnation, Event::Exited(incarnation, reason.clone()));
                 }
             }
-            Op::Obey(at, reason) => {
-                let told = self.workers(|alive| alive.told.is_some() || alive.killed);
-                if let Some((id, life)) = pick(&told, *at) {
-                    self.end(id, life, Event::Exited(life, reason.clone()));
+            Op::Stopped(at, reason) => {
+                let stopping = self.workers(|child| child.stop_requested.is_some() || child.killed);
+                if let Some((id, incarnation)) = pick(&stopping, *at) {
+                    self.exit(id, incarnation, Event::Exited(incarnation, reason.clone()));
                 }
             }
-            Op::Stale(at, life, how) => self.stale(*at, *life, how),
-            Op::Ask(at, wish, child) => {
-                if let Some(id) = self.hearing(*at) {
-                    self.ask(id, *wish, *child);
+            Op::Stale(at, incarnation, answer) => self.stale(*at, *incarnation, answer),
+            Op::Request(at, kind, child) => {
+                if let Some(id) = self.accepting(*at) {
+                    self.request(id, *kind, *child);
                 }
             }
             Op::Shutdown(at) => {
-                if let Some(id) = self.hearing(*at) {
-                    self.tell(id, Event::Shutdown(ExitReason::ShutdownWith("asked".into())));
+                if let Some(id) = self.accepting(*at) {
+                    self.handle(id, Event::Shutdown(ExitReason::ShutdownWith("requested".into())));
                 }
             }
             Op::Pass(time) => self.pass(*time),
@@ -230,65 +241,72 @@ impl Tree {
         }
     }
 
-    fn answer(&mut self, id: usize, life: Incarnation, how: &How) {
-        match how {
-            How::Started => {
-                self.nodes[id].checker.started(life);
-                self.tell(id, Event::Started(life));
+    fn answer(&mut self, id: usize, incarnation: Incarnation, answer: &Answer) {
+        match answer {
+            Answer::Started => {
+                self.nodes[id].checker.started(incarnation);
+                self.handle(id, Event::Started(incarnation));
             }
-            // A ready child cannot answer `ignore` any more. A child with a stop request still can.
-            How::Ignored if self.nodes[id].checker.alive[&life].ready => {}
-            How::Ignored => self.end(id, life, Event::Ignored(life)),
-            How::Failed(reason) => self.end(id, life, Event::StartFailed(life, reason.clone())),
-            How::Exited(reason) => self.end(id, life, Event::Exited(life, reason.clone())),
+            // A ready worker does not answer `Ignored`. One that was stopped before it was ready may.
+            Answer::Ignored if self.nodes[id].checker.running[&incarnation].ready => {}
+            Answer::Ignored => self.exit(id, incarnation, Event::Ignored(incarnation)),
+            Answer::Failed(reason) => {
+                self.exit(id, incarnation, Event::StartFailed(incarnation, reason.clone()));
+            }
+            Answer::Exited(reason) => self.exit(id, incarnation, Event::Exited(incarnation, reason.clone())),
         }
     }
 
-    /// An answer about an exited incarnation changes nothing, and neither does a repeated answer.
-    fn stale(&mut self, at: usize, life: usize, how: &How) {
-        let Some(id) = self.hearing(at) else { return };
+    /// Asserts that a stale or repeated answer changes nothing in the rules.
+    fn stale(&mut self, at: usize, incarnation: usize, answer: &Answer) {
+        let Some(id) = self.accepting(at) else { return };
         let node = &mut self.nodes[id];
-        // An incarnation number can only come from an earlier start.
+        // Only ids that the supervisor has assigned can be passed.
         let starts = node.log.iter().filter_map(|(_, action)| match action {
-            Action::Start(_, life) => Some(*life),
+            Action::Start(_, incarnation) => Some(*incarnation),
             _ => None,
         });
-        let lives: Vec<Incarnation> = starts.collect();
-        let Some(life) = pick(&lives, life) else { return };
-        let alive = node.checker.alive.get(&life);
-        let event = match how {
-            How::Started if alive.is_none_or(|alive| alive.ready) => Event::Started(life),
-            // During a stop, every answer that no incarnation runs is accepted, whatever its source.
-            How::Ignored
-                if alive.is_none_or(|alive| alive.ready && alive.told.is_none() && !alive.killed) =>
+        let incarnations: Vec<Incarnation> = starts.collect();
+        let Some(incarnation) = pick(&incarnations, incarnation) else { return };
+        let child = node.checker.running.get(&incarnation);
+        let event = match answer {
+            Answer::Started if child.is_none_or(|child| child.ready) => Event::Started(incarnation),
+            // During a stop `Ignored` is an exit, so it is not stale then.
+            Answer::Ignored
+                if child
+                    .is_none_or(|child| child.ready && child.stop_requested.is_none() && !child.killed) =>
             {
-                Event::Ignored(life)
+                Event::Ignored(incarnation)
             }
-            How::Failed(reason) if alive.is_none() => Event::StartFailed(life, reason.clone()),
-            How::Exited(reason) if alive.is_none() => Event::Exited(life, reason.clone()),
+            Answer::Failed(reason) if child.is_none() => Event::StartFailed(incarnation, reason.clone()),
+            Answer::Exited(reason) if child.is_none() => Event::Exited(incarnation, reason.clone()),
             _ => return,
         };
         let before = format!("{:?}", node.rules);
         node.rules.handle(self.now, event);
-        assert_eq!(before, format!("{:?}", node.rules), "a stale answer changed something");
+        assert_eq!(before, format!("{:?}", node.rules), "a stale answer changed the rules");
     }
 
-    fn ask(&mut self, id: usize, wish: Wish, child: usize) {
+    fn request(&mut self, id: usize, kind: RequestKind, child: usize) {
         self.next_request += 1;
         let by = RequestId(self.next_request);
         let now = self.now;
         let node = &mut self.nodes[id];
-        node.checker.asked(by);
+        node.checker.requested(by);
         match &mut node.rules {
-            Rules::Static(rules) => rules.request(now, by, static_request(&node.plan, wish, child)),
+            Rules::Static(rules) => rules.request(now, by, static_request(&node.plan, kind, child)),
             Rules::Dynamic(rules) => {
                 let keys: Vec<ChildKey> = rules.which_children().iter().map(|child| child.key).collect();
-                match (wish, pick(&keys, child)) {
-                    (Wish::Terminate | Wish::Delete, Some(key)) => rules.terminate_child(now, by, key),
-                    (Wish::Restart, Some(key)) => rules.restart_child(now, by, key),
-                    (Wish::Replace, _) => {
+                match (kind, pick(&keys, child)) {
+                    (RequestKind::Terminate | RequestKind::Delete, Some(key)) => {
+                        rules.terminate_child(now, by, key);
+                    }
+                    (RequestKind::Restart, Some(key)) => rules.restart_child(now, by, key),
+                    (RequestKind::Replace, _) => {
                         let spec = respec(&node.plan.flags, &node.plan.children[0].spec, child);
-                        rules.replace(node.plan.flags, spec, Some(MAX_CHILDREN)).expect("it is as good");
+                        rules
+                            .replace(node.plan.flags, spec, Some(MAX_CHILDREN))
+                            .expect("the new spec is valid");
                         node.checker.refused(by);
                     }
                     _ => {
@@ -299,21 +317,21 @@ impl Tree {
                 }
             }
         }
-        self.play(id);
+        self.execute_actions(id);
     }
 
     fn next_deadline(&self) -> Option<(Time, usize)> {
-        let deadlines = self.nodes.iter().enumerate().filter(|(_, node)| !node.gone);
+        let deadlines = self.nodes.iter().enumerate().filter(|(_, node)| !node.terminated);
         deadlines.filter_map(|(id, node)| Some((node.rules.poll_timeout()?, id))).min()
     }
 
-    /// Advances to the next deadline of the tree; returns whether there is one.
+    /// Time passes until the next deadline in the tree; `false` if there is none.
     pub(crate) fn deadline(&mut self) -> bool {
         let Some((time, id)) = self.next_deadline() else { return false };
         self.deadlines += 1;
-        assert!(self.deadlines < CALM, "its deadlines never end");
+        assert!(self.deadlines < MAX_STEPS, "more than {MAX_STEPS} deadlines");
         self.now = self.now.max(time);
-        self.tell(id, Event::Timeout);
+        self.handle(id, Event::Timeout);
         true
     }
 
@@ -325,56 +343,57 @@ impl Tree {
         self.now = until;
     }
 
-    /// From here on every child obeys immediately: starts succeed and stops end. Returns when no work is left.
-    pub(crate) fn calm_down(&mut self) {
-        for _ in 0..CALM {
-            let awaited = self.workers(|alive| !alive.ready || alive.told.is_some() || alive.killed);
-            if let Some((id, life)) = awaited.first().copied() {
-                let alive = &self.nodes[id].checker.alive[&life];
-                let reason = if alive.killed { ExitReason::Killed } else { ExitReason::Shutdown };
-                if alive.told.is_some() || alive.killed {
-                    self.end(id, life, Event::Exited(life, reason));
+    /// Answers everything immediately, starts with success, until no deadline and no action is open.
+    pub(crate) fn run_until_idle(&mut self) {
+        for _ in 0..MAX_STEPS {
+            let awaited =
+                self.workers(|child| !child.ready || child.stop_requested.is_some() || child.killed);
+            if let Some((id, incarnation)) = awaited.first().copied() {
+                let child = &self.nodes[id].checker.running[&incarnation];
+                let reason = if child.killed { ExitReason::Killed } else { ExitReason::Shutdown };
+                if child.stop_requested.is_some() || child.killed {
+                    self.exit(id, incarnation, Event::Exited(incarnation, reason));
                 } else {
-                    self.answer(id, life, &How::Started);
+                    self.answer(id, incarnation, &Answer::Started);
                 }
             } else if !self.deadline() {
                 return self.check_at_rest();
             }
         }
-        panic!("it does not come to rest");
+        panic!("not idle after {MAX_STEPS} steps");
     }
 
     fn check_at_rest(&mut self) {
         let now = self.now;
-        for node in self.nodes.iter_mut().filter(|node| !node.gone) {
+        for node in self.nodes.iter_mut().filter(|node| !node.terminated) {
             let states = node.rules.states(now);
             node.checker.check_at_rest(&states);
         }
     }
 }
 
-/// Maximum number of instances of a dynamic supervisor.
+/// The `max_children` of dynamic supervisors.
 pub(crate) const MAX_CHILDREN: usize = 5;
 
-/// Above the number of deadlines and answers that any of these trees can have left.
-const CALM: usize = 10_000;
+/// More than the number of deadlines and answers that any of these trees can have left.
+const MAX_STEPS: usize = 10_000;
 
-fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
+fn static_request(plan: &Plan, kind: RequestKind, child: usize) -> Request {
     let known = &plan.children[child % plan.children.len()].spec;
     let id = known.id.clone();
-    match wish {
-        // Sometimes an existing child, sometimes a new one.
-        Wish::Start if child.is_multiple_of(2) => Request::StartChild(known.clone()),
-        Wish::Start => {
+    match kind {
+        // An existing id for even numbers, a new one for odd numbers.
+        RequestKind::Start if child.is_multiple_of(2) => Request::StartChild(known.clone()),
+        RequestKind::Start => {
             Request::StartChild(ChildRules { id: format!("n{}", child % 3).into(), ..known.clone() })
         }
-        Wish::Terminate => Request::TerminateChild(id),
-        Wish::Restart => Request::RestartChild(id),
-        Wish::Delete => Request::DeleteChild(id),
-        Wish::Which => Request::WhichChildren,
-        Wish::Count => Request::CountChildren,
-        Wish::Spec => Request::ChildSpec(id),
-        Wish::Replace => {
+        RequestKind::Terminate => Request::TerminateChild(id),
+        RequestKind::Restart => Request::RestartChild(id),
+        RequestKind::Delete => Request::DeleteChild(id),
+        RequestKind::Which => Request::WhichChildren,
+        RequestKind::Count => Request::CountChildren,
+        RequestKind::Spec => Request::ChildSpec(id),
+        RequestKind::Replace => {
             let strategies = [Group::OneForOne, Group::OneForAll, Group::RestForOne];
             let flags = Flags { strategy: strategies[child % 3], ..plan.flags };
             let specs = plan.children.iter().enumerate();
@@ -384,7 +403,7 @@ fn static_request(plan: &Plan, wish: Wish, child: usize) -> Request {
     }
 }
 
-/// The same spec with another restart type, and so with another value of significant.
+/// The spec with another restart type; `significant` stays only where the flags allow it.
 fn respec(flags: &Flags, spec: &ChildRules, choice: usize) -> ChildRules {
     let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][choice % 3];
     let may = restart != Restart::Permanent && flags.auto_shutdown != AutoShutdown::Never;

@@ -1,4 +1,4 @@
-//! The limit of restarts.
+//! Restart intensity.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::op::{failures, failures_of_instances};
 use crate::plan::{Plan, permanent_workers};
 use crate::tree::{Node, TOP, Tree};
 
-/// When restarts began: with the first thing that was done after a failure was reported, unless it was to give up.
+/// The times of the restarts: of the first action after each reported failure, unless the supervisor gave up.
 fn restarts(node: &Node, since: usize) -> Vec<Time> {
     let mut failed = false;
     let mut restarts = Vec::new();
@@ -30,13 +30,13 @@ fn restarts(node: &Node, since: usize) -> Vec<Time> {
     restarts
 }
 
-/// When children were started again; under one_for_one each time is one restart.
+/// The times of starts. Under one_for_one each is one restart.
 fn starts(node: &Node, since: usize) -> Vec<Time> {
     let start = |(time, action): &(Time, Action)| matches!(action, Action::Start(..)).then_some(*time);
     node.log[since..].iter().filter_map(start).collect()
 }
 
-/// When instances were started again.
+/// The times of the starts of instances after their first.
 fn starts_of_known(node: &Node) -> Vec<Time> {
     let mut known = HashSet::new();
     let start = |(time, action): &(Time, Action)| match action {
@@ -46,7 +46,7 @@ fn starts_of_known(node: &Node) -> Vec<Time> {
     node.log.iter().filter_map(start).collect()
 }
 
-/// When failures were reported, without the one that was too many.
+/// The times of reported failures, without the one that exceeded the intensity.
 fn failures_before_giving_up(node: &Node, since: usize) -> Vec<Time> {
     let mut failures = Vec::new();
     for (time, action) in &node.log[since..] {
@@ -70,7 +70,7 @@ fn gave_up(node: &Node) -> Option<Time> {
     })
 }
 
-/// The most that fall into one window, both ends included.
+/// The highest number of times within one period, both ends included.
 fn most_in_a_window(times: &[Time], period: Duration) -> usize {
     let in_window = |end: &Time| {
         times.iter().filter(|time| **time <= *end && end.saturating_since(**time) <= period).count()
@@ -120,7 +120,7 @@ proptest! {
         }
     }
 
-    /// Not when the delay is over, so no delay makes room for more.
+    /// A delayed restart counts at the failure, not at the end of its delay.
     #[test]
     fn delayed_restart_counts_at_the_failure(
         plan in limited(),

@@ -1,12 +1,12 @@
-//! New generations that fail, and the answers to their requesters.
+//! Rolling restarts that fail, and their reports.
 
 use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
 
 use crate::world::{Boot, World, ms};
 
 fn restart(world: &mut World) {
-    world.pool.restart(world.now()).expect("it is running");
-    world.drain();
+    world.pool.restart(world.now()).expect("the pool is started");
+    world.execute_actions();
 }
 
 fn in_rounds(size: u32, surge: u32) -> Settings {
@@ -18,7 +18,7 @@ fn in_rounds(size: u32, surge: u32) -> Settings {
 fn generation_that_fails_to_start_is_aborted() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.boots.extend([Boot::Ready, Boot::Fails, Boot::Fails, Boot::Hangs]);
+    world.boots.extend([Boot::Ready, Boot::Fail, Boot::Fail, Boot::Hang]);
     restart(&mut world);
     world.run(20);
     assert_eq!(world.ready(), "0#1 1#2 0#3");
@@ -44,7 +44,7 @@ fn generation_that_fails_to_start_is_aborted() {
     );
     assert_eq!(world.ready(), "0#1 1#2");
     assert_eq!(world.pool.generation().number(), 1);
-    // The number is not used again.
+    // Numbers of generations are never used again.
     restart(&mut world);
     world.run(100);
     world.expect(
@@ -69,13 +69,13 @@ fn single_failure_in_a_roll_is_retried() {
         ..Settings::new(PoolSize::Static(1))
     });
     world.skip(100);
-    world.boots.push_back(Boot::Fails);
+    world.boots.push_back(Boot::Fail);
     restart(&mut world);
     world.run(100);
-    // Failures are counted anew for each generation, and only while it is rolled in.
-    world.shoot(world.id(0));
+    // Failures are counted per generation, and only during its roll.
+    world.kill(world.id(0));
     world.run(100);
-    world.boots.push_back(Boot::Fails);
+    world.boots.push_back(Boot::Fail);
     restart(&mut world);
     world.run(1_000);
     world.expect(
@@ -109,7 +109,7 @@ fn roll_aborted_after_a_round_restores_the_old_workers() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
     restart(&mut world);
-    world.boots.extend([Boot::Ready, Boot::Fails, Boot::Fails, Boot::Fails]);
+    world.boots.extend([Boot::Ready, Boot::Fail, Boot::Fail, Boot::Fail]);
     world.run(1_000);
     world.expect(
         "100 report rolling restart to generation 2 begins
@@ -138,10 +138,10 @@ fn roll_aborted_after_a_round_restores_the_old_workers() {
 fn newer_generation_supersedes_one_under_way() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
-    world.boots.push_back(Boot::Hangs);
+    world.boots.push_back(Boot::Hang);
     restart(&mut world);
     world.run(5);
-    world.leave = Some(ms(50));
+    world.exit_delay = Some(ms(50));
     restart(&mut world);
     world.run(100);
     world.expect(
@@ -166,7 +166,7 @@ fn abort_returns_to_the_last_complete_generation() {
     world.skip(100);
     restart(&mut world);
     restart(&mut world);
-    world.boots.extend([Boot::Fails; 3]);
+    world.boots.extend([Boot::Fail; 3]);
     world.run(1_000);
     assert_eq!(world.ready(), "0#1");
     world.expect(
@@ -194,7 +194,7 @@ fn abort_returns_to_the_last_complete_generation() {
 #[test]
 fn first_generation_that_fails_is_replaced() {
     let mut world = World::new(PoolSize::Static(2));
-    world.boots.extend([Boot::Fails; 6]);
+    world.boots.extend([Boot::Fail; 6]);
     world.skip(65);
     world.boots.clear();
     restart(&mut world);
@@ -217,7 +217,7 @@ fn stop_or_drain_aborts_the_roll() {
         let mut world = World::new(PoolSize::Static(1));
         world.skip(100);
         restart(&mut world);
-        world.tell(end);
+        world.handle(end);
         world.expect(&format!(
             "100 report rolling restart to generation 2 begins
              100 start 0#2 g2
@@ -236,7 +236,7 @@ fn exit_of_an_old_worker_is_no_failure_of_the_roll() {
     world.skip(100);
     let old = world.id(0);
     restart(&mut world);
-    world.shoot(old);
+    world.kill(old);
     world.run(100);
     world.expect(
         "100 report rolling restart to generation 2 begins

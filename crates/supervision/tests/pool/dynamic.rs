@@ -1,4 +1,4 @@
-//! Pools with a size that follows the load.
+//! Dynamic pools: their size follows the load.
 
 use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
 
@@ -9,15 +9,15 @@ fn dynamic(spare: u32, max: u32, idle: u64) -> PoolSize {
 }
 
 fn load(world: &mut World, worker: WorkerId, active: u32) {
-    world.tell(Event::Load { worker, active, queued: 0 });
+    world.handle(Event::Load { worker, active, queued: 0 });
 }
 
 #[test]
 fn queue_of_n_starts_n_workers_in_parallel() {
     let mut world = World::new(PoolSize::on_demand(8));
-    world.tell(Event::Queued(5));
+    world.handle(Event::Queued(5));
     assert_eq!(world.pool.counts().starting, 5);
-    world.tell(Event::Queued(100));
+    world.handle(Event::Queued(100));
     assert_eq!(world.pool.counts().starting, 8);
 }
 
@@ -42,7 +42,7 @@ fn last_used_idle_workers_are_the_spares() {
     let second = world.id(1);
     load(&mut world, second, 1);
     world.skip(100);
-    // The third has been idle since 210 and is the spare one; the others follow in turn.
+    // Worker 3 is idle since 210 and is the spare. The others are retired in the order of their idle time.
     load(&mut world, first, 0);
     world.run(500);
     load(&mut world, second, 0);
@@ -68,7 +68,8 @@ fn spare_with_load_is_replaced_by_the_last_used() {
     world.run(100);
     load(&mut world, first, 0);
     world.run(100);
-    // Spare is the third. It gets work, so the first stays, idle since 300, and the second leaves at its time.
+    // Worker 3 is the spare. It gets load, so worker 1, idle since 300, becomes the spare. Worker 2 is retired
+    // at its time.
     load(&mut world, third, 1);
     load(&mut world, second, 0);
     world.run(5_000);
@@ -89,7 +90,7 @@ fn former_spare_begins_its_idle_time_at_reconfigure() {
     let mut world = World::new(dynamic(3, 4, 1_000));
     world.skip(10_000);
     world.pool.reconfigure(world.now(), dynamic(1, 4, 1_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(5_000);
     world.expect(
         "11000 retire 0#1: it was idle
@@ -110,7 +111,7 @@ fn lower_maximum_retires_those_with_least_load() {
     load(&mut world, other, 1);
     load(&mut world, busy, 4);
     world.pool.reconfigure(world.now(), dynamic(1, 1, 60_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100 start 1#2 g1
@@ -146,7 +147,7 @@ fn lower_maximum_retires_the_longest_idle_first() {
     load(&mut world, first, 0);
     load(&mut world, last, 1);
     world.pool.reconfigure(world.now(), dynamic(1, 2, 60_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.skip(100);
     assert_eq!(world.ready(), "0#1 2#3");
 }
@@ -154,14 +155,14 @@ fn lower_maximum_retires_the_longest_idle_first() {
 #[test]
 fn idle_worker_stays_while_requests_are_queued() {
     let mut world = World::new(Settings { capacity: 1, ..Settings::new(dynamic(0, 2, 0)) });
-    world.tell(Event::Queued(1));
+    world.handle(Event::Queued(1));
     world.run(100);
     world.expect(
         "0 READY
          0 start 0#1 g1
          10 ready 0#1",
     );
-    world.tell(Event::Queued(0));
+    world.handle(Event::Queued(0));
     world.run(100);
     world.expect(
         "100 retire 0#1: it was idle
@@ -172,12 +173,12 @@ fn idle_worker_stays_while_requests_are_queued() {
 #[test]
 fn queue_length_of_an_unknown_worker_counts() {
     let mut world = World::new(dynamic(0, 4, 1_000));
-    world.tell(Event::Queued(1));
+    world.handle(Event::Queued(1));
     world.skip(100);
-    let dead = world.id(0);
-    world.shoot(dead);
+    let exited = world.id(0);
+    world.kill(exited);
     world.skip(100);
-    world.tell(Event::Load { worker: dead, active: 5, queued: 0 });
+    world.handle(Event::Load { worker: exited, active: 5, queued: 0 });
     let counts = world.pool.counts();
     assert_eq!((counts.queued, counts.active, counts.idle), (0, 0, 1));
 }
@@ -185,16 +186,16 @@ fn queue_length_of_an_unknown_worker_counts() {
 #[test]
 fn load_of_an_exited_worker_does_not_count() {
     let mut world = World::new(PoolSize::dynamic(0, 4));
-    world.tell(Event::Queued(1));
+    world.handle(Event::Queued(1));
     world.skip(100);
     let worker = world.id(0);
-    world.tell(Event::Load { worker, active: 3, queued: 0 });
+    world.handle(Event::Load { worker, active: 3, queued: 0 });
     world.skip(100);
     assert_eq!(world.pool.counts().ready(), 3);
-    world.shoot(worker);
+    world.kill(worker);
     world.skip(100);
     let counts = world.pool.counts();
-    assert_eq!((counts.active, counts.ready()), (0, 2), "two are idle, and nothing asks for a third");
+    assert_eq!((counts.active, counts.ready()), (0, 2), "two workers are idle, so no start");
 }
 
 #[test]
@@ -204,9 +205,9 @@ fn retiring_load_is_counted_but_needs_no_worker() {
     let worker = world.id(0);
     load(&mut world, worker, 1);
     world.skip(100);
-    world.leave = None;
+    world.exit_delay = None;
     world.pool.restart(world.now()).unwrap();
-    world.drain();
+    world.execute_actions();
     world.skip(100);
     let counts = world.pool.counts();
     assert_eq!((counts.active, counts.retiring, counts.idle), (1, 2, 2));
@@ -219,10 +220,10 @@ fn scaling_changes_spare_and_maximum() {
     let mut world = World::new(dynamic(1, 3, 60_000));
     world.skip(100);
     for _ in 0..3 {
-        world.tell(Event::ScaleDown);
+        world.handle(Event::ScaleDown);
     }
     for _ in 0..3 {
-        world.tell(Event::ScaleUp);
+        world.handle(Event::ScaleUp);
     }
     world.run(100);
     world.expect(
@@ -236,25 +237,25 @@ fn scaling_changes_spare_and_maximum() {
          110 ready 1#2",
     );
     let mut world = World::new(PoolSize::OnDemand { max: 1, idle_timeout: ms(5) });
-    world.tell(Event::ScaleUp);
+    world.handle(Event::ScaleUp);
     assert_eq!(world.pool.size(), PoolSize::OnDemand { max: 2, idle_timeout: ms(5) });
 }
 
 #[test]
 fn long_ready_time_clears_the_backoff_of_the_slot() {
     let mut world = World::new(dynamic(0, 1, 10_000));
-    world.tell(Event::Queued(1));
+    world.handle(Event::Queued(1));
     world.skip(5);
     for _ in 0..3 {
-        world.shoot(world.id(0));
+        world.kill(world.id(0));
         world.skip(200);
     }
     let worker = world.id(0);
-    world.tell(Event::Load { worker, active: 0, queued: 0 });
+    world.handle(Event::Load { worker, active: 0, queued: 0 });
     world.skip(20_000);
-    world.tell(Event::Queued(1));
+    world.handle(Event::Queued(1));
     world.run(5);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.run(5);
     world.expect(
         "20605 start 0#5 g1
@@ -272,7 +273,7 @@ fn new_surplus_begins_its_idle_time_at_reconfigure() {
     load(&mut world, worker, 0);
     world.skip(10_000);
     world.pool.reconfigure(world.now(), dynamic(1, 3, 1_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(5_000);
     world.expect(
         "11100 retire 0#1: it was idle
@@ -285,15 +286,15 @@ fn new_surplus_begins_its_idle_time_at_reconfigure() {
 #[test]
 fn retiring_workers_do_not_count_for_a_lower_maximum() {
     let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(dynamic(0, 3, 1_000)) });
-    world.tell(Event::Queued(3));
+    world.handle(Event::Queued(3));
     world.skip(100);
     let (second, third) = (world.id(1), world.id(2));
     load(&mut world, second, 1);
     load(&mut world, third, 1);
-    world.leave = None;
+    world.exit_delay = None;
     world.run(2_000);
     world.pool.reconfigure(world.now(), dynamic(0, 1, 1_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.expect(
         "1010 retire 0#1: it was idle
          2100 retire 1#2: the pool is smaller",
@@ -303,7 +304,7 @@ fn retiring_workers_do_not_count_for_a_lower_maximum() {
 #[test]
 fn starts_as_many_as_are_missing_in_any_slots() {
     let mut world = World::new(dynamic(0, 4, 1_000));
-    world.tell(Event::Queued(4));
+    world.handle(Event::Queued(4));
     world.skip(100);
     let (third, fourth) = (world.id(2), world.id(3));
     load(&mut world, third, 1);

@@ -1,4 +1,4 @@
-//! Restarts: the new generation is ready first, then the old one leaves.
+//! Rolling restarts: the new generation becomes ready, then the old one is retired.
 
 use impresario_supervision::ExitReason;
 use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
@@ -6,8 +6,8 @@ use impresario_supervision::pool::{Event, PoolSize, RollingRestart, Settings};
 use crate::world::{Boot, World, ms};
 
 fn restart(world: &mut World) {
-    world.pool.restart(world.now()).expect("it is running");
-    world.drain();
+    world.pool.restart(world.now()).expect("the pool is started");
+    world.execute_actions();
 }
 
 fn in_rounds(size: u32, surge: u32) -> Settings {
@@ -72,7 +72,7 @@ fn surge_of_1_replaces_one_worker_at_a_time() {
 fn round_waits_for_retiring_workers() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
-    world.leave = Some(ms(1_000));
+    world.exit_delay = Some(ms(1_000));
     restart(&mut world);
     world.run(5_000);
     world.expect(
@@ -94,11 +94,11 @@ fn round_waits_for_retiring_workers() {
 fn started_after_retire_stays_retiring() {
     let mut world = World::new(PoolSize::Static(1));
     let slow = world.id(0);
-    world.leave = None;
+    world.exit_delay = None;
     restart(&mut world);
-    world.tell(Event::Started(slow));
-    assert_eq!(world.ready(), "", "nothing new goes to the old generation");
-    world.exits(slow, ExitReason::Code(3));
+    world.handle(Event::Started(slow));
+    assert_eq!(world.ready(), "", "a retiring worker serves no new requests");
+    world.exit(slow, ExitReason::Code(3));
     world.run(100);
     world.expect(
         "0 start 0#1 g1
@@ -119,7 +119,7 @@ fn exit_during_a_roll_starts_the_new_generation() {
     world.skip(100);
     restart(&mut world);
     world.run(5);
-    world.shoot(world.id(1));
+    world.kill(world.id(1));
     world.run(100);
     world.expect(
         "100 report rolling restart to generation 2 begins
@@ -143,11 +143,11 @@ fn exit_during_a_roll_starts_the_new_generation() {
 fn exit_after_the_roll_is_replaced_while_the_old_retire() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.leave = None;
+    world.exit_delay = None;
     restart(&mut world);
     world.skip(10);
     assert_eq!(world.pool.counts().retiring, 2);
-    world.shoot(world.id(1));
+    world.kill(world.id(1));
     world.run(100);
     world.expect(
         "110 report worker 1 (incarnation 4) terminated: signal 9
@@ -162,9 +162,9 @@ fn exit_of_all_old_workers_completes_the_roll() {
     world.skip(100);
     restart(&mut world);
     for worker in world.pool.serving().collect::<Vec<_>>() {
-        world.shoot(worker);
+        world.kill(worker);
     }
-    assert!(world.pool.is_rolling(), "nobody has seen the new generation ready");
+    assert!(world.pool.is_rolling(), "the roll is not complete before the new generation is ready");
     world.run(100);
     world.expect(
         "100 report rolling restart to generation 2 begins
@@ -203,11 +203,11 @@ fn roll_without_load_completes_immediately() {
 fn drained_pool_starts_the_new_generation() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
-    world.tell(Event::Drain);
+    world.handle(Event::Drain);
     world.skip(100);
     restart(&mut world);
     world.run(100);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.run(100);
     world.expect(
         "200 report rolling restart to generation 2 begins
@@ -223,10 +223,10 @@ fn worker_with_a_ready_replacement_retires_first() {
     let mut world = World::new(in_rounds(2, 1));
     world.skip(100);
     let worker = world.id(0);
-    world.tell(Event::Load { worker, active: 5, queued: 0 });
+    world.handle(Event::Load { worker, active: 5, queued: 0 });
     restart(&mut world);
     world.skip(10);
-    assert_eq!(world.ready(), "1#2 0#3", "although the other one had less to do");
+    assert_eq!(world.ready(), "1#2 0#3", "the replaced worker is retired, not the one with less load");
 }
 
 #[test]
@@ -236,11 +236,11 @@ fn outdated_workers_are_no_spares() {
     world.skip(100);
     world.request(200);
     world.skip(100);
-    world.boots.extend([Boot::Ready, Boot::Hangs]);
+    world.boots.extend([Boot::Ready, Boot::Hang]);
     restart(&mut world);
     world.run(5_000);
-    // The fourth worker is no longer needed and becomes ready now. Its idle time starts here.
-    world.tell(Event::Started(world.id(1)));
+    // Worker 4, which is no longer needed, becomes ready. Its idle time begins now.
+    world.handle(Event::Started(world.id(1)));
     world.run(5_000);
     world.expect(
         "200 report rolling restart to generation 2 begins

@@ -1,4 +1,4 @@
-//! The pool's rules in a virtual world, on virtual time.
+//! The rules of pools, in a simulation on virtual time.
 
 mod aborted;
 mod dynamic;

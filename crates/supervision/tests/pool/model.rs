@@ -1,4 +1,4 @@
-//! A model of the pool that only keeps a list of workers. Every check is an invariant.
+//! A model of a pool: a list of workers. After every event it asserts the invariants of the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use impresario_supervision::pool::{
 use impresario_supervision::{ExitReason, Incarnation, Time};
 use proptest::sample::Index;
 
-/// What a worker may send.
+/// An event about one worker.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Said {
+pub(crate) enum WorkerEvent {
     Started,
     StartFailed,
-    /// Whether its exit is clean.
+    /// Whether the exit reason is clean.
     Exited(bool),
     Load(u32, u32),
     Usage(u64, u64),
@@ -26,12 +26,12 @@ pub(crate) enum Said {
 enum Phase {
     Starting,
     Ready,
-    Leaving,
+    Retiring,
     Killed,
 }
 
 #[derive(Clone, Debug)]
-struct Life {
+struct Worker {
     id: WorkerId,
     generation: Generation,
     phase: Phase,
@@ -41,8 +41,8 @@ struct Life {
 pub(crate) struct Model {
     pool: WorkerPool,
     now: Time,
-    lives: BTreeMap<Incarnation, Life>,
-    dead: Vec<WorkerId>,
+    workers: BTreeMap<Incarnation, Worker>,
+    exited_ids: Vec<WorkerId>,
     queued: u32,
     /// Starts without an outcome.
     open_starts: BTreeSet<Incarnation>,
@@ -51,22 +51,22 @@ pub(crate) struct Model {
     recycling: Option<WorkerId>,
     latest: u64,
     largest_max: u32,
-    /// Allowed number of workers above the maximum, from the requests so far.
+    /// The highest permitted number of workers above the maximum, from the events so far.
     largest_surge: u32,
     has_rolled: bool,
     running: bool,
     stopping: bool,
-    ready_said: bool,
+    ready_emitted: bool,
     exited: bool,
 }
 
 impl Model {
     pub(crate) fn new(settings: Settings, seed: u64) -> Self {
         let mut model = Self {
-            pool: WorkerPool::new(settings, seed).expect("the settings are good"),
+            pool: WorkerPool::new(settings, seed).expect("the settings are valid"),
             now: Time::START,
-            lives: BTreeMap::new(),
-            dead: Vec::new(),
+            workers: BTreeMap::new(),
+            exited_ids: Vec::new(),
             queued: 0,
             open_starts: BTreeSet::new(),
             open_rolls: BTreeSet::new(),
@@ -78,10 +78,10 @@ impl Model {
             has_rolled: false,
             running: false,
             stopping: false,
-            ready_said: false,
+            ready_emitted: false,
             exited: false,
         };
-        model.starts();
+        model.request_start();
         model
     }
 
@@ -89,67 +89,67 @@ impl Model {
         self.exited
     }
 
-    pub(crate) fn says(&mut self, index: Index, said: Said) {
-        let lives: Vec<WorkerId> = self.lives.values().map(|life| life.id).collect();
-        if !lives.is_empty() {
-            self.hear(*index.get(&lives), said);
+    pub(crate) fn worker_event(&mut self, index: Index, event: WorkerEvent) {
+        let workers: Vec<WorkerId> = self.workers.values().map(|worker| worker.id).collect();
+        if !workers.is_empty() {
+            self.apply(*index.get(&workers), event);
         }
     }
 
-    /// Events of exited workers may change only the length of the queue.
-    pub(crate) fn ghost(&mut self, index: Index, said: Said) {
-        if self.dead.is_empty() {
+    /// An event about an exited worker changes nothing but the queue length.
+    pub(crate) fn stale_event(&mut self, index: Index, event: WorkerEvent) {
+        if self.exited_ids.is_empty() {
             return;
         }
-        let id = *index.get(&self.dead);
-        let said = match said {
-            Said::Load(active, _) => Said::Load(active, self.queued),
-            said => said,
+        let id = *index.get(&self.exited_ids);
+        let event = match event {
+            WorkerEvent::Load(active, _) => WorkerEvent::Load(active, self.queued),
+            event => event,
         };
-        self.times_out_now();
+        self.time_out_now();
         let before = format!("{:?}", self.pool);
-        self.pool.handle(self.now, event(id, said));
+        self.pool.handle(self.now, to_event(id, event));
         assert_eq!(format!("{:?}", self.pool), before);
     }
 
-    pub(crate) fn newest_dies(&mut self) {
-        if let Some(id) = self.lives.values().next_back().map(|life| life.id) {
-            self.hear(id, Said::Exited(false));
+    pub(crate) fn newest_exits(&mut self) {
+        if let Some(id) = self.workers.values().next_back().map(|worker| worker.id) {
+            self.apply(id, WorkerEvent::Exited(false));
         }
     }
 
-    pub(crate) fn all_obey(&mut self) {
-        let lives: Vec<WorkerId> = self.lives.values().map(|life| life.id).collect();
-        for id in lives {
-            match self.lives.get(&id.life).map(|life| life.phase) {
-                Some(Phase::Starting) => self.hear(id, Said::Started),
-                Some(Phase::Leaving | Phase::Killed) => self.hear(id, Said::Exited(true)),
+    pub(crate) fn answer_all(&mut self) {
+        let workers: Vec<WorkerId> = self.workers.values().map(|worker| worker.id).collect();
+        for id in workers {
+            match self.workers.get(&id.life).map(|worker| worker.phase) {
+                Some(Phase::Starting) => self.apply(id, WorkerEvent::Started),
+                Some(Phase::Retiring | Phase::Killed) => self.apply(id, WorkerEvent::Exited(true)),
                 Some(Phase::Ready) | None => {}
             }
         }
     }
 
-    pub(crate) fn waits(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         self.now = self.pool.poll_timeout().map_or(end, |at| at.clamp(self.now, end));
     }
 
-    pub(crate) fn times_out(&mut self) {
+    pub(crate) fn time_out(&mut self) {
         if let Some(at) = self.pool.poll_timeout() {
             self.now = self.now.max(at);
         }
-        self.times_out_now();
+        self.time_out_now();
     }
 
-    fn times_out_now(&mut self) {
-        self.tell(Event::Timeout);
+    fn time_out_now(&mut self) {
+        self.handle(Event::Timeout);
         let next = self.pool.poll_timeout();
-        assert!(next.is_none_or(|next| next > self.now), "it asks to be asked again at once");
+        assert!(next.is_none_or(|next| next > self.now), "a timer that has expired already");
     }
 
     pub(crate) fn queued(&mut self, queued: u32) {
         self.queued = queued;
-        self.tell(Event::Queued(queued));
+        self.handle(Event::Queued(queued));
     }
 
     pub(crate) fn restart(&mut self) {
@@ -166,14 +166,14 @@ impl Model {
         self.resized();
     }
 
-    pub(crate) fn reshape(&mut self, settings: Settings) {
-        self.pool.reconfigure(self.now, settings).expect("the settings are good");
+    pub(crate) fn reconfigure(&mut self, settings: Settings) {
+        self.pool.reconfigure(self.now, settings).expect("the settings are valid");
         self.resized();
     }
 
     fn resized(&mut self) {
         self.largest_max = self.largest_max.max(self.pool.size().max());
-        // Those in slots that a static pool does not have are replaced one by one.
+        // Workers in slots above a static size are replaced one at a time.
         self.largest_surge = self.largest_surge.max(if self.has_rolled { self.surge() } else { 1 });
         self.drain();
     }
@@ -182,55 +182,56 @@ impl Model {
         self.pool.settings().roll.surge.unwrap_or(self.pool.size().max())
     }
 
-    pub(crate) fn drains(&mut self) {
+    pub(crate) fn request_drain(&mut self) {
         self.running = false;
-        self.tell(Event::Drain);
+        self.handle(Event::Drain);
     }
 
-    pub(crate) fn starts(&mut self) {
+    pub(crate) fn request_start(&mut self) {
         self.running = !self.stopping;
-        self.tell(Event::Start);
+        self.handle(Event::Start);
     }
 
-    pub(crate) fn stops(&mut self, kill: bool) {
+    pub(crate) fn request_stop(&mut self, kill: bool) {
         (self.stopping, self.running) = (true, false);
-        self.tell(if kill { Event::Kill } else { Event::Stop });
-        assert!(self.lives.values().all(|life| life.phase == Phase::Killed || !kill));
+        self.handle(if kill { Event::Kill } else { Event::Stop });
+        assert!(self.workers.values().all(|worker| worker.phase == Phase::Killed || !kill));
     }
 
-    /// From here on every worker obeys, and only timers of the pool take time.
-    pub(crate) fn calms_down(&mut self) {
+    /// Answers everything immediately and passes all deadlines, until nothing is under way.
+    pub(crate) fn run_until_idle(&mut self) {
         for _ in 0..1_000 {
-            self.all_obey();
+            self.answer_all();
             let counts = self.pool.counts();
             if counts.starting + counts.retiring + counts.waiting == 0 && !self.pool.is_rolling() {
-                return self.is_calm(counts);
+                return self.check_idle(counts);
             }
             if counts.starting + counts.retiring == 0 {
-                self.times_out();
+                self.time_out();
             }
         }
-        panic!("it does not come to rest: {:?}", self.pool);
+        panic!("not idle after 1,000 rounds: {:?}", self.pool);
     }
 
-    fn is_calm(&self, counts: Counts) {
+    fn check_idle(&self, counts: Counts) {
         assert!(counts.ready() >= self.wanted(), "{counts:?}");
         assert!(counts.ready() <= self.pool.size().max(), "{counts:?}");
-        assert!(self.open_starts.is_empty() && self.open_rolls.is_empty() && self.ready_said);
+        assert!(self.open_starts.is_empty() && self.open_rolls.is_empty() && self.ready_emitted);
         let current = self.pool.generation();
-        assert!(self.lives.values().all(|life| life.generation == current));
+        assert!(self.workers.values().all(|worker| worker.generation == current));
         assert!(!self.forgotten.contains(&current));
         if let PoolSize::Static(all) = self.pool.size() {
-            let slots: Vec<u32> = self.lives.values().map(|life| life.id.slot).collect();
+            let slots: Vec<u32> = self.workers.values().map(|worker| worker.id.slot).collect();
             assert_eq!(slots.iter().copied().collect::<BTreeSet<_>>(), (0..all).collect(), "{slots:?}");
             assert_eq!(slots.len(), all as usize);
         }
     }
 
-    /// Number of ready workers that there should be, by the same formula, computed here.
+    /// The wanted number of ready workers, computed here by the same formula.
     fn wanted(&self) -> u32 {
-        let present = self.lives.values().filter(|life| matches!(life.phase, Phase::Starting | Phase::Ready));
-        let load = present.map(|life| life.active).sum::<u32>() + self.queued;
+        let present =
+            self.workers.values().filter(|worker| matches!(worker.phase, Phase::Starting | Phase::Ready));
+        let load = present.map(|worker| worker.active).sum::<u32>() + self.queued;
         let busy = load.div_ceil(self.pool.settings().capacity);
         match self.pool.size() {
             PoolSize::Static(all) => all,
@@ -238,27 +239,27 @@ impl Model {
         }
     }
 
-    fn hear(&mut self, id: WorkerId, said: Said) {
-        let life = self.lives.get_mut(&id.life).expect("it lives");
-        match said {
-            Said::Started if life.phase == Phase::Starting => life.phase = Phase::Ready,
-            Said::StartFailed | Said::Exited(_) => {
-                self.lives.remove(&id.life);
-                self.dead.push(id);
+    fn apply(&mut self, id: WorkerId, event: WorkerEvent) {
+        let worker = self.workers.get_mut(&id.life).expect("it runs");
+        match event {
+            WorkerEvent::Started if worker.phase == Phase::Starting => worker.phase = Phase::Ready,
+            WorkerEvent::StartFailed | WorkerEvent::Exited(_) => {
+                self.workers.remove(&id.life);
+                self.exited_ids.push(id);
                 self.recycling = self.recycling.filter(|&recycling| recycling != id);
             }
-            Said::Load(active, queued) => {
-                if life.phase != Phase::Starting {
-                    life.active = active;
+            WorkerEvent::Load(active, queued) => {
+                if worker.phase != Phase::Starting {
+                    worker.active = active;
                 }
                 self.queued = queued;
             }
-            Said::Started | Said::Usage(..) | Said::Recycle => {}
+            WorkerEvent::Started | WorkerEvent::Usage(..) | WorkerEvent::Recycle => {}
         }
-        self.tell(event(id, said));
+        self.handle(to_event(id, event));
     }
 
-    fn tell(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         self.pool.handle(self.now, event);
         self.drain();
     }
@@ -266,96 +267,102 @@ impl Model {
     fn drain(&mut self) -> Vec<Action> {
         let actions: Vec<Action> = std::iter::from_fn(|| self.pool.poll_action()).collect();
         for action in &actions {
-            assert!(!self.exited, "nothing comes after exit");
+            assert!(!self.exited, "an action after the exit");
             self.check(action);
         }
-        let ready = self.lives.values().filter(|life| life.phase == Phase::Ready).count();
-        if self.was_exchanged(&actions) {
-            assert!(ready >= self.wanted() as usize, "a dip: {actions:?}");
+        let ready = self.workers.values().filter(|worker| worker.phase == Phase::Ready).count();
+        if self.replaces_a_ready_worker(&actions) {
+            assert!(ready >= self.wanted() as usize, "fewer ready workers than wanted: {actions:?}");
         }
-        self.counts_agree();
+        self.check_counts();
         actions
     }
 
-    /// Whether a ready worker was retired because it has, or should have, a replacement.
-    fn was_exchanged(&self, actions: &[Action]) -> bool {
+    /// Whether a ready worker was retired in favour of another one.
+    fn replaces_a_ready_worker(&self, actions: &[Action]) -> bool {
         let is_static = matches!(self.pool.size(), PoolSize::Static(_));
-        let exchanged = actions.iter().filter_map(|action| match action {
+        let replaced = actions.iter().filter_map(|action| match action {
             Action::Retire(id, RetireReason::Recycled(_) | RetireReason::Replaced) => Some(*id),
             Action::Retire(id, RetireReason::Surplus) if is_static => Some(*id),
             _ => None,
         });
         let was_starting = |id: WorkerId| {
-            let withdrawn = Action::Report(Report::Start(id, StartOutcome::Failed(ExitReason::Shutdown)));
-            actions.contains(&withdrawn)
+            let failed_start = Action::Report(Report::Start(id, StartOutcome::Failed(ExitReason::Shutdown)));
+            actions.contains(&failed_start)
         };
-        exchanged.into_iter().any(|id| !was_starting(id))
+        replaced.into_iter().any(|id| !was_starting(id))
     }
 
-    fn counts_agree(&self) {
+    fn check_counts(&self) {
         let counts = self.pool.counts();
-        let count = |phase| self.lives.values().filter(|life| life.phase == phase).count() as u32;
-        assert_eq!(counts.lives() as usize, self.lives.len());
+        let count = |phase| self.workers.values().filter(|worker| worker.phase == phase).count() as u32;
+        assert_eq!(counts.lives() as usize, self.workers.len());
         assert_eq!((counts.starting, counts.ready()), (count(Phase::Starting), count(Phase::Ready)));
-        assert_eq!(counts.active, self.lives.values().map(|life| life.active).sum::<u32>());
+        assert_eq!(counts.active, self.workers.values().map(|worker| worker.active).sum::<u32>());
         assert_eq!(counts.queued, self.queued);
-        assert_eq!(self.open_starts.len(), counts.starting as usize, "each other start has its outcome");
+        assert_eq!(self.open_starts.len(), counts.starting as usize, "an outcome of a start is missing");
         let serving: Vec<WorkerId> = self.pool.serving().collect();
-        let ready = self.lives.values().filter(|life| life.phase == Phase::Ready);
-        assert_eq!(serving, ready.map(|life| life.id).collect::<Vec<_>>());
+        let ready = self.workers.values().filter(|worker| worker.phase == Phase::Ready);
+        assert_eq!(serving, ready.map(|worker| worker.id).collect::<Vec<_>>());
     }
 
     fn check(&mut self, action: &Action) {
         match action {
             Action::Start(id, generation) => self.check_start(*id, *generation),
             Action::Retire(id, _) => {
-                let life = self.lives.get_mut(&id.life).expect("only who lives is told to leave");
-                assert!(matches!(life.phase, Phase::Starting | Phase::Ready), "told to leave twice");
-                life.phase = Phase::Leaving;
+                let worker = self.workers.get_mut(&id.life).expect("retired worker does not run");
+                assert!(matches!(worker.phase, Phase::Starting | Phase::Ready), "retired twice");
+                worker.phase = Phase::Retiring;
             }
             Action::Kill(id) => {
-                let life = self.lives.get_mut(&id.life).expect("only who lives is killed");
-                assert_ne!(life.phase, Phase::Killed, "killed twice");
-                life.phase = Phase::Killed;
+                let worker = self.workers.get_mut(&id.life).expect("killed worker does not run");
+                assert_ne!(worker.phase, Phase::Killed, "killed twice");
+                worker.phase = Phase::Killed;
             }
             Action::Forget(generation) => {
-                assert!(self.lives.values().all(|life| life.generation != *generation));
+                assert!(self.workers.values().all(|worker| worker.generation != *generation));
                 assert!(self.forgotten.insert(*generation), "forgotten twice");
             }
             Action::Report(report) => self.check_report(report),
-            Action::Ready => assert!(!std::mem::replace(&mut self.ready_said, true), "ready twice"),
+            Action::Ready => assert!(!std::mem::replace(&mut self.ready_emitted, true), "ready twice"),
             Action::Exit => {
-                assert!(self.lives.is_empty() && self.open_rolls.is_empty() && self.open_starts.is_empty());
+                assert!(self.workers.is_empty() && self.open_rolls.is_empty() && self.open_starts.is_empty());
                 self.exited = true;
             }
-            _ => panic!("{action:?} is not known here"),
+            _ => panic!("unexpected action {action:?}"),
         }
     }
 
     fn check_start(&mut self, id: WorkerId, generation: Generation) {
-        assert!(id.life.number() > self.latest && self.running, "a new life, and only when it may be");
+        assert!(
+            id.life.number() > self.latest && self.running,
+            "incarnation does not increase, or start while stopped"
+        );
         self.latest = id.life.number();
         assert!(generation == self.pool.generation() && !self.forgotten.contains(&generation));
-        let life = Life { id, generation, phase: Phase::Starting, active: 0 };
-        self.lives.insert(id.life, life);
+        let worker = Worker { id, generation, phase: Phase::Starting, active: 0 };
+        self.workers.insert(id.life, worker);
         self.open_starts.insert(id.life);
         let bound = self.largest_max + self.largest_surge;
-        assert!(self.lives.len() <= bound as usize, "{} lives, allowed are {bound}", self.lives.len());
-        let starting = self.lives.values().filter(|life| life.phase == Phase::Starting).count();
-        assert!(starting <= self.pool.settings().parallel_starts as usize, "{starting} at the same time");
+        assert!(self.workers.len() <= bound as usize, "{} workers, bound {bound}", self.workers.len());
+        let starting = self.workers.values().filter(|worker| worker.phase == Phase::Starting).count();
+        assert!(
+            starting <= self.pool.settings().parallel_starts as usize,
+            "{starting} starts at the same time"
+        );
     }
 
     fn check_report(&mut self, report: &Report) {
         match report {
-            Report::Start(id, _) => assert!(self.open_starts.remove(&id.life), "two outcomes"),
+            Report::Start(id, _) => assert!(self.open_starts.remove(&id.life), "two outcomes of one start"),
             Report::Rolling(generation) => {
                 self.open_rolls.insert(*generation);
             }
             Report::Rolled(generation) | Report::RollAborted(generation, _) => {
-                assert!(self.open_rolls.remove(generation), "two answers");
+                assert!(self.open_rolls.remove(generation), "two results of one roll");
             }
             Report::Recycling(id, _) => {
-                assert_eq!(self.recycling, None, "two at once");
+                assert_eq!(self.recycling, None, "two recycled at the same time");
                 self.recycling = Some(*id);
                 self.largest_surge = self.largest_surge.max(1);
             }
@@ -364,14 +371,14 @@ impl Model {
     }
 }
 
-fn event(id: WorkerId, said: Said) -> Event {
-    match said {
-        Said::Started => Event::Started(id),
-        Said::StartFailed => Event::StartFailed(id, ExitReason::Code(3)),
-        Said::Exited(true) => Event::Exited(id, ExitReason::Normal),
-        Said::Exited(false) => Event::Exited(id, ExitReason::Killed),
-        Said::Load(active, queued) => Event::Load { worker: id, active, queued },
-        Said::Usage(requests, memory) => Event::Usage { worker: id, requests, memory },
-        Said::Recycle => Event::Recycle(id),
+fn to_event(id: WorkerId, event: WorkerEvent) -> Event {
+    match event {
+        WorkerEvent::Started => Event::Started(id),
+        WorkerEvent::StartFailed => Event::StartFailed(id, ExitReason::Code(3)),
+        WorkerEvent::Exited(true) => Event::Exited(id, ExitReason::Normal),
+        WorkerEvent::Exited(false) => Event::Exited(id, ExitReason::Killed),
+        WorkerEvent::Load(active, queued) => Event::Load { worker: id, active, queued },
+        WorkerEvent::Usage(requests, memory) => Event::Usage { worker: id, requests, memory },
+        WorkerEvent::Recycle => Event::Recycle(id),
     }
 }

@@ -1,45 +1,44 @@
-//! Properties in a hostile world with late, wrong, repeated and missing answers, against a model that only
-//! keeps a list of workers.
+//! Properties under random events: answers that are late, wrong, repeated or missing, checked by `model`.
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
 use proptest::sample::Index;
 
 use impresario_supervision::pool::{PoolSize, Recycling, RollingRestart, Settings};
 
-use crate::model::{Model, Said};
+use crate::model::{Model, WorkerEvent};
 use crate::world::ms;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// A worker sends an event, allowed or not.
-    Says(Index, Said),
-    /// An exited worker sends an event.
-    Ghost(Index, Said),
-    /// The newest worker dies, ready or not (Unit's defect D2).
-    NewestDies,
-    /// Every worker with a stop request exits, and every starting worker is ready.
-    AllObey,
-    /// Time passes, but not beyond the next deadline of the pool.
-    Waits(u64),
-    /// The next deadline is reached.
-    TimesOut,
+    /// An event about a running worker, possible or not.
+    Worker(Index, WorkerEvent),
+    /// An event about an exited worker.
+    Stale(Index, WorkerEvent),
+    /// The newest worker exits, ready or not (Unit: defect D2).
+    NewestExits,
+    /// Starting workers become ready; retiring and killed ones exit.
+    AnswerAll,
+    /// Time passes, at most until the next deadline.
+    Wait(u64),
+    /// Time passes until the next deadline.
+    TimeOut,
     Queued(u32),
     Restart,
     ScaleUp,
     ScaleDown,
-    Reshape(Settings),
+    Reconfigure(Settings),
     Drain,
     Start,
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn event() -> impl Strategy<Value = WorkerEvent> {
     prop_oneof![
-        4 => Just(Said::Started),
-        1 => Just(Said::StartFailed),
-        2 => any::<bool>().prop_map(Said::Exited),
-        4 => (0u32..4, 0u32..6).prop_map(|(active, queued)| Said::Load(active, queued)),
-        1 => (0u64..200, 0u64..200).prop_map(|(requests, memory)| Said::Usage(requests, memory)),
-        1 => Just(Said::Recycle),
+        4 => Just(WorkerEvent::Started),
+        1 => Just(WorkerEvent::StartFailed),
+        2 => any::<bool>().prop_map(WorkerEvent::Exited),
+        4 => (0u32..4, 0u32..6).prop_map(|(active, queued)| WorkerEvent::Load(active, queued)),
+        1 => (0u64..200, 0u64..200).prop_map(|(requests, memory)| WorkerEvent::Usage(requests, memory)),
+        1 => Just(WorkerEvent::Recycle),
     ]
 }
 
@@ -78,38 +77,38 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        20 => (any::<Index>(), said()).prop_map(|(index, said)| Op::Says(index, said)),
-        2 => (any::<Index>(), said()).prop_map(|(index, said)| Op::Ghost(index, said)),
-        4 => Just(Op::NewestDies),
-        3 => Just(Op::AllObey),
-        4 => (0u64..300).prop_map(Op::Waits),
-        6 => Just(Op::TimesOut),
+        20 => (any::<Index>(), event()).prop_map(|(index, event)| Op::Worker(index, event)),
+        2 => (any::<Index>(), event()).prop_map(|(index, event)| Op::Stale(index, event)),
+        4 => Just(Op::NewestExits),
+        3 => Just(Op::AnswerAll),
+        4 => (0u64..300).prop_map(Op::Wait),
+        6 => Just(Op::TimeOut),
         3 => (0u32..12).prop_map(Op::Queued),
         2 => Just(Op::Restart),
         1 => Just(Op::ScaleUp),
         1 => Just(Op::ScaleDown),
-        1 => settings().prop_map(Op::Reshape),
+        1 => settings().prop_map(Op::Reconfigure),
         1 => Just(Op::Drain),
         2 => Just(Op::Start),
     ]
 }
 
-fn play(model: &mut Model, ops: Vec<Op>) {
+fn run(model: &mut Model, ops: Vec<Op>) {
     for op in ops {
         match op {
-            Op::Says(index, said) => model.says(index, said),
-            Op::Ghost(index, said) => model.ghost(index, said),
-            Op::NewestDies => model.newest_dies(),
-            Op::AllObey => model.all_obey(),
-            Op::Waits(time) => model.waits(ms(time)),
-            Op::TimesOut => model.times_out(),
+            Op::Worker(index, event) => model.worker_event(index, event),
+            Op::Stale(index, event) => model.stale_event(index, event),
+            Op::NewestExits => model.newest_exits(),
+            Op::AnswerAll => model.answer_all(),
+            Op::Wait(time) => model.wait(ms(time)),
+            Op::TimeOut => model.time_out(),
             Op::Queued(queued) => model.queued(queued),
             Op::Restart => model.restart(),
             Op::ScaleUp => model.scale(true),
             Op::ScaleDown => model.scale(false),
-            Op::Reshape(settings) => model.reshape(settings),
-            Op::Drain => model.drains(),
-            Op::Start => model.starts(),
+            Op::Reconfigure(settings) => model.reconfigure(settings),
+            Op::Drain => model.request_drain(),
+            Op::Start => model.request_start(),
         }
     }
 }
@@ -117,8 +116,8 @@ fn play(model: &mut Model, ops: Vec<Op>) {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
-    /// The model checks every step. At the end the world obeys; then all wanted workers are running and nothing
-    /// is in progress.
+    /// The model asserts after every event. At the end all is answered: the wanted workers are ready, and none is
+    /// starting or retiring.
     #[test]
     fn random_events_end_with_all_wanted_ready(
         settings in settings(),
@@ -126,12 +125,12 @@ proptest! {
         ops in proptest::collection::vec(op(), 0..120),
     ) {
         let mut model = Model::new(settings, seed);
-        play(&mut model, ops);
-        model.starts();
-        model.calms_down();
+        run(&mut model, ops);
+        model.request_start();
+        model.run_until_idle();
     }
 
-    /// From any state a stop ends the pool, and a kill ends it without the help of the workers.
+    /// A stop ends in the exit from any state; a kill does so without answers to retirements.
     #[test]
     fn stop_or_kill_ends_in_exit(
         settings in settings(),
@@ -140,10 +139,10 @@ proptest! {
         kill in any::<bool>(),
     ) {
         let mut model = Model::new(settings, 1);
-        play(&mut model, ops);
-        model.stops(kill);
-        play(&mut model, after);
-        model.all_obey();
+        run(&mut model, ops);
+        model.request_stop(kill);
+        run(&mut model, after);
+        model.answer_all();
         prop_assert!(model.has_exited());
     }
 }

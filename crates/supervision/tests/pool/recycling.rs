@@ -1,4 +1,4 @@
-//! Recycling: one at a time, the replacement first.
+//! Recycling: one worker at a time, after its replacement is ready.
 
 use impresario_supervision::pool::{Event, PoolSize, RecycleReason, Recycling, Settings, WorkerId};
 
@@ -17,14 +17,14 @@ fn requests(max: u64) -> Recycling {
 }
 
 fn served(world: &mut World, worker: WorkerId, requests: u64) {
-    world.tell(Event::Usage { worker, requests, memory: 0 });
+    world.handle(Event::Usage { worker, requests, memory: 0 });
 }
 
 #[test]
 fn one_worker_at_a_time_after_its_replacement() {
     let mut world = World::new(settings(PoolSize::Static(3), requests(100)));
     world.skip(100);
-    world.leave = Some(ms(5));
+    world.exit_delay = Some(ms(5));
     for slot in [1, 0, 2] {
         let worker = world.id(slot);
         served(&mut world, worker, 99);
@@ -56,7 +56,7 @@ fn next_recycling_waits_for_the_exit_of_the_last() {
     let recycled = settings(PoolSize::Static(2), requests(1));
     let mut world = World::new(Settings { retire_timeout: Some(ms(500)), ..recycled });
     world.skip(100);
-    world.leave = None;
+    world.exit_delay = None;
     for slot in [0, 1] {
         let worker = world.id(slot);
         served(&mut world, worker, 1);
@@ -81,7 +81,7 @@ fn next_recycling_waits_for_the_exit_of_the_last() {
 fn failed_replacement_is_retried_while_the_old_serves() {
     let mut world = World::new(settings(PoolSize::Static(2), requests(1)));
     world.skip(100);
-    world.boots.extend([Boot::Fails, Boot::Fails]);
+    world.boots.extend([Boot::Fail, Boot::Fail]);
     let worker = world.id(0);
     served(&mut world, worker, 1);
     world.run(25);
@@ -108,7 +108,7 @@ fn exit_of_the_recycled_worker_ends_its_recycling() {
     let worker = world.id(0);
     served(&mut world, worker, 1);
     world.run(5);
-    world.shoot(worker);
+    world.kill(worker);
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests
@@ -175,8 +175,8 @@ fn memory_above_the_limit_recycles() {
     let mut world = World::new(settings(PoolSize::Static(1), limits));
     world.skip(100);
     let worker = world.id(0);
-    world.tell(Event::Usage { worker, requests: 5, memory: 1_000 });
-    world.tell(Event::Usage { worker, requests: 5, memory: 1_001 });
+    world.handle(Event::Usage { worker, requests: 5, memory: 1_000 });
+    world.handle(Event::Usage { worker, requests: 5, memory: 1_001 });
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it uses 1001 bytes of memory
@@ -191,10 +191,10 @@ fn memory_above_the_limit_recycles() {
 fn requested_recycling_is_in_order_and_once() {
     let mut world = World::new(PoolSize::Static(2));
     let early = world.id(0);
-    world.tell(Event::Recycle(early));
+    world.handle(Event::Recycle(early));
     world.skip(100);
     for slot in [1, 0, 1] {
-        world.tell(Event::Recycle(world.id(slot)));
+        world.handle(Event::Recycle(world.id(slot)));
         world.run(1);
     }
     world.run(100);
@@ -219,13 +219,13 @@ fn jitter_spreads_workers_that_started_together() {
     world.skip(10);
     let mut ends = Vec::new();
     while world.pool.counts().ready() == 8 && ends.len() < 8 {
-        let next = world.pool.poll_timeout().expect("somebody gets older");
+        let next = world.pool.poll_timeout().expect("there is an age limit");
         ends.push(next.since_start().as_millis());
         let wait = u64::try_from((next.saturating_since(world.now())).as_millis()).unwrap();
         world.run(wait + 1);
         world.skip(11);
     }
-    assert_eq!(ends.len(), 8, "no capacity was lost");
+    assert_eq!(ends.len(), 8, "no ready worker is missing");
     assert!(ends.is_sorted() && ends[0] >= 50_010 && ends[7] <= 100_010, "{ends:?}");
     assert!(ends.windows(2).all(|two| two[1] - two[0] > 100), "{ends:?}");
 }
@@ -260,11 +260,11 @@ fn new_limits_are_checked_at_reconfigure() {
         let worker = world.id(slot);
         served(&mut world, worker, 10);
     }
-    world.tell(Event::Recycle(world.id(2)));
+    world.handle(Event::Recycle(world.id(2)));
     world.run(5);
-    // The first is already being replaced; the second may go on now, the third has been asked for.
+    // Worker 1 is being replaced. The limit of worker 2 is lifted; worker 3 was requested.
     world.pool.reconfigure(world.now(), settings(PoolSize::Static(3), requests(20))).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
@@ -284,10 +284,10 @@ fn new_limits_are_checked_at_reconfigure() {
 fn requested_recycling_survives_reconfigure() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.tell(Event::Recycle(world.id(0)));
-    world.tell(Event::Recycle(world.id(1)));
+    world.handle(Event::Recycle(world.id(0)));
+    world.handle(Event::Recycle(world.id(1)));
     world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.skip(100);
     assert_eq!(world.ready(), "0#3 1#4");
 }
@@ -302,7 +302,7 @@ fn roll_replaces_a_recycling_under_way() {
     }
     world.run(5);
     world.pool.restart(world.now()).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
@@ -371,7 +371,7 @@ fn worker_due_for_recycling_may_be_retired_as_idle() {
         let worker = world.id(slot);
         served(&mut world, worker, 10);
     }
-    world.tell(Event::ScaleDown);
+    world.handle(Event::ScaleDown);
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it has served 10 requests
@@ -389,10 +389,10 @@ fn worker_due_for_recycling_may_be_retired_as_idle() {
 fn exit_of_a_recycled_worker_starts_no_backoff() {
     let mut world = World::new(settings(PoolSize::Static(1), requests(1)));
     world.skip(100);
-    world.boots.push_back(Boot::Fails);
+    world.boots.push_back(Boot::Fail);
     let worker = world.id(0);
     served(&mut world, worker, 1);
-    world.shoot(worker);
+    world.kill(worker);
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) is recycled: it has served 1 requests

@@ -1,4 +1,4 @@
-//! Texts of reports and reasons, and the lists of workers and counts.
+//! Texts of reports and reasons; lists of workers and counts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Static pools that become larger and smaller.
+//! Static pools: scaling and new sizes.
 
 use impresario_supervision::pool::{Event, PoolSize, Settings};
 
@@ -8,11 +8,11 @@ use crate::world::{World, ms};
 fn scales_by_one() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
-    world.tell(Event::ScaleUp);
+    world.handle(Event::ScaleUp);
     world.run(100);
-    world.tell(Event::ScaleDown);
+    world.handle(Event::ScaleDown);
     world.run(100);
-    world.tell(Event::ScaleDown);
+    world.handle(Event::ScaleDown);
     world.run(100);
     world.expect(
         "100 report pool size is now 2 workers
@@ -30,12 +30,12 @@ fn scales_by_one() {
 #[test]
 fn reconfigure_resets_scaling() {
     let mut world = World::new(PoolSize::Static(1));
-    world.tell(Event::ScaleUp);
-    world.tell(Event::ScaleUp);
+    world.handle(Event::ScaleUp);
+    world.handle(Event::ScaleUp);
     assert_eq!(world.pool.size(), PoolSize::Static(3));
     world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
     assert_eq!(world.pool.size(), PoolSize::Static(2));
-    world.tell(Event::ScaleUp);
+    world.handle(Event::ScaleUp);
     assert_eq!(world.pool.size(), PoolSize::Static(3));
 }
 
@@ -43,9 +43,9 @@ fn reconfigure_resets_scaling() {
 fn smaller_static_pool_replaces_before_it_retires() {
     let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) terminated: signal 9
@@ -63,11 +63,11 @@ fn smaller_static_pool_replaces_before_it_retires() {
 fn exit_is_replaced_while_others_retire() {
     let mut world = World::new(PoolSize::Static(4));
     world.skip(100);
-    world.leave = Some(ms(5_000));
+    world.exit_delay = Some(ms(5_000));
     world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(10);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.run(10_000);
     world.expect(
         "100 retire 2#3: the pool is smaller
@@ -84,18 +84,18 @@ fn exit_is_replaced_while_others_retire() {
 fn scaling_up_and_down_adds_no_workers() {
     let mut world = World::new(Settings { retire_timeout: None, ..Settings::new(PoolSize::Static(2)) });
     world.skip(100);
-    world.leave = None;
+    world.exit_delay = None;
     for _ in 0..5 {
-        world.tell(Event::ScaleDown);
+        world.handle(Event::ScaleDown);
         world.run(100);
-        world.tell(Event::ScaleUp);
+        world.handle(Event::ScaleUp);
         world.run(100);
     }
     let counts = world.pool.counts();
     assert_eq!((counts.ready(), counts.retiring, counts.starting), (1, 1, 0));
-    // Its turn comes when there is room.
-    let leaving = world.pool.workers().find(|worker| worker.id.slot == 1).unwrap();
-    world.shoot(leaving.id);
+    // It is started when the number of workers is below the bound.
+    let retiring = world.pool.workers().find(|worker| worker.id.slot == 1).unwrap();
+    world.kill(retiring.id);
     world.skip(100);
     assert_eq!(world.ready(), "0#1 1#3");
 }
@@ -104,13 +104,13 @@ fn scaling_up_and_down_adds_no_workers() {
 fn dynamic_to_static_replaces_workers_slot_by_slot() {
     let mut world = World::new(PoolSize::dynamic(3, 8));
     world.skip(100);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.pool.reconfigure(world.now(), PoolSize::dynamic(2, 8)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.skip(100_000);
     assert_eq!(world.ready(), "1#2 2#3");
     world.pool.reconfigure(world.now(), PoolSize::Static(2)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100100 start 0#5 g1

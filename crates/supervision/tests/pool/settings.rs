@@ -1,4 +1,4 @@
-//! What is refused, and what it says.
+//! Checks of settings, and the texts of their errors.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use impresario_supervision::pool::{
 use crate::world::{World, ms};
 
 fn error(settings: impl Into<Settings>) -> PoolError {
-    WorkerPool::new(settings, 0).expect_err("it cannot be followed")
+    WorkerPool::new(settings, 0).expect_err("the settings are invalid")
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Starts: how many at once, and what happens when they fail, hang, or are shot.
+//! Starts: their number at a time; failed, hanging and killed ones.
 
 use impresario_supervision::ExitReason;
 use impresario_supervision::pool::{Event, PoolSize, Settings, WorkerId};
@@ -26,9 +26,9 @@ fn starts_are_parallel_up_to_the_bound() {
 
 #[test]
 fn single_failed_start_is_retried() {
-    // Unit's defect D11: there, nothing happens before the next request.
+    // Unit (defect D11) retries only at the next request.
     let mut world = World::new(PoolSize::Static(3));
-    world.boots.extend([Boot::Ready, Boot::Fails, Boot::Ready, Boot::Fails]);
+    world.boots.extend([Boot::Ready, Boot::Fail, Boot::Ready, Boot::Fail]);
     world.run(1_000);
     world.expect(
         "0 start 0#1 g1
@@ -48,12 +48,12 @@ fn single_failed_start_is_retried() {
 
 #[test]
 fn replacement_killed_after_its_start_is_replaced() {
-    // Unit's defect D2: there, the counter of starting processes is stuck for ever.
+    // Unit (defect D2) counts such a worker as starting for ever.
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     for _ in 0..3 {
-        world.shoot(world.id(0));
+        world.kill(world.id(0));
         world.run(40);
     }
     world.run(1_000);
@@ -79,12 +79,12 @@ fn failing_slot_backs_off_alone() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     for _ in 0..3 {
-        world.shoot(world.id(0));
+        world.kill(world.id(0));
         world.run(50);
     }
-    world.shoot(world.id(1));
+    world.kill(world.id(1));
     world.run(5_100);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) terminated: signal 9
@@ -111,7 +111,7 @@ fn failing_slot_backs_off_alone() {
 fn start_that_times_out_is_killed_and_retried() {
     let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
-    world.boots.extend([Boot::Hangs, Boot::Hangs]);
+    world.boots.extend([Boot::Hang, Boot::Hang]);
     world.run(2_000);
     world.expect(
         "0 start 0#1 g1
@@ -133,12 +133,12 @@ fn start_that_times_out_is_killed_and_retried() {
 fn started_after_the_time_out_is_ignored() {
     let settings = Settings { start_timeout: Some(ms(500)), ..Settings::new(PoolSize::Static(1)) };
     let mut world = World::new(settings);
-    world.boots.push_back(Boot::Hangs);
+    world.boots.push_back(Boot::Hang);
     world.run(499);
     let late = world.id(0);
     world.pool.handle(world.now() + ms(1), Event::Timeout);
     world.pool.handle(world.now() + ms(1), Event::Started(late));
-    world.drain();
+    world.execute_actions();
     assert_eq!(world.ready(), "");
     world.run(100);
     world.expect(
@@ -156,12 +156,12 @@ fn started_after_the_time_out_is_ignored() {
 fn stale_events_change_nothing() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    let dead = world.id(0);
-    world.shoot(dead);
+    let exited = world.id(0);
+    world.kill(exited);
     world.skip(100);
     let wrong_slot = WorkerId { slot: 1, life: world.id(0).life };
     let before = format!("{:?}", world.pool);
-    for stale in [dead, wrong_slot] {
+    for stale in [exited, wrong_slot] {
         for event in [
             Event::Started(stale),
             Event::StartFailed(stale, ExitReason::Killed),
@@ -170,12 +170,12 @@ fn stale_events_change_nothing() {
             Event::Usage { worker: stale, requests: 9, memory: 9 },
             Event::Recycle(stale),
         ] {
-            world.tell(event);
+            world.handle(event);
             assert_eq!(format!("{:?}", world.pool), before);
         }
     }
-    // So does what cannot be: ready twice, load before it is ready.
-    world.tell(Event::Started(world.id(1)));
+    // Impossible events change nothing: ready twice, load before ready.
+    world.handle(Event::Started(world.id(1)));
     assert_eq!(format!("{:?}", world.pool), before);
     world.expect("");
 }

@@ -1,4 +1,4 @@
-//! Leaving: with time, without, late, badly, by a drain, a stop or a kill.
+//! Retirement: its time-out, unclean exits, drain, stop and kill.
 
 use impresario_supervision::pool::{Action, Event, PoolSize, Settings, WorkerPool};
 use impresario_supervision::{ExitReason, Time};
@@ -10,8 +10,8 @@ fn worker_is_killed_after_the_retire_time_out() {
     let settings = Settings { retire_timeout: Some(ms(300)), ..Settings::new(PoolSize::Static(2)) };
     let mut world = World::new(settings);
     world.skip(100);
-    world.leave = None;
-    world.tell(Event::ScaleDown);
+    world.exit_delay = None;
+    world.handle(Event::ScaleDown);
     world.run(1_000);
     world.expect(
         "100 report pool size is now 1 worker
@@ -29,8 +29,8 @@ fn worker_without_retire_time_out_is_not_killed() {
     let mut world = World::new(settings);
     assert_eq!(world.pool.poll_timeout(), None);
     world.skip(100);
-    world.leave = None;
-    world.tell(Event::Stop);
+    world.exit_delay = None;
+    world.handle(Event::Stop);
     assert_eq!(world.pool.poll_timeout(), None);
     world.run(1_000_000);
     world.expect("100 retire 0#1: the pool is stopped");
@@ -40,11 +40,11 @@ fn worker_without_retire_time_out_is_not_killed() {
 fn unclean_exit_of_a_retired_worker_is_reported() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.leave = None;
+    world.exit_delay = None;
     let (bad, good) = (world.id(1), world.id(0));
-    world.tell(Event::Stop);
-    world.shoot(bad);
-    world.exits(good, ExitReason::Normal);
+    world.handle(Event::Stop);
+    world.kill(bad);
+    world.exit(good, ExitReason::Normal);
     assert_eq!(world.pool.poll_timeout(), None);
     world.expect(
         "100 retire 0#1: the pool is stopped
@@ -58,10 +58,10 @@ fn unclean_exit_of_a_retired_worker_is_reported() {
 fn drain_retires_all_and_start_continues() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(5);
-    world.tell(Event::Drain);
+    world.handle(Event::Drain);
     world.run(100);
-    world.tell(Event::Drain);
-    world.tell(Event::Timeout);
+    world.handle(Event::Drain);
+    world.handle(Event::Timeout);
     world.expect(
         "5 report worker 0 (incarnation 1) failed to start: shutdown
          5 retire 0#1: the pool is drained
@@ -70,9 +70,9 @@ fn drain_retires_all_and_start_continues() {
          6 exited 0#1
          6 exited 1#2",
     );
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.run(100);
-    world.tell(Event::Drain);
+    world.handle(Event::Drain);
     world.run(100);
     world.expect(
         "105 start 0#3 g1
@@ -92,12 +92,12 @@ fn stop_during_starts_retires_and_exits() {
     let mut world = World::new(PoolSize::Static(2));
     world.boots.push_back(Boot::Ready);
     world.run(5);
-    world.tell(Event::Stop);
+    world.handle(Event::Stop);
     world.run(100);
-    world.tell(Event::Start);
-    world.tell(Event::ScaleUp);
-    world.tell(Event::Stop);
-    world.tell(Event::Kill);
+    world.handle(Event::Start);
+    world.handle(Event::ScaleUp);
+    world.handle(Event::Stop);
+    world.handle(Event::Kill);
     assert_eq!(world.pool.restart(world.now()), None);
     world.run(100);
     world.expect(
@@ -128,12 +128,12 @@ fn pool_that_was_not_started_exits_immediately() {
 fn kill_kills_every_worker_once() {
     let settings = Settings { parallel_starts: 2, ..Settings::new(PoolSize::Static(3)) };
     let mut world = World::new(settings);
-    world.leave = None;
+    world.exit_delay = None;
     world.run(10);
-    world.tell(Event::Stop);
+    world.handle(Event::Stop);
     world.run(10);
-    world.tell(Event::Kill);
-    world.tell(Event::Kill);
+    world.handle(Event::Kill);
+    world.handle(Event::Kill);
     world.run(10);
     world.expect(
         "0 start 0#1 g1
@@ -159,7 +159,7 @@ fn kill_kills_every_worker_once() {
 fn kill_fails_the_starts_under_way() {
     let mut world = World::new(PoolSize::Static(1));
     world.run(5);
-    world.tell(Event::Kill);
+    world.handle(Event::Kill);
     world.run(10);
     world.expect(
         "0 start 0#1 g1

@@ -1,4 +1,4 @@
-//! The scenarios of Unit's own suite (`test_procman.py`), on virtual time.
+//! The scenarios of Unit's test suite (`test_procman.py`), on virtual time. Test names are those of Unit.
 
 use impresario_supervision::pool::{Event, PoolSize};
 
@@ -23,9 +23,9 @@ fn prefork_and_same_processes() {
     world.run(1_000);
     assert_eq!(world.ready(), "0#1 1#2");
 
-    // Unit replaces all of them here; its test for the survival of the first two is skipped.
+    // Unit replaces all of them here; its test that the first two stay is skipped.
     world.pool.reconfigure(world.now(), PoolSize::Static(4)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(1_000);
     world.expect(
         "2000 start 2#3 g1
@@ -43,7 +43,7 @@ fn prefork_and_same_processes() {
 fn prefork_then_empty() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(1_000);
-    world.tell(Event::Stop);
+    world.handle(Event::Stop);
     world.run(1_000);
     world.expect(
         "1000 retire 0#1: the pool is stopped
@@ -99,7 +99,7 @@ fn reconfigure() {
     world.skip(100);
     assert_eq!(world.ready(), "0#1 1#2 2#3");
     world.pool.reconfigure(world.now(), dynamic(6, 6, 15_000)).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.request(50);
     world.run(100_000);
@@ -147,12 +147,12 @@ fn idle_timeout_zero() {
 
 #[test]
 fn connection_keepalive() {
-    // An open connection without a request is no load: what counts is what the driver says.
+    // An open connection without a request is no load: the driver decides what it reports as load.
     let mut world = World::new(PoolSize::OnDemand { max: 1, idle_timeout: ms(2_000) });
     world.request(5);
     world.skip(1_000);
     let worker = world.id(0);
-    world.tell(Event::Load { worker, active: 0, queued: 0 });
+    world.handle(Event::Load { worker, active: 0, queued: 0 });
     world.run(2_000);
     world.expect(
         "2015 retire 0#1: it was idle
@@ -165,10 +165,10 @@ fn restart() {
     let mut world = World::new(PoolSize::Static(1));
     world.skip(100);
     let generation = world.pool.restart(world.now()).unwrap();
-    world.drain();
+    world.execute_actions();
     assert_eq!(generation.number(), 2);
     world.run(5);
-    assert_eq!(world.ready(), "0#1", "the old one serves until the new one is ready");
+    assert_eq!(world.ready(), "0#1", "the old worker serves until the new one is ready");
     world.run(5);
     assert_eq!(world.ready(), "0#2");
     world.run(100);
@@ -188,7 +188,7 @@ fn restart_multi() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
     world.pool.restart(world.now()).unwrap();
-    world.drain();
+    world.execute_actions();
     world.run(100);
     world.expect(
         "100 report rolling restart to generation 2 begins
@@ -212,8 +212,8 @@ fn restart_longstart() {
     world.request(100);
     world.run(200);
     world.pool.restart(world.now()).unwrap();
-    world.drain();
-    world.leave = Some(ms(5_000));
+    world.execute_actions();
+    world.exit_delay = Some(ms(5_000));
     world.run(20_000);
     world.expect(
         "0 start 0#1 g1
@@ -282,7 +282,7 @@ fn process_switch() {
 fn application_is_shot() {
     let mut world = World::new(PoolSize::Static(2));
     world.skip(100);
-    world.shoot(world.id(0));
+    world.kill(world.id(0));
     world.run(100);
     world.expect(
         "100 report worker 0 (incarnation 1) terminated: signal 9
@@ -294,7 +294,7 @@ fn application_is_shot() {
 #[test]
 fn loading_error() {
     let mut world = World::new(PoolSize::on_demand(1));
-    world.boots.extend([Boot::Fails; 4]);
+    world.boots.extend([Boot::Fail; 4]);
     world.request(5);
     world.run(1_000);
     world.expect(

@@ -1,5 +1,5 @@
-//! A virtual world: workers that take time to boot and to exit, a router that hands out requests, and a clock
-//! that jumps to the next event. It records what happens.
+//! A simulation: workers with boot and exit times, a router that assigns requests, and virtual time. It records what
+//! happens as lines of text.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -8,42 +8,42 @@ use std::time::Duration;
 use impresario_supervision::pool::{Action, Event, Report, Settings, StartOutcome, WorkerId, WorkerPool};
 use impresario_supervision::{ExitReason, Time};
 
-/// Result of one start.
+/// The outcome of one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Boot {
     Ready,
-    Fails,
-    Hangs,
+    Fail,
+    Hang,
 }
 
 #[derive(Clone, Debug)]
 enum Due {
-    Tell(Event),
-    Boots(WorkerId),
-    Finishes(WorkerId),
+    Event(Event),
+    StartEnds(WorkerId),
+    RequestEnds(WorkerId),
 }
 
 #[derive(Clone, Debug)]
-struct Life {
+struct Worker {
     id: WorkerId,
     active: u32,
-    leaving: bool,
+    retiring: bool,
 }
 
 pub(crate) struct World {
     pub(crate) pool: WorkerPool,
-    /// How long a start takes.
+    /// The duration of a start.
     pub(crate) boot: Duration,
-    /// How long a worker takes to exit once it is idle; `None`: it never exits.
-    pub(crate) leave: Option<Duration>,
-    /// Results of the next starts; later ones become ready.
+    /// The time from the last request of a retired worker to its exit; `None`: it never exits.
+    pub(crate) exit_delay: Option<Duration>,
+    /// The outcomes of the next starts; later ones are `Ready`.
     pub(crate) boots: VecDeque<Boot>,
-    /// How many milliseconds each waiting request takes.
+    /// The duration of each queued request. Unit: milliseconds.
     queue: VecDeque<u64>,
     now: Time,
-    agenda: BTreeMap<(Time, u64), Due>,
+    scheduled: BTreeMap<(Time, u64), Due>,
     entries: u64,
-    lives: BTreeMap<u64, Life>,
+    workers: BTreeMap<u64, Worker>,
     trace: Vec<String>,
 }
 
@@ -52,26 +52,26 @@ pub(crate) const fn ms(ms: u64) -> Duration {
 }
 
 impl World {
-    /// A started pool with workers that boot in 10 ms. None is ready before time passes.
+    /// A started pool. Its workers boot in 10 ms.
     pub(crate) fn new(settings: impl Into<Settings>) -> Self {
         Self::booting(ms(10), settings)
     }
 
-    /// The same with another boot time.
+    /// As `new`, with another boot time.
     pub(crate) fn booting(boot: Duration, settings: impl Into<Settings>) -> Self {
         let mut world = Self {
-            pool: WorkerPool::new(settings, 7).expect("the settings are good"),
+            pool: WorkerPool::new(settings, 7).expect("the settings are valid"),
             boot,
-            leave: Some(ms(1)),
+            exit_delay: Some(ms(1)),
             boots: VecDeque::new(),
             queue: VecDeque::new(),
             now: Time::START,
-            agenda: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
             entries: 0,
-            lives: BTreeMap::new(),
+            workers: BTreeMap::new(),
             trace: Vec::new(),
         };
-        world.tell(Event::Start);
+        world.handle(Event::Start);
         world
     }
 
@@ -79,37 +79,41 @@ impl World {
         self.now
     }
 
-    /// One event at this moment.
-    pub(crate) fn tell(&mut self, event: Event) {
+    /// Passes an event, then executes the actions.
+    pub(crate) fn handle(&mut self, event: Event) {
         self.pool.handle(self.now, event);
-        self.drain();
+        self.execute_actions();
     }
 
-    /// Executes all pending actions of the pool.
-    pub(crate) fn drain(&mut self) {
+    /// Executes all actions, then assigns queued requests.
+    pub(crate) fn execute_actions(&mut self) {
         while let Some(action) = self.pool.poll_action() {
-            self.act(action);
+            self.execute(action);
         }
         self.dispatch();
     }
 
-    /// Advances the clock by this duration.
+    /// Runs the simulation for `time` milliseconds.
     pub(crate) fn run(&mut self, time: u64) {
         let end = self.now + ms(time);
         loop {
-            let due = self.agenda.first_key_value().map(|(key, _)| *key).filter(|(at, _)| *at <= end);
+            let due = self.scheduled.first_key_value().map(|(key, _)| *key).filter(|(at, _)| *at <= end);
             let timeout = self.pool.poll_timeout().filter(|&at| at <= end);
             match (due, timeout) {
                 (Some(key), _) if timeout.is_none_or(|timeout| key.0 <= timeout) => {
                     self.now = self.now.max(key.0);
-                    let due = self.agenda.remove(&key).expect("it was there");
-                    self.happen(due);
+                    let due = self.scheduled.remove(&key).expect("the key was just read");
+                    self.perform(due);
                 }
                 (_, Some(timeout)) => {
                     self.now = self.now.max(timeout);
-                    self.tell(Event::Timeout);
+                    self.handle(Event::Timeout);
                     let next = self.pool.poll_timeout();
-                    assert!(next.is_none_or(|next| next > self.now), "asks for {next:?} at {:?}", self.now);
+                    assert!(
+                        next.is_none_or(|next| next > self.now),
+                        "timer {next:?} is not after {:?}",
+                        self.now
+                    );
                 }
                 _ => break,
             }
@@ -117,28 +121,28 @@ impl World {
         self.now = end;
     }
 
-    /// A request with this duration. It goes to the idle worker that became ready first, or waits.
+    /// Queues a request of `time` milliseconds for the first ready worker with the least load.
     pub(crate) fn request(&mut self, time: u64) {
         self.queue.push_back(time);
         let queued = self.queued();
-        self.tell(Event::Queued(queued));
+        self.handle(Event::Queued(queued));
     }
 
-    /// The newest worker of a slot.
+    /// The newest worker in a slot that is not retiring.
     pub(crate) fn id(&self, slot: u32) -> WorkerId {
-        let newest = self.lives.values().rev().find(|life| life.id.slot == slot && !life.leaving);
-        newest.expect("somebody is in the slot").id
+        let newest = self.workers.values().rev().find(|worker| worker.id.slot == slot && !worker.retiring);
+        newest.expect("the slot has a worker").id
     }
 
-    /// Ends a worker from outside, as `kill -9` does.
-    pub(crate) fn shoot(&mut self, id: WorkerId) {
-        self.exits(id, ExitReason::Signal { number: 9, core_dumped: false });
+    /// Kills a worker from outside, as `kill -9` does.
+    pub(crate) fn kill(&mut self, id: WorkerId) {
+        self.exit(id, ExitReason::Signal { number: 9, core_dumped: false });
     }
 
-    /// A worker exits by itself.
-    pub(crate) fn exits(&mut self, id: WorkerId, reason: ExitReason) {
-        self.lives.remove(&id.life.number()).expect("it lives");
-        self.tell(Event::Exited(id, reason));
+    /// A worker exits without a request.
+    pub(crate) fn exit(&mut self, id: WorkerId, reason: ExitReason) {
+        self.workers.remove(&id.life.number()).expect("it runs");
+        self.handle(Event::Exited(id, reason));
     }
 
     /// The ready workers, as `slot#incarnation`.
@@ -146,120 +150,120 @@ impl World {
         self.pool.serving().map(name).collect::<Vec<_>>().join(" ")
     }
 
-    /// Compares the records since the last call with the expected ones.
+    /// Compares the lines since the last call with `expected`.
     #[track_caller]
     pub(crate) fn expect(&mut self, expected: &str) {
         let happened = std::mem::take(&mut self.trace);
         let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert!(happened == expected, "this happened:\n{}\n", happened.join("\n"));
+        assert!(happened == expected, "actual lines:\n{}\n", happened.join("\n"));
         let counts = self.pool.counts();
-        assert_eq!(counts.lives() as usize, self.lives.len(), "{counts:?}");
+        assert_eq!(counts.lives() as usize, self.workers.len(), "{counts:?}");
     }
 
-    /// Advances the clock without a comparison.
+    /// Runs for `time` milliseconds and discards the lines.
     pub(crate) fn skip(&mut self, time: u64) {
         self.run(time);
         self.trace.clear();
     }
 
     fn queued(&self) -> u32 {
-        u32::try_from(self.queue.len()).expect("a short queue")
+        u32::try_from(self.queue.len()).expect("fewer than 2^32 requests")
     }
 
-    fn note(&mut self, text: fmt::Arguments<'_>) {
+    fn record(&mut self, text: fmt::Arguments<'_>) {
         self.trace.push(format!("{} {text}", self.now.since_start().as_millis()));
     }
 
-    fn later(&mut self, after: Duration, due: Due) {
+    fn schedule(&mut self, after: Duration, due: Due) {
         self.entries += 1;
-        self.agenda.insert((self.now + after, self.entries), due);
+        self.scheduled.insert((self.now + after, self.entries), due);
     }
 
-    fn act(&mut self, action: Action) {
+    fn execute(&mut self, action: Action) {
         match action {
             Action::Start(id, generation) => {
-                self.note(format_args!("start {} g{}", name(id), generation.number()));
-                self.lives.insert(id.life.number(), Life { id, active: 0, leaving: false });
-                self.later(self.boot, Due::Boots(id));
+                self.record(format_args!("start {} g{}", name(id), generation.number()));
+                self.workers.insert(id.life.number(), Worker { id, active: 0, retiring: false });
+                self.schedule(self.boot, Due::StartEnds(id));
             }
-            Action::Retire(id, leave) => {
-                self.note(format_args!("retire {}: {leave}", name(id)));
-                let life = self.lives.get_mut(&id.life.number()).expect("only who lives is told to leave");
-                assert!(!std::mem::replace(&mut life.leaving, true), "told to leave twice");
-                if life.active == 0 {
-                    self.leaves(id);
+            Action::Retire(id, reason) => {
+                self.record(format_args!("retire {}: {reason}", name(id)));
+                let worker = self.workers.get_mut(&id.life.number()).expect("retired worker does not run");
+                assert!(!std::mem::replace(&mut worker.retiring, true), "retired twice");
+                if worker.active == 0 {
+                    self.exit_later(id);
                 }
             }
             Action::Kill(id) => {
-                self.note(format_args!("kill {}", name(id)));
-                assert!(self.lives.contains_key(&id.life.number()), "only who lives is killed");
-                self.later(Duration::ZERO, Due::Tell(Event::Exited(id, ExitReason::Killed)));
+                self.record(format_args!("kill {}", name(id)));
+                assert!(self.workers.contains_key(&id.life.number()), "killed worker does not run");
+                self.schedule(Duration::ZERO, Due::Event(Event::Exited(id, ExitReason::Killed)));
             }
-            Action::Forget(generation) => self.note(format_args!("forget g{}", generation.number())),
+            Action::Forget(generation) => self.record(format_args!("forget g{}", generation.number())),
             Action::Report(Report::Start(id, StartOutcome::Ready)) => {
-                self.note(format_args!("ready {}", name(id)));
+                self.record(format_args!("ready {}", name(id)));
             }
-            Action::Report(report) => self.note(format_args!("report {report}")),
-            Action::Ready => self.note(format_args!("READY")),
-            Action::Exit => self.note(format_args!("EXIT")),
-            _ => panic!("{action:?} is not known here"),
+            Action::Report(report) => self.record(format_args!("report {report}")),
+            Action::Ready => self.record(format_args!("READY")),
+            Action::Exit => self.record(format_args!("EXIT")),
+            _ => panic!("unexpected action {action:?}"),
         }
     }
 
-    fn leaves(&mut self, id: WorkerId) {
-        if let Some(after) = self.leave {
-            self.later(after, Due::Tell(Event::Exited(id, ExitReason::Shutdown)));
+    fn exit_later(&mut self, id: WorkerId) {
+        if let Some(after) = self.exit_delay {
+            self.schedule(after, Due::Event(Event::Exited(id, ExitReason::Shutdown)));
         }
     }
 
-    fn happen(&mut self, due: Due) {
+    fn perform(&mut self, due: Due) {
         match due {
-            Due::Tell(Event::Exited(id, reason)) => {
-                if self.lives.remove(&id.life.number()).is_some() {
-                    self.note(format_args!("exited {}", name(id)));
+            Due::Event(Event::Exited(id, reason)) => {
+                if self.workers.remove(&id.life.number()).is_some() {
+                    self.record(format_args!("exited {}", name(id)));
                 }
-                self.tell(Event::Exited(id, reason));
+                self.handle(Event::Exited(id, reason));
             }
-            Due::Tell(event) => self.tell(event),
-            Due::Boots(id) if !self.lives.contains_key(&id.life.number()) => {}
-            Due::Boots(id) => match self.boots.pop_front().unwrap_or(Boot::Ready) {
-                Boot::Ready => self.tell(Event::Started(id)),
-                Boot::Hangs => {}
-                Boot::Fails => {
-                    self.lives.remove(&id.life.number());
-                    self.tell(Event::StartFailed(id, ExitReason::Code(3)));
+            Due::Event(event) => self.handle(event),
+            Due::StartEnds(id) if !self.workers.contains_key(&id.life.number()) => {}
+            Due::StartEnds(id) => match self.boots.pop_front().unwrap_or(Boot::Ready) {
+                Boot::Ready => self.handle(Event::Started(id)),
+                Boot::Hang => {}
+                Boot::Fail => {
+                    self.workers.remove(&id.life.number());
+                    self.handle(Event::StartFailed(id, ExitReason::Code(3)));
                 }
             },
-            Due::Finishes(id) => {
-                let Some(life) = self.lives.get_mut(&id.life.number()) else { return };
-                life.active -= 1;
-                let (active, last) = (life.active, life.leaving && life.active == 0);
+            Due::RequestEnds(id) => {
+                let Some(worker) = self.workers.get_mut(&id.life.number()) else { return };
+                worker.active -= 1;
+                let (active, last) = (worker.active, worker.retiring && worker.active == 0);
                 let queued = self.queued();
-                self.tell(Event::Load { worker: id, active, queued });
+                self.handle(Event::Load { worker: id, active, queued });
                 if last {
-                    self.leaves(id);
+                    self.exit_later(id);
                 }
             }
         }
     }
 
-    /// The router: gives queued requests to idle workers.
+    /// The router: assigns queued requests to the workers with the least load below `capacity`.
     fn dispatch(&mut self) {
         let capacity = self.pool.settings().capacity;
         while let Some(&time) = self.queue.front() {
             let least =
-                |id: &WorkerId| self.lives.get(&id.life.number()).map_or(u32::MAX, |life| life.active);
-            let Some(worker) = self.pool.serving().min_by_key(least).filter(|id| least(id) < capacity) else {
+                |id: &WorkerId| self.workers.get(&id.life.number()).map_or(u32::MAX, |worker| worker.active);
+            let Some(id) = self.pool.serving().min_by_key(least).filter(|id| least(id) < capacity) else {
                 return;
             };
             self.queue.pop_front();
-            let life = self.lives.get_mut(&worker.life.number()).expect("who serves lives");
-            life.active += 1;
-            let (active, queued) = (life.active, self.queued());
-            self.later(ms(time), Due::Finishes(worker));
-            self.pool.handle(self.now, Event::Load { worker, active, queued });
+            let worker = self.workers.get_mut(&id.life.number()).expect("a serving worker runs");
+            worker.active += 1;
+            let (active, queued) = (worker.active, self.queued());
+            self.schedule(ms(time), Due::RequestEnds(id));
+            self.pool.handle(self.now, Event::Load { worker: id, active, queued });
             while let Some(action) = self.pool.poll_action() {
-                self.act(action);
+                self.execute(action);
             }
         }
     }

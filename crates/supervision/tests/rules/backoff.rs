@@ -1,15 +1,15 @@
-//! Restarts that wait.
+//! Backoff of children of a static supervisor.
 
 use std::time::Duration;
 
 use impresario_supervision::{
-    Backoff, ChildRules, ChildStage, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy,
-    Supervisor,
+    Backoff, ChildRules, ChildStage, DelayedRestart, Event, ExitReason, Flags, Intensity, Request, Restart,
+    Strategy, Supervisor,
 };
 
 use crate::world::{Start, World, flags, ms};
 
-/// 10 ms, 20 ms, 40 ms, ...
+/// Delays of 10 ms, 20 ms, 40 ms, and so on.
 fn backoff() -> Backoff {
     Backoff { first: ms(10), ..Backoff::default() }
 }
@@ -21,7 +21,7 @@ fn slow(id: &str, first: u64) -> ChildRules {
 
 fn world(strategy: Strategy, specs: Vec<ChildRules>) -> World {
     let mut world = World::new(flags(strategy, 100), specs);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world
 }
@@ -55,14 +55,44 @@ fn ready_time_of_reset_after_ends_the_row() {
 fn failed_restarts_wait_and_count_at_the_failure() {
     let intensity = Intensity::new(2, ms(60_000));
     let mut world = World::new(Flags { intensity, ..Flags::default() }, vec![slow("a", 10)]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world.starts.insert("a", vec![Start::Fail; 9]);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) !a start_error(a,no)");
     assert_eq!(world.skip(), ms(10));
     let end = "shutdown(a,no) exit(restart limit reached, last failure of child a: no)";
-    assert_eq!(world.take(), format!("!a start_error(a,no) {end}"), "not 20 ms later");
+    assert_eq!(
+        world.take(),
+        format!("!a start_error(a,no) {end}"),
+        "it gives up at the failure, not 20 ms later"
+    );
+}
+
+#[test]
+fn reports_carry_delay_and_attempt_of_a_delayed_restart() {
+    let mut world = world(Strategy::OneForOne, vec![slow("a", 10)]);
+    world.crash("a");
+    assert_eq!(world.delayed_restarts, [], "the first restart is immediate");
+    world.crash("a");
+    world.starts.insert("a", vec![Start::Fail]);
+    world.skip();
+    let restarts = [(10, 2), (20, 3)].map(|(delay, attempt)| DelayedRestart { delay: ms(delay), attempt });
+    assert_eq!(world.delayed_restarts, restarts, "a crash, then a failed restart");
+    let lines = restarts.map(|restart| restart.to_string());
+    assert_eq!(lines, ["restarting in 10 ms (attempt 2)", "restarting in 20 ms (attempt 3)"]);
+    assert_eq!(world.skip(), ms(20), "the reported delay is the actual one");
+}
+
+#[test]
+fn report_before_giving_up_has_no_delayed_restart() {
+    let intensity = Intensity::new(1, ms(60_000));
+    let mut world = World::new(Flags { intensity, ..Flags::default() }, vec![slow("a", 10)]);
+    world.handle(Event::Start);
+    world.crash("a");
+    world.crash("a");
+    assert!(world.take().contains("shutdown(a,boom)"));
+    assert_eq!(world.delayed_restarts, []);
 }
 
 #[test]
@@ -71,7 +101,7 @@ fn shutdown_does_not_wait_for_a_backoff() {
     world.crash("a");
     world.crash("a");
     world.take();
-    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    world.handle(Event::Shutdown(ExitReason::Shutdown));
     assert_eq!(world.take(), "-b exit(shutdown)");
     assert_eq!(world.rules.poll_timeout(), None);
 }
@@ -82,12 +112,12 @@ fn request_does_not_wait_for_a_backoff() {
     world.crash("a");
     world.crash("a");
     world.take();
-    world.ask(1, Request::DeleteChild("a".into()));
+    world.request(1, Request::DeleteChild("a".into()));
     assert_eq!(world.take(), "1:Error(Restarting)");
-    world.ask(2, Request::TerminateChild("a".into()));
+    world.request(2, Request::TerminateChild("a".into()));
     assert_eq!(world.take(), "2:Done");
-    assert_eq!(world.rules.poll_timeout(), None, "nobody waits any more");
-    world.ask(3, Request::DeleteChild("a".into()));
+    assert_eq!(world.rules.poll_timeout(), None, "the backoff is cancelled");
+    world.request(3, Request::DeleteChild("a".into()));
     assert_eq!(world.take(), "forget:a 3:Done");
 }
 
@@ -97,11 +127,11 @@ fn requested_restart_ends_the_backoff() {
     world.crash("a");
     world.crash("a");
     world.take();
-    world.ask(1, Request::RestartChild("a".into()));
+    world.request(1, Request::RestartChild("a".into()));
     assert!(world.take().starts_with("+a 1:Started"));
     assert_eq!(world.rules.poll_timeout(), None);
     world.crash("a");
-    assert_eq!(world.skip(), ms(20), "the row goes on");
+    assert_eq!(world.skip(), ms(20), "the row of failures continues");
 }
 
 #[test]
@@ -111,9 +141,9 @@ fn failed_requested_restart_is_answered_and_waits_again() {
     world.crash("a");
     world.take();
     world.starts.insert("a", vec![Start::Fail, Start::Ignore]);
-    world.ask(1, Request::RestartChild("a".into()));
+    world.request(1, Request::RestartChild("a".into()));
     assert_eq!(world.take(), "!a start_error(a,no) 1:Error(StartFailed(Error(\"no\")))");
-    world.ask(2, Request::RestartChild("a".into()));
+    world.request(2, Request::RestartChild("a".into()));
     assert_eq!(world.take(), "~a 2:Ignored");
     assert_eq!(world.rules.poll_timeout(), None);
 }
@@ -124,7 +154,7 @@ fn requested_restart_restarts_the_whole_group() {
     world.crash("b");
     world.crash("b");
     assert!(world.take().ends_with("child_terminated(b,boom) -c -a"));
-    world.ask(1, Request::RestartChild("b".into()));
+    world.request(1, Request::RestartChild("b".into()));
     let trace = world.take();
     assert!(trace.starts_with("+a +b 1:Started") && trace.ends_with("+c"), "{trace}");
     assert_eq!(world.rules.poll_timeout(), None);
@@ -142,7 +172,7 @@ fn group_stops_immediately_and_starts_after_the_delay() {
     assert_eq!(world.take(), "+a +b +c");
 }
 
-/// `c` waits longer than `a`, which restarts `c` too: the group waits for `c`.
+/// `c` has a longer backoff than `a`, which restarts the group: the group waits for `c`.
 #[test]
 fn group_waits_for_the_longest_backoff() {
     let specs = vec![slow("a", 10), ChildRules::worker("b"), slow("c", 500)];
@@ -160,7 +190,7 @@ fn group_waits_for_the_longest_backoff() {
     assert_eq!(world.rules.poll_timeout(), None);
 }
 
-/// The other way round: `a` waits for longer, so the rest of `c`'s delay is none.
+/// `a` has the longer backoff. The rest of the delay of `c` has no effect.
 #[test]
 fn shorter_backoff_in_the_group_is_cancelled() {
     let specs = vec![slow("a", 500), ChildRules::worker("b"), slow("c", 10)];
@@ -174,17 +204,17 @@ fn shorter_backoff_in_the_group_is_cancelled() {
     assert_eq!(world.take(), "child_terminated(a,boom) -b +a +b +c");
 }
 
-/// Its end is in the inbox when the child is terminated, restarted by hand and fails again: that is another wait.
+/// The expired backoff is queued when the child is restarted on request and fails again. That is a new backoff.
 #[test]
 fn queued_end_of_an_old_backoff_does_not_end_the_next() {
     let mut world = world(Strategy::OneForOne, vec![slow("a", 10), ChildRules::worker("b")]);
     world.crash("a");
     world.crash("a");
     world.stuck.push("b");
-    world.ask(1, Request::TerminateChild("b".into()));
+    world.request(1, Request::TerminateChild("b".into()));
     world.take();
-    world.ask(2, Request::RestartChild("a".into()));
-    assert_eq!(world.skip(), ms(10), "the delay is over while b is stopping");
+    world.request(2, Request::RestartChild("a".into()));
+    assert_eq!(world.skip(), ms(10), "the delay expires while b is stopping");
     assert_eq!(world.take(), "");
     world.exit("b", ExitReason::Shutdown);
     let trace = world.take();
@@ -195,7 +225,7 @@ fn queued_end_of_an_old_backoff_does_not_end_the_next() {
     assert_eq!(world.take(), "+a");
 }
 
-/// Replaced specs may make a child temporary that waits for its restart; its group then drops it.
+/// New specs make a child temporary that waits for its restart. The restart of its group removes it.
 #[test]
 fn child_removed_during_its_backoff_is_not_restarted() {
     let specs = vec![ChildRules::worker("a"), slow("b", 500)];
@@ -204,15 +234,15 @@ fn child_removed_during_its_backoff_is_not_restarted() {
     world.crash("b");
     let mut specs = specs;
     specs[1].restart = Restart::Temporary;
-    world.ask(1, Request::ReplaceSpecs(flags(Strategy::OneForAll, 100), specs));
+    world.request(1, Request::ReplaceSpecs(flags(Strategy::OneForAll, 100), specs));
     world.take();
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) forget:b");
-    assert_eq!(world.skip(), ms(500), "the group keeps the delay");
+    assert_eq!(world.skip(), ms(500), "the group waits for the delay of b");
     assert_eq!(world.take(), "+a");
 }
 
-/// That it is to be started again was decided before; so it is, once more, by its delay or by hand.
+/// The restart was decided before. It is made once more, after the delay or on request.
 #[test]
 fn child_made_temporary_during_its_backoff_is_restarted() {
     let waiting = |strategy| {
@@ -221,7 +251,7 @@ fn child_made_temporary_during_its_backoff_is_restarted() {
         world.crash("a");
         world.crash("a");
         specs[0].restart = Restart::Temporary;
-        world.ask(1, Request::ReplaceSpecs(flags(strategy, 100), specs));
+        world.request(1, Request::ReplaceSpecs(flags(strategy, 100), specs));
         world.take();
         world
     };
@@ -232,11 +262,11 @@ fn child_made_temporary_during_its_backoff_is_restarted() {
         world.crash("a");
         assert_eq!(world.take(), "child_terminated(a,boom) forget:a");
         let mut world = waiting(strategy);
-        world.ask(2, Request::RestartChild("a".into()));
+        world.request(2, Request::RestartChild("a".into()));
         assert!(world.take().starts_with("+a 2:Started"));
         let mut world = waiting(strategy);
-        world.ask(2, Request::TerminateChild("a".into()));
-        assert_eq!(world.take(), "forget:a 2:Done", "unless nobody wants it any more");
+        world.request(2, Request::TerminateChild("a".into()));
+        assert_eq!(world.take(), "forget:a 2:Done", "a terminated child is removed");
     }
 }
 
@@ -247,9 +277,10 @@ fn jitter_follows_the_seed() {
         if let Some(backoff) = &mut spec.backoff {
             backoff.jitter = 0.5;
         }
-        let rules = Supervisor::new(flags(Strategy::OneForOne, 100), vec![spec]).expect("good specs");
+        let rules =
+            Supervisor::new(flags(Strategy::OneForOne, 100), vec![spec]).expect("the specs are valid");
         let mut world = World::of(rules.seed(seed));
-        world.tell(Event::Start);
+        world.handle(Event::Start);
         world.crash("a");
         [(); 3].map(|()| {
             world.crash("a");
@@ -259,8 +290,8 @@ fn jitter_follows_the_seed() {
     assert_eq!(delays(7), delays(7));
     assert_ne!(delays(7), delays(8));
     let whole = [1_000, 2_000, 4_000].map(Duration::from_millis);
-    for (cut, whole) in delays(7).iter().zip(whole) {
-        assert!(*cut <= whole && *cut >= whole / 2, "{cut:?} of {whole:?}");
+    for (delay, whole) in delays(7).iter().zip(whole) {
+        assert!(*delay <= whole && *delay >= whole / 2, "{delay:?} of {whole:?}");
     }
 }
 
@@ -270,17 +301,17 @@ fn status_shows_the_backoff_deadline_and_restarts() {
     let seen = |world: &World| -> Vec<(ChildStage, u64)> {
         world.rules.child_statuses().map(|child| (child.stage, child.restarts)).collect()
     };
-    let (a, b) = (world.life("a"), world.life("b"));
+    let (a, b) = (world.incarnation("a"), world.incarnation("b"));
     assert_eq!(seen(&world), [(ChildStage::Running(a), 0), (ChildStage::Running(b), 0)]);
     world.crash("a");
-    let second = world.life("a");
+    let second = world.incarnation("a");
     assert_eq!(seen(&world), [(ChildStage::Running(second), 1), (ChildStage::Running(b), 0)]);
     world.crash("a");
-    let [(ChildStage::Waiting(until), 1), _] = seen(&world)[..] else { panic!("it waits") };
+    let [(ChildStage::Waiting(until), 1), _] = seen(&world)[..] else { panic!("a does not wait") };
     assert_eq!(world.skip(), ms(10));
     assert!(until <= world.now);
-    assert_eq!(seen(&world)[0], (ChildStage::Running(world.life("a")), 2));
-    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(seen(&world)[0], (ChildStage::Running(world.incarnation("a")), 2));
+    world.handle(Event::Shutdown(ExitReason::Shutdown));
     world.take();
     assert!(
         world

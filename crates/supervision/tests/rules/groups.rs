@@ -1,4 +1,4 @@
-//! Strategies: which children are stopped and restarted together.
+//! Strategies: which siblings restart together.
 
 use impresario_supervision::{Event, ExitReason, Request, Restart, Strategy};
 
@@ -44,7 +44,7 @@ fn temporary_siblings_are_removed_with_the_group() {
     let mut specs = workers();
     specs[1].restart = Restart::Temporary;
     let mut world = World::new(flags(Strategy::OneForAll, 1), specs);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world.crash("c");
     assert_eq!(world.take(), "child_terminated(c,boom) -b forget:b -a +a +c");
@@ -53,11 +53,11 @@ fn temporary_siblings_are_removed_with_the_group() {
 #[test]
 fn ignored_temporary_sibling_keeps_the_order_of_the_group() {
     let mut world = World::abc(Strategy::OneForAll, 5);
-    world.ask(1, Request::TerminateChild("c".into()));
-    world.ask(2, Request::DeleteChild("c".into()));
+    world.request(1, Request::TerminateChild("c".into()));
+    world.request(2, Request::DeleteChild("c".into()));
     let temporary = impresario_supervision::ChildRules { restart: Restart::Temporary, ..workers().remove(2) };
     world.starts.insert("c", vec![Start::Ignore]);
-    world.ask(3, Request::StartChild(temporary));
+    world.request(3, Request::StartChild(temporary));
     assert!(world.take().ends_with("added:c ~c forget:c 3:Ignored"));
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) -b +a +b");
@@ -66,11 +66,11 @@ fn ignored_temporary_sibling_keeps_the_order_of_the_group() {
 #[test]
 fn sibling_that_was_down_starts_with_the_group() {
     let mut world = World::abc(Strategy::RestForOne, 5);
-    world.ask(1, Request::TerminateChild("a".into()));
-    world.ask(2, Request::TerminateChild("c".into()));
+    world.request(1, Request::TerminateChild("a".into()));
+    world.request(2, Request::TerminateChild("c".into()));
     world.take();
     world.crash("b");
-    assert_eq!(world.take(), "child_terminated(b,boom) +b +c", "only those after it");
+    assert_eq!(world.take(), "child_terminated(b,boom) +b +c", "only the children after b start");
 }
 
 #[test]
@@ -90,19 +90,19 @@ fn rest_for_one_continues_at_the_failed_sibling() {
     assert_eq!(world.take(), "child_terminated(a,boom) -c -b +a !b start_error(b,no) +b +c");
 }
 
-/// The group restart of an earlier one brings it up, so its own retry has nothing left to do.
+/// Children before and after `b` restart the group, so the queued retry of `b` has no effect.
 #[test]
 fn group_restart_cancels_a_queued_retry() {
     let mut world = World::abc(Strategy::OneForAll, 100);
     world.stuck.push("b");
     world.crash("c");
-    let life = world.life("b");
+    let incarnation = world.incarnation("b");
     world.exit("b", ExitReason::Shutdown);
-    assert_ne!(world.life("b"), life);
+    assert_ne!(world.incarnation("b"), incarnation);
     world.crash("a");
     world.take();
     world.stuck.clear();
-    let life = world.life("b");
-    world.tell(Event::StartFailed(life, boom()));
+    let incarnation = world.incarnation("b");
+    world.handle(Event::StartFailed(incarnation, boom()));
     assert_eq!(world.take(), "start_error(b,boom) child_terminated(a,boom) +a +b +c");
 }

@@ -1,4 +1,4 @@
-//! The rules of both supervisors, case by case, on a driver in miniature.
+//! The rules of both supervisors, case by case, with a small synchronous driver.
 
 mod backoff;
 mod dynamic;

@@ -1,4 +1,4 @@
-//! Other specs for a running supervisor (OTP: code change).
+//! Replaced specs of a running supervisor (OTP: code change).
 
 use impresario_supervision::{
     AutoShutdown, ChildRules, Event, ExitReason, Flags, Reply, Request, RequestError, RequestId, Restart,
@@ -8,7 +8,7 @@ use impresario_supervision::{
 use crate::world::{World, flags, ms, workers};
 
 fn replaced(world: &mut World, flags: Flags, specs: Vec<ChildRules>) {
-    world.ask(1, Request::ReplaceSpecs(flags, specs));
+    world.request(1, Request::ReplaceSpecs(flags, specs));
     assert!(world.take().starts_with("1:Replaced"));
 }
 
@@ -29,17 +29,17 @@ fn replaced_specs_start_nothing_and_return_keys() {
     assert_eq!(ids, ["n", "b"]);
     let order: Vec<_> =
         world.rules.keys().map(|key| world.rules.spec(key).expect("it is listed").id.to_string()).collect();
-    assert_eq!(order, ["n", "b", "a", "c"], "those that went away keep their order after all others");
+    assert_eq!(order, ["n", "b", "a", "c"], "children without a new spec follow in their order");
 }
 
 #[test]
 fn child_with_a_new_id_is_down_until_a_request() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     replaced(&mut world, flags(Strategy::OneForOne, 1), named(&["a", "n", "b", "c"]));
-    world.ask(2, Request::RestartChild("n".into()));
+    world.request(2, Request::RestartChild("n".into()));
     assert!(world.take().starts_with("+n 2:Started"));
-    world.tell(Event::Shutdown(ExitReason::Shutdown));
-    assert_eq!(world.take(), "-c -b -n -a exit(shutdown)", "it stops in the order of the list");
+    world.handle(Event::Shutdown(ExitReason::Shutdown));
+    assert_eq!(world.take(), "-c -b -n -a exit(shutdown)", "it stops in reverse list order");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn child_with_a_known_id_follows_its_new_spec() {
     replaced(&mut world, flags(Strategy::OneForOne, 1), specs);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) forget:a");
-    world.ask(2, Request::TerminateChild("b".into()));
+    world.request(2, Request::TerminateChild("b".into()));
     assert_eq!(world.take(), "xb 2:Done");
 }
 
@@ -69,8 +69,8 @@ fn child_missing_in_the_list_keeps_its_old_spec() {
     replaced(&mut world, flags(Strategy::OneForOne, 5), named(&["a"]));
     world.crash("b");
     assert_eq!(world.take(), "child_terminated(b,boom) +b");
-    world.ask(2, Request::TerminateChild("b".into()));
-    world.ask(3, Request::DeleteChild("b".into()));
+    world.request(2, Request::TerminateChild("b".into()));
+    world.request(3, Request::DeleteChild("b".into()));
     assert_eq!(world.take(), "-b 2:Done forget:b 3:Done");
 }
 
@@ -104,11 +104,11 @@ fn queued_retry_follows_the_new_spec() {
     let mut world = World::abc(Strategy::OneForOne, 100);
     world.stuck.push("a");
     world.crash("a");
-    let life = world.life("a");
-    world.ask(1, Request::ReplaceSpecs(flags(Strategy::OneForOne, 100), workers()));
+    let incarnation = world.incarnation("a");
+    world.request(1, Request::ReplaceSpecs(flags(Strategy::OneForOne, 100), workers()));
     world.take();
     world.stuck.clear();
-    world.tell(Event::StartFailed(life, ExitReason::Normal));
+    world.handle(Event::StartFailed(incarnation, ExitReason::Normal));
     let trace = world.take();
     assert!(trace.starts_with("start_error(a,normal) 1:Replaced") && trace.ends_with("+a"), "{trace}");
 }
@@ -132,7 +132,7 @@ fn invalid_specs_replace_nothing() {
     ];
     let mut world = World::abc(Strategy::OneForAll, 1);
     for (flags, specs, expected) in bad {
-        world.ask(1, Request::ReplaceSpecs(flags, specs));
+        world.request(1, Request::ReplaceSpecs(flags, specs));
         let refused: Reply = Reply::Error(RequestError::Spec(expected));
         assert_eq!(world.take(), format!("1:{refused:?}"));
     }
@@ -141,5 +141,5 @@ fn invalid_specs_replace_nothing() {
     let auto_shutdown = AutoShutdown::AnySignificant;
     replaced(&mut world, Flags { auto_shutdown, ..Flags::default() }, vec![significant]);
     world.exit("a", ExitReason::Normal);
-    assert_eq!(world.take(), "-c -b exit(shutdown)", "the new mode and the new flag of the child apply");
+    assert_eq!(world.take(), "-c -b exit(shutdown)", "the new auto-shutdown and significant apply");
 }

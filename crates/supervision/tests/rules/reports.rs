@@ -1,4 +1,4 @@
-//! Texts of reasons, errors and specs; contents of reports.
+//! Texts of reasons, errors and specs; fields of reports.
 
 use impresario_supervision::{
     Action, ChildKind, ChildRules, Event, ExitReason, Flags, RequestError, Restart, Shutdown, SpecError,
@@ -54,9 +54,10 @@ fn only_normal_and_shutdown_reasons_are_clean() {
 
 #[test]
 fn every_request_error_has_its_text() {
-    let mut rules = Supervisor::new(Flags::default(), vec![ChildRules::worker("a")]).expect("good specs");
+    let mut rules =
+        Supervisor::new(Flags::default(), vec![ChildRules::worker("a")]).expect("the specs are valid");
     rules.handle(Time::START, Event::Start);
-    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("it starts") };
+    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("no start") };
     for (error, expected) in [
         (RequestError::NotFound, "no such child"),
         (RequestError::AlreadyStarted(incarnation), "a child with this id is already running"),
@@ -92,9 +93,9 @@ fn every_spec_value_has_its_text() {
 #[test]
 fn report_carries_incarnation_reason_and_spec() {
     let spec = ChildRules { restart: Restart::Transient, ..ChildRules::supervisor("s") };
-    let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("good specs");
+    let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the specs are valid");
     rules.handle(Time::START, Event::Start);
-    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("it starts") };
+    let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("no start") };
     rules.handle(Time::START, Event::Started(incarnation));
     rules.handle(Time::START, Event::Exited(incarnation, boom()));
     let report = std::iter::from_fn(|| rules.poll_action()).find_map(|action| match action {

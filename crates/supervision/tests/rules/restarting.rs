@@ -1,4 +1,4 @@
-//! Restart types, the limit, and retries.
+//! Restart types, intensity and retries.
 
 use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Intensity, Request, Restart, Strategy};
 
@@ -6,29 +6,29 @@ use crate::world::{Start, World, boom, flags, ms};
 
 #[test]
 fn restart_type_and_reason_decide_the_restart() {
-    let shut = ExitReason::ShutdownWith("x".into());
+    let shutdown_with = ExitReason::ShutdownWith("x".into());
     for (restart, reason, expected) in [
         (Restart::Permanent, ExitReason::Normal, "child_terminated(a,normal) +a"),
         (Restart::Permanent, boom(), "child_terminated(a,boom) +a"),
         (Restart::Transient, ExitReason::Normal, ""),
         (Restart::Transient, ExitReason::Shutdown, ""),
-        (Restart::Transient, shut.clone(), ""),
+        (Restart::Transient, shutdown_with.clone(), ""),
         (Restart::Transient, ExitReason::Killed, "child_terminated(a,killed) +a"),
         (Restart::Transient, ExitReason::Code(1), "child_terminated(a,exit code 1) +a"),
         (Restart::Temporary, ExitReason::Normal, "forget:a"),
-        (Restart::Temporary, shut, "forget:a"),
+        (Restart::Temporary, shutdown_with, "forget:a"),
         (Restart::Temporary, boom(), "child_terminated(a,boom) forget:a"),
     ] {
         let spec = ChildRules { restart, ..ChildRules::worker("a") };
         let mut world = World::new(Flags::default(), vec![spec]);
-        world.tell(Event::Start);
+        world.handle(Event::Start);
         world.take();
         world.exit("a", reason.clone());
         assert_eq!(world.take(), expected, "{restart} {reason}");
     }
 }
 
-/// In OTP a supervisor that gave up, or failed to start, ends with `shutdown`, which is clean.
+/// OTP: a supervisor that gave up or failed to start exits with `shutdown`, which is clean.
 #[test]
 fn transient_supervisor_that_gave_up_is_not_restarted() {
     let reasons = [
@@ -38,7 +38,7 @@ fn transient_supervisor_that_gave_up_is_not_restarted() {
     for reason in reasons {
         let spec = ChildRules { restart: Restart::Transient, ..ChildRules::supervisor("s") };
         let mut world = World::new(Flags::default(), vec![spec]);
-        world.tell(Event::Start);
+        world.handle(Event::Start);
         world.take();
         world.exit("s", reason);
         assert_eq!(world.take(), "");
@@ -66,7 +66,7 @@ fn restarts_older_than_the_period_do_not_count() {
     world.crash("b");
     world.pass(ms(5_000));
     world.crash("b");
-    assert!(world.take().contains("exit(restart limit"), "exactly one period later still counts");
+    assert!(world.take().contains("exit(restart limit"), "a restart exactly one period ago counts");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn failed_restart_counts_and_is_retried() {
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) !a start_error(a,no) !a start_error(a,no) +a");
     world.crash("a");
-    assert!(world.take().contains("shutdown(a,boom)"), "1 crash and 2 failed tries had been counted");
+    assert!(world.take().contains("shutdown(a,boom)"), "1 crash and 2 failed restarts count");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn ignored_restart_leaves_the_child_down() {
     world.starts.insert("a", vec![Start::Ignore]);
     world.crash("a");
     assert_eq!(world.take(), "child_terminated(a,boom) ~a");
-    world.ask(1, Request::RestartChild("a".into()));
+    world.request(1, Request::RestartChild("a".into()));
     assert!(world.take().starts_with("+a 1:Started"));
 }
 
@@ -104,18 +104,18 @@ fn requests_are_handled_between_retries() {
     let mut world = World::abc(Strategy::OneForOne, 1_000);
     world.stuck.push("a");
     world.crash("a");
-    let life = world.life("a");
-    world.ask(7, Request::TerminateChild("a".into()));
+    let incarnation = world.incarnation("a");
+    world.request(7, Request::TerminateChild("a".into()));
     assert_eq!(world.take(), "child_terminated(a,boom) +a");
-    world.tell(Event::StartFailed(life, boom()));
-    assert_eq!(world.take(), "start_error(a,boom) 7:Done", "the retry has come to nothing");
+    world.handle(Event::StartFailed(incarnation, boom()));
+    assert_eq!(world.take(), "start_error(a,boom) 7:Done", "the retry has no effect");
 }
 
 #[test]
 fn restart_that_times_out_is_a_failed_restart() {
     let spec = ChildRules { start_timeout: Some(ms(50)), ..ChildRules::worker("a") };
     let mut world = World::new(flags(Strategy::OneForOne, 2), vec![spec]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world.stuck.push("a");
     world.crash("a");
@@ -126,7 +126,7 @@ fn restart_that_times_out_is_a_failed_restart() {
 #[test]
 fn stale_events_change_nothing() {
     let mut world = World::abc(Strategy::OneForOne, 3);
-    let first = world.life("a");
+    let first = world.incarnation("a");
     world.crash("a");
     world.take();
     for event in [
@@ -136,11 +136,11 @@ fn stale_events_change_nothing() {
         Event::StartFailed(first, boom()),
         Event::Timeout,
     ] {
-        world.tell(event);
+        world.handle(event);
     }
-    let running = world.life("a");
-    world.tell(Event::Started(running));
-    world.tell(Event::Ignored(running));
+    let running = world.incarnation("a");
+    world.handle(Event::Started(running));
+    world.handle(Event::Ignored(running));
     assert_eq!(world.take(), "");
     assert_eq!(world.rules.poll_timeout(), None);
 }
@@ -150,7 +150,7 @@ fn intensity_of_0_allows_no_restart() {
     let intensity = Intensity::new(0, ms(1));
     let flags = Flags { intensity, ..Flags::default() };
     let mut world = World::new(flags, vec![ChildRules::worker("a")]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.crash("a");
     assert!(world.take().ends_with("exit(restart limit reached, last failure of child a: boom)"));
 }

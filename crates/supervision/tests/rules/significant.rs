@@ -1,4 +1,4 @@
-//! Auto-shutdown.
+//! Auto-shutdown by significant children.
 
 use impresario_supervision::{
     AutoShutdown, ChildRules, Event, ExitReason, Flags, Request, Restart, Strategy,
@@ -13,7 +13,7 @@ fn world(strategy: Strategy, auto_shutdown: AutoShutdown, specs: &[(&str, Restar
         ..ChildRules::worker(*id)
     });
     let mut world = World::new(Flags { auto_shutdown, ..flags(strategy, 5) }, specs.collect());
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world
 }
@@ -39,7 +39,7 @@ fn restarted_or_terminated_child_causes_no_auto_shutdown() {
     let mut world = world(Strategy::OneForOne, AutoShutdown::AnySignificant, &children);
     world.crash("a");
     world.exit("b", ExitReason::Normal);
-    world.ask(1, Request::TerminateChild("c".into()));
+    world.request(1, Request::TerminateChild("c".into()));
     assert_eq!(world.take(), "child_terminated(a,boom) +a -c forget:c 1:Done");
 }
 
@@ -57,13 +57,13 @@ fn all_significant_shuts_down_at_the_last_exit() {
 fn terminated_significant_child_does_not_count() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Transient, true)];
     let mut world = world(Strategy::OneForOne, AutoShutdown::AllSignificant, &children);
-    world.ask(1, Request::TerminateChild("a".into()));
+    world.request(1, Request::TerminateChild("a".into()));
     world.take();
     world.exit("b", ExitReason::Normal);
     assert_eq!(world.take(), "exit(shutdown)");
 }
 
-/// A child with a failed restart is present, and so is an exited one that is still queued for a decision.
+/// A child counts as present while its restart is retried, and while its exit is queued.
 #[test]
 fn restarting_significant_child_counts_as_present() {
     let children = [("a", Restart::Transient, true), ("b", Restart::Transient, true)];
@@ -71,9 +71,9 @@ fn restarting_significant_child_counts_as_present() {
     world.stuck.push("a");
     world.crash("a");
     world.exit("b", ExitReason::Normal);
-    let life = world.life("a");
+    let incarnation = world.incarnation("a");
     world.stuck.clear();
-    world.tell(Event::StartFailed(life, boom()));
+    world.handle(Event::StartFailed(incarnation, boom()));
     assert_eq!(world.take(), "child_terminated(a,boom) +a start_error(a,boom) +a");
     world.exit("a", ExitReason::Normal);
     assert_eq!(world.take(), "exit(shutdown)");
@@ -108,7 +108,7 @@ fn auto_shutdown_never_does_not_shut_down() {
     assert_eq!(world.take(), "forget:a");
 }
 
-/// An `ignore` is no end.
+/// `Ignored` is not an exit of a significant child.
 #[test]
 fn ignored_significant_child_causes_no_auto_shutdown() {
     let children = [("a", Restart::Transient, true)];

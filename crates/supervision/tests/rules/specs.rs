@@ -1,4 +1,4 @@
-//! What is refused before anything starts, by name and value.
+//! Checks of flags, specs and templates before the start.
 
 use impresario_supervision::{
     AutoShutdown, Backoff, ChildKind, ChildRules, DynamicSupervisor, Flags, Intensity, Restart, Shutdown,
@@ -8,7 +8,7 @@ use impresario_supervision::{
 use crate::world::ms;
 
 fn refusal(flags: Flags, specs: Vec<ChildRules>) -> String {
-    let error = Supervisor::new(flags, specs).expect_err("it is bad");
+    let error = Supervisor::new(flags, specs).expect_err("the specs are invalid");
     error.to_string()
 }
 
@@ -68,7 +68,8 @@ fn invalid_template_is_refused() {
     assert_eq!(refused(Flags::default(), template, None), Err(expected));
     let zero = Flags { intensity: Intensity::new(1, ms(0)), ..Flags::default() };
     assert_eq!(refused(zero, ChildRules::worker("t"), None), Err(SpecError::ZeroPeriod));
-    let error = refused(Flags::default(), ChildRules::worker("t"), Some(0)).expect_err("none may start");
+    let error = refused(Flags::default(), ChildRules::worker("t"), Some(0))
+        .expect_err("max_children of 0 is invalid");
     assert_eq!(error.to_string(), "max_children of the supervisor of \"t\" is 0; set it to at least 1");
 }
 

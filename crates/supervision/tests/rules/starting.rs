@@ -1,4 +1,4 @@
-//! The first start.
+//! The first start of a static supervisor.
 
 use impresario_supervision::{ChildRules, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy};
 
@@ -7,16 +7,16 @@ use crate::world::{Start, World, boom, flags, ms, workers};
 #[test]
 fn first_start_is_in_order_and_ready_comes_once() {
     let mut world = World::abc(Strategy::OneForOne, 1);
-    world.tell(Event::Start);
-    assert_eq!(world.take(), "", "a second start is none");
+    world.handle(Event::Start);
+    assert_eq!(world.take(), "", "a repeated Event::Start changes nothing");
 }
 
 #[test]
 fn nothing_happens_before_event_start() {
     let mut world = World::new(Flags::default(), workers());
-    world.ask(1, Request::CountChildren);
+    world.request(1, Request::CountChildren);
     assert_eq!(world.take(), "");
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     assert!(world.take().starts_with("+a +b +c ready 1:Counts"));
 }
 
@@ -24,7 +24,7 @@ fn nothing_happens_before_event_start() {
 fn failed_first_start_stops_the_started_children() {
     let mut world = World::new(Flags::default(), workers());
     world.starts.insert("b", vec![Start::Fail]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     assert_eq!(world.take(), "+a !b start_error(b,no) -a exit(child b failed to start: no)");
 }
 
@@ -35,9 +35,9 @@ fn ignored_first_start_keeps_the_spec_unless_temporary() {
     let mut world = World::new(Flags::default(), specs);
     world.starts.insert("a", vec![Start::Ignore]);
     world.starts.insert("b", vec![Start::Ignore]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     assert_eq!(world.take(), "~a ~b forget:b +c ready");
-    world.ask(1, Request::RestartChild("a".into()));
+    world.request(1, Request::RestartChild("a".into()));
     assert!(world.take().starts_with("+a 1:Started"));
 }
 
@@ -45,8 +45,8 @@ fn ignored_first_start_keeps_the_spec_unless_temporary() {
 fn shutdown_stops_the_first_start_immediately() {
     let mut world = World::new(Flags::default(), workers());
     world.stuck.push("b");
-    world.tell(Event::Start);
-    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    world.handle(Event::Start);
+    world.handle(Event::Shutdown(ExitReason::Shutdown));
     assert_eq!(world.take(), "+a +b -b");
     world.exit("b", ExitReason::Shutdown);
     assert_eq!(world.take(), "-a exit(shutdown)");
@@ -55,9 +55,9 @@ fn shutdown_stops_the_first_start_immediately() {
 #[test]
 fn shutdown_before_event_start_exits() {
     let mut world = World::new(Flags::default(), workers());
-    world.tell(Event::Shutdown(ExitReason::Normal));
+    world.handle(Event::Shutdown(ExitReason::Normal));
     assert_eq!(world.take(), "exit(normal)");
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     assert_eq!(world.take(), "");
 }
 
@@ -66,58 +66,58 @@ fn start_that_times_out_is_killed_once() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     assert_eq!(world.skip(), ms(1_000));
     let reason = "did not start in time";
     let failed = format!("start_error(a,{reason}) exit(child a failed to start: {reason})");
     assert_eq!(world.take(), format!("+a xa {failed}"));
 }
 
-/// A child that was killed at its start timeout reports ready afterwards.
+/// The answers of an incarnation that was killed because its start timed out.
 #[test]
 fn started_after_the_time_out_is_ignored() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
-    world.tell(Event::Start);
-    let life = world.life("a");
+    world.handle(Event::Start);
+    let incarnation = world.incarnation("a");
     world.pass(ms(1_000));
     world.rules.handle(world.now, Event::Timeout);
-    world.rules.handle(world.now, Event::Started(life));
-    world.rules.handle(world.now, Event::Ignored(life));
-    assert_eq!(world.rules.poll_timeout(), None, "a kill is waited for without end");
+    world.rules.handle(world.now, Event::Started(incarnation));
+    world.rules.handle(world.now, Event::Ignored(incarnation));
+    assert_eq!(world.rules.poll_timeout(), None, "a kill has no time-out");
     world.rules.handle(world.now, Event::Timeout);
-    world.tell(Event::StartFailed(life, boom()));
+    world.handle(Event::StartFailed(incarnation, boom()));
     let trace = world.take();
     assert_eq!(trace.matches("xa").count(), 1, "{trace}");
     assert!(trace.ends_with("exit(child a failed to start: did not start in time)"), "{trace}");
 }
 
-/// It was killed for that already, so the shutdown that comes on top of it must not kill again.
+/// The start time-out killed the child. The shutdown does not kill it again.
 #[test]
 fn shutdown_after_a_start_time_out_kills_no_child_twice() {
     let specs = vec![ChildRules { start_timeout: Some(ms(1_000)), ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
-    world.tell(Event::Start);
-    let life = world.life("a");
+    world.handle(Event::Start);
+    let incarnation = world.incarnation("a");
     world.pass(ms(1_000));
     world.rules.handle(world.now, Event::Timeout);
     world.rules.handle(world.now, Event::Shutdown(ExitReason::Shutdown));
     assert_eq!(world.rules.poll_timeout(), None);
-    world.rules.handle(world.now, Event::Exited(life, ExitReason::Killed));
-    world.tell(Event::Timeout);
+    world.rules.handle(world.now, Event::Exited(incarnation, ExitReason::Killed));
+    world.handle(Event::Timeout);
     assert_eq!(world.take(), "+a xa shutdown_error(a,killed) exit(shutdown)");
 }
 
-/// It is killed at once, and its answer is waited for.
+/// `Shutdown::Kill` kills it immediately; the supervisor waits for its exit.
 #[test]
 fn shutdown_kill_kills_a_child_that_starts() {
     let specs = vec![ChildRules { shutdown: Shutdown::Kill, ..ChildRules::worker("a") }];
     let mut world = World::new(Flags::default(), specs);
     world.stuck.push("a");
-    world.tell(Event::Start);
-    world.tell(Event::Shutdown(ExitReason::Shutdown));
+    world.handle(Event::Start);
+    world.handle(Event::Shutdown(ExitReason::Shutdown));
     assert_eq!(world.take(), "+a xa exit(shutdown)");
 }
 
@@ -125,7 +125,7 @@ fn shutdown_kill_kills_a_child_that_starts() {
 fn exits_during_the_first_start_are_handled_after_it() {
     let mut world = World::new(flags(Strategy::OneForOne, 1), workers());
     world.stuck.push("b");
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.crash("a");
     assert_eq!(world.take(), "+a +b");
     world.stuck.clear();

@@ -1,4 +1,4 @@
-//! Shutdown.
+//! Shutdown of a static supervisor.
 
 use impresario_supervision::{
     Action, ChildRules, Event, ExitReason, Flags, Request, Restart, Shutdown, Strategy, Supervisor, Time,
@@ -13,11 +13,11 @@ fn shutdown() -> Event {
 #[test]
 fn children_stop_in_reverse() {
     let mut world = World::abc(Strategy::OneForOne, 1);
-    world.tell(Event::Shutdown(ExitReason::ShutdownWith("deploy".into())));
+    world.handle(Event::Shutdown(ExitReason::ShutdownWith("deploy".into())));
     assert_eq!(world.take(), "-c -b -a exit(shutdown: deploy)");
     assert_eq!(world.rules.poll_timeout(), None);
-    world.tell(shutdown());
-    world.tell(Event::Timeout);
+    world.handle(shutdown());
+    world.handle(Event::Timeout);
     assert_eq!(world.take(), "", "the exit comes once");
 }
 
@@ -25,11 +25,11 @@ fn children_stop_in_reverse() {
 fn stuck_child_delays_shutdown_by_its_time_out() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("b");
-    world.tell(shutdown());
+    world.handle(shutdown());
     assert_eq!(world.take(), "-c -b");
     world.pass(ms(4_999));
-    world.tell(Event::Timeout);
-    assert_eq!(world.take(), "", "not before its time");
+    world.handle(Event::Timeout);
+    assert_eq!(world.take(), "", "not before the time-out");
     assert_eq!(world.skip(), ms(1));
     assert_eq!(world.take(), "xb shutdown_error(b,killed) -a exit(shutdown)");
 }
@@ -40,13 +40,13 @@ fn infinity_has_no_time_out_and_kill_sends_no_stop() {
     specs[0].shutdown = Shutdown::Kill;
     specs[1].shutdown = Shutdown::Infinity;
     let mut world = World::new(Flags::default(), specs);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world.stuck.push("b");
-    world.tell(shutdown());
+    world.handle(shutdown());
     assert_eq!((world.rules.poll_timeout(), world.take()), (None, "-c -b".to_owned()));
     world.exit("b", ExitReason::Shutdown);
-    assert_eq!(world.take(), "xa exit(shutdown)", "killed is what was asked for");
+    assert_eq!(world.take(), "xa exit(shutdown)", "killed is the expected reason");
 }
 
 /// OTP: permanent children stop with `shutdown`, others also with any clean reason.
@@ -64,23 +64,22 @@ fn unexpected_stop_reason_is_reported() {
     ] {
         let spec = ChildRules { restart, ..ChildRules::worker("a") };
         let mut world = World::new(Flags::default(), vec![spec]);
-        world.tell(Event::Start);
+        world.handle(Event::Start);
         world.stuck.push("a");
-        world.tell(shutdown());
+        world.handle(shutdown());
         world.exit("a", reason.clone());
         let trace = world.take();
         assert_eq!(trace.contains("shutdown_error"), reported, "{restart} {reason}: {trace}");
     }
 }
 
-/// In OTP a nested supervisor that gives up exits with `shutdown`, so its parent cannot notice it during a
-/// stop.
+/// OTP: a nested supervisor that gives up exits with `shutdown`, which is expected of a child that is stopped.
 #[test]
 fn gave_up_during_a_stop_is_not_reported() {
     let mut world = World::new(Flags::default(), vec![ChildRules::supervisor("s")]);
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.stuck.push("s");
-    world.tell(shutdown());
+    world.handle(shutdown());
     world.exit("s", ExitReason::GaveUp { child: "w".into(), reason: Box::new(boom()) });
     assert_eq!(world.take(), "+s ready -s exit(shutdown)");
 }
@@ -89,21 +88,21 @@ fn gave_up_during_a_stop_is_not_reported() {
 fn kill_that_crosses_an_exit_changes_nothing() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
-    world.tell(shutdown());
-    let life = world.life("c");
+    world.handle(shutdown());
+    let incarnation = world.incarnation("c");
     world.pass(ms(5_000));
     world.rules.handle(world.now, Event::Timeout);
-    world.rules.handle(world.now, Event::Exited(life, ExitReason::Shutdown));
-    world.tell(Event::Timeout);
-    assert_eq!(world.take(), "-c xc -b -a exit(shutdown)", "it ended as told, if late");
+    world.rules.handle(world.now, Event::Exited(incarnation, ExitReason::Shutdown));
+    world.handle(Event::Timeout);
+    assert_eq!(world.take(), "-c xc -b -a exit(shutdown)", "the exit reason is the expected one");
 }
 
 #[test]
 fn queued_exit_is_reported_with_its_own_reason() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
-    world.ask(1, Request::TerminateChild("c".into()));
-    world.tell(shutdown());
+    world.request(1, Request::TerminateChild("c".into()));
+    world.handle(shutdown());
     world.crash("a");
     world.exit("b", ExitReason::Shutdown);
     world.take();
@@ -116,28 +115,28 @@ fn shutdown_stops_a_restart_under_way_after_5_s() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     world.stuck.push("b");
     world.crash("c");
-    let life = world.life("b");
-    world.tell(Event::Exited(life, ExitReason::Shutdown));
+    let incarnation = world.incarnation("b");
+    world.handle(Event::Exited(incarnation, ExitReason::Shutdown));
     assert_eq!(world.take(), "child_terminated(c,boom) -b -a +a +b");
-    world.tell(shutdown());
+    world.handle(shutdown());
     assert_eq!(world.take(), "");
     world.stuck.clear();
     world.finish_start("b");
-    assert_eq!(world.take(), "+c -c -b -a exit(shutdown)", "as in OTP: first up, then down");
+    assert_eq!(world.take(), "+c -c -b -a exit(shutdown)", "as in OTP the restart is completed first");
 
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("a");
     world.crash("a");
     world.take();
     world.pass(ms(100));
-    world.tell(shutdown());
+    world.handle(shutdown());
     world.pass(ms(1_000));
-    world.tell(shutdown());
+    world.handle(shutdown());
     world.pass(ms(3_999));
-    world.tell(Event::Timeout);
-    assert_eq!(world.take(), "", "its patience is 5 s from the first word");
+    world.handle(Event::Timeout);
+    assert_eq!(world.take(), "", "5 s since the first shutdown request are not over");
     assert_eq!(world.skip(), ms(1));
-    assert_eq!(world.take(), "-a", "from here it is stopped by its own rule");
+    assert_eq!(world.take(), "-a", "the start is stopped like any child");
     assert_eq!(world.skip(), ms(5_000));
     assert_eq!(world.take(), "xa shutdown_error(a,killed) -c -b exit(shutdown)");
 }
@@ -147,20 +146,20 @@ fn shutdown_waits_for_a_stop_under_way() {
     let mut world = World::abc(Strategy::OneForAll, 1);
     world.stuck.push("c");
     world.crash("a");
-    world.tell(shutdown());
-    assert_eq!(world.skip(), ms(5_000), "this is the time-out of the stop");
+    world.handle(shutdown());
+    assert_eq!(world.skip(), ms(5_000), "the time-out of the stop");
     assert_eq!(world.take(), "child_terminated(a,boom) -c xc shutdown_error(c,killed) -b +a +b +c");
-    assert_eq!(world.skip(), ms(0), "and the patience is over too");
-    assert_eq!(world.take(), "-c", "what was started last goes first");
+    assert_eq!(world.skip(), ms(0), "the 5 s of the start deadline are over too");
+    assert_eq!(world.take(), "-c", "the last started child stops first");
 }
 
-/// A shutdown that ends a requested start replies to the requester.
+/// The requester of a start that a shutdown stops gets `ShuttingDown`.
 #[test]
 fn shutdown_refuses_the_requested_start_it_stops() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("d");
-    world.ask(1, Request::StartChild(ChildRules::worker("d")));
-    world.tell(shutdown());
+    world.request(1, Request::StartChild(ChildRules::worker("d")));
+    world.handle(shutdown());
     world.skip();
     assert_eq!(world.take(), "added:d +d 1:Error(ShuttingDown) -d");
     world.exit("d", ExitReason::Shutdown);
@@ -171,26 +170,26 @@ fn shutdown_refuses_the_requested_start_it_stops() {
 fn queued_requests_are_refused_at_exit() {
     let mut world = World::abc(Strategy::OneForOne, 1);
     world.stuck.push("c");
-    world.tell(shutdown());
-    world.ask(1, Request::WhichChildren);
+    world.handle(shutdown());
+    world.request(1, Request::WhichChildren);
     assert_eq!(world.take(), "-c");
     world.exit("c", ExitReason::Shutdown);
     assert_eq!(world.take(), "-b -a 1:Error(ShuttingDown) exit(shutdown)");
-    world.ask(2, Request::CountChildren);
+    world.request(2, Request::CountChildren);
     assert_eq!(world.take(), "2:Error(ShuttingDown)");
 }
 
 #[test]
 fn shutdown_cancels_a_queued_retry() {
     let mut world = World::new(flags(Strategy::OneForOne, 1_000), workers());
-    world.tell(Event::Start);
+    world.handle(Event::Start);
     world.take();
     world.stuck.push("a");
     world.crash("a");
-    world.tell(shutdown());
+    world.handle(shutdown());
     world.starts.insert("a", vec![Start::Fail]);
-    let life = world.life("a");
-    world.tell(Event::StartFailed(life, boom()));
+    let incarnation = world.incarnation("a");
+    world.handle(Event::StartFailed(incarnation, boom()));
     assert_eq!(world.take(), "child_terminated(a,boom) +a start_error(a,boom) -c -b exit(shutdown)");
 }
 
@@ -198,12 +197,12 @@ fn shutdown_cancels_a_queued_retry() {
 fn ignored_after_a_stop_counts_as_the_exit() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
         let spec = ChildRules { shutdown, ..ChildRules::worker("a") };
-        let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the spec is good");
+        let mut rules = Supervisor::new(Flags::default(), vec![spec]).expect("the spec is valid");
         rules.handle(Time::START, Event::Start);
-        let Some(Action::Start(_, life)) = rules.poll_action() else { panic!("it starts") };
+        let Some(Action::Start(_, incarnation)) = rules.poll_action() else { panic!("no start") };
         rules.handle(Time::START, Event::Shutdown(ExitReason::Shutdown));
         assert!(matches!(rules.poll_action(), Some(Action::Stop(_) | Action::Kill(_))));
-        rules.handle(Time::START, Event::Ignored(life));
+        rules.handle(Time::START, Event::Ignored(incarnation));
         let actions: Vec<Action> = std::iter::from_fn(|| rules.poll_action()).collect();
         assert_eq!(actions, [Action::Exit(ExitReason::Shutdown)], "{shutdown:?}");
     }

@@ -1,4 +1,4 @@
-//! The dynamic supervisor: how instances come, fail, come back and go.
+//! The dynamic supervisor: starts, exits, restarts and stops of instances.
 
 mod backoff;
 mod requests;
@@ -27,7 +27,7 @@ pub(crate) fn of(restart: Restart) -> ChildRules {
 }
 
 pub(crate) fn run(flags: Flags, template: ChildRules) -> DynamicSupervisor {
-    let mut rules = DynamicSupervisor::new(flags, template, Some(3)).expect("the template is good");
+    let mut rules = DynamicSupervisor::new(flags, template, Some(3)).expect("the template is valid");
     rules.handle(NOW, Event::Start);
     rules.handle(NOW, Event::Start);
     assert_eq!(drain(&mut rules), [Action::Ready]);
@@ -42,23 +42,23 @@ pub(crate) fn drain(rules: &mut DynamicSupervisor) -> Vec<Action> {
     std::iter::from_fn(|| rules.poll_action()).collect()
 }
 
-/// Starts one instance and lets it be ready.
+/// Starts one instance and answers `Started`.
 pub(crate) fn start(rules: &mut DynamicSupervisor) -> Incarnation {
-    let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
+    let key = rules.start_child(NOW, RequestId(1)).expect("below max_children");
     let actions = drain(rules);
-    let [Action::Start(started, life)] = actions[..] else { panic!("{actions:?}") };
+    let [Action::Start(started, incarnation)] = actions[..] else { panic!("{actions:?}") };
     assert_eq!(started, key);
-    rules.handle(NOW, Event::Started(life));
-    assert_eq!(drain(rules), [Action::Reply(RequestId(1), Reply::Started(key, life))]);
-    life
+    rules.handle(NOW, Event::Started(incarnation));
+    assert_eq!(drain(rules), [Action::Reply(RequestId(1), Reply::Started(key, incarnation))]);
+    incarnation
 }
 
-/// Key and incarnation of the only start among these actions.
+/// The key and incarnation of the only start among these actions.
 pub(crate) fn restarted(actions: &[Action]) -> (ChildKey, Incarnation) {
     let starts: Vec<_> = actions
         .iter()
         .filter_map(|action| match action {
-            Action::Start(key, life) => Some((*key, *life)),
+            Action::Start(key, incarnation) => Some((*key, *incarnation)),
             _ => None,
         })
         .collect();
@@ -77,20 +77,21 @@ pub(crate) fn reports(actions: &[Action]) -> Vec<(ReportKind, usize, ExitReason)
 #[test]
 fn temporary_instance_is_removed_at_its_exit() {
     let mut rules = new(Restart::Temporary, 0);
-    let life = start(&mut rules);
-    let key = rules.key_of(life).expect("it lives");
+    let incarnation = start(&mut rules);
+    let key = rules.key_of(incarnation).expect("it runs");
     assert!(!rules.is_empty() && rules.len() == 1);
-    rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(incarnation, ExitReason::Normal));
     assert_eq!(drain(&mut rules), [Action::Forget(key)]);
-    assert!(rules.is_empty() && rules.key_of(life).is_none());
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, boom()));
+    assert!(rules.is_empty() && rules.key_of(incarnation).is_none());
+    let incarnation = start(&mut rules);
+    rules.handle(NOW, Event::Exited(incarnation, boom()));
     assert_eq!(reports(&drain(&mut rules)), [(ReportKind::ChildTerminated, 1, boom())]);
 }
 
 #[test]
 fn start_child_is_refused_before_start_and_after_exit() {
-    let mut rules = DynamicSupervisor::new(limited(1), of(Restart::Permanent), None).expect("good");
+    let mut rules =
+        DynamicSupervisor::new(limited(1), of(Restart::Permanent), None).expect("the template is valid");
     assert_eq!(rules.start_child(NOW, RequestId(1)), Err(RequestError::ShuttingDown));
     rules.handle(NOW, Event::Shutdown(ExitReason::Normal));
     assert_eq!(drain(&mut rules), [Action::Exit(ExitReason::Normal)]);
@@ -103,10 +104,10 @@ fn start_child_is_refused_before_start_and_after_exit() {
 #[test]
 fn start_above_max_children_is_refused() {
     let mut rules = new(Restart::Temporary, 0);
-    let lives = [(); 3].map(|()| start(&mut rules));
+    let incarnations = [(); 3].map(|()| start(&mut rules));
     assert_eq!(rules.start_child(NOW, RequestId(9)), Err(RequestError::MaxChildren(3)));
     assert_eq!(drain(&mut rules), []);
-    rules.handle(NOW, Event::Exited(lives[1], ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(incarnations[1], ExitReason::Normal));
     assert!(rules.start_child(NOW, RequestId(9)).is_ok());
 }
 
@@ -119,12 +120,12 @@ fn restart_type_and_reason_decide_the_restart() {
         (Restart::Temporary, boom(), false),
     ] {
         let mut rules = new(restart, 1);
-        let life = start(&mut rules);
-        let key = rules.key_of(life).expect("it lives");
-        rules.handle(NOW, Event::Exited(life, reason.clone()));
+        let incarnation = start(&mut rules);
+        let key = rules.key_of(incarnation).expect("it runs");
+        rules.handle(NOW, Event::Exited(incarnation, reason.clone()));
         let actions = drain(&mut rules);
         if again {
-            assert_eq!(restarted(&actions).0, key, "the entry stays the same");
+            assert_eq!(restarted(&actions).0, key, "a restart keeps the key");
         } else {
             assert_eq!(actions.last(), Some(&Action::Forget(key)), "{restart} {reason}");
         }
@@ -134,8 +135,8 @@ fn restart_type_and_reason_decide_the_restart() {
 #[test]
 fn restart_above_the_intensity_ends_the_supervisor() {
     let mut rules = new(Restart::Permanent, 1);
-    let [life, other] = [(); 2].map(|()| start(&mut rules));
-    rules.handle(NOW, Event::Exited(life, ExitReason::Killed));
+    let [incarnation, other] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(incarnation, ExitReason::Killed));
     let (_, second) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::Started(second));
     rules.handle(NOW, Event::Exited(other, boom()));
@@ -143,7 +144,7 @@ fn restart_above_the_intensity_ends_the_supervisor() {
     assert_eq!(
         reports(&actions),
         [(ReportKind::ChildTerminated, 1, boom()), (ReportKind::GaveUp, 1, boom())],
-        "the limit is that of all instances together"
+        "the intensity counts the restarts of all instances"
     );
     assert_eq!(actions.last(), Some(&Action::Stop(second)));
     rules.handle(NOW, Event::Exited(second, ExitReason::Shutdown));
@@ -151,12 +152,12 @@ fn restart_above_the_intensity_ends_the_supervisor() {
     assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(end)));
 }
 
-/// The retry comes after what has happened by then, so a request is served in between.
+/// The retry comes at the next `Event::Timeout`, so a request is handled before it.
 #[test]
 fn failed_restart_is_retried_after_earlier_events() {
     let mut rules = new(Restart::Permanent, 2);
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, boom()));
+    let incarnation = start(&mut rules);
+    rules.handle(NOW, Event::Exited(incarnation, boom()));
     let (key, second) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::StartFailed(second, no()));
     assert_eq!(reports(&drain(&mut rules)), [(ReportKind::StartError, 1, no())]);
@@ -171,15 +172,15 @@ fn failed_restart_is_retried_after_earlier_events() {
     drain(&mut rules);
     rules.handle(NOW, Event::Timeout);
     let actions = drain(&mut rules);
-    assert_eq!(reports(&actions), [(ReportKind::GaveUp, 1, no())], "each try counts when it is made");
+    assert_eq!(reports(&actions), [(ReportKind::GaveUp, 1, no())], "each retry counts when it is made");
     assert!(matches!(actions.last(), Some(Action::Exit(ExitReason::GaveUp { .. }))), "{actions:?}");
 }
 
 #[test]
 fn terminated_retry_does_not_count() {
     let mut rules = new(Restart::Permanent, 1);
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, boom()));
+    let incarnation = start(&mut rules);
+    rules.handle(NOW, Event::Exited(incarnation, boom()));
     let (key, second) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::StartFailed(second, no()));
     drain(&mut rules);
@@ -194,24 +195,24 @@ fn terminated_retry_does_not_count() {
 fn failed_or_ignored_first_start_is_removed() {
     let mut rules = new(Restart::Permanent, 1);
     let by = RequestId(4);
-    let key = rules.start_child(NOW, by).expect("there is room");
-    let (_, life) = restarted(&drain(&mut rules));
-    rules.handle(NOW, Event::StartFailed(life, no()));
+    let key = rules.start_child(NOW, by).expect("below max_children");
+    let (_, incarnation) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::StartFailed(incarnation, no()));
     let reply = Reply::Error(RequestError::StartFailed(no()));
     assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(by, reply)]);
-    let key = rules.start_child(NOW, by).expect("there is room");
-    let (_, life) = restarted(&drain(&mut rules));
-    rules.handle(NOW, Event::Ignored(life));
+    let key = rules.start_child(NOW, by).expect("below max_children");
+    let (_, incarnation) = restarted(&drain(&mut rules));
+    rules.handle(NOW, Event::Ignored(incarnation));
     assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(by, Reply::Ignored)]);
-    assert_eq!(rules.key_of(life), None);
+    assert_eq!(rules.key_of(incarnation), None);
 }
 
-/// In OTP such an instance stays as a phantom, and the shutdown crashes on it.
+/// OTP keeps such an instance as a child without a process, and the shutdown crashes on it.
 #[test]
 fn ignored_restart_removes_the_instance() {
     let mut rules = new(Restart::Permanent, 1);
-    let life = start(&mut rules);
-    rules.handle(NOW, Event::Exited(life, boom()));
+    let incarnation = start(&mut rules);
+    rules.handle(NOW, Event::Exited(incarnation, boom()));
     let (key, second) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::Ignored(second));
     assert_eq!(drain(&mut rules), [Action::Forget(key)]);
@@ -223,26 +224,26 @@ fn ignored_restart_removes_the_instance() {
 #[test]
 fn shutdown_stops_all_with_one_deadline() {
     let mut rules = new(Restart::Temporary, 0);
-    let lives = [(); 3].map(|()| start(&mut rules));
+    let incarnations = [(); 3].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
-    assert_eq!(drain(&mut rules), lives.map(Action::Stop));
-    rules.handle(NOW, Event::Exited(lives[0], ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules), incarnations.map(Action::Stop));
+    rules.handle(NOW, Event::Exited(incarnations[0], ExitReason::Shutdown));
     drain(&mut rules);
-    let deadline = rules.poll_timeout().expect("two are left");
+    let deadline = rules.poll_timeout().expect("two instances run");
     assert_eq!(deadline, at(ms(5_000)));
     rules.handle(at(ms(4_999)), Event::Timeout);
     assert_eq!(drain(&mut rules), []);
     rules.handle(deadline, Event::Timeout);
     rules.handle(deadline, Event::Timeout);
-    assert_eq!(drain(&mut rules), [Action::Kill(lives[1]), Action::Kill(lives[2])]);
+    assert_eq!(drain(&mut rules), [Action::Kill(incarnations[1]), Action::Kill(incarnations[2])]);
     assert_eq!(rules.poll_timeout(), None);
-    rules.handle(deadline, Event::Exited(lives[1], ExitReason::Killed));
-    rules.handle(deadline, Event::Exited(lives[2], ExitReason::Killed));
+    rules.handle(deadline, Event::Exited(incarnations[1], ExitReason::Killed));
+    rules.handle(deadline, Event::Exited(incarnations[2], ExitReason::Killed));
     let actions = drain(&mut rules);
     assert_eq!(
         reports(&actions),
         [(ReportKind::ShutdownError, 2, ExitReason::Killed)],
-        "one speaks for both"
+        "one report for both instances"
     );
     assert_eq!(actions.last(), Some(&Action::Exit(ExitReason::Shutdown)));
 }
@@ -250,11 +251,11 @@ fn shutdown_stops_all_with_one_deadline() {
 #[test]
 fn unexpected_stop_reasons_are_counted_and_sorted() {
     let mut rules = new(Restart::Permanent, 0);
-    let lives = [(); 3].map(|()| start(&mut rules));
+    let incarnations = [(); 3].map(|()| start(&mut rules));
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
-    rules.handle(NOW, Event::Exited(lives[0], ExitReason::Normal));
-    rules.handle(NOW, Event::Exited(lives[1], boom()));
-    rules.handle(NOW, Event::Exited(lives[2], ExitReason::Shutdown));
+    rules.handle(NOW, Event::Exited(incarnations[0], ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(incarnations[1], boom()));
+    rules.handle(NOW, Event::Exited(incarnations[2], ExitReason::Shutdown));
     let counted =
         [(ReportKind::ShutdownError, 1, boom()), (ReportKind::ShutdownError, 1, ExitReason::Normal)];
     assert_eq!(reports(&drain(&mut rules)), counted);
@@ -264,12 +265,12 @@ fn unexpected_stop_reasons_are_counted_and_sorted() {
 fn kill_sends_no_stop_and_infinity_has_no_deadline() {
     for (shutdown, kill) in [(Shutdown::Kill, true), (Shutdown::Infinity, false)] {
         let mut rules = run(limited(1), ChildRules { shutdown, ..of(Restart::Permanent) });
-        let life = start(&mut rules);
+        let incarnation = start(&mut rules);
         rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
-        let expected = if kill { Action::Kill(life) } else { Action::Stop(life) };
+        let expected = if kill { Action::Kill(incarnation) } else { Action::Stop(incarnation) };
         assert_eq!((drain(&mut rules), rules.poll_timeout()), (vec![expected], None));
         let reason = if kill { ExitReason::Killed } else { ExitReason::Shutdown };
-        rules.handle(NOW, Event::Exited(life, reason));
+        rules.handle(NOW, Event::Exited(incarnation, reason));
         assert!(reports(&drain(&mut rules)).is_empty());
     }
 }
@@ -277,14 +278,14 @@ fn kill_sends_no_stop_and_infinity_has_no_deadline() {
 #[test]
 fn shutdown_stops_a_start_and_refuses_its_request() {
     let mut rules = new(Restart::Permanent, 1);
-    rules.start_child(NOW, RequestId(1)).expect("there is room");
-    let (key, life) = restarted(&drain(&mut rules));
+    rules.start_child(NOW, RequestId(1)).expect("below max_children");
+    let (key, incarnation) = restarted(&drain(&mut rules));
     rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
     let refused = Action::Reply(RequestId(1), Reply::Error(RequestError::ShuttingDown));
-    assert_eq!(drain(&mut rules), [refused, Action::Stop(life)]);
-    rules.handle(NOW, Event::Started(life));
-    assert_eq!(drain(&mut rules), [], "too late");
-    rules.handle(NOW, Event::Exited(life, ExitReason::Shutdown));
+    assert_eq!(drain(&mut rules), [refused, Action::Stop(incarnation)]);
+    rules.handle(NOW, Event::Started(incarnation));
+    assert_eq!(drain(&mut rules), [], "Started after the stop changes nothing");
+    rules.handle(NOW, Event::Exited(incarnation, ExitReason::Shutdown));
     assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Exit(ExitReason::Shutdown)]);
 }
 
@@ -316,10 +317,10 @@ fn significant_exit_shuts_down() {
     {
         let template = ChildRules { significant: true, ..of(Restart::Temporary) };
         let mut rules = run(Flags { auto_shutdown, ..limited(0) }, template);
-        let lives = [(); 2].map(|()| start(&mut rules));
-        rules.handle(NOW, Event::Exited(lives[0], ExitReason::Normal));
-        assert_eq!(drain(&mut rules).contains(&Action::Stop(lives[1])), with_the_first);
-        rules.handle(NOW, Event::Exited(lives[1], ExitReason::Shutdown));
+        let incarnations = [(); 2].map(|()| start(&mut rules));
+        rules.handle(NOW, Event::Exited(incarnations[0], ExitReason::Normal));
+        assert_eq!(drain(&mut rules).contains(&Action::Stop(incarnations[1])), with_the_first);
+        rules.handle(NOW, Event::Exited(incarnations[1], ExitReason::Shutdown));
         assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(ExitReason::Shutdown)));
     }
 }
@@ -329,45 +330,47 @@ fn all_significant() -> DynamicSupervisor {
     run(flags, ChildRules { significant: true, ..of(Restart::Temporary) })
 }
 
-/// In OTP its stop would be over before the other one's end is looked at.
+/// OTP completes the stop before it handles the exit of the other instance.
 #[test]
 fn stopping_instance_does_not_count_as_significant() {
     let mut rules = all_significant();
-    let [told, ends] = [(); 2].map(|()| start(&mut rules));
-    let key = rules.key_of(told).expect("it lives");
+    let [stopped, exited] = [(); 2].map(|()| start(&mut rules));
+    let key = rules.key_of(stopped).expect("it runs");
     rules.terminate_child(NOW, RequestId(5), key);
-    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(exited, ExitReason::Normal));
     drain(&mut rules);
-    rules.handle(NOW, Event::Exited(told, ExitReason::Shutdown));
+    rules.handle(NOW, Event::Exited(stopped, ExitReason::Shutdown));
     assert_eq!(drain(&mut rules).last(), Some(&Action::Exit(ExitReason::Shutdown)));
 }
 
-/// In OTP the start would be over before the last one's end is looked at.
+/// OTP completes the start before it handles the exit of the last instance.
 #[test]
 fn start_under_way_decides_after_the_last_exit() {
     for (ready, exits) in [(true, false), (false, true)] {
         let mut rules = all_significant();
         let last = start(&mut rules);
-        rules.start_child(NOW, RequestId(2)).expect("there is room");
-        let (_, life) = restarted(&drain(&mut rules));
+        rules.start_child(NOW, RequestId(2)).expect("below max_children");
+        let (_, incarnation) = restarted(&drain(&mut rules));
         rules.handle(NOW, Event::Exited(last, ExitReason::Normal));
         assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
-        rules.handle(NOW, if ready { Event::Started(life) } else { Event::StartFailed(life, no()) });
+        rules.handle(
+            NOW,
+            if ready { Event::Started(incarnation) } else { Event::StartFailed(incarnation, no()) },
+        );
         assert_eq!(drain(&mut rules).contains(&Action::Exit(ExitReason::Shutdown)), exits);
         assert_eq!(rules.len(), usize::from(ready));
     }
 }
 
-/// A terminated instance did not exit by itself, so it does not shut the supervisor down, whatever exited
-/// before.
+/// A terminated instance causes no auto-shutdown, even if a significant one exited without a request before.
 #[test]
 fn terminating_the_last_instance_does_not_shut_down() {
     let mut rules = all_significant();
-    let [ends, told] = [(); 2].map(|()| start(&mut rules));
-    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
-    let key = rules.key_of(told).expect("it lives");
+    let [exited, stopped] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(exited, ExitReason::Normal));
+    let key = rules.key_of(stopped).expect("it runs");
     rules.terminate_child(NOW, RequestId(5), key);
-    rules.handle(NOW, Event::Exited(told, ExitReason::Shutdown));
+    rules.handle(NOW, Event::Exited(stopped, ExitReason::Shutdown));
     assert_eq!(drain(&mut rules).last(), Some(&Action::Reply(RequestId(5), Reply::Done)));
     start(&mut rules);
 }
@@ -376,10 +379,10 @@ fn terminating_the_last_instance_does_not_shut_down() {
 fn restarting_instance_counts_as_significant() {
     let flags = Flags { auto_shutdown: AutoShutdown::AllSignificant, ..limited(1) };
     let mut rules = run(flags, ChildRules { significant: true, ..of(Restart::Transient) });
-    let [fails, ends] = [(); 2].map(|()| start(&mut rules));
-    rules.handle(NOW, Event::Exited(fails, boom()));
+    let [failed, exited] = [(); 2].map(|()| start(&mut rules));
+    rules.handle(NOW, Event::Exited(failed, boom()));
     let (key, _) = restarted(&drain(&mut rules));
-    rules.handle(NOW, Event::Exited(ends, ExitReason::Normal));
+    rules.handle(NOW, Event::Exited(exited, ExitReason::Normal));
     rules.terminate_child(NOW, RequestId(5), key);
     assert!(matches!(drain(&mut rules)[..], [Action::Forget(_), Action::Stop(_)]));
     assert_eq!(rules.len(), 1);
@@ -389,8 +392,8 @@ fn restarting_instance_counts_as_significant() {
 fn exit_of_a_non_significant_instance_ends_nothing() {
     for auto_shutdown in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
         let mut rules = run(Flags { auto_shutdown, ..limited(0) }, of(Restart::Temporary));
-        let life = start(&mut rules);
-        rules.handle(NOW, Event::Exited(life, ExitReason::Normal));
+        let incarnation = start(&mut rules);
+        rules.handle(NOW, Event::Exited(incarnation, ExitReason::Normal));
         assert!(matches!(drain(&mut rules)[..], [Action::Forget(_)]));
     }
 }
@@ -399,12 +402,12 @@ fn exit_of_a_non_significant_instance_ends_nothing() {
 fn ignored_after_a_stop_counts_as_the_exit() {
     for shutdown in [Shutdown::Kill, Shutdown::Infinity, Shutdown::Timeout(ms(100))] {
         let mut rules = run(limited(0), ChildRules { shutdown, ..of(Restart::Permanent) });
-        let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
+        let key = rules.start_child(NOW, RequestId(1)).expect("below max_children");
         let actions = drain(&mut rules);
-        let [Action::Start(_, life)] = actions[..] else { panic!("{actions:?}") };
+        let [Action::Start(_, incarnation)] = actions[..] else { panic!("{actions:?}") };
         rules.handle(NOW, Event::Shutdown(ExitReason::Shutdown));
         drain(&mut rules);
-        rules.handle(NOW, Event::Ignored(life));
+        rules.handle(NOW, Event::Ignored(incarnation));
         assert_eq!(
             drain(&mut rules),
             [Action::Forget(key), Action::Exit(ExitReason::Shutdown)],
@@ -413,16 +416,16 @@ fn ignored_after_a_stop_counts_as_the_exit() {
     }
 }
 
-/// Its start had taken too long, so it was killed; that it is not needed comes to the same.
+/// The instance was killed because its start timed out. `Ignored` then counts as its exit.
 #[test]
 fn ignored_after_a_start_time_out_counts_as_the_exit() {
     let mut rules = run(limited(0), ChildRules { start_timeout: Some(ms(100)), ..of(Restart::Permanent) });
-    let key = rules.start_child(NOW, RequestId(1)).expect("there is room");
-    let (_, life) = restarted(&drain(&mut rules));
+    let key = rules.start_child(NOW, RequestId(1)).expect("below max_children");
+    let (_, incarnation) = restarted(&drain(&mut rules));
     rules.handle(at(ms(100)), Event::Timeout);
-    assert_eq!(drain(&mut rules), [Action::Kill(life)]);
-    rules.handle(at(ms(100)), Event::Ignored(life));
+    assert_eq!(drain(&mut rules), [Action::Kill(incarnation)]);
+    rules.handle(at(ms(100)), Event::Ignored(incarnation));
     let late = Reply::Error(RequestError::StartFailed(ExitReason::StartTimeout));
     assert_eq!(drain(&mut rules), [Action::Forget(key), Action::Reply(RequestId(1), late)]);
-    assert_eq!((rules.key_of(life), rules.len()), (None, 0));
+    assert_eq!((rules.key_of(incarnation), rules.len()), (None, 0));
 }

@@ -1,4 +1,4 @@
-//! The properties of this folder are those that ARCHITECTURE.md names, and the other way round.
+//! The table in ARCHITECTURE.md names exactly the properties of this folder.
 
 use std::collections::BTreeSet;
 use std::path::Path;
