@@ -154,7 +154,7 @@ impl Transport {
 
     fn timeout_error(&self) -> io::Error {
         let limit = self.handshake_timeout.unwrap_or_default();
-        io::Error::new(io::ErrorKind::TimedOut, format!("no handshake timeout_opt {limit:?}"))
+        io::Error::new(io::ErrorKind::TimedOut, format!("no handshake within {limit:?}"))
     }
 
     async fn handshake(&self, socket: &mut Socket) -> io::Result<()> {
