@@ -156,8 +156,8 @@ fn a_trace_and_a_blocked_thread_are_logged() {
 
     assert!(console.ask("hang shop").concat().starts_with("error: "), "it is a supervisor");
     assert_eq!(console.ask("hang cache"), ["done"]);
-    console.logs(&["WARN", "stands still", "a tree::Idle"]);
-    console.logs(&["WARN", "stood still", "a tree::Idle"]);
+    console.logs(&["WARN", "is blocked for", "a tree::Idle"]);
+    console.logs(&["WARN", "was blocked for", "a tree::Idle"]);
 }
 
 #[test]

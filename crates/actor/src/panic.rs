@@ -28,6 +28,11 @@ pub fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, ExitReason> {
     result.map_err(reason)
 }
 
+/// Drops a value of user code. A panic in its destructor is caught and adds nothing.
+pub(crate) fn drop_caught<T>(value: T) {
+    let _ = catch_panic(move || drop(value));
+}
+
 /// A process has one panic hook. This one prints nothing for panics that are caught here, unless a backtrace is
 /// requested; it passes all others on to the previous hook.
 fn install_hook() {

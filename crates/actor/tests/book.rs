@@ -69,9 +69,9 @@ async fn count() -> Result<(), AnyError> {
     assert_eq!(tally.call(|reply| Ask::Count("pears".to_owned(), reply)).await?, None);
 
     // An error ends the server with its text as the reason. The restarted server is empty.
-    let life = tally.pid().ok_or("the server is not running")?;
+    let target = tally.pid().ok_or("the server is not running")?;
     tally.cast(Tell::Line("four".to_owned()))?;
-    assert_eq!(life.wait_exit().await.to_string(), "invalid digit found in string");
+    assert_eq!(target.wait_exit().await.to_string(), "invalid digit found in string");
     assert_eq!(tally.call(Ask::Total).timeout(Duration::from_secs(1)).wait().await?, 0);
     tree.stop();
     Ok(())
@@ -189,22 +189,22 @@ impl GenServer for Watchdog {
 #[actix::test]
 async fn watchdog_fires_after_idle_timeout() {
     tokio::time::pause();
-    let (alarm, heard) = oneshot::channel();
+    let (alarm, observed) = oneshot::channel();
     let alarm = std::sync::Mutex::new(Some(alarm));
     let dog = ServerRef::new();
     let spec = dog.child_spec("dog", move |_| Ok(Watchdog { alarm: alarm.lock().expect("no panic").take() }));
     let spec = spec.restart(Restart::Transient);
     let _tree = supervisor().child(spec).start().await.expect("the start succeeds");
-    let life = dog.pid().expect("the actor is running");
+    let target = dog.pid().expect("the actor is running");
     let begin = tokio::time::Instant::now();
     for _ in 0..3 {
         dog.cast(Dog::SignOfLife).expect("the mailbox has capacity");
         tokio::task::yield_now().await;
         tokio::time::advance(MINUTE / 2).await;
     }
-    heard.await.expect("the watchdog fires");
+    observed.await.expect("the watchdog fires");
     assert!(begin.elapsed() >= 2 * MINUTE);
-    assert_eq!(life.wait_exit().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
+    assert_eq!(target.wait_exit().await, ExitReason::ShutdownWith("ten minutes are enough".to_owned()));
 }
 
 // ANCHOR: monitor
@@ -250,7 +250,7 @@ struct Half {
     other: Option<Pid>,
     /// Traps exits: receives the exit of the other half as a message instead of exiting.
     traps: bool,
-    heard: mpsc::UnboundedSender<ExitReason>,
+    observed: mpsc::UnboundedSender<ExitReason>,
 }
 
 impl Actor for Half {
@@ -270,7 +270,7 @@ impl Handler<ExitSignal> for Half {
     type Result = ();
 
     fn handle(&mut self, exit: ExitSignal, _: &mut Context<Self>) {
-        let _ = self.heard.send(exit.reason);
+        let _ = self.observed.send(exit.reason);
     }
 }
 // ANCHOR_END: link
@@ -279,8 +279,8 @@ impl Handler<ExitSignal> for Half {
 async fn down_clears_the_seat_and_links_end_both_halves() {
     let (cleared, mut seats) = mpsc::unbounded_channel();
     let (host, first, second) = (ChildRef::new(), ChildRef::new(), ChildRef::new());
-    let (heard, _nothing) = mpsc::unbounded_channel();
-    let half = heard.clone();
+    let (observed, _nothing) = mpsc::unbounded_channel();
+    let half = observed.clone();
     let tree = supervisor()
         .child(host.child_spec("host", move |env| {
             Ok(Host { env: env.clone(), seats: HashMap::new(), cleared: cleared.clone() })
@@ -288,14 +288,14 @@ async fn down_clears_the_seat_and_links_end_both_halves() {
         .child(
             first
                 .child_spec("first", move |env| {
-                    Ok(Half { env: env.clone(), other: None, traps: false, heard: half.clone() })
+                    Ok(Half { env: env.clone(), other: None, traps: false, observed: half.clone() })
                 })
                 .restart(Restart::Temporary),
         );
     let tree = tree.start().await.expect("the start succeeds");
     let other = first.pid();
     let spec = second.child_spec("second", move |env| {
-        Ok(Half { env: env.clone(), other: other.clone(), traps: false, heard: heard.clone() })
+        Ok(Half { env: env.clone(), other: other.clone(), traps: false, observed: observed.clone() })
     });
     tree.root().start_child(spec.restart(Restart::Temporary)).await.expect("the start succeeds");
     let (one, two) =
@@ -304,13 +304,13 @@ async fn down_clears_the_seat_and_links_end_both_halves() {
     one.kill();
     assert_eq!((two.wait_exit().await, seats.recv().await), (ExitReason::Killed, Some(12)));
 
-    let (heard, mut hears) = mpsc::unbounded_channel();
+    let (observed, mut observe) = mpsc::unbounded_channel();
     let other = Some(two);
     let spec = ChildSpec::actor("third", move |env| {
-        Ok(Half { env: env.clone(), other: other.clone(), traps: true, heard: heard.clone() })
+        Ok(Half { env: env.clone(), other: other.clone(), traps: true, observed: observed.clone() })
     });
     tree.root().start_child(spec).await.expect("the start succeeds");
-    assert_eq!(hears.recv().await, Some(ExitReason::NoProc));
+    assert_eq!(observe.recv().await, Some(ExitReason::NoProc));
 }
 
 // ANCHOR: groups
@@ -367,9 +367,9 @@ async fn by_name() -> Result<(), AnyError> {
 
 #[actix::test]
 async fn group_monitor_counts_workers_and_whereis_finds_names() {
-    let (tell, mut counts) = mpsc::unbounded_channel();
+    let (notifier, mut counts) = mpsc::unbounded_channel();
     let crew = ServerRef::new();
-    let spec = crew.child_spec("crew", move |_| Ok(Crew(0, tell.clone())));
+    let spec = crew.child_spec("crew", move |_| Ok(Crew(0, notifier.clone())));
     let tree = supervisor().child(spec).child(worker("a")).child(worker("b"));
     let tree = tree.start().await.expect("the start succeeds");
     tree.system().members("workers")[0].kill();

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::cell::control::ControlFlags;
 use crate::cell::mailbox::{AnyMailbox, Mailbox};
-use crate::cell::{ActorCell, ColdState, ExitListener, Pid, TraceKind};
+use crate::cell::{ActorCell, ColdState, ExitListener, Pid, ReportFields, TraceKind};
 use crate::panic::catch_panic;
 use crate::sync::lock;
 
@@ -38,6 +38,17 @@ impl ActorCell {
     /// The reason of the exit; `None` before it.
     pub(crate) fn exit_reason(&self) -> Option<ExitReason> {
         lock(&self.state).exit_reason.as_deref().cloned()
+    }
+
+    /// Sets a field of the report of the exit. Has no effect after the exit.
+    pub(crate) fn set_report_field(&self, key: &'static str, value: String) {
+        // An error means that the actor has exited, and its report is sent.
+        let _ = self.with_cold(|cold| {
+            match cold.report_fields.iter_mut().find(|(existing, _)| *existing == key) {
+                Some((_, existing)) => *existing = value,
+                None => cold.report_fields.push((key, value)),
+            }
+        });
     }
 
     /// Keeps the reason of a panic in a handler for the actor's task, which ends the actor after this poll.
@@ -101,6 +112,11 @@ impl ExitNotice {
     /// Whether the actor has a name or is in a group. Both are to be removed before `notify`.
     pub(crate) fn is_registered(&self) -> bool {
         self.0.registered
+    }
+
+    /// Removes and returns the fields for the report of the exit.
+    pub(crate) fn take_report_fields(&mut self) -> ReportFields {
+        std::mem::take(&mut self.0.report_fields)
     }
 
     /// Notifies links and monitors, drops the system messages, and ends the trace.

@@ -77,9 +77,13 @@ struct ColdState {
     /// Set for a supervisor: makes the system message that asks for its children.
     snapshot_fn: Option<SnapshotFn>,
     trace: Option<TraceSink>,
+    report_fields: ReportFields,
     /// The registry knows the actor by a name or in a group.
     registered: bool,
 }
+
+/// Keys and values that an actor adds to the report of its exit. No key is there twice.
+pub(crate) type ReportFields = Vec<(&'static str, String)>;
 
 /// The identity of one incarnation of an actor; a restart makes a new one (OTP: `pid()`).
 ///

@@ -19,8 +19,7 @@ use crate::panic::catch_panic;
 use crate::registry::arbiters::ArbiterState;
 
 /// Runs an actor until it exits, and reports the exit exactly once. Causes: a stop, a panic in any of its code,
-/// an exit signal, a
-/// kill, a dropped arbiter.
+/// an exit signal, a kill, a dropped arbiter.
 pub(crate) struct ActorTask<A: Actor<Context = Context<A>>> {
     actor: Option<ContextFut<A, Context<A>>>,
     mailbox: Arc<Mailbox<A>>,
@@ -42,8 +41,7 @@ impl<A: Actor<Context = Context<A>>> ActorTask<A> {
     }
 
     /// Drops the actor. Unless it has exited by itself, its context is terminated first: otherwise actix polls
-    /// it once more during
-    /// the drop, and a second panic there would abort the process.
+    /// it once more during the drop, and a second panic there would abort the process.
     fn drop_actor(&mut self, exited: bool) -> Result<(), ExitReason> {
         let Some(mut actor) = self.actor.take() else { return Ok(()) };
         if !exited {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use impresario_supervision::{Event, Incarnation};
 
+use crate::cell::ReportFields;
 use crate::registry::Registry;
 
 /// Sends the events of the children of one parent to it. The number of queued events is bounded by that of the children:
 /// each sends two events at most.
 #[derive(Clone)]
-pub(crate) struct EventSender(Arc<Parent<dyn Fn(Event) + Send + Sync>>);
+pub(crate) struct EventSender(Arc<Parent<dyn Fn(Event, ReportFields) + Send + Sync>>);
 
 /// A parent, as its children see it.
 struct Parent<F: ?Sized> {
@@ -22,13 +23,21 @@ struct Parent<F: ?Sized> {
 
 impl EventSender {
     /// `send` cannot fail: a parent that has exited does not need the event, since its children exit with it.
-    pub(crate) fn new(registry: Registry, send: impl Fn(Event) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        send: impl Fn(Event, ReportFields) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Parent { registry, send }))
     }
 
     /// Sends an event.
     pub(crate) fn send(&self, event: Event) {
-        (self.0.send)(event);
+        self.send_exit(event, ReportFields::new());
+    }
+
+    /// Sends an exit, and the fields that the child adds to the report of it.
+    pub(crate) fn send_exit(&self, event: Event, report_fields: ReportFields) {
+        (self.0.send)(event, report_fields);
     }
 
     /// The registry of the parent's tree.

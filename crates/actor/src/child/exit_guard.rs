@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use impresario_supervision::{Event, ExitReason, Incarnation};
 
-use crate::cell::{ActorCell, Pid};
+use crate::cell::{ActorCell, Pid, ReportFields};
 use crate::child::events::{EventSender, StartAck};
 
 /// Reports the exit of an incarnation to its parent. It is made before anything of the incarnation exists, and moved into
@@ -64,14 +64,16 @@ impl ExitGuard {
             return;
         }
         self.stage = Stage::Exited;
-        if let Some(notice) = self.cell.mark_exited(&reason) {
+        let mut report_fields = ReportFields::new();
+        if let Some(mut notice) = self.cell.mark_exited(&reason) {
+            report_fields = notice.take_report_fields();
             // Before the notification: a process that is notified finds the names free.
             if notice.is_registered() {
                 self.events.registry().remove_pid(&Pid::of(&self.cell));
             }
             notice.notify(&self.cell, &reason);
         }
-        self.events.send(event(self.cell.incarnation(), reason));
+        self.events.send_exit(event(self.cell.incarnation(), reason), report_fields);
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
         let cell = ActorCell::new(Arc::clone(registry.tree()), Incarnation::ROOT, Time::START);
         let pid = Pid::of(&cell);
         registry.join("red", &pid).expect("the process is alive");
-        ExitGuard::new(EventSender::new(registry.clone(), drop), cell).exited(ExitReason::Normal);
+        ExitGuard::new(EventSender::new(registry.clone(), |_, _| {}), cell).exited(ExitReason::Normal);
         assert_eq!(registry.members("red"), []);
         assert_eq!(registry.join("red", &pid), Err(NameError::NotAlive));
         assert_eq!(registry.which_groups(), [""; 0]);

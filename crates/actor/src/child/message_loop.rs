@@ -32,13 +32,12 @@ pub(crate) struct MessageLoop<A: Actor<Context = Context<A>>> {
     /// `None` only while this is dropped.
     receiver: Option<AddressReceiver<A>>,
     cell: Arc<ActorCell>,
-    /// Receives the acknowledgement that the incarnation is ready, before the first message is handled.
+    /// Receives the event that the incarnation is ready, before the first message is handled.
     ack: Option<EventSender>,
 }
 
 /// A context with its messages in the mailbox of the cell. With `ack`, the incarnation is ready when
-/// `started()` and all that it
-/// waits for are done.
+/// `started()` and all that it waits for are done.
 pub(crate) fn new_context<A: Actor<Context = Context<A>>>(
     cell: &Arc<ActorCell>,
     limit: usize,
@@ -83,8 +82,7 @@ impl<A: Actor<Context = Context<A>>> MessageLoop<A> {
     }
 
     /// Calls a handler; returns whether the actor can continue. A panic is caught here, because unwinding
-    /// actix's large frames costs
-    /// more than many messages. The task of the actor reads the reason.
+    /// actix's large frames costs more than many messages. The task of the actor reads the reason.
     fn handle(&self, context: &mut Context<A>, code: impl FnOnce(&mut Context<A>)) -> bool {
         let Err(payload) = catch_unwind(AssertUnwindSafe(|| code(context))) else { return true };
         if context.state() != ActorState::Running {

@@ -49,8 +49,7 @@ impl ChildSpec {
     }
 
     /// Whether it counts as a worker or a supervisor. An actor with children of its own may count as a
-    /// supervisor. It changes nothing
-    /// else; see [`shutdown`](Self::shutdown).
+    /// supervisor. It changes nothing else; see [`shutdown`](Self::shutdown).
     pub fn kind(mut self, kind: ChildKind) -> Self {
         self.rules.kind = kind;
         self
@@ -75,8 +74,7 @@ impl ChildSpec {
     }
 
     /// Delays restarts while the child keeps failing. Default: restarts are immediate, as in OTP. The delay
-    /// grows as [`Backoff`] describes;
-    /// a delayed restart counts against the intensity when the failure happens.
+    /// grows as [`Backoff`] describes; a delayed restart counts against the intensity when the failure happens.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.rules.backoff = Some(backoff);
         self

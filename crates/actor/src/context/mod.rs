@@ -132,6 +132,16 @@ impl ChildContext {
         self.cell.set_exit_reason(reason);
     }
 
+    /// Sets a field of the supervisor's report about the exit of this actor, if there is one, or replaces its value
+    /// (OTP: `proc_lib:set_label/1`). A key that the report has itself is not printed twice.
+    ///
+    /// It allocates. Where actors are many and reports are rare, call it in the destructor of the actor: that runs
+    /// before the report, also after a panic.
+    #[doc(alias = "set_label")]
+    pub fn set_report_field(&self, key: &'static str, value: impl Into<String>) {
+        self.cell.set_report_field(key, value.into());
+    }
+
     /// Ends this actor with a reason as soon as its current poll returns (OTP: `exit/1`, `{stop, Reason,
     /// State}`).
     #[doc(alias = "stop")]

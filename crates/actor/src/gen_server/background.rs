@@ -11,8 +11,7 @@ use futures::Stream;
 use futures::stream::FuturesUnordered;
 
 /// Any number of futures as one future of an actor. The actor polls each of its own futures at every poll, but
-/// polls these only
-/// when one of them was woken. They end with the actor.
+/// polls these only when one of them was woken. They end with the actor.
 #[derive(Clone, Default)]
 pub(crate) struct BackgroundTasks(Rc<RefCell<TaskSet>>);
 

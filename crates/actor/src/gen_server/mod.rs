@@ -93,19 +93,19 @@ pub trait GenServer: Sized + 'static {
     fn handle_call(&mut self, call: Self::Call, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         drop(call);
         let _ = ctx;
-        Err(ExitReason::Error("it was called, but has no handle_call".to_owned()))
+        Err(ExitReason::Error("call received, but handle_call is not implemented".to_owned()))
     }
 
     /// Handles a cast. The default stops the server, as in OTP.
     fn handle_cast(&mut self, cast: Self::Cast, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         drop(cast);
         let _ = ctx;
-        Err(ExitReason::Error("it was cast to, but has no handle_cast".to_owned()))
+        Err(ExitReason::Error("cast received, but handle_cast is not implemented".to_owned()))
     }
 
     /// Handles an event that the server has subscribed to. The default logs it.
     fn handle_info(&mut self, info: Info, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
-        slog::error!(ctx.env().log(), "no handle_info for {info:?}"; "server" => std::any::type_name::<Self>());
+        slog::error!(ctx.env().log(), "handle_info is not implemented, dropped {info:?}"; "server" => std::any::type_name::<Self>());
         Ok(())
     }
 

@@ -69,8 +69,7 @@ impl<C, T> fmt::Debug for CallMessage<C, T> {
 }
 
 /// The future reply of a server. It is a future of the server's own actor, so the call fails when the server
-/// exits, even if the
-/// [`ReplyTo`] was moved elsewhere.
+/// exits, even if the [`ReplyTo`] was moved elsewhere.
 pub struct PendingReply<T> {
     answer: oneshot::Receiver<T>,
     background: BackgroundTasks,

@@ -50,8 +50,7 @@ impl<S: GenServer> ServerRef<S> {
     }
 
     /// A spec of a server that this reference resolves to. The factory is called for every incarnation.
-    /// Permanent, as
-    /// [`ChildSpec::actor`].
+    /// Permanent, as [`ChildSpec::actor`].
     #[doc(alias = "start_link")]
     pub fn child_spec<F>(&self, id: impl Into<ChildId>, factory: F) -> ChildSpec
     where

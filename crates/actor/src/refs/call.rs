@@ -65,8 +65,7 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 
 impl<A: Actor<Context = Context<A>>> ChildRef<A> {
     /// Sends a message to the current incarnation and waits for the reply; see [`ActorRef::call`]. Between two
-    /// incarnations it fails
-    /// immediately, or waits for the next one with [`Call::wait`].
+    /// incarnations it fails immediately, or waits for the next one with [`Call::wait`].
     pub fn call<M>(&self, message: M) -> Call<A, M>
     where
         A: Handler<M>,
@@ -99,8 +98,7 @@ impl<A: Actor, M: Message> Call<A, M> {
     }
 
     /// If no incarnation is running, waits for the next one instead of failing immediately. A call that one
-    /// incarnation has taken is not
-    /// repeated on the next. Has no effect on a call to an [`ActorRef`].
+    /// incarnation has taken is not repeated on the next. Has no effect on a call to an [`ActorRef`].
     pub fn wait(mut self) -> Self {
         if let Target::Child { wait, .. } = &mut self.target {
             *wait = true;
@@ -187,9 +185,9 @@ impl fmt::Display for CallError {
         match self {
             Self::NotAvailable => f.write_str(NOT_AVAILABLE),
             Self::Full => f.write_str(FULL),
-            Self::Timeout(limit) => write!(f, "no answer within {limit:?}"),
-            Self::Exit(reason) => write!(f, "the actor ended before it answered: {reason}"),
-            Self::NoReply => f.write_str("the actor dropped the call without an answer"),
+            Self::Timeout(limit) => write!(f, "no reply within {limit:?}"),
+            Self::Exit(reason) => write!(f, "the actor exited before it replied: {reason}"),
+            Self::NoReply => f.write_str("the handler dropped the call without a reply"),
         }
     }
 }

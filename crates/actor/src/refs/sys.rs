@@ -182,10 +182,10 @@ fn truncate(text: &str, bytes: usize) -> &str {
 impl fmt::Display for SysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAlive(reason) => write!(f, "the actor is over: {reason}"),
-            Self::Timeout(limit) => write!(f, "the actor did not come to it within {limit:?}"),
-            Self::Busy => f.write_str("too many wait for the actor already; try again later"),
-            Self::Panic(reason) => write!(f, "the state cannot be shown: {reason}"),
+            Self::NotAlive(reason) => write!(f, "the actor has exited: {reason}"),
+            Self::Timeout(limit) => write!(f, "the actor did not handle the request within {limit:?}"),
+            Self::Busy => f.write_str("the queue of system messages is full; try again later"),
+            Self::Panic(reason) => write!(f, "Debug of the state failed: {reason}"),
         }
     }
 }

@@ -4,18 +4,21 @@ use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, SpawnHandle};
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, Context, Handler, Message, Running};
 use impresario_supervision as rules;
 use impresario_supervision::{
     Action, ChildKey, ChildStatus, Event, ExitReason, Incarnation, Reply, RequestId, Strategy, Time,
 };
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::cell::mailbox::Limit;
-use crate::cell::{ExitSignal, Pid, SystemMessage, TraceKind};
+use crate::cell::{ExitSignal, Pid, ReportFields, SystemMessage, TraceKind};
 use crate::child::events::{EventSender, StartAck};
 use crate::child::exit_guard::ExitGuard;
 use crate::context::ChildContext;
+use crate::context::task_handle::TaskHandle;
 use crate::supervisor::child_table::ChildTable;
 use crate::supervisor::report::log;
 use crate::supervisor::snapshot::SupervisorSnapshot;
@@ -71,10 +74,12 @@ pub(crate) struct SupervisorActor<P> {
     events: EventSender,
     /// The time of the last read of the clock.
     now: Time,
-    /// The running timer; it may be earlier than needed, never later.
-    armed: Option<(Time, SpawnHandle)>,
+    /// The only running timer, and when it fires: not later than the next deadline, perhaps earlier.
+    timer: Option<(Time, TaskHandle)>,
     /// The next deadline has passed, and its event is queued.
     timeout_queued: bool,
+    /// The incarnation whose exit is being handled, and its fields for the report.
+    exited: Option<(Incarnation, ReportFields)>,
     ack: Option<StartAck>,
     ready: bool,
     exiting: bool,
@@ -82,7 +87,7 @@ pub(crate) struct SupervisorActor<P> {
 
 impl<P: SupervisorCore> SupervisorActor<P> {
     pub(crate) fn new(core: P, env: ChildContext) -> Self {
-        let events = EventSender::new(env.system().clone(), drop);
+        let events = EventSender::new(env.system().clone(), |_, _| {});
         env.cell().set_snapshot_fn(snapshot_message::<P>);
         Self {
             core,
@@ -91,8 +96,9 @@ impl<P: SupervisorCore> SupervisorActor<P> {
             // No event is handled before it has started.
             events,
             now: Time::START,
-            armed: None,
+            timer: None,
             timeout_queued: false,
+            exited: None,
             ack: None,
             ready: false,
             exiting: false,
@@ -170,7 +176,12 @@ impl<P: SupervisorCore> SupervisorActor<P> {
                     self.children.kill(incarnation);
                 }
                 Action::Forget(key) => self.core.forget(key),
-                Action::Report(report) => log(self.env.log(), &report, self.ready),
+                Action::Report(report) => {
+                    let exited = self.exited.as_ref();
+                    let of_child = exited.filter(|(exited, _)| report.incarnation == Some(*exited));
+                    let of_child = of_child.map_or(&[][..], |(_, fields)| fields);
+                    log(self.env.log(), &report, of_child, self.ready);
+                }
                 Action::Ready => {
                     self.ready = true;
                     self.env.cell().trace(|| TraceKind::Started);
@@ -190,7 +201,10 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         ctx.stop();
     }
 
-    /// Ensures that a timer runs that is not later than the next deadline.
+    /// Ensures that one timer runs that is not later than the next deadline.
+    ///
+    /// It cancels a later one, since long backoffs would pile up such timers. An earlier one stays: it serves deadlines
+    /// that follow, so a start time-out does not cost each start a new timer.
     fn arm_timer(&mut self, ctx: &mut Context<Self>) {
         let Some(next) = self.core.poll_timeout() else { return };
         let now = self.now();
@@ -201,18 +215,17 @@ impl<P: SupervisorCore> SupervisorActor<P> {
             }
             return;
         }
-        if self.armed.is_some_and(|(armed, _)| armed <= next) {
-            return;
+        match &self.timer {
+            Some((at, _)) if *at <= next => return,
+            Some((_, later)) => later.cancel(ctx),
+            None => {}
         }
-        // A superseded timer would stay until it fires: with long backoffs many of them.
-        if let Some((_, timer)) = self.armed.take() {
-            ctx.cancel_future(timer);
-        }
-        let timer = ctx.run_later(next.saturating_since(now), |supervisor, ctx| {
-            supervisor.armed = None;
+        let timer = wrap_future::<_, Self>(sleep(next.saturating_since(now)));
+        let timer = timer.map(|(), supervisor: &mut Self, ctx| {
+            supervisor.timer = None;
             supervisor.handle_event(Event::Timeout, ctx);
         });
-        self.armed = Some((next, timer));
+        self.timer = Some((next, TaskHandle::spawn(timer, ctx)));
     }
 }
 
@@ -224,8 +237,8 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
-            self.events = EventSender::new(self.env.system().clone(), move |event| {
-                drop(own.push(ChildEvent(event), None, Limit::Unbounded));
+            self.events = EventSender::new(self.env.system().clone(), move |event, report_fields| {
+                drop(own.push(ChildEvent { event, report_fields }, None, Limit::Unbounded));
             });
         }
         // As in OTP: a supervisor exits on a stop of its parent or a kill, and ignores exit signals.
@@ -236,7 +249,7 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
     /// A stop request: the children stop first. The rules decide when that is done.
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
         if self.env.cell().is_killed() {
-            // It has not started, so there is nothing to stop in order.
+            // A kill skips the orderly stop. The destructor of `children` kills them.
             return Running::Continue;
         }
         if !self.exiting {
@@ -247,8 +260,11 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
     }
 }
 
-/// An event for the rules.
-struct ChildEvent(Event);
+/// An event for the rules, and the fields that the child adds to the report of its exit.
+struct ChildEvent {
+    event: Event,
+    report_fields: ReportFields,
+}
 
 impl Message for ChildEvent {
     type Result = ();
@@ -257,9 +273,13 @@ impl Message for ChildEvent {
 impl<P: SupervisorCore> Handler<ChildEvent> for SupervisorActor<P> {
     type Result = ();
 
-    fn handle(&mut self, ChildEvent(event): ChildEvent, ctx: &mut Context<Self>) {
+    fn handle(&mut self, ChildEvent { event, report_fields }: ChildEvent, ctx: &mut Context<Self>) {
         self.timeout_queued &= event != Event::Timeout;
+        if let Event::Exited(incarnation, _) = event {
+            self.exited = Some((incarnation, report_fields));
+        }
         self.handle_event(event, ctx);
+        self.exited = None;
     }
 }
 
@@ -280,3 +300,7 @@ fn snapshot_message<P: SupervisorCore>(reply: Box<dyn Any + Send>) -> SystemMess
         }
     })
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;

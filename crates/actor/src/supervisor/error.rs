@@ -22,9 +22,9 @@ impl fmt::Display for SupervisorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRunning => f.write_str("the supervisor is not running"),
-            Self::Busy => {
-                f.write_str("too many requests wait for the supervisor, or it has no time; try again later")
-            }
+            Self::Busy => f.write_str(
+                "the queue of the supervisor is full, or it did not answer in time; try again later",
+            ),
             Self::Refused(error) => error.fmt(f),
         }
     }

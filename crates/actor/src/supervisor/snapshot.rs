@@ -242,7 +242,7 @@ impl fmt::Display for NodeState {
             Self::Suspended => f.write_str("suspended"),
             Self::Stopping => f.write_str("stopping"),
             Self::Restarting => f.write_str("restarting"),
-            Self::Waiting(time) => write!(f, "waits {} ms for its backoff", time.as_millis()),
+            Self::Waiting(time) => write!(f, "restarting in {} ms", time.as_millis()),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::child::exit_guard::ExitGuard;
 use crate::child::spec::Starter;
 use crate::context::ChildContext;
+use crate::panic::drop_caught;
 use crate::supervisor::Supervisor;
 use crate::supervisor::actor::{RequestReply, SupervisorCore, seed};
 use crate::supervisor::child_table::ChildTable;
@@ -66,7 +67,8 @@ impl SupervisorCore for StaticCore {
     }
 
     fn forget(&mut self, key: ChildKey) {
-        self.starters.remove(&key);
+        // What the user's factory captured may panic in its destructor.
+        drop_caught(self.starters.remove(&key));
     }
 
     fn added(&mut self, by: RequestId, key: ChildKey) {
@@ -76,12 +78,16 @@ impl SupervisorCore for StaticCore {
     }
 
     fn reply(&mut self, to: RequestId, reply: Reply, children: &ChildTable) {
-        let Some(pending) = self.pending.remove(&to) else { return };
+        let Some(PendingRequest { reply: reply_to, starters }) = self.pending.remove(&to) else { return };
         if let Reply::Replaced(keys) = &reply {
-            self.starters.extend(keys.iter().copied().zip(pending.starters));
+            for (key, starter) in keys.iter().zip(starters) {
+                drop_caught(self.starters.insert(*key, starter));
+            }
+        } else {
+            starters.into_iter().for_each(drop_caught);
         }
         // An error means that the caller dropped its future. Nothing is left to do.
-        let _ = pending.reply.send(RequestReply::new(reply, children));
+        let _ = reply_to.send(RequestReply::new(reply, children));
     }
 
     fn strategy(&self) -> Option<Strategy> {
@@ -90,5 +96,15 @@ impl SupervisorCore for StaticCore {
 
     fn child_statuses(&self) -> Box<dyn Iterator<Item = ChildStatus> + '_> {
         Box::new(self.rules.child_statuses())
+    }
+}
+
+impl Drop for StaticCore {
+    /// Drops the starters one by one: a panic in a destructor must not leak the others, nor be the exit reason of the
+    /// supervisor.
+    fn drop(&mut self) {
+        std::mem::take(&mut self.starters).into_values().for_each(drop_caught);
+        let pending = std::mem::take(&mut self.pending).into_values();
+        pending.flat_map(|request| request.starters).for_each(drop_caught);
     }
 }

@@ -150,7 +150,7 @@ impl SupervisorRef {
         }
     }
 
-    /// Replaces its flags and children by those of `supervisor`, but keeps its logger (OTP: `code_change`).
+    /// Replaces its flags and children by those of `with`, but keeps its logger (OTP: `code_change`).
     ///
     /// Nothing starts or stops, and counted restarts still count. A child with a known id keeps running and
     /// follows its new spec, its factory included, from its next restart. A new child is down until

@@ -49,7 +49,7 @@ impl Supervisor {
         match outcome {
             Ok((signals, reason, not_started)) => exit_code(signals.join(), &reason, not_started, &log),
             Err(error) => {
-                slog::crit!(log, "cannot start: signals cannot be waited for: {error}");
+                slog::crit!(log, "cannot start: signal handling failed: {error}");
                 ExitCode::FAILURE
             }
         }
@@ -65,8 +65,8 @@ async fn run_until_stopped(root: &Tree, mut received: watch::Receiver<u8>, log: 
             Ok(()) = received.changed() => {}
         }
         match *received.borrow_and_update() {
-            1 => slog::info!(log, "stopping; a second signal ends it at once"),
-            _ => slog::warn!(log, "second signal: ending at once"),
+            1 => slog::info!(log, "stopping; a second signal kills the tree"),
+            _ => slog::warn!(log, "second signal: killing the tree"),
         }
     }
 }
@@ -80,7 +80,7 @@ fn exit_code(signals: u8, reason: &ExitReason, not_started: Option<StartError>, 
             ExitCode::FAILURE
         }
         (reason, None) => {
-            slog::crit!(log, "ended: {reason}");
+            slog::crit!(log, "exited: {reason}");
             ExitCode::FAILURE
         }
     }
@@ -107,7 +107,7 @@ impl Signals {
             let _ = ready.send(outcome);
         };
         let thread = thread::Builder::new().name("signals".to_owned()).spawn(work)?;
-        is_ready.recv().unwrap_or_else(|_| Err(io::Error::other("their thread has panicked")))?;
+        is_ready.recv().unwrap_or_else(|_| Err(io::Error::other("the signal thread has panicked")))?;
         Ok(Self { received, stop, thread })
     }
 

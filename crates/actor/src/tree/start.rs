@@ -42,7 +42,7 @@ impl Supervisor {
         let (root, cell) = (SupervisorRef::new(), Arc::clone(env.cell()));
         let registry = env.system().clone();
         // An error means that the first event was received. The later ones are not needed.
-        let events = EventSender::new(registry.clone(), move |event| drop(events.send(event)));
+        let events = EventSender::new(registry.clone(), move |event, _| drop(events.send(event)));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));
         spec.starter.start(env, ExitGuard::new(events, Arc::clone(&cell)));
         let (result, started) = oneshot::channel();

@@ -164,11 +164,11 @@ fn stall(arbiter: &ArbiterState, blocked_by: Option<CurrentActor>, duration: Dur
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.over { "stood" } else { "stands" };
-        write!(f, "arbiter {} {verb} still for {:?}, held by ", self.arbiter, self.duration)?;
+        let verb = if self.over { "was" } else { "is" };
+        write!(f, "arbiter {} {verb} blocked for {:?} by ", self.arbiter, self.duration)?;
         match (&self.blocked_by, self.actor) {
             (Some(pid), Some(actor)) => write!(f, "{pid}, a {actor}"),
-            _ => f.write_str("what is no actor of this tree"),
+            _ => f.write_str("code that is not an actor of this tree"),
         }
     }
 }

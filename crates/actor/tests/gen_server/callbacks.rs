@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::probe::{Ctx, Heard, Probe, Tell, error, run, server, server_with};
+use crate::probe::{Ctx, Observed, Probe, Tell, error, run, server, server_with};
 use futures::FutureExt;
 use impresario_actor::{ExitReason, Info, ServerActor};
 use tokio::sync::oneshot;
@@ -12,11 +12,11 @@ async fn continuations_run_before_the_next_message() {
     let mut server = server().await;
     let step = |number| {
         move |probe: &mut Probe, _: &mut Ctx<'_>| {
-            probe.hears(Heard::Step(number));
+            probe.observe(Observed::Step(number));
             Ok(())
         }
     };
-    server.tell(move |_, ctx| {
+    server.run_in_server(move |_, ctx| {
         ctx.continue_with(move |_, ctx| {
             ctx.continue_with(step(3));
             Ok(())
@@ -25,9 +25,9 @@ async fn continuations_run_before_the_next_message() {
         ctx.continue_with(step(2));
         Ok(())
     });
-    server.tell(step(4));
+    server.run_in_server(step(4));
     for number in 1..=4 {
-        assert_eq!(server.hears().await, Heard::Step(number));
+        assert_eq!(server.observe().await, Observed::Step(number));
     }
 }
 
@@ -39,10 +39,10 @@ async fn start_returns_before_continuations_and_messages_follow() {
         let gone = gone.lock().expect("no panic").take()?;
         Some(Box::new(move |_, ctx| {
             ctx.wait(async {}, |probe, (), ctx| {
-                probe.hears(Heard::Step(1));
+                probe.observe(Observed::Step(1));
                 ctx.continue_with(move |_, ctx| {
                     ctx.wait(gone, |probe, _, _| {
-                        probe.hears(Heard::Step(2));
+                        probe.observe(Observed::Step(2));
                         Ok(())
                     });
                     Ok(())
@@ -53,14 +53,14 @@ async fn start_returns_before_continuations_and_messages_follow() {
         }))
     })
     .await;
-    assert_eq!(server.hears().await, Heard::Step(1), "the start waits for the future of init");
-    server.tell(|probe, _| {
-        probe.hears(Heard::Step(3));
+    assert_eq!(server.observe().await, Observed::Step(1), "the start waits for the future of init");
+    server.run_in_server(|probe, _| {
+        probe.observe(Observed::Step(3));
         Ok(())
     });
     go.send(()).expect("the receiver is open");
-    assert_eq!(server.hears().await, Heard::Step(2));
-    assert_eq!(server.hears().await, Heard::Step(3));
+    assert_eq!(server.observe().await, Observed::Step(2));
+    assert_eq!(server.observe().await, Observed::Step(3));
 }
 
 #[actix::test]
@@ -71,7 +71,7 @@ async fn full_system_queue_does_not_delay_continuations() {
             while this.with_state(|_| {}).now_or_never().is_none() {}
             let step = |number| {
                 move |probe: &mut Probe, _: &mut Ctx<'_>| {
-                    probe.hears(Heard::Step(number));
+                    probe.observe(Observed::Step(number));
                     Ok(())
                 }
             };
@@ -82,7 +82,7 @@ async fn full_system_queue_does_not_delay_continuations() {
     })
     .await;
     for number in 1..=2 {
-        assert_eq!(server.hears().await, Heard::Step(number));
+        assert_eq!(server.observe().await, Observed::Step(number));
     }
 }
 
@@ -93,13 +93,13 @@ async fn endless_continuation_can_be_killed() {
         Ok(())
     }
     let server = server().await;
-    let life = server.name.pid().expect("the actor is running");
-    server.tell(again);
+    let target = server.name.pid().expect("the actor is running");
+    server.run_in_server(again);
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
-    life.kill();
-    assert_eq!(life.wait_exit().await, ExitReason::Killed);
+    target.kill();
+    assert_eq!(target.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]
@@ -120,18 +120,18 @@ async fn spawned_work_does_not_block_messages() {
     assert_eq!(call.await.expect("no panic"), Ok(3));
 
     let (never, work) = oneshot::channel::<u32>();
-    server.tell(move |_, ctx| {
+    server.run_in_server(move |_, ctx| {
         let spawned = ctx.spawn(work, |_, _, _| Err(error("cancelled work has run")));
         ctx.cancel(&spawned);
         Ok(())
     });
     server.settled().await;
     drop(never);
-    server.tell(|_, ctx| {
+    server.run_in_server(|_, ctx| {
         ctx.spawn(async {}, |_, (), _| Err(error("the work failed")));
         Ok(())
     });
-    assert_eq!(server.hears().await, Heard::End(error("the work failed")));
+    assert_eq!(server.observe().await, Observed::End(error("the work failed")));
 }
 
 #[actix::test]
@@ -143,14 +143,14 @@ async fn idle_timeout_fires_only_without_messages() {
         ctx.timeout(limit);
         Ok(())
     };
-    server.tell(idle);
+    server.run_in_server(idle);
     tokio::time::advance(limit / 2).await;
     server.settled().await;
     tokio::time::advance(limit).await;
     server.settled().await;
-    assert!(server.heard.try_recv().is_err(), "a message cancels the idle timeout");
-    server.tell(idle);
+    assert!(server.observed.try_recv().is_err(), "a message cancels the idle timeout");
+    server.run_in_server(idle);
     let before = tokio::time::Instant::now();
-    assert_eq!(server.hears().await, Heard::Info(Info::Timeout));
+    assert_eq!(server.observe().await, Observed::Info(Info::Timeout));
     assert!(before.elapsed() >= limit);
 }

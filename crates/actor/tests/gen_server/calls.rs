@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::probe::{Ask, Do, Heard, Probe, Tell, error, quiet, run, server, tree};
+use crate::probe::{Ask, Do, Observed, Probe, Tell, error, quiet, run, server, tree};
 use actix::{Context, Handler, Message};
 use impresario_actor::{
     CallError, CastError, DynamicRef, DynamicSupervisor, ExitReason, GenServer, Info, ReplyTo, Restart,
@@ -17,16 +17,16 @@ async fn each_call_has_its_own_reply_type() {
     let server = server().await;
     assert_eq!(server.name.call(Ask::Value).await, Ok(7));
     assert_eq!(server.name.call(|reply| Ask::Length("four", reply)).await, Ok(4));
-    let life =
+    let target =
         server.name.pid().expect("the actor is running").server::<Probe>().expect("the actor is a server");
-    assert_eq!(life.call(Ask::Value).timeout(Duration::from_secs(60)).await, Ok(7));
+    assert_eq!(target.call(Ask::Value).timeout(Duration::from_secs(60)).await, Ok(7));
 }
 
 #[actix::test]
 async fn reply_can_be_sent_later_and_from_another_thread() {
     let server = server().await;
     let call = server.asks(server.name.call(Ask::Keep)).await;
-    server.tell(|probe, _| {
+    server.run_in_server(|probe, _| {
         probe.kept.remove(0).send(8);
         Ok(())
     });
@@ -54,7 +54,7 @@ async fn dropped_reply_handle_fails_the_call_with_no_reply() {
     });
     assert_eq!(server.name.call(at_once).await, Err(CallError::NoReply));
     let call = server.asks(server.name.call(Ask::Keep)).await;
-    server.tell(|probe, _| {
+    server.run_in_server(|probe, _| {
         probe.kept.clear();
         Ok(())
     });
@@ -72,7 +72,7 @@ async fn pending_call_fails_when_the_server_exits() {
         })))
         .await;
     let reply = here.await.expect("the server sends the reply handle");
-    server.tell(|_, _| Err(error("enough")));
+    server.run_in_server(|_, _| Err(error("enough")));
     // The reply handle still exists, but the server has exited.
     assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
     assert!(!reply.has_caller());
@@ -87,7 +87,7 @@ async fn thousand_pending_calls_get_reply_or_exit() {
     server.settled().await;
     let (count, counted) = oneshot::channel();
     // Reply to the last 500 in reverse order, then to one more call; the exit fails the others.
-    server.tell(|probe, _| {
+    server.run_in_server(|probe, _| {
         let last = probe.kept.split_off(500);
         last.into_iter().rev().for_each(|reply| reply.send(1));
         Ok(())
@@ -96,13 +96,13 @@ async fn thousand_pending_calls_get_reply_or_exit() {
         assert_eq!(call.await.expect("no panic"), Ok(1));
     }
     let late = server.asks(server.name.call(Ask::Keep)).await;
-    server.tell(move |probe, _| {
+    server.run_in_server(move |probe, _| {
         assert!(count.send(probe.kept.len()).is_ok());
         probe.kept.remove(500).send(2);
         Ok(())
     });
     assert_eq!((counted.await, late.await.expect("no panic")), (Ok(501), Ok(2)));
-    server.tell(|_, _| Err(error("enough")));
+    server.run_in_server(|_, _| Err(error("enough")));
     for call in asked {
         assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
     }
@@ -117,7 +117,7 @@ async fn has_caller_is_false_after_timeout() {
     assert_eq!(call.await, Err(CallError::Timeout(limit)));
     let (wanted, is_wanted) = oneshot::channel();
     server.settled().await;
-    server.tell(move |probe, _| {
+    server.run_in_server(move |probe, _| {
         wanted.send(probe.kept.remove(0).has_caller()).expect("the test receives");
         Ok(())
     });
@@ -127,20 +127,20 @@ async fn has_caller_is_false_after_timeout() {
 #[actix::test]
 async fn callback_error_is_the_reason_for_exit_and_terminate() {
     let mut server = server().await;
-    let life = server.name.pid().expect("the actor is running");
-    server.tell(|probe, ctx| {
+    let target = server.name.pid().expect("the actor is running");
+    server.run_in_server(|probe, ctx| {
         ctx.continue_with(|probe, _| {
-            probe.hears(Heard::Step(1));
+            probe.observe(Observed::Step(1));
             Ok(())
         });
-        probe.hears(Heard::Step(0));
+        probe.observe(Observed::Step(0));
         "no number".parse::<u32>()?;
         Ok(())
     });
     let text = "no number".parse::<u32>().expect_err("the text is not a number").to_string();
-    assert_eq!(server.hears().await, Heard::Step(0));
-    assert_eq!(server.hears().await, Heard::End(error(&text)), "the continuation does not run");
-    assert_eq!(life.wait_exit().await, error(&text));
+    assert_eq!(server.observe().await, Observed::Step(0));
+    assert_eq!(server.observe().await, Observed::End(error(&text)), "the continuation does not run");
+    assert_eq!(target.wait_exit().await, error(&text));
 }
 
 #[actix::test]
@@ -153,27 +153,27 @@ async fn reply_before_a_stop_error_is_delivered() {
         Err(end)
     }));
     assert_eq!(call.await, Ok(1));
-    assert_eq!(server.hears().await, Heard::End(reason));
+    assert_eq!(server.observe().await, Observed::End(reason));
 }
 
 #[actix::test]
 async fn terminate_runs_on_supervisor_shutdown() {
     let mut server = server().await;
     server.tree.stop();
-    assert_eq!(server.hears().await, Heard::End(ExitReason::Shutdown));
+    assert_eq!(server.observe().await, Observed::End(ExitReason::Shutdown));
 }
 
 #[actix::test]
 async fn terminate_is_skipped_after_kill_signal_and_panic() {
     for end in 0..3 {
         let mut server = server().await;
-        let life = server.name.pid().expect("the actor is running");
+        let target = server.name.pid().expect("the actor is running");
         match end {
-            0 => life.kill(),
-            1 => life.exit(error("enough")),
-            _ => server.tell(|_, _| panic!("boo")),
+            0 => target.kill(),
+            1 => target.exit(error("enough")),
+            _ => server.run_in_server(|_, _| panic!("boo")),
         }
-        let reason = life.wait_exit().await;
+        let reason = target.wait_exit().await;
         match end {
             0 => assert_eq!(reason, ExitReason::Killed),
             1 => assert_eq!(reason, error("enough")),
@@ -182,17 +182,17 @@ async fn terminate_is_skipped_after_kill_signal_and_panic() {
         server.tree.stop();
         server.tree.stopped().await;
         drop(server.tree);
-        assert_eq!(server.heard.recv().await, None, "terminate ran in case {end}");
+        assert_eq!(server.observed.recv().await, None, "terminate ran in case {end}");
     }
 }
 
 #[actix::test]
 async fn handle_info_gets_trapped_exits_and_downs() {
     let (mut server, other) = (server().await, server().await);
-    let (life, others) =
+    let (target, others) =
         (server.name.pid().expect("the actor is running"), other.name.pid().expect("the actor is running"));
     let pid = others.clone();
-    server.tell(move |_, ctx| {
+    server.run_in_server(move |_, ctx| {
         ctx.trap_exits();
         let monitor = ctx.monitor(&pid);
         ctx.demonitor(&monitor);
@@ -200,40 +200,41 @@ async fn handle_info_gets_trapped_exits_and_downs() {
         Ok(())
     });
     server.settled().await;
-    life.exit(error("requested"));
+    target.exit(error("requested"));
     assert!(
-        matches!(server.hears().await, Heard::Info(Info::Exit(exit)) if exit.reason == error("requested"))
+        matches!(server.observe().await, Observed::Info(Info::Exit(exit)) if exit.reason == error("requested"))
     );
     others.kill();
     assert!(
-        matches!(server.hears().await, Heard::Info(Info::Down(down)) if down.pid == others && down.reason == ExitReason::Killed)
+        matches!(server.observe().await, Observed::Info(Info::Down(down)) if down.pid == others && down.reason == ExitReason::Killed)
     );
     server.settled().await;
-    assert!(server.heard.try_recv().is_err(), "the removed monitor sends no second Down");
+    assert!(server.observed.try_recv().is_err(), "the removed monitor sends no second Down");
 }
 
 #[actix::test]
 async fn init_error_fails_the_start() {
-    let (name, (tell, mut heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
+    let (name, (notifier, mut observed)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
     let spec = name.child_spec("server", move |_| {
         let init: Do = Box::new(|_, _| Err(error("no database")));
-        Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: Some(init) })
+        Ok(Probe { observed: notifier.clone(), kept: Vec::new(), init: Some(init) })
     });
     let start = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start().await;
     let reason = start.expect_err("the start fails").to_string();
     assert_eq!(reason, "child server failed to start: no database");
-    assert_eq!(heard.recv().await, Some(Heard::End(error("no database"))));
+    assert_eq!(observed.recv().await, Some(Observed::End(error("no database"))));
 }
 
 #[actix::test]
 async fn cast_to_a_full_mailbox_returns_the_message() {
-    let (name, (tell, mut heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
-    let spec =
-        name.child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: None }));
+    let (name, (notifier, mut observed)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
+    let spec = name.child_spec("server", move |_| {
+        Ok(Probe { observed: notifier.clone(), kept: Vec::new(), init: None })
+    });
     let _tree = tree(spec.mailbox_limit(1)).await;
     let step = |number| {
         let what: Do = Box::new(move |probe, _| {
-            probe.hears(Heard::Step(number));
+            probe.observe(Observed::Step(number));
             Ok(())
         });
         Tell(what)
@@ -242,16 +243,17 @@ async fn cast_to_a_full_mailbox_returns_the_message() {
     let Err(CastError::Full(back)) = name.cast(step(2)) else {
         panic!("the cast to a full mailbox succeeded")
     };
-    assert_eq!(heard.recv().await, Some(Heard::Step(1)));
+    assert_eq!(observed.recv().await, Some(Observed::Step(1)));
     name.cast(back).expect("the mailbox has capacity again");
-    assert_eq!(heard.recv().await, Some(Heard::Step(2)));
+    assert_eq!(observed.recv().await, Some(Observed::Step(2)));
 }
 
 #[actix::test]
 async fn server_ref_reaches_the_restarted_server() {
-    let (name, (tell, _heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
-    let spec =
-        name.child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: None }));
+    let (name, (notifier, _heard)) = (ServerRef::<Probe>::new(), mpsc::unbounded_channel());
+    let spec = name.child_spec("server", move |_| {
+        Ok(Probe { observed: notifier.clone(), kept: Vec::new(), init: None })
+    });
     let _tree = tree(spec).await;
     let first = name.pid().expect("the actor is running");
     name.cast(Tell(Box::new(|_, _| panic!("boo")))).expect("the mailbox has capacity");
@@ -301,12 +303,12 @@ async fn missing_callback_ends_the_server_as_in_otp() {
     let _tree = tree(name.child_spec("bare", |_| Ok(Bare)).restart(Restart::Temporary)).await;
     let outcome = name.call(|reply| reply).await;
     // The default `handle_call` drops the reply handle, but the call fails with the exit reason, not with `NoReply`.
-    assert_eq!(outcome, Err(CallError::Exit(error("it was called, but has no handle_call"))));
+    assert_eq!(outcome, Err(CallError::Exit(error("call received, but handle_call is not implemented"))));
     let name = ServerRef::new();
     let _tree = tree(name.child_spec("bare", |_| Ok(Bare)).restart(Restart::Temporary)).await;
-    let life = name.pid().expect("the actor is running");
+    let target = name.pid().expect("the actor is running");
     name.cast(()).expect("the mailbox has capacity");
-    assert_eq!(life.wait_exit().await, error("it was cast to, but has no handle_cast"));
+    assert_eq!(target.wait_exit().await, error("cast received, but handle_cast is not implemented"));
 }
 
 #[actix::test]
@@ -317,11 +319,11 @@ async fn server_handles_actix_messages_and_runs_as_instance() {
     assert_eq!(name.child().call(Add(3)).await, Ok(6));
     one.stop();
 
-    let (sessions, (tell, mut pids)) = (DynamicRef::new(), mpsc::unbounded_channel());
+    let (sessions, (notifier, mut pids)) = (DynamicRef::new(), mpsc::unbounded_channel());
     let spec = sessions.child_spec(
         "sessions",
         DynamicSupervisor::new(move |env, number| {
-            tell.send(env.pid()).expect("the test receives");
+            notifier.send(env.pid()).expect("the test receives");
             Ok(ServerActor::new(Extra(number), env))
         }),
     );

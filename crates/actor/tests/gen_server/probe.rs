@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 pub(crate) type Ctx<'a> = ServerContext<'a, Probe>;
 pub(crate) type Do = Box<dyn FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send>;
 
-/// Runs the closures of [`Tell`] and [`Ask::Run`] and reports `handle_info` and `terminate` to `heard`.
+/// Runs the closures of [`Tell`] and [`Ask::Run`] and reports `handle_info` and `terminate` to `observed`.
 pub(crate) struct Probe {
-    pub(crate) heard: mpsc::UnboundedSender<Heard>,
+    pub(crate) observed: mpsc::UnboundedSender<Observed>,
     pub(crate) kept: Vec<ReplyTo<u32>>,
     /// Run once, in `init`.
     pub(crate) init: Option<Do>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum Observed {
     Step(u32),
     Info(Info),
     End(ExitReason),
@@ -37,8 +37,8 @@ pub(crate) enum Ask {
 pub(crate) struct Tell(pub(crate) Do);
 
 impl Probe {
-    pub(crate) fn hears(&self, heard: Heard) {
-        let _ = self.heard.send(heard);
+    pub(crate) fn observe(&self, observed: Observed) {
+        let _ = self.observed.send(observed);
     }
 }
 
@@ -68,31 +68,31 @@ impl GenServer for Probe {
     }
 
     fn handle_info(&mut self, info: Info, _: &mut Ctx<'_>) -> Result<(), ExitReason> {
-        self.hears(Heard::Info(info));
+        self.observe(Observed::Info(info));
         Ok(())
     }
 
     fn terminate(&mut self, reason: &ExitReason, _: &mut Ctx<'_>) {
-        self.hears(Heard::End(reason.clone()));
+        self.observe(Observed::End(reason.clone()));
     }
 }
 
 pub(crate) struct Server {
     pub(crate) name: ServerRef<Probe>,
-    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(crate) observed: mpsc::UnboundedReceiver<Observed>,
     pub(crate) tree: Tree,
 }
 
 impl Server {
-    pub(crate) fn tell(
+    pub(crate) fn run_in_server(
         &self,
         what: impl FnOnce(&mut Probe, &mut Ctx<'_>) -> Result<(), ExitReason> + Send + 'static,
     ) {
         self.name.cast(Tell(Box::new(what))).expect("the mailbox has capacity");
     }
 
-    pub(crate) async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("the sender is open")
+    pub(crate) async fn observe(&mut self) -> Observed {
+        self.observed.recv().await.expect("the sender is open")
     }
 
     /// Spawns the call and returns when the server has handled it.
@@ -136,11 +136,13 @@ pub(crate) async fn tree(child: ChildSpec) -> Tree {
 }
 
 pub(crate) async fn server_with(init: impl Fn() -> Option<Do> + Send + Sync + 'static) -> Server {
-    let (name, (tell, heard)) = (ServerRef::new(), mpsc::unbounded_channel());
+    let (name, (notifier, observed)) = (ServerRef::new(), mpsc::unbounded_channel());
     let spec = name
-        .child_spec("server", move |_| Ok(Probe { heard: tell.clone(), kept: Vec::new(), init: init() }))
+        .child_spec("server", move |_| {
+            Ok(Probe { observed: notifier.clone(), kept: Vec::new(), init: init() })
+        })
         .restart(Restart::Temporary);
-    Server { name, heard, tree: tree(spec).await }
+    Server { name, observed, tree: tree(spec).await }
 }
 
 pub(crate) async fn server() -> Server {

@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 
 pub(crate) struct Process {
     pub(crate) env: ChildContext,
-    pub(crate) heard: mpsc::UnboundedSender<Heard>,
+    pub(crate) observed: mpsc::UnboundedSender<Observed>,
     /// Called on `Down`; its two numbers are reported instead of the `Down`.
     pub(crate) on_down: Option<Box<dyn Fn() -> (usize, usize) + Send>>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum Observed {
     Down(Pid, ExitReason),
     Exit(Option<Pid>, ExitReason),
     Group(GroupEvent),
@@ -46,11 +46,11 @@ impl Handler<Down> for Process {
 
     fn handle(&mut self, down: Down, _: &mut Context<Self>) {
         let counted = self.on_down.as_ref().map(|count| count());
-        let heard = match counted {
-            Some((first, second)) => Heard::Counted(first, second),
-            None => Heard::Down(down.pid, down.reason),
+        let observed = match counted {
+            Some((first, second)) => Observed::Counted(first, second),
+            None => Observed::Down(down.pid, down.reason),
         };
-        let _ = self.heard.send(heard);
+        let _ = self.observed.send(observed);
     }
 }
 
@@ -58,7 +58,7 @@ impl Handler<ExitSignal> for Process {
     type Result = ();
 
     fn handle(&mut self, exit: ExitSignal, _: &mut Context<Self>) {
-        let _ = self.heard.send(Heard::Exit(exit.from, exit.reason));
+        let _ = self.observed.send(Observed::Exit(exit.from, exit.reason));
     }
 }
 
@@ -66,13 +66,13 @@ impl Handler<GroupEvent> for Process {
     type Result = ();
 
     fn handle(&mut self, event: GroupEvent, _: &mut Context<Self>) {
-        let _ = self.heard.send(Heard::Group(event));
+        let _ = self.observed.send(Observed::Group(event));
     }
 }
 
 pub(crate) struct Child {
     pub(crate) name: ChildRef<Process>,
-    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(crate) observed: mpsc::UnboundedReceiver<Observed>,
 }
 
 impl Child {
@@ -84,8 +84,8 @@ impl Child {
         self.name.pid().expect("the actor is running")
     }
 
-    pub(crate) async fn hears(&mut self) -> Heard {
-        self.heard.recv().await.expect("the sender is open")
+    pub(crate) async fn observe(&mut self) -> Observed {
+        self.observed.recv().await.expect("the sender is open")
     }
 }
 
@@ -96,11 +96,13 @@ pub(crate) fn quiet() -> Logger {
 /// A temporary child: it is not restarted.
 pub(crate) fn child(id: &str) -> (Child, ChildSpec) {
     let name = ChildRef::new();
-    let (tell, heard) = mpsc::unbounded_channel();
+    let (notifier, observed) = mpsc::unbounded_channel();
     let spec = name
-        .child_spec(id, move |env| Ok(Process { env: env.clone(), heard: tell.clone(), on_down: None }))
+        .child_spec(id, move |env| {
+            Ok(Process { env: env.clone(), observed: notifier.clone(), on_down: None })
+        })
         .restart(Restart::Temporary);
-    (Child { name, heard }, spec)
+    (Child { name, observed }, spec)
 }
 
 /// A started tree with these children.

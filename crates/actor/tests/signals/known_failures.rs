@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
+use crate::common::{Observed, Process, Run, child, error, pair, quiet, start};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Running, WrapFuture};
 use futures::future::join_all;
 use impresario_actor::{
@@ -14,14 +14,14 @@ use impresario_actor::{
 use tokio::sync::{mpsc, watch};
 
 /// Writes `+id` when it starts and `-id` when it is dropped. It stops only when `may_end` is true.
-struct Life {
+struct Journaled {
     id: usize,
     env: ChildContext,
     journal: mpsc::UnboundedSender<String>,
     may_end: watch::Receiver<bool>,
 }
 
-impl Actor for Life {
+impl Actor for Journaled {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
@@ -39,7 +39,7 @@ impl Actor for Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for Journaled {
     fn drop(&mut self) {
         let _ = self.journal.send(format!("-{}", self.id));
     }
@@ -49,7 +49,7 @@ impl Drop for Life {
 #[rtype(result = "()")]
 struct Panic;
 
-impl Handler<Panic> for Life {
+impl Handler<Panic> for Journaled {
     type Result = ();
 
     fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
@@ -61,7 +61,7 @@ impl Handler<Panic> for Life {
 #[rtype(result = "()")]
 struct End(ExitReason);
 
-impl Handler<End> for Life {
+impl Handler<End> for Journaled {
     type Result = ();
 
     fn handle(&mut self, End(reason): End, ctx: &mut Context<Self>) {
@@ -69,34 +69,34 @@ impl Handler<End> for Life {
     }
 }
 
-struct Lives {
+struct Fixture {
     tree: Tree,
-    names: Vec<ChildRef<Life>>,
+    names: Vec<ChildRef<Journaled>>,
     journal: mpsc::UnboundedReceiver<String>,
     /// Whether the third actor obeys a stop.
     may_end: watch::Sender<bool>,
 }
 
-impl Lives {
+impl Fixture {
     async fn start(count: usize, strategy: Strategy, intensity: Intensity) -> Self {
-        let ((tell, journal), (may_end, permit)) = (mpsc::unbounded_channel(), watch::channel(true));
+        let ((notifier, journal), (may_end, permit)) = (mpsc::unbounded_channel(), watch::channel(true));
         let (_always, always) = watch::channel(true);
         let (mut names, mut tree) =
             (Vec::new(), Supervisor::new(strategy).intensity(intensity).logger(quiet()));
         for id in 1..=count {
-            let (name, journal) = (ChildRef::new(), tell.clone());
+            let (name, journal) = (ChildRef::new(), notifier.clone());
             let may_end = if id == 3 { permit.clone() } else { always.clone() };
             tree = tree.child(name.child_spec(id.to_string(), move |env| {
-                Ok(Life { id, env: env.clone(), journal: journal.clone(), may_end: may_end.clone() })
+                Ok(Journaled { id, env: env.clone(), journal: journal.clone(), may_end: may_end.clone() })
             }));
             names.push(name);
         }
-        let mut lives =
+        let mut fixture =
             Self { tree: tree.start().await.expect("the start succeeds"), names, journal, may_end };
         for id in 1..=count {
-            lives.expect(&format!("+{id}")).await;
+            fixture.expect(&format!("+{id}")).await;
         }
-        lives
+        fixture
     }
 
     async fn expect(&mut self, line: &str) {
@@ -111,22 +111,22 @@ impl Lives {
 /// kameo: one_for_all restarts in hash map order and starts a new child while the old one is still stopping.
 #[actix::test]
 async fn one_for_all_restarts_in_order_without_overlap() {
-    let mut lives = Lives::start(6, Strategy::OneForAll, Intensity::default()).await;
-    lives.may_end.send(false).expect("the actor watches the channel");
-    lives.names[1].cast(Panic).expect("the mailbox has capacity");
+    let mut fixture = Fixture::start(6, Strategy::OneForAll, Intensity::default()).await;
+    fixture.may_end.send(false).expect("the actor watches the channel");
+    fixture.names[1].cast(Panic).expect("the mailbox has capacity");
     for line in ["-2", "-6", "-5", "-4"] {
-        lives.expect(line).await;
+        fixture.expect(line).await;
     }
-    lives_on(&lives.pid(1)).await;
-    assert!(lives.journal.try_recv().is_err(), "no restart before the third has stopped");
-    lives.may_end.send(true).expect("the actor watches the channel");
+    stays_alive(&fixture.pid(1)).await;
+    assert!(fixture.journal.try_recv().is_err(), "no restart before the third has stopped");
+    fixture.may_end.send(true).expect("the actor watches the channel");
     for line in ["-3", "-1", "+1", "+2", "+3", "+4", "+5", "+6"] {
-        lives.expect(line).await;
+        fixture.expect(line).await;
     }
 }
 
 /// Yields 100 times, so that other tasks run, then checks that the actor is still running.
-async fn lives_on(pid: &Pid) {
+async fn stays_alive(pid: &Pid) {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -138,70 +138,71 @@ async fn lives_on(pid: &Pid) {
 async fn failures_older_than_the_period_do_not_count() {
     tokio::time::pause();
     let period = Duration::from_millis(500);
-    let mut lives = Lives::start(1, Strategy::OneForOne, Intensity::new(3, period)).await;
+    let mut fixture = Fixture::start(1, Strategy::OneForOne, Intensity::new(3, period)).await;
     for _ in 0..50 {
         tokio::time::advance(Duration::from_millis(400)).await;
-        lives.names[0].cast(Panic).expect("the mailbox has capacity");
-        lives.expect("-1").await;
-        lives.expect("+1").await;
+        fixture.names[0].cast(Panic).expect("the mailbox has capacity");
+        fixture.expect("-1").await;
+        fixture.expect("+1").await;
     }
 }
 
 /// joerl: one_for_all restarts children without stopping the old ones, which also outlive their supervisor.
 #[actix::test]
 async fn old_children_exit_before_restart_and_with_the_tree() {
-    let lives = Lives::start(3, Strategy::OneForAll, Intensity::default()).await;
-    let before: Vec<Pid> = (1..=3).map(|id| lives.pid(id)).collect();
+    let fixture = Fixture::start(3, Strategy::OneForAll, Intensity::default()).await;
+    let before: Vec<Pid> = (1..=3).map(|id| fixture.pid(id)).collect();
     before[0].kill();
     let reasons = join_all(before.iter().map(Pid::wait_exit)).await;
     assert_eq!(reasons, [ExitReason::Killed, ExitReason::Shutdown, ExitReason::Shutdown]);
-    let after = join_all(lives.names.iter().map(ChildRef::available)).await;
-    lives.tree.kill();
-    assert_eq!(lives.tree.stopped().await, ExitReason::Killed);
-    for life in after {
-        assert_eq!(life.pid().wait_exit().await, ExitReason::Killed);
+    let after = join_all(fixture.names.iter().map(ChildRef::available)).await;
+    fixture.tree.kill();
+    assert_eq!(fixture.tree.stopped().await, ExitReason::Killed);
+    for target in after {
+        assert_eq!(target.pid().wait_exit().await, ExitReason::Killed);
     }
 }
 
 /// joerl: a child that exits normally is never restarted, not even a permanent one.
 #[actix::test]
 async fn permanent_child_is_restarted_after_normal_exit() {
-    let mut lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
-    let first = lives.pid(1);
-    lives.names[0].cast(End(ExitReason::Normal)).expect("the mailbox has capacity");
+    let mut fixture = Fixture::start(1, Strategy::OneForOne, Intensity::default()).await;
+    let first = fixture.pid(1);
+    fixture.names[0].cast(End(ExitReason::Normal)).expect("the mailbox has capacity");
     assert_eq!(first.wait_exit().await, ExitReason::Normal);
-    lives.expect("-1").await;
-    lives.expect("+1").await;
+    fixture.expect("-1").await;
+    fixture.expect("+1").await;
 }
 
 /// ractor: the default supervisor exits with its child, so one failure ends the whole tree.
 #[actix::test]
 async fn supervisor_survives_child_exits() {
-    let lives = Lives::start(2, Strategy::OneForOne, Intensity::default()).await;
-    let other = lives.pid(2);
-    let first = lives.pid(1);
+    let fixture = Fixture::start(2, Strategy::OneForOne, Intensity::default()).await;
+    let other = fixture.pid(2);
+    let first = fixture.pid(1);
     first.kill();
     first.wait_exit().await;
-    lives.names[0].call(End(ExitReason::Normal)).wait().await.expect("the actor is restarted");
+    fixture.names[0].call(End(ExitReason::Normal)).wait().await.expect("the actor is restarted");
     assert!(other.is_alive());
-    assert_eq!(lives.tree.root().which_children().await.expect("the actor is running").len(), 2);
+    assert_eq!(fixture.tree.root().which_children().await.expect("the actor is running").len(), 2);
 }
 
 /// ractor: a draining actor accepts messages and then drops them. kameo: a restart drops the mailbox.
 #[actix::test]
 async fn accepted_call_is_handled_or_fails_with_exit() {
     let (_tree, a, _b) = pair().await;
-    let life = a.name.actor().expect("the actor is running");
+    let target = a.name.actor().expect("the actor is running");
     let counted = Arc::new(Mutex::new(0));
     let calls: Vec<_> = (0..20)
         .map(|number| {
             let counted = Arc::clone(&counted);
             actix_rt::spawn(
-                life.call(Run(Box::new(move |_, _| {
-                    assert!(number != 10, "boo");
-                    *counted.lock().expect("no panic") += 1;
-                })))
-                .into_future(),
+                target
+                    .call(Run(Box::new(move |_, _| {
+                        assert!(number != 10, "boo");
+                        *counted.lock().expect("no panic") += 1;
+                    })))
+                    .into_future(),
             )
         })
         .collect();
@@ -280,7 +281,9 @@ async fn lagging_group_monitor_gets_the_full_state() {
         process.env.clone().monitor_group("room", ctx);
     })
     .await;
-    assert!(matches!(a.hears().await, Heard::Group(event) if event.change == GroupChange::Members(vec![])));
+    assert!(
+        matches!(a.observe().await, Observed::Group(event) if event.change == GroupChange::Members(vec![]))
+    );
     a.pid().suspend().await.expect("the actor is running");
     for _ in 0..MANY {
         system.join("room", &pid).expect("the actor is running");
@@ -289,7 +292,7 @@ async fn lagging_group_monitor_gets_the_full_state() {
     a.pid().resume();
     let mut known = None;
     let at_last = loop {
-        let Heard::Group(event) = a.hears().await else { panic!("expected a group event") };
+        let Observed::Group(event) = a.observe().await else { panic!("expected a group event") };
         match (event.change, &mut known) {
             (GroupChange::Members(members), known) => *known = Some(members.len()),
             (GroupChange::Joined(_), Some(count)) => *count += 1,
@@ -299,7 +302,7 @@ async fn lagging_group_monitor_gets_the_full_state() {
     };
     assert_eq!(at_last, system.members("room").len());
     assert!(system.leave("room", &pid));
-    assert!(matches!(a.hears().await, Heard::Group(event) if event.change == GroupChange::Left(pid)));
+    assert!(matches!(a.observe().await, Observed::Group(event) if event.change == GroupChange::Left(pid)));
 }
 
 /// Sends three messages to itself in `started()`.
@@ -329,8 +332,8 @@ impl Handler<Nudge> for Eager {
 /// kameo: an actor that sends messages to itself at its start blocks when its mailbox is full.
 #[actix::test]
 async fn self_casts_into_a_full_mailbox_return_full() {
-    let (tell, mut sent) = mpsc::unbounded_channel();
-    let spec = ChildSpec::actor("eager", move |env| Ok(Eager(tell.clone(), env.clone())));
+    let (notifier, mut sent) = mpsc::unbounded_channel();
+    let spec = ChildSpec::actor("eager", move |env| Ok(Eager(notifier.clone(), env.clone())));
     let _tree = start([spec.mailbox_limit(1)]).await;
     for expected in [true, false, false] {
         assert_eq!(sent.recv().await, Some(expected), "one cast is accepted, the others return Full");
@@ -370,9 +373,9 @@ async fn call_to_a_stopping_supervisor_delays_at_most_the_timeout() {
 /// acton before version 9: the panic message is not reported. All the others: the panic location is not.
 #[actix::test]
 async fn panic_reason_has_message_and_location() {
-    let lives = Lives::start(1, Strategy::OneForOne, Intensity::default()).await;
-    let first = lives.pid(1);
-    lives.names[0].cast(Panic).expect("the mailbox has capacity");
+    let fixture = Fixture::start(1, Strategy::OneForOne, Intensity::default()).await;
+    let first = fixture.pid(1);
+    fixture.names[0].cast(Panic).expect("the mailbox has capacity");
     let ExitReason::Panic { message, location } = first.wait_exit().await else { panic!("expected a panic") };
     assert_eq!(message, "boo");
     assert!(location.is_some_and(|location| location.contains("known_failures.rs:")));
@@ -392,10 +395,11 @@ async fn mailbox_limit_holds_for_all_clones() {
 /// actix: after a panic in a future that an actor waits for, the actor has exited and is not restarted.
 #[actix::test]
 async fn panic_in_a_wait_future_restarts_the_actor() {
-    let (heard, _) = mpsc::unbounded_channel();
+    let (observed, _) = mpsc::unbounded_channel();
     let name = ChildRef::new();
-    let spec = name
-        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
+    let spec = name.child_spec("a", move |env| {
+        Ok(Process { env: env.clone(), observed: observed.clone(), on_down: None })
+    });
     let _tree = start([spec]).await;
     for _ in 0..2 {
         let first = name.pid().expect("the actor is running");
@@ -411,13 +415,13 @@ async fn panic_in_a_wait_future_restarts_the_actor() {
 /// actix: an actor exits when its last address is dropped.
 #[actix::test]
 async fn actor_without_addresses_keeps_running() {
-    let (tell, mut pids) = mpsc::unbounded_channel();
+    let (notifier, mut pids) = mpsc::unbounded_channel();
     let spec = ChildSpec::actor("eager", move |env| {
-        tell.send(env.pid()).expect("the test receives");
+        notifier.send(env.pid()).expect("the test receives");
         Ok(Eager(mpsc::unbounded_channel().0, env.clone()))
     });
     let _tree = start([spec]).await;
-    lives_on(&pids.recv().await.expect("the start succeeds")).await;
+    stays_alive(&pids.recv().await.expect("the start succeeds")).await;
 }
 
 /// speare: panics are not caught. xtra: panics are not reported.
@@ -431,7 +435,7 @@ async fn monitor_gets_down_with_the_panic() {
     })
     .await;
     b.name.cast(Run(Box::new(|_, _| panic!("boo")))).expect("the mailbox has capacity");
-    let Heard::Down(who, ExitReason::Panic { message, .. }) = a.hears().await else {
+    let Observed::Down(who, ExitReason::Panic { message, .. }) = a.observe().await else {
         panic!("expected a Down with a panic")
     };
     assert_eq!((who, message.as_str()), (pid, "boo"));

@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::common::{Heard, Process, Run, child, error, pair, quiet, start};
+use crate::common::{Observed, Process, Run, child, error, pair, quiet, start};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::Arbiter;
 use impresario_actor::{
@@ -34,7 +34,7 @@ async fn monitor_sends_one_down_and_noproc_after_exit() {
     })
     .await;
     other.exit(reason.clone());
-    assert_eq!(a.hears().await, Heard::Down(other.clone(), reason.clone()));
+    assert_eq!(a.observe().await, Observed::Down(other.clone(), reason.clone()));
     assert_eq!(other.wait_exit().await, reason);
     assert_eq!(other.wait_exit().await, reason, "wait_exit can be called again");
 
@@ -43,7 +43,7 @@ async fn monitor_sends_one_down_and_noproc_after_exit() {
         process.env.clone().monitor(&late, ctx);
     })
     .await;
-    assert_eq!(a.hears().await, Heard::Down(other, ExitReason::NoProc));
+    assert_eq!(a.observe().await, Observed::Down(other, ExitReason::NoProc));
 }
 
 #[actix::test]
@@ -60,9 +60,9 @@ async fn demonitor_after_exit_drops_the_down() {
         env.demonitor(&first);
     })
     .await;
-    assert_eq!(a.hears().await, Heard::Down(other, ExitReason::Killed));
+    assert_eq!(a.observe().await, Observed::Down(other, ExitReason::Killed));
     a.name.call(Run(Box::new(|_, _| {}))).await.expect("the actor is running");
-    assert!(a.heard.try_recv().is_err(), "the removed monitor sent a Down");
+    assert!(a.observed.try_recv().is_err(), "the removed monitor sent a Down");
 }
 
 #[actix::test]
@@ -96,12 +96,12 @@ async fn trapped_exits_arrive_as_messages_except_kill() {
     })
     .await;
     first.exit(ExitReason::Normal);
-    assert_eq!(a.hears().await, Heard::Exit(None, ExitReason::Normal));
+    assert_eq!(a.observe().await, Observed::Exit(None, ExitReason::Normal));
     second.kill();
-    assert_eq!(a.hears().await, Heard::Exit(Some(second.clone()), ExitReason::Killed));
+    assert_eq!(a.observe().await, Observed::Exit(Some(second.clone()), ExitReason::Killed));
     // A link to an exited actor sends an exit signal with `NoProc`.
     a.run(move |process, _| process.env.link(&second)).await;
-    assert!(matches!(a.hears().await, Heard::Exit(Some(_), ExitReason::NoProc)));
+    assert!(matches!(a.observe().await, Observed::Exit(Some(_), ExitReason::NoProc)));
     first.kill();
     assert_eq!(first.wait_exit().await, ExitReason::Killed, "a kill cannot be trapped");
 }
@@ -116,35 +116,35 @@ async fn unlinked_exit_signals_are_limited_to_65536() {
     a.run(|_, _| {}).await;
     // The queue is empty again, so this signal is accepted and comes last.
     a.pid().exit(ExitReason::Shutdown);
-    let mut heard = 0;
-    while a.hears().await != Heard::Exit(None, ExitReason::Shutdown) {
-        heard += 1;
+    let mut observed = 0;
+    while a.observe().await != Observed::Exit(None, ExitReason::Shutdown) {
+        observed += 1;
     }
-    assert_eq!(heard, 65_536, "the signal queue holds 65,536");
+    assert_eq!(observed, 65_536, "the signal queue holds 65,536");
 }
 
 #[actix::test]
 async fn full_mailbox_takes_linked_exits_and_drops_unlinked() {
     let ((mut a, spec), (b, b_spec)) = (child("a"), child("b"));
     let _tree = start([spec.mailbox_limit(2), b_spec]).await;
-    let (life, other) = (a.pid(), b.pid());
+    let (target, other) = (a.pid(), b.pid());
     a.run(move |process, ctx| {
         process.env.clone().trap_exits(ctx);
         process.env.link(&other);
     })
     .await;
-    life.suspend().await.expect("the child exists");
+    target.suspend().await.expect("the child exists");
     for _ in 0..3 {
-        life.exit(ExitReason::Normal);
+        target.exit(ExitReason::Normal);
     }
     let other = b.pid();
     other.kill();
     other.wait_exit().await;
-    life.resume();
-    let heard = [a.hears().await, a.hears().await, a.hears().await];
-    let strangers = heard.iter().filter(|heard| matches!(heard, Heard::Exit(None, _))).count();
-    assert_eq!(strangers, 2, "{heard:?}");
-    assert!(matches!(&heard[2], Heard::Exit(Some(_), ExitReason::Killed)), "{heard:?}");
+    target.resume();
+    let observed = [a.observe().await, a.observe().await, a.observe().await];
+    let unrelated = observed.iter().filter(|observed| matches!(observed, Observed::Exit(None, _))).count();
+    assert_eq!(unrelated, 2, "{observed:?}");
+    assert!(matches!(&observed[2], Observed::Exit(Some(_), ExitReason::Killed)), "{observed:?}");
 }
 
 #[actix::test]
@@ -189,7 +189,7 @@ async fn name_is_free_when_down_arrives() {
     })
     .await;
     second.kill();
-    a.hears().await;
+    a.observe().await;
     assert_eq!(system.registered(), [""; 0]);
     assert_eq!(system.register("room", &second), Err(NameError::NotAlive));
     system.register("room", &first).expect("the name is free again");
@@ -200,10 +200,10 @@ async fn name_is_free_when_down_arrives() {
 async fn call_fails_with_the_exit_reason() {
     let (_tree, a, b) = pair().await;
     let (_never, answer) = oneshot::channel();
-    let (life, victim) = (a.pid(), a.name.actor().expect("the actor is running"));
+    let (target, victim) = (a.pid(), a.name.actor().expect("the actor is running"));
     let call = actix_rt::spawn(victim.call(Answer(answer)).into_future());
     b.run(|_, _| {}).await;
-    life.exit(error("enough"));
+    target.exit(error("enough"));
     assert_eq!(call.await.expect("no panic"), Err(CallError::Exit(error("enough"))));
     assert_eq!(a.name.call(Run(Box::new(|_, _| {}))).await, Err(CallError::NotAvailable));
     assert!(matches!(a.name.cast(Run(Box::new(|_, _| {}))), Err(CastError::NotAvailable(_))));
@@ -229,10 +229,11 @@ async fn call_times_out_and_its_late_reply_is_dropped() {
 
 #[actix::test]
 async fn call_with_wait_reaches_the_restarted_actor() {
-    let (heard, _) = mpsc::unbounded_channel();
+    let (observed, _) = mpsc::unbounded_channel();
     let name = ChildRef::new();
-    let spec = name
-        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
+    let spec = name.child_spec("a", move |env| {
+        Ok(Process { env: env.clone(), observed: observed.clone(), on_down: None })
+    });
     let tree = Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start();
     let tree = tree.await.expect("the start succeeds");
     let first = name.pid().expect("the actor is running");
@@ -276,9 +277,9 @@ async fn self_sending_actor_yields_to_others() {
     let (_tree, a, b) = pair().await;
     a.name.cast(Again).expect("the mailbox has capacity");
     b.run(|_, _| {}).await;
-    let life = a.pid();
-    life.kill();
-    assert_eq!(life.wait_exit().await, ExitReason::Killed);
+    let target = a.pid();
+    target.kill();
+    assert_eq!(target.wait_exit().await, ExitReason::Killed);
 
     // The same for an actor that always has another future to poll.
     #[derive(Message)]
@@ -291,26 +292,26 @@ async fn self_sending_actor_yields_to_others() {
         }
     }
     b.name.cast(Notify).expect("the mailbox has capacity");
-    let life = b.pid();
+    let target = b.pid();
     tokio::task::yield_now().await;
-    life.kill();
-    assert_eq!(life.wait_exit().await, ExitReason::Killed);
+    target.kill();
+    assert_eq!(target.wait_exit().await, ExitReason::Killed);
 }
 
 #[actix::test]
 async fn suspended_actor_handles_nothing_until_resume_or_kill() {
     let (_tree, a, b) = pair().await;
-    let life = a.pid();
-    assert!(life.suspend().await.is_ok() && life.suspend().await.is_ok());
+    let target = a.pid();
+    assert!(target.suspend().await.is_ok() && target.suspend().await.is_ok());
     let mut call = actix_rt::spawn(a.name.call(Run(Box::new(|_, _| {}))).into_future());
     b.run(|_, _| {}).await;
     assert!(futures::poll!(&mut call).is_pending(), "a suspended actor handles no message");
-    life.resume();
+    target.resume();
     assert_eq!(call.await.expect("no panic"), Ok(()));
-    assert!(life.suspend().await.is_ok());
-    life.kill();
-    assert_eq!(life.wait_exit().await, ExitReason::Killed);
-    assert_eq!(life.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
+    assert!(target.suspend().await.is_ok());
+    target.kill();
+    assert_eq!(target.wait_exit().await, ExitReason::Killed);
+    assert_eq!(target.suspend().await, Err(SysError::NotAlive(ExitReason::Killed)));
 }
 
 /// In one poll of the actor, a future removes the monitors while their events are pending.
@@ -336,7 +337,7 @@ async fn demonitor_drops_events_pending_in_the_same_poll() {
             .expect("the cell is empty");
     })
     .await;
-    assert!(matches!(a.hears().await, Heard::Group(_)), "the first event lists the members");
+    assert!(matches!(a.observe().await, Observed::Group(_)), "the first event lists the members");
     // The actor is not polled before this test awaits. The monitored actor runs on another thread.
     system.join("room", &other).expect("the actor is running");
     go.send(()).expect("the receiver is open");
@@ -346,6 +347,6 @@ async fn demonitor_drops_events_pending_in_the_same_poll() {
     }
     a.run(|_, _| {}).await;
     a.run(|_, _| {}).await;
-    assert!(a.heard.try_recv().is_err());
+    assert!(a.observed.try_recv().is_err());
     arbiter.stop();
 }

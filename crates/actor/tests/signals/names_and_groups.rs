@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Child, Heard, Process, child, quiet, start};
+use crate::common::{Child, Observed, Process, child, quiet, start};
 use actix::{Actor, Context};
 use actix_rt::Arbiter;
 use futures::task::{ArcWake, waker};
@@ -27,11 +27,11 @@ fn named(id: &str) -> (ChildRef<Named>, ChildSpec) {
 
 #[actix::test]
 async fn registered_name_follows_restarts() {
-    let (tell, mut seen) = mpsc::unbounded_channel();
+    let (notifier, mut seen) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name.child_spec("room", move |env| {
         let own = env.system().whereis("room");
-        tell.send(own == Some(env.pid())).expect("the test receives");
+        notifier.send(own == Some(env.pid())).expect("the test receives");
         Ok(Named)
     });
     let tree = start([spec.registered("room")]).await;
@@ -106,9 +106,9 @@ async fn three() -> (Tree, [Child; 3]) {
     (start([a_spec, b_spec, c_spec]).await, [a, b, c])
 }
 
-async fn hears(child: &mut Child) -> GroupChange {
-    match child.hears().await {
-        Heard::Group(event) => {
+async fn observe(child: &mut Child) -> GroupChange {
+    match child.observe().await {
+        Observed::Group(event) => {
             assert_eq!(&*event.group, "room");
             event.change
         }
@@ -145,14 +145,15 @@ async fn down_is_delivered_after_name_and_group_are_left() {
     let (system, second) = (tree.system().clone(), b.pid());
     system.join("room", &second).expect("the actor is running");
     system.register("host", &second).expect("the actor is running");
-    let (pid, told) = (second.clone(), system.clone());
+    let (pid, registry) = (second.clone(), system.clone());
     a.run(move |process, ctx| {
-        process.on_down = Some(Box::new(move || (told.members("room").len(), told.registered().len())));
+        process.on_down =
+            Some(Box::new(move || (registry.members("room").len(), registry.registered().len())));
         process.env.clone().monitor(&pid, ctx);
     })
     .await;
     second.kill();
-    assert_eq!(a.hears().await, Heard::Counted(0, 0));
+    assert_eq!(a.observe().await, Observed::Counted(0, 0));
 }
 
 /// A waker that counts the members of the group and the registered names when the exit is reported.
@@ -207,7 +208,7 @@ async fn group_monitor_gets_members_then_changes_in_order() {
         GroupChange::Left(second),
     ];
     for change in expected {
-        assert_eq!(hears(&mut a).await, change);
+        assert_eq!(observe(&mut a).await, change);
     }
 }
 
@@ -222,7 +223,7 @@ async fn demonitored_group_sends_no_events() {
     })
     .await;
     a.run(|_, _| {}).await;
-    assert!(a.heard.try_recv().is_err());
+    assert!(a.observed.try_recv().is_err());
 }
 
 #[actix::test]
@@ -233,20 +234,20 @@ async fn suspended_actor_gets_group_events_after_resume() {
         process.env.clone().monitor_group("room", ctx);
     })
     .await;
-    assert_eq!(hears(&mut a).await, GroupChange::Members(vec![]));
+    assert_eq!(observe(&mut a).await, GroupChange::Members(vec![]));
     a.pid().suspend().await.expect("the actor is running");
     system.join("room", &second).expect("the actor is running");
     b.run(|_, _| {}).await;
-    assert!(a.heard.try_recv().is_err(), "a suspended actor gets no event");
+    assert!(a.observed.try_recv().is_err(), "a suspended actor gets no event");
     a.pid().resume();
-    assert_eq!(hears(&mut a).await, GroupChange::Joined(second));
+    assert_eq!(observe(&mut a).await, GroupChange::Joined(second));
 }
 
 /// A registry is notified only when actors of its own tree exit, so it would keep an entry of another tree for ever.
 #[actix::test]
 async fn pid_of_another_tree_is_refused_by_names_and_groups() {
-    let ((tree, _), (other, [stranger, ..])) = (three().await, three().await);
-    let (here, pid) = (tree.system(), stranger.pid());
+    let ((tree, _), (other, [unrelated, ..])) = (three().await, three().await);
+    let (here, pid) = (tree.system(), unrelated.pid());
     assert_eq!(here.register("host", &pid), Err(NameError::OtherTree));
     assert_eq!(here.join("room", &pid), Err(NameError::OtherTree));
     other.system().join("room", &pid).expect("the actor is in this tree");
@@ -281,10 +282,10 @@ async fn joins_and_exits_on_two_arbiters_balance() {
     let members = system.members("room");
     assert_eq!(members.len(), LIVES);
     members.iter().for_each(Pid::kill);
-    assert_eq!(hears(&mut listener).await, GroupChange::Members(vec![]));
+    assert_eq!(observe(&mut listener).await, GroupChange::Members(vec![]));
     let mut present = Vec::new();
     for _ in 0..2 * LIVES {
-        match hears(&mut listener).await {
+        match observe(&mut listener).await {
             GroupChange::Joined(pid) => present.push(pid),
             GroupChange::Left(pid) => {
                 assert!(!pid.is_alive());

@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::common::{Child, Heard, Process, Run, child, error, pair, quiet, start};
+use crate::common::{Child, Observed, Process, Run, child, error, pair, quiet, start};
 use actix_rt::Arbiter;
 use futures::future::{join_all, maybe_done};
 use impresario_actor::{
@@ -46,11 +46,11 @@ async fn monitor_during_exit_sends_exactly_one_down() {
         })));
         dying.kill();
         monitoring.await.expect("the actor is running");
-        let Heard::Down(pid, reason) = a.hears().await else { panic!("expected a Down") };
+        let Observed::Down(pid, reason) = a.observe().await else { panic!("expected a Down") };
         assert_eq!(pid, dying);
         assert!(matches!(reason, ExitReason::Killed | ExitReason::NoProc), "{reason}");
         a.run(|_, _| {}).await;
-        assert!(a.heard.try_recv().is_err(), "a second Down");
+        assert!(a.observed.try_recv().is_err(), "a second Down");
         stop(tree).await;
     }
 }
@@ -92,8 +92,8 @@ async fn unlink_during_exit_stops_the_exit_signal() {
         a.run(|process, _| assert!(process.env.links().is_empty())).await;
         assert!(first.is_alive());
         // Only a signal that was delivered before the unlink may have been received.
-        while let Ok(heard) = a.heard.try_recv() {
-            assert_eq!(heard, Heard::Exit(Some(second.clone()), ExitReason::Killed));
+        while let Ok(observed) = a.observed.try_recv() {
+            assert_eq!(observed, Observed::Exit(Some(second.clone()), ExitReason::Killed));
         }
         stop(tree).await;
     }
@@ -116,13 +116,13 @@ async fn linked_actors_exiting_together_send_one_down_each() {
         second.exit(error("second"));
         let mut ended = Vec::new();
         for _ in 0..2 {
-            let Heard::Down(pid, end) = watcher.hears().await else { panic!("expected a Down") };
+            let Observed::Down(pid, end) = watcher.observe().await else { panic!("expected a Down") };
             assert!([error("first"), error("second")].contains(&end), "{end}");
             ended.push(pid);
         }
         assert!(ended.contains(&first) && ended.contains(&second), "{ended:?}");
         watcher.run(|_, _| {}).await;
-        assert!(watcher.heard.try_recv().is_err(), "a third Down");
+        assert!(watcher.observed.try_recv().is_err(), "a third Down");
         stop(tree).await;
     }
 }
@@ -173,15 +173,15 @@ async fn thousand_linked_exits_are_trapped_once_each() {
     .await;
     // All of them exit. The hub traps exits and must receive one signal for each.
     pids.iter().for_each(|pid| pid.exit(error("enough")));
-    let mut heard = Vec::new();
+    let mut observed = Vec::new();
     for _ in 0..MANY {
-        let Heard::Exit(Some(pid), _) = hub.hears().await else { panic!("unexpected event") };
-        heard.push(pid.number());
+        let Observed::Exit(Some(pid), _) = hub.observe().await else { panic!("unexpected event") };
+        observed.push(pid.number());
     }
-    heard.sort_unstable();
+    observed.sort_unstable();
     let mut expected: Vec<u64> = pids.iter().map(Pid::number).collect();
     expected.sort_unstable();
-    assert_eq!(heard, expected);
+    assert_eq!(observed, expected);
     hub.run(|process, _| assert!(process.env.links().is_empty())).await;
 }
 
@@ -204,15 +204,15 @@ async fn thousand_monitored_exits_send_one_down_each() {
     .await;
     pids.iter().for_each(Pid::kill);
     join_all(pids.iter().map(Pid::wait_exit)).await;
-    let mut heard = Vec::new();
+    let mut observed = Vec::new();
     for _ in 0..MANY {
-        let Heard::Down(pid, ExitReason::Killed) = hub.hears().await else { panic!("unexpected event") };
-        heard.push(pid);
+        let Observed::Down(pid, ExitReason::Killed) = hub.observe().await else { panic!("unexpected event") };
+        observed.push(pid);
     }
-    heard.sort_unstable_by_key(Pid::number);
-    assert_eq!(heard, pids);
+    observed.sort_unstable_by_key(Pid::number);
+    assert_eq!(observed, pids);
     hub.run(|_, _| {}).await;
-    assert!(hub.heard.try_recv().is_err(), "an extra Down");
+    assert!(hub.observed.try_recv().is_err(), "an extra Down");
 }
 
 #[actix::test]
@@ -235,22 +235,22 @@ async fn pending_calls_fail_with_the_exit_reason() {
     let arbiters = arbiters();
     for _ in 0..ROUNDS {
         let (tree, a, _b) = apart(&arbiters).await;
-        let life = a.name.actor().expect("the actor is running");
+        let target = a.name.actor().expect("the actor is running");
         let nothing = || Run(Box::new(|_, _| {}));
-        let call = |_| Box::pin(maybe_done(life.call(nothing()).into_future()));
+        let call = |_| Box::pin(maybe_done(target.call(nothing()).into_future()));
         let mut calls: Vec<_> = (0..50).map(call).collect();
         for call in &mut calls {
             // The first poll sends the call. It may already have a reply.
             let _ = futures::poll!(call.as_mut());
         }
-        life.pid().exit(error("enough"));
+        target.pid().exit(error("enough"));
         for mut call in calls {
             call.as_mut().await;
             let answer = call.as_mut().take_output().expect("the call has completed");
             assert!([Ok(()), Err(CallError::Exit(error("enough")))].contains(&answer), "{answer:?}");
         }
-        life.pid().wait_exit().await;
-        assert_eq!(life.call(nothing()).await, Err(CallError::NotAvailable));
+        target.pid().wait_exit().await;
+        assert_eq!(target.call(nothing()).await, Err(CallError::NotAvailable));
         stop(tree).await;
     }
 }
@@ -259,9 +259,10 @@ async fn pending_calls_fail_with_the_exit_reason() {
 #[actix::test]
 async fn unhandled_call_with_wait_goes_to_the_next_incarnation() {
     const CALLS: usize = 2_000;
-    let (arbiter, name, (heard, _)) = (Arbiter::new(), ChildRef::new(), mpsc::unbounded_channel());
-    let spec = name
-        .child_spec("a", move |env| Ok(Process { env: env.clone(), heard: heard.clone(), on_down: None }));
+    let (arbiter, name, (observed, _)) = (Arbiter::new(), ChildRef::new(), mpsc::unbounded_channel());
+    let spec = name.child_spec("a", move |env| {
+        Ok(Process { env: env.clone(), observed: observed.clone(), on_down: None })
+    });
     let tree = Supervisor::new(Strategy::OneForOne)
         .intensity(Intensity::new(u32::MAX, Duration::from_secs(1)))
         .logger(quiet())
@@ -299,8 +300,8 @@ async fn stopped_arbiter_sends_down_and_exit_to_other_threads() {
     .await;
     arbiters[0].stop();
     for _ in 0..2 {
-        match b.hears().await {
-            Heard::Down(pid, reason) | Heard::Exit(Some(pid), reason) => {
+        match b.observe().await {
+            Observed::Down(pid, reason) | Observed::Exit(Some(pid), reason) => {
                 assert_eq!((pid, reason), (first.clone(), ExitReason::Killed));
             }
             other => panic!("{other:?}"),
@@ -315,7 +316,7 @@ async fn first_of_kill_and_stop_decides_the_reason() {
     for killed_first in [true, false] {
         let arbiters = arbiters();
         let (tree, a, _b) = apart(&arbiters).await;
-        let (life, (events, mut traced)) = (a.pid(), mpsc::channel(8));
+        let (target, (events, mut traced)) = (a.pid(), mpsc::channel(8));
         tree.root().pid().expect("the actor is running").trace(events);
         let ((busy, is_busy), (release, released)) = (oneshot::channel(), std::sync::mpsc::channel::<()>());
         let holds = Run(Box::new(move |_, _| {
@@ -325,14 +326,15 @@ async fn first_of_kill_and_stop_decides_the_reason() {
         assert!(a.name.cast(holds).is_ok(), "the mailbox has capacity");
         is_busy.await.expect("the actor handles the message");
         if killed_first {
-            life.kill();
+            target.kill();
         }
         tree.stop();
-        while traced.recv().await.expect("the trace event arrives").kind != TraceKind::Stops(life.clone()) {}
-        life.kill();
+        while traced.recv().await.expect("the trace event arrives").kind != TraceKind::Stops(target.clone()) {
+        }
+        target.kill();
         drop(release);
         let expected = if killed_first { ExitReason::Killed } else { ExitReason::Shutdown };
-        assert_eq!(life.wait_exit().await, expected);
+        assert_eq!(target.wait_exit().await, expected);
         assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     }
 }
@@ -343,15 +345,15 @@ async fn both_mailboxes_wake_an_idle_actor() {
     let arbiters = arbiters();
     let (tree, a, _b) = apart(&arbiters).await;
     let senders = [true, false, true, false].map(|plain| {
-        let life = a.name.actor().expect("the actor is running");
-        let addr = life.addr();
+        let target = a.name.actor().expect("the actor is running");
+        let addr = target.addr();
         std::thread::spawn(move || {
             for _ in 0..MANY {
                 let nothing = Run(Box::new(|_, _| {}));
                 if plain {
                     futures::executor::block_on(addr.send(nothing)).expect("the actor is running");
                 } else {
-                    let call = life.call(nothing).no_timeout().into_future();
+                    let call = target.call(nothing).no_timeout().into_future();
                     futures::executor::block_on(call).expect("the actor is running");
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::common::{Heard, child, pair, quiet, start};
+use crate::common::{Observed, child, pair, quiet, start};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::Arbiter;
 use impresario_actor::{
@@ -141,7 +141,7 @@ async fn trapped_exit_arrives_after_earlier_messages() {
         for _ in 0..results {
             boss.cast(crate::common::Run(Box::new(|process, _| {
                 let own = process.env.pid();
-                let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
+                let _ = process.observed.send(Observed::Down(own, ExitReason::Normal));
             })))
             .expect("the mailbox has capacity");
         }
@@ -149,9 +149,9 @@ async fn trapped_exit_arrives_after_earlier_messages() {
     })
     .await;
     for _ in 0..results {
-        assert!(matches!(a.hears().await, Heard::Down(..)));
+        assert!(matches!(a.observe().await, Observed::Down(..)));
     }
-    assert_eq!(a.hears().await, Heard::Exit(Some(other), ExitReason::Shutdown));
+    assert_eq!(a.observe().await, Observed::Exit(Some(other), ExitReason::Shutdown));
 }
 
 #[derive(Default)]
@@ -189,10 +189,10 @@ async fn init_continuations_run_before_the_first_message() {
 #[actix::test]
 async fn dynamic_supervisor_from_specs_starts_subtrees() {
     let name = DynamicRef::new();
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (notifier, mut started) = mpsc::unbounded_channel();
     let subtrees = DynamicSupervisor::from_specs(move |_, id: &'static str| {
         let (child, spec) = child(id);
-        let _ = tell.send(child);
+        let _ = notifier.send(child);
         Ok(Supervisor::new(Strategy::OneForOne).child(spec).child_spec(id))
     });
     let tree = Supervisor::new(Strategy::OneForOne)
@@ -202,11 +202,11 @@ async fn dynamic_supervisor_from_specs_starts_subtrees() {
     let tree = tree.await.expect("the start succeeds");
     let subtree =
         name.start_child("worker").await.expect("the start succeeds").expect("the factory returns an actor");
-    let worker = told.recv().await.expect("the factory has run");
+    let worker = started.recv().await.expect("the factory has run");
     worker.run(|_, _| {}).await;
-    let life = worker.pid();
+    let target = worker.pid();
     name.terminate_child(&subtree).await.expect("the child exists");
-    assert!(!life.is_alive(), "the worker exits with its supervisor");
+    assert!(!target.is_alive(), "the worker exits with its supervisor");
 
     let ignored: DynamicRef<()> = DynamicRef::new();
     let spec: ChildSpec =
@@ -302,9 +302,9 @@ async fn full_supervisor_queue_returns_busy() {
 
 #[actix::test]
 async fn dropped_start_future_kills_the_tree() {
-    let (tell, mut pids) = mpsc::unbounded_channel();
+    let (notifier, mut pids) = mpsc::unbounded_channel();
     let spec = ChildSpec::actor_async("slow", move |env: ChildContext| {
-        let _ = tell.send(env.pid());
+        let _ = notifier.send(env.pid());
         std::future::pending::<Result<Victim, StartError>>()
     });
     let mut start = Box::pin(Supervisor::new(Strategy::OneForOne).logger(quiet()).child(spec).start());
@@ -316,12 +316,12 @@ async fn dropped_start_future_kills_the_tree() {
 
 #[actix::test]
 async fn tree_on_a_stopped_arbiter_exits_as_killed() {
-    let (arbiter, (tell, told)) = (Arbiter::new(), oneshot::channel());
+    let (arbiter, (notifier, started)) = (Arbiter::new(), oneshot::channel());
     arbiter.spawn(async move {
         let (_, spec) = child("a");
-        assert!(tell.send(start([spec]).await).is_ok());
+        assert!(notifier.send(start([spec]).await).is_ok());
     });
-    let tree = told.await.expect("the start succeeds");
+    let tree = started.await.expect("the start succeeds");
     arbiter.stop();
     assert_eq!(tree.stopped().await, ExitReason::Killed);
 }
@@ -391,22 +391,22 @@ impl Handler<Panic> for Asked {
 #[actix::test]
 async fn no_hook_runs_after_a_handler_panic() {
     for (stop_first, plain) in [(false, false), (false, true), (true, false), (true, true)] {
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (notifier, mut started) = mpsc::unbounded_channel();
         let name = ChildRef::new();
-        let spec = name.child_spec("asked", move |_| Ok(Asked(tell.clone())));
+        let spec = name.child_spec("asked", move |_| Ok(Asked(notifier.clone())));
         let _tree = start([spec.restart(Restart::Temporary)]).await;
-        let life = name.pid().expect("the actor is running");
+        let target = name.pid().expect("the actor is running");
         if plain {
             name.addr().expect("the actor is running").do_send(Panic { stop_first });
         } else {
             name.cast(Panic { stop_first }).expect("the mailbox has capacity");
         }
-        let reason = life.wait_exit().await;
+        let reason = target.wait_exit().await;
         assert!(
             matches!(&reason, ExitReason::Panic { message, .. } if message == "requested panic"),
             "{reason}"
         );
-        assert!(told.try_recv().is_err(), "{stop_first} {plain}");
+        assert!(started.try_recv().is_err(), "{stop_first} {plain}");
     }
 }
 
@@ -428,7 +428,7 @@ async fn handler_panic_reason_is_not_replaced() {
             spec = spec.on(arbiter.handle());
         }
         let _tree = start([spec]).await;
-        let life = victim.pid();
+        let target = victim.pid();
         let call = victim.name.call(crate::common::Run(Box::new(move |process, ctx| {
             let env = process.env.clone();
             let last = Last(Some(Box::new(move || match panics {
@@ -444,7 +444,7 @@ async fn handler_panic_reason_is_not_replaced() {
             panic!("first");
         })));
         let answer = call.await;
-        let reason = life.wait_exit().await;
+        let reason = target.wait_exit().await;
         assert!(matches!(&reason, ExitReason::Panic { message, .. } if message == "first"), "{reason}");
         assert_eq!(answer, Err(CallError::Exit(reason)));
     }
@@ -454,7 +454,7 @@ async fn handler_panic_reason_is_not_replaced() {
 fn says() -> crate::common::Run {
     crate::common::Run(Box::new(|process, _| {
         let own = process.env.pid();
-        let _ = process.heard.send(Heard::Down(own, ExitReason::Normal));
+        let _ = process.observed.send(Observed::Down(own, ExitReason::Normal));
     }))
 }
 
@@ -468,7 +468,7 @@ async fn queued_messages_are_not_handled_after_a_panic() {
             spec = spec.on(arbiter.handle());
         }
         let _tree = start([spec]).await;
-        let (life, own) = (victim.pid(), victim.name.actor().expect("the actor is running"));
+        let (target, own) = (victim.pid(), victim.name.actor().expect("the actor is running"));
         let addr = own.addr();
         let send = move |message| match plain {
             true => addr.do_send(message),
@@ -488,8 +488,8 @@ async fn queued_messages_are_not_handled_after_a_panic() {
             send(says());
         }));
         assert!(victim.name.cast(all).is_ok(), "the mailbox has capacity");
-        let reason = life.wait_exit().await;
+        let reason = target.wait_exit().await;
         assert!(matches!(reason, ExitReason::Panic { .. }), "{reason}");
-        assert!(victim.heard.try_recv().is_err(), "case {case}");
+        assert!(victim.observed.try_recv().is_err(), "case {case}");
     }
 }

@@ -14,11 +14,11 @@ use tokio::time::{Instant, advance, pause};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Reports each message and the time since its start.
-struct Clock(mpsc::UnboundedSender<(Told, Duration)>, Instant);
+struct Clock(mpsc::UnboundedSender<(Fired, Duration)>, Instant);
 
 #[derive(Clone, Debug, PartialEq, Message)]
 #[rtype(result = "()")]
-enum Told {
+enum Fired {
     Word(&'static str),
     Of(Timer),
 }
@@ -27,55 +27,55 @@ impl actix::Actor for Clock {
     type Context = Context<Self>;
 }
 
-impl Handler<Told> for Clock {
+impl Handler<Fired> for Clock {
     type Result = ();
 
-    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
-        let _ = self.0.send((told, self.1.elapsed()));
+    fn handle(&mut self, delivered: Fired, _: &mut Context<Self>) {
+        let _ = self.0.send((delivered, self.1.elapsed()));
     }
 }
 
 struct World {
     _tree: Tree,
     clock: ChildRef<Clock>,
-    told: mpsc::UnboundedReceiver<(Told, Duration)>,
+    delivered: mpsc::UnboundedReceiver<(Fired, Duration)>,
     setter: Child,
 }
 
 impl World {
     /// Pauses the clock. It advances only when all tasks are idle.
     async fn new() -> Self {
-        let ((setter, setter_spec), clock, (tell, told)) =
+        let ((setter, setter_spec), clock, (notifier, delivered)) =
             (child("setter"), ChildRef::new(), mpsc::unbounded_channel());
         pause();
         let begin = Instant::now();
-        let spec = clock.child_spec("clock", move |_| Ok(Clock(tell.clone(), begin)));
-        Self { _tree: start([setter_spec, spec]).await, clock, told, setter }
+        let spec = clock.child_spec("clock", move |_| Ok(Clock(notifier.clone(), begin)));
+        Self { _tree: start([setter_spec, spec]).await, clock, delivered, setter }
     }
 
     async fn set<T: Send + 'static>(
         &self,
         set: impl FnOnce(&ChildContext, &mut Context<Process>) -> T + Send + 'static,
     ) -> T {
-        let (tell, mut told) = mpsc::channel(1);
+        let (notifier, mut delivered) = mpsc::channel(1);
         self.setter
             .run(move |process, ctx| {
                 let outcome = set(&process.env, ctx);
-                assert!(tell.try_send(outcome).is_ok());
+                assert!(notifier.try_send(outcome).is_ok());
             })
             .await;
-        told.recv().await.expect("the closure has run")
+        delivered.recv().await.expect("the closure has run")
     }
 
     async fn word(&self, word: &'static str, seconds: u32) -> Timer {
         let to = self.clock.clone();
-        self.set(move |env, ctx| env.send_after(SECOND * seconds, to, Told::Word(word), ctx)).await
+        self.set(move |env, ctx| env.send_after(SECOND * seconds, to, Fired::Word(word), ctx)).await
     }
 
     /// The next message and the second of its arrival.
-    async fn next(&mut self) -> (Told, u64) {
-        let (told, when) = self.told.recv().await.expect("the message arrives");
-        (told, when.as_secs())
+    async fn next(&mut self) -> (Fired, u64) {
+        let (delivered, when) = self.delivered.recv().await.expect("the message arrives");
+        (delivered, when.as_secs())
     }
 
     /// Polls the other tasks of this thread 8 times.
@@ -98,7 +98,7 @@ async fn timers_fire_in_order_of_their_deadlines() {
         world.word(word, seconds).await;
     }
     for (second, word) in ["now", "first", "second", "third"].into_iter().enumerate() {
-        assert_eq!(world.next().await, (Told::Word(word), second as u64));
+        assert_eq!(world.next().await, (Fired::Word(word), second as u64));
     }
 }
 
@@ -107,13 +107,13 @@ async fn cancel_returns_remaining_time_or_none_if_fired() {
     let mut world = World::new().await;
     let (early, late) = (world.word("early", 1).await, world.word("late", 3).await);
     assert_eq!(seconds(early.remaining()), Some(1));
-    assert_eq!(world.next().await, (Told::Word("early"), 1));
+    assert_eq!(world.next().await, (Fired::Word("early"), 1));
     assert_eq!((early.remaining(), early.cancel()), (None, None));
     assert_eq!(seconds(late.cancel()), Some(2));
     assert_eq!((late.remaining(), late.cancel()), (None, None), "a second cancel returns None");
     advance(SECOND * 10).await;
     world.settle().await;
-    assert!(world.told.try_recv().is_err());
+    assert!(world.delivered.try_recv().is_err());
 }
 
 #[actix::test]
@@ -126,7 +126,7 @@ async fn timer_is_cancelled_when_its_owner_exits() {
     assert_eq!((timer.remaining(), timer.cancel()), (None, None));
     advance(SECOND * 10).await;
     world.settle().await;
-    assert!(world.told.try_recv().is_err());
+    assert!(world.delivered.try_recv().is_err());
 }
 
 #[actix::test]
@@ -135,11 +135,11 @@ async fn timer_to_a_child_ref_reaches_the_restarted_actor() {
     let first = world.clock.actor().expect("the actor is running");
     let to_life = first.clone();
     world.word("slot", 2).await;
-    world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Told::Word("actor"), ctx))).await;
+    world.set(move |env, ctx| drop(env.send_after(SECOND, to_life, Fired::Word("actor"), ctx))).await;
     first.pid().kill();
     first.pid().wait_exit().await;
     world.clock.available().await;
-    assert_eq!(world.next().await, (Told::Word("slot"), 2), "the message to the exited actor is dropped");
+    assert_eq!(world.next().await, (Fired::Word("slot"), 2), "the message to the exited actor is dropped");
 }
 
 #[actix::test]
@@ -148,58 +148,58 @@ async fn start_timer_passes_the_timer_to_the_message() {
     let to = world.clock.clone();
     let (old, new) = world
         .set(move |env, ctx| {
-            let old = env.start_timer(SECOND, to.clone(), Told::Of, ctx);
-            (old, env.start_timer(SECOND * 2, to, Told::Of, ctx))
+            let old = env.start_timer(SECOND, to.clone(), Fired::Of, ctx);
+            (old, env.start_timer(SECOND * 2, to, Fired::Of, ctx))
         })
         .await;
     assert_ne!(old, new);
-    assert_eq!(world.next().await, (Told::Of(old), 1));
-    assert_eq!(world.next().await, (Told::Of(new), 2));
+    assert_eq!(world.next().await, (Fired::Of(old), 1));
+    assert_eq!(world.next().await, (Fired::Of(new), 2));
 }
 
 #[actix::test]
 async fn interval_repeats_until_cancelled() {
     let mut world = World::new().await;
     let to = world.clock.clone();
-    let timer = world.set(move |env, ctx| env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx)).await;
+    let timer = world.set(move |env, ctx| env.send_interval(SECOND * 2, to, Fired::Word("tick"), ctx)).await;
     for second in [2, 4, 6] {
-        assert_eq!(world.next().await, (Told::Word("tick"), second));
+        assert_eq!(world.next().await, (Fired::Word("tick"), second));
     }
     advance(SECOND).await;
     assert_eq!(seconds(timer.cancel()), Some(1));
     advance(SECOND * 10).await;
     world.settle().await;
-    assert!(world.told.try_recv().is_err());
+    assert!(world.delivered.try_recv().is_err());
 }
 
 #[actix::test]
 async fn interval_skips_ticks_missed_while_suspended() {
     let mut world = World::new().await;
     let to = world.clock.clone();
-    world.set(move |env, ctx| drop(env.send_interval(SECOND * 2, to, Told::Word("tick"), ctx))).await;
+    world.set(move |env, ctx| drop(env.send_interval(SECOND * 2, to, Fired::Word("tick"), ctx))).await;
     // Timers are tasks of the actor that sets them, so they are not polled while it is suspended.
     let setter = world.setter.pid();
     setter.suspend().await.expect("the actor is running");
     advance(SECOND * 7).await;
     world.settle().await;
-    assert!(world.told.try_recv().is_err());
+    assert!(world.delivered.try_recv().is_err());
     setter.resume();
-    assert_eq!(world.next().await, (Told::Word("tick"), 7));
-    assert_eq!(world.next().await, (Told::Word("tick"), 8));
-    assert_eq!(world.next().await, (Told::Word("tick"), 10));
+    assert_eq!(world.next().await, (Fired::Word("tick"), 7));
+    assert_eq!(world.next().await, (Fired::Word("tick"), 8));
+    assert_eq!(world.next().await, (Fired::Word("tick"), 10));
 }
 
 #[actix::test]
 async fn max_delay_and_zero_period_are_accepted() {
     let mut world = World::new().await;
     let to = world.clock.clone();
-    let never = world.set(move |env, ctx| env.send_after(Duration::MAX, to, Told::Word("never"), ctx)).await;
+    let never = world.set(move |env, ctx| env.send_after(Duration::MAX, to, Fired::Word("never"), ctx)).await;
     assert!(never.remaining().is_some_and(|left| left > SECOND * 1_000_000));
     let to = world.clock.clone();
     let timer =
-        world.set(move |env, ctx| env.send_interval(Duration::ZERO, to, Told::Word("tick"), ctx)).await;
+        world.set(move |env, ctx| env.send_interval(Duration::ZERO, to, Fired::Word("tick"), ctx)).await;
     for _ in 0..3 {
-        assert_eq!(world.next().await.0, Told::Word("tick"));
+        assert_eq!(world.next().await.0, Fired::Word("tick"));
     }
     assert!(timer.cancel().is_some() && never.cancel().is_some());
 }
@@ -228,21 +228,21 @@ impl GenServer for Ticker {
 
 #[actix::test]
 async fn server_timers_send_casts_to_itself() {
-    let ((tell, mut told), name) = (mpsc::unbounded_channel(), ServerRef::new());
+    let ((notifier, mut delivered), name) = (mpsc::unbounded_channel(), ServerRef::new());
     pause();
-    let spec = name.child_spec("ticker", move |_| Ok(Ticker(0, tell.clone())));
+    let spec = name.child_spec("ticker", move |_| Ok(Ticker(0, notifier.clone())));
     let _tree = start([spec]).await;
     for expected in [1, 2, 3, 13, 14] {
-        assert_eq!(told.recv().await, Some(expected));
+        assert_eq!(delivered.recv().await, Some(expected));
     }
 }
 
 /// Another thread cancels the timer while it fires. Exactly one of the two must happen.
 #[actix::test]
 async fn timer_cancelled_on_another_thread_does_not_fire() {
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (notifier, mut delivered) = mpsc::unbounded_channel();
     let name = ChildRef::new();
-    let spec = name.child_spec("clock", move |_| Ok(Clock(tell.clone(), Instant::now())));
+    let spec = name.child_spec("clock", move |_| Ok(Clock(notifier.clone(), Instant::now())));
     let (setter, setter_spec) = child("setter");
     let tree =
         Supervisor::new(Strategy::OneForOne).logger(crate::common::quiet()).child(spec).child(setter_spec);
@@ -260,7 +260,7 @@ async fn timer_cancelled_on_another_thread_does_not_fire() {
         setter
             .run(move |process, ctx| {
                 let timer =
-                    process.env.send_after(Duration::from_micros(round * 10), to, Told::Word("x"), ctx);
+                    process.env.send_after(Duration::from_micros(round * 10), to, Fired::Word("x"), ctx);
                 assert!(hand_over.try_send(timer).is_ok());
             })
             .await;
@@ -269,9 +269,9 @@ async fn timer_cancelled_on_another_thread_does_not_fire() {
         if cancelled {
             // When the setter replies, a message that its timer sent is already delivered.
             setter.run(|_, _| {}).await;
-            assert!(told.try_recv().is_err(), "a cancelled timer has fired");
+            assert!(delivered.try_recv().is_err(), "a cancelled timer has fired");
         } else {
-            assert_eq!(told.recv().await.map(|(told, _)| told), Some(Told::Word("x")));
+            assert_eq!(delivered.recv().await.map(|(delivered, _)| delivered), Some(Fired::Word("x")));
         }
     }
 }
@@ -289,5 +289,5 @@ async fn run_later_of_actix_fires_in_the_actor() {
     })
     .await;
     b.pid().kill();
-    assert!(matches!(a.hears().await, crate::common::Heard::Down(_, ExitReason::NoProc)));
+    assert!(matches!(a.observe().await, crate::common::Observed::Down(_, ExitReason::NoProc)));
 }

@@ -62,7 +62,7 @@ impl Actor for Member {
     type Context = Context<Self>;
 
     fn stopping(&mut self, ctx: &mut Context<Self>) -> Running {
-        self.mark.told();
+        self.mark.stop_requested();
         match self.stops {
             Stop::Obey => Running::Stop,
             Stop::Refuse => Running::Continue,

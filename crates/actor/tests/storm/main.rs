@@ -43,7 +43,7 @@ async fn play(root: &Node, ops: Vec<Op>) {
     };
     for op in ops {
         perform(&stage, &tree, op).await;
-        stage.record.check_lives();
+        stage.record.check_running();
     }
     // Starts and restarts in progress complete.
     pass(PATIENCE).await;
@@ -60,7 +60,7 @@ async fn play(root: &Node, ops: Vec<Op>) {
     if reason == ExitReason::Shutdown {
         stage.record.check_order(&alive, root);
     }
-    stage.record.check_lives();
+    stage.record.check_running();
     stage.record.check_stops();
 }
 

@@ -196,13 +196,13 @@ async fn link_made_in_the_factory_ends_the_start() {
         let mut other = start(Script::Hang(false), place, |spec| spec).await;
         let to = other.pid().await;
         let (mut start, linked) = {
-            let (tell, linked) = oneshot::channel();
-            let tell = std::sync::Mutex::new(Some(tell));
+            let (notifier, linked) = oneshot::channel();
+            let notifier = std::sync::Mutex::new(Some(notifier));
             let to = to.clone();
             let spec = ChildSpec::actor_async("linked", move |env: ChildContext| {
                 env.link(&to);
-                if let Some(tell) = tell.lock().expect("the lock is not poisoned").take() {
-                    let _ = tell.send(env.pid());
+                if let Some(notifier) = notifier.lock().expect("the lock is not poisoned").take() {
+                    let _ = notifier.send(env.pid());
                 }
                 std::future::pending::<Result<Slow, StartError>>()
             });

@@ -40,7 +40,7 @@ fn job(name: &'static str) -> Job {
 ///
 /// Job `unneeded` returns `StartError::Ignore`, `broken` returns an error, `bomb` panics.
 fn workers() -> (DynamicSupervisor<Job>, Starts) {
-    let (tell, starts) = mpsc::unbounded_channel();
+    let (notifier, starts) = mpsc::unbounded_channel();
     let supervisor = DynamicSupervisor::new(move |env: &ChildContext, job: Job| {
         match job.name {
             "unneeded" => return Err(StartError::Ignore),
@@ -48,7 +48,7 @@ fn workers() -> (DynamicSupervisor<Job>, Starts) {
             "bomb" => panic!("factory panic"),
             _ => {}
         }
-        let _ = tell.send((job, env.pid()));
+        let _ = notifier.send((job, env.pid()));
         Ok(Worker)
     });
     (supervisor, starts)
@@ -212,8 +212,8 @@ async fn terminate_child_by_pid_stops_the_instance() {
     assert_eq!(name.terminate_child(&first).await, Ok(()));
     assert_eq!(first.wait_exit().await, ExitReason::Shutdown);
     assert_eq!(name.terminate_child(&first).await, Ok(()), "an instance that has exited is no error");
-    let stranger = name.pid().expect("the actor is running");
-    assert_eq!(name.terminate_child(&stranger).await, refused(RequestError::NotFound));
+    let unrelated = name.pid().expect("the actor is running");
+    assert_eq!(name.terminate_child(&unrelated).await, refused(RequestError::NotFound));
     tree.stop();
     assert_eq!(tree.stopped().await, ExitReason::Shutdown);
     assert_eq!(name.terminate_child(&first).await, Err(SupervisorError::NotRunning));

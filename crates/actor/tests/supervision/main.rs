@@ -5,3 +5,4 @@ mod dynamic_supervisor;
 mod exits;
 mod reports;
 mod static_supervisor;
+mod user_code_panics;

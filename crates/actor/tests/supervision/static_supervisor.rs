@@ -449,12 +449,12 @@ async fn events_of_a_suspended_supervisor_are_handled_in_order() {
     let tree =
         tree(&journal).child(spec.restart(Restart::Transient)).start().await.expect("the start succeeds");
     let (root, pid) = (tree.root(), tree.root().pid().expect("the actor is running"));
-    let life = a.pid().expect("the actor is running");
+    let target = a.pid().expect("the actor is running");
     pid.suspend().await.expect("the actor is running");
     let mut before = Box::pin(root.restart_child("a"));
     assert!(futures::poll!(&mut before).is_pending());
     send(&a, Do::Stop);
-    assert_eq!(life.wait_exit().await, ExitReason::Normal);
+    assert_eq!(target.wait_exit().await, ExitReason::Normal);
     let mut after = Box::pin(root.restart_child("a"));
     assert!(futures::poll!(&mut after).is_pending());
     pid.resume();

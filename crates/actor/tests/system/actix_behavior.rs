@@ -89,24 +89,24 @@ async fn start() -> (Tree, ChildRef<Plain>) {
 #[actix::test]
 async fn panic_in_a_response_future_gives_no_reply() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("the actor is running");
+    let target = name.actor().expect("the actor is running");
     assert_eq!(
-        life.call(Escape).await,
+        target.call(Escape).await,
         Err(CallError::NoReply),
         "the call fails without waiting for its timeout of 5 s"
     );
-    assert_eq!(life.call(Ask).await, Ok(7));
+    assert_eq!(target.call(Ask).await, Ok(7));
 }
 
 #[actix::test]
 async fn stop_fails_pending_and_queued_calls() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("the actor is running");
+    let target = name.actor().expect("the actor is running");
     let (_late, answer) = oneshot::channel();
-    let mut begun = Box::pin(life.call(Late(answer)).into_future());
+    let mut begun = Box::pin(target.call(Late(answer)).into_future());
     assert!(futures::poll!(&mut begun).is_pending());
-    life.cast(Stop).expect("the mailbox has capacity");
-    let mut queued = Box::pin(life.call(Ask).into_future());
+    target.cast(Stop).expect("the mailbox has capacity");
+    let mut queued = Box::pin(target.call(Ask).into_future());
     assert!(futures::poll!(&mut queued).is_pending());
     assert_eq!(begun.await, Err(CallError::Exit(ExitReason::Normal)));
     assert_eq!(queued.await, Err(CallError::Exit(ExitReason::Normal)));
@@ -123,20 +123,20 @@ async fn actor_without_references_keeps_running() {
 #[actix::test]
 async fn addr_of_an_exited_actor_is_disconnected() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("the actor is running");
-    let before = life.addr();
-    assert!(before.connected() && before == life.addr());
-    life.pid().kill();
-    life.pid().wait_exit().await;
-    assert!(!before.connected() && !life.addr().connected());
-    assert!(life.pid().addr::<Plain>().is_none());
-    assert!(life.addr().send(Ask).await.is_err());
+    let target = name.actor().expect("the actor is running");
+    let before = target.addr();
+    assert!(before.connected() && before == target.addr());
+    target.pid().kill();
+    target.pid().wait_exit().await;
+    assert!(!before.connected() && !target.addr().connected());
+    assert!(target.pid().addr::<Plain>().is_none());
+    assert!(target.addr().send(Ask).await.is_err());
 }
 
 #[actix::test]
 async fn actix_addr_capacity_is_exceeded_by_clones() {
     let (_tree, name) = start().await;
-    let life = name.actor().expect("the actor is running");
+    let target = name.actor().expect("the actor is running");
     // actix's capacity is 16, and each clone of the address adds one.
-    assert_eq!(life.call(Flood(100)).await, Ok(100));
+    assert_eq!(target.call(Flood(100)).await, Ok(100));
 }

@@ -295,16 +295,16 @@ async fn tree_snapshot_shows_all_nodes() {
     }
     // The first restart is immediate, the second waits 7 s for its backoff.
     for _ in 0..2 {
-        let life = a.available().await;
-        life.pid().kill();
-        life.pid().wait_exit().await;
+        let target = a.available().await;
+        target.pid().kill();
+        target.pid().wait_exit().await;
     }
     let seen = tree.tree().await;
     let text = seen.to_string();
     let head = [
         "root <0> one_for_one running, 0 s",
         "├─ nested <1> rest_for_one running, 0 s",
-        "│  ├─ a waits 7000 ms for its backoff, restarts 1",
+        "│  ├─ a restarting in 7000 ms, restarts 1",
         "│  └─ b down, restarts 1",
         "├─ sessions <4> dynamic running, 0 s",
         "│  ├─ sessions <6> running, 0 s",
@@ -317,13 +317,13 @@ async fn tree_snapshot_shows_all_nodes() {
     else {
         panic!("{text}")
     };
-    let born: Vec<u64> = children.iter().filter_map(|child| Some(child.pid.as_ref()?.number())).collect();
-    assert!(born.len() == 100 && born.is_sorted(), "the oldest come first: {born:?}");
+    let numbers: Vec<u64> = children.iter().filter_map(|child| Some(child.pid.as_ref()?.number())).collect();
+    assert!(numbers.len() == 100 && numbers.is_sorted(), "the oldest come first: {numbers:?}");
     let b = seen.find("b").expect("the snapshot lists it");
     assert_eq!((b.state, &b.pid, b.uptime, b.restarts), (NodeState::Down, &None, None, 1));
     tokio::time::advance(7 * second).await;
     a.available().await;
-    assert!(!tree.tree().await.to_string().contains("backoff"));
+    assert!(!tree.tree().await.to_string().contains("restarting in"));
     tree.stop();
     tree.stopped().await;
     assert_eq!(tree.tree().await.to_string(), "root down\n");
@@ -367,9 +367,9 @@ async fn watchdog_reports_a_stall_once_and_its_end() {
     let arbiter = actix_rt::Arbiter::new();
     let (name, spec) = counter("counter");
     let tree = start(Supervisor::new(Strategy::OneForOne)).await;
-    let (tell, mut stalls) = mpsc::unbounded_channel();
+    let (notifier, mut stalls) = mpsc::unbounded_channel();
     let limit = Duration::from_millis(20);
-    let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
+    let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
     let watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
     tree.root().start_child(spec.on(arbiter.handle())).await.expect("the start succeeds");
     let pid = name.pid().expect("the actor is running");
@@ -402,18 +402,18 @@ async fn watchdog_reports_a_stall_once_and_its_end() {
 /// The test keeps a `ChildContext`, which keeps the arbiter's state in the registry after the arbiter has stopped.
 #[actix::test]
 async fn watchdog_ends_the_stall_of_a_stopped_arbiter() {
-    let (arbiter, (tell, mut envs)) = (actix_rt::Arbiter::new(), mpsc::unbounded_channel());
+    let (arbiter, (notifier, mut envs)) = (actix_rt::Arbiter::new(), mpsc::unbounded_channel());
     let name = ChildRef::new();
     let spec = name.child_spec("counter", move |env| {
-        let _ = tell.send(env.clone());
+        let _ = notifier.send(env.clone());
         Ok(Counter::default())
     });
     let nested = Supervisor::new(Strategy::OneForOne).child(spec).child_spec("nested");
     let tree = start(Supervisor::new(Strategy::OneForOne).child(nested.on(arbiter.handle()))).await;
     let (pid, env) =
         (name.pid().expect("the actor is running"), envs.recv().await.expect("the factory has run"));
-    let (tell, mut stalls) = mpsc::unbounded_channel();
-    let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
+    let (notifier, mut stalls) = mpsc::unbounded_channel();
+    let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
     let limit = Duration::from_millis(20);
     let _watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
     let (free, until) = blocking::channel();
@@ -442,8 +442,8 @@ async fn watchdog_names_the_factory_that_blocks() {
     // The watchdog checks only arbiters with an actor.
     let idle = ChildSpec::actor("idle", |_| Ok(Counter::default())).on(arbiter.handle());
     tree.root().start_child(idle).await.expect("the start succeeds");
-    let (tell, mut stalls) = mpsc::unbounded_channel();
-    let report = move |stall: &impresario_actor::Stall| drop(tell.send(stall.clone()));
+    let (notifier, mut stalls) = mpsc::unbounded_channel();
+    let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
     let _watchdog = Watchdog::start(tree.system(), Duration::from_millis(20), report)
         .expect("the watchdog thread starts");
     let (free, until) = blocking::channel::<()>();

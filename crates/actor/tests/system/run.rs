@@ -69,7 +69,7 @@ impl Program {
         Self { child, _stdout: stdout }
     }
 
-    fn tell(&self, signal: &str) {
+    fn send_signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("the shell runs").success());
     }
@@ -91,7 +91,7 @@ impl Drop for Program {
 fn sigterm_or_sigint_exits_with_0() {
     for signal in ["TERM", "INT"] {
         let mut program = Program::start("obeys");
-        program.tell(signal);
+        program.send_signal(signal);
         assert_eq!(program.ends(), Some(0));
     }
 }
@@ -100,8 +100,8 @@ fn sigterm_or_sigint_exits_with_0() {
 fn second_signal_exits_with_130_on_a_blocked_arbiter() {
     for (first, second) in [("TERM", "INT"), ("INT", "TERM")] {
         let mut program = Program::start("blocks");
-        program.tell(first);
-        program.tell(second);
+        program.send_signal(first);
+        program.send_signal(second);
         assert_eq!(program.ends(), Some(130));
     }
 }
@@ -109,7 +109,7 @@ fn second_signal_exits_with_130_on_a_blocked_arbiter() {
 #[test]
 fn second_signal_exits_with_130_on_a_blocking_task() {
     let mut program = Program::start("blocking task");
-    program.tell("TERM");
-    program.tell("INT");
+    program.send_signal("TERM");
+    program.send_signal("INT");
     assert_eq!(program.ends(), Some(130));
 }

@@ -1,5 +1,7 @@
 //! The core of a dynamic supervisor: the arguments of its instances, and the requesters.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler, Message};
 use impresario_supervision as rules;
 use impresario_supervision::{
@@ -11,13 +13,13 @@ use tokio::sync::oneshot;
 use crate::cell::Pid;
 use crate::child::exit_guard::ExitGuard;
 use crate::context::ChildContext;
-use crate::panic::catch_panic;
+use crate::panic::{catch_panic, drop_caught};
 use crate::supervisor::actor::{RequestReply, SupervisorActor, SupervisorCore, seed};
 use crate::supervisor::child_table::ChildTable;
 use crate::supervisor::dynamic::{DynamicSupervisor, Instance, SpawnInstance};
 use impresario_supervision::ChildRules;
 
-pub(crate) struct DynamicCore<T> {
+pub(crate) struct DynamicCore<T: 'static> {
     rules: rules::DynamicSupervisor,
     spawn: SpawnInstance<T>,
     clone_arguments: Option<fn(&T) -> T>,
@@ -40,7 +42,7 @@ struct InstanceRecord<T> {
 /// The key of a request without a requester.
 const NO_REPLY: RequestId = RequestId(0);
 
-impl<T> DynamicCore<T> {
+impl<T: 'static> DynamicCore<T> {
     /// The dynamic supervisor with this id.
     pub(crate) fn new(supervisor: DynamicSupervisor<T>, id: &ChildId) -> Result<Self, SpecError> {
         let (template, max) = (supervisor.template_of(id), supervisor.max_children);
@@ -50,11 +52,16 @@ impl<T> DynamicCore<T> {
         Ok(Self { rules, spawn, clone_arguments, mailbox, instances, pending, requests: NO_REPLY.0 })
     }
 
-    fn replace(&mut self, with: DynamicSupervisor<T>) -> Result<(), SpecError> {
+    fn replace(&mut self, mut with: DynamicSupervisor<T>) -> Result<(), SpecError> {
         let template = with.template_of(&self.rules.template().id);
-        self.rules.replace(with.flags, template, with.max_children)?;
-        (self.spawn, self.clone_arguments, self.mailbox) = (with.spawn, with.clone_arguments, with.mailbox);
-        Ok(())
+        let replaced = self.rules.replace(with.flags, template, with.max_children);
+        if replaced.is_ok() {
+            std::mem::swap(&mut self.spawn, &mut with.spawn);
+            (self.clone_arguments, self.mailbox) = (with.clone_arguments, with.mailbox);
+        }
+        // What the unused factory captured may panic in its destructor.
+        drop_caught(with);
+        replaced
     }
 
     /// The instance with this incarnation, or with this last one if it may be restarted.
@@ -101,9 +108,9 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
         let arguments = match (self.clone_arguments, self.instances.get_mut(&key)) {
             (Some(clone_arguments), Some(record)) => {
                 record.next = Some(env.pid());
+                // `clone` is user code: its panic is a failed start of this instance only.
                 match catch_panic(|| clone_arguments(&record.arguments)) {
                     Ok(arguments) => Some(arguments),
-                    // `clone` is user code: its panic is the failure of this start.
                     Err(reason) => return guard.exited(reason),
                 }
             }
@@ -118,8 +125,7 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
     }
 
     fn forget(&mut self, key: ChildKey) {
-        let record = self.instances.remove(&key);
-        let _ = catch_panic(move || drop(record));
+        drop_caught(self.instances.remove(&key));
     }
 
     fn reply(&mut self, to: RequestId, reply: Reply, children: &ChildTable) {
@@ -140,6 +146,15 @@ impl<T: 'static> SupervisorCore for DynamicCore<T> {
     }
 }
 
+impl<T: 'static> Drop for DynamicCore<T> {
+    /// Drops the factory, and the arguments one by one: a panic in a destructor must not leak the others, nor be the
+    /// exit reason of the supervisor.
+    fn drop(&mut self) {
+        drop_caught(std::mem::replace(&mut self.spawn, Arc::new(|_, _, _| {})));
+        std::mem::take(&mut self.instances).into_values().for_each(drop_caught);
+    }
+}
+
 impl<T: 'static> SupervisorActor<DynamicCore<T>> {
     /// Starts an instance. A refusal drops the arguments, and with them the sender of the reply.
     pub(crate) fn start_instance(&mut self, arguments: T, reply_to: Option<oneshot::Sender<RequestReply>>) {
@@ -151,7 +166,7 @@ impl<T: 'static> SupervisorActor<DynamicCore<T>> {
             }
             Err(error) => {
                 // The destructor of the arguments may panic.
-                let _ = catch_panic(move || drop(arguments));
+                drop_caught(arguments);
                 self.core.reply(by, Reply::Error(error), &self.children);
             }
         }

@@ -131,7 +131,7 @@ impl<T: Send + 'static> DynamicRef<T> {
         self.request(|supervisor, reply_to| send(reply_to, supervisor.template())).await
     }
 
-    /// Replaces its rules and its factory by those of `supervisor`, but keeps its logger (OTP: `code_change`).
+    /// Replaces its rules and its factory by those of `with`, but keeps its logger (OTP: `code_change`).
     /// Instances keep running and follow the new ones from now on. Arguments that were not kept, because
     /// instances were temporary, stay lost: such an instance is forgotten instead of restarted.
     ///

@@ -24,7 +24,7 @@ use crate::child::spawn::SpawnRequest;
 use crate::child::spec::ChildSpec;
 use crate::child::start_error::StartError;
 use crate::context::ChildContext;
-use crate::panic::catch_panic;
+use crate::panic::{catch_panic, drop_caught};
 
 /// A supervisor of any number of instances, each made from one `T` (OTP: `simple_one_for_one`; Elixir:
 /// `DynamicSupervisor`).
@@ -38,7 +38,7 @@ use crate::panic::catch_panic;
 #[doc(alias = "simple_one_for_one")]
 pub struct DynamicSupervisor<T> {
     pub(crate) template: rules::ChildRules,
-    /// Whether `id` was called.
+    /// Whether `child_id` was called; otherwise instances have the id of the supervisor.
     pub(crate) named: bool,
     pub(crate) flags: Flags,
     pub(crate) max_children: Option<usize>,
@@ -98,7 +98,11 @@ impl<T: Send + 'static> DynamicSupervisor<T> {
     {
         Self::with_spawner(Arc::new(move |env, arguments, mut guard| {
             match catch_panic(|| factory(&env, arguments)) {
-                Ok(Ok(spec)) => spec.starter.start(env, guard),
+                Ok(Ok(spec)) => {
+                    spec.starter.start(env, guard);
+                    // What the user's factory captured may panic in its destructor.
+                    drop_caught(spec);
+                }
                 Ok(Err(StartError::Ignore)) => guard.ignored(),
                 Ok(Err(StartError::Failed(reason))) | Err(reason) => guard.exited(reason),
             }
