@@ -161,6 +161,10 @@ impl<S: HttpService + Send + 'static> Protocol for Http<S> {
         let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         serve(socket, service, self.settings.clone())
     }
+
+    fn handler_name(&self) -> &'static str {
+        std::any::type_name::<S>()
+    }
 }
 
 impl<S> fmt::Debug for Http<S> {

@@ -128,7 +128,7 @@ impl ArbiterSlot {
             let _ = &keep;
             Ok(make(context, accepted))
         });
-        self.supervisor.child_spec("actors", supervisor.shutdown(ACTOR_STOP_TIMEOUT))
+        self.supervisor.child_spec("actors", supervisor.child_id("connection").shutdown(ACTOR_STOP_TIMEOUT))
     }
 
     /// The supervisor of the connections' actors, on a new arbiter with a thread. Each restart starts a new arbiter.

@@ -17,10 +17,11 @@ use crate::tracker::metrics::Counter;
 use crate::tracker::permit::Permit;
 
 /// The owner of one connection. It exits when the connection is closed or transferred.
-pub(crate) struct ConnectionActor<P> {
+pub(crate) struct ConnectionActor<P: Protocol> {
     protocol: Arc<P>,
     /// The connection until the actor has started.
     accepted: Option<Accepted>,
+    peer: Address,
     context: ChildContext,
     /// The counter of its end. The initial value is the one for a panic or a kill, which run no code here.
     end: Counter,
@@ -38,19 +39,20 @@ impl<P: Protocol> ConnectionActor<P> {
         if let Some(entry) = accepted.permit().and_then(Permit::entry) {
             entry.set_served();
         }
-        Self { protocol, accepted: Some(accepted), context, end: Counter::EndedCrashed, tracker }
+        let peer = accepted.peer_addr().clone();
+        Self { protocol, accepted: Some(accepted), peer, context, end: Counter::EndedCrashed, tracker }
     }
 
-    fn end(&mut self, peer: &Address, result: Option<io::Result<()>>, ctx: &mut Context<Self>) {
+    fn end(&mut self, result: Option<io::Result<()>>, ctx: &mut Context<Self>) {
         self.end = match result {
             None => Counter::EndedStopped,
             Some(Ok(())) => Counter::EndedCompleted,
             Some(Err(error)) if is_caused_by_peer(&error) => {
-                slog::debug!(self.context.log(), "connection lost"; "peer" => %peer, "reason" => %error);
+                slog::debug!(self.context.log(), "connection lost"; "peer" => %self.peer, "reason" => %error);
                 Counter::EndedLost
             }
             Some(Err(error)) => {
-                self.context.set_exit_reason(ExitReason::Error(format!("connection from {peer}: {error}")));
+                self.context.set_exit_reason(ExitReason::Error(error.to_string()));
                 Counter::EndedFailed
             }
         };
@@ -63,7 +65,7 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let Some(accepted) = self.accepted.take() else { return };
-        let (protocol, peer) = (Arc::clone(&self.protocol), accepted.peer_addr().clone());
+        let protocol = Arc::clone(&self.protocol);
         // The claim and the call of the protocol are inside the future, which runs after the start. So a panic is reported
         // as an exit of the connection, not as a failed start.
         let entry = accepted.permit().and_then(Permit::entry).cloned();
@@ -86,7 +88,7 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
             .await
         };
         let connection = connection.into_actor(self);
-        ctx.spawn(connection.map(move |result, actor, ctx| actor.end(&peer, result, ctx)));
+        ctx.spawn(connection.map(move |result, actor, ctx| actor.end(result, ctx)));
     }
 
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
@@ -97,8 +99,14 @@ impl<P: Protocol> Actor for ConnectionActor<P> {
     }
 }
 
-impl<P> Drop for ConnectionActor<P> {
+impl<P: Protocol> Drop for ConnectionActor<P> {
     fn drop(&mut self) {
+        // Only what is reported: the text costs allocations.
+        if matches!(self.end, Counter::EndedCrashed | Counter::EndedFailed) {
+            self.context.set_report_field("listener", self.tracker.name());
+            self.context.set_report_field("peer", self.peer.to_string());
+            self.context.set_report_field("handler", self.protocol.handler_name());
+        }
         self.tracker.count(self.end);
     }
 }

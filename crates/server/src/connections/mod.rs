@@ -73,7 +73,8 @@ impl<P: Protocol> Connections<P> {
     ///
     /// Its start fails with more than 1024 arbiters.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
-        let (protocol, tracker) = (Arc::clone(&self.protocol), self.tracker.clone());
+        let (id, protocol, tracker) = (id.into(), Arc::clone(&self.protocol), self.tracker.clone());
+        tracker.set_name(id.clone());
         let (slots, count) = (Arc::clone(&self.slots), self.arbiters);
         let make: Arc<MakeActor<ConnectionActor<P>>> = Arc::new(move |context, accepted| {
             ConnectionActor::new(Arc::clone(&protocol), accepted, context.clone(), tracker.clone())

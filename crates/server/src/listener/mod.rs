@@ -154,7 +154,8 @@ impl<P: Protocol> Listener<P> {
     ///
     /// Its start fails when an address cannot be bound. The error is one line that says what to do.
     pub fn child_spec(&self, id: impl Into<ChildId>) -> ChildSpec {
-        let listener = self.clone();
+        let (id, listener) = (id.into(), self.clone());
+        self.listener.tracker.set_name(id.clone());
         self.listener.supervisor.child_spec(id, move |context| {
             let ListenerRef { tracker, sockets, .. } = &listener.listener;
             listener.connections.check()?;

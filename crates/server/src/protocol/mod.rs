@@ -11,6 +11,7 @@ pub(crate) mod next;
 pub(crate) mod receive;
 pub(crate) mod transport;
 
+use std::any::type_name;
 use std::future::Future;
 use std::io;
 
@@ -32,6 +33,11 @@ pub trait Protocol: Send + Sync + 'static {
     /// Why the connection ended early. Kinds that are caused by the peer (reset, closed, timed out, or
     /// `InvalidData`) end the actor normally. Any other is a failure of the actor, and is reported.
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static;
+
+    /// The name of the type that handles the bytes, for reports of crashed connections. Default: this type.
+    fn handler_name(&self) -> &'static str {
+        type_name::<Self>()
+    }
 }
 
 impl<F, H> Protocol for F
@@ -41,6 +47,10 @@ where
 {
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         handler::run(self(), socket)
+    }
+
+    fn handler_name(&self) -> &'static str {
+        type_name::<H>()
     }
 }
 
@@ -79,5 +89,9 @@ where
 {
     fn serve(&self, socket: Socket) -> impl Future<Output = io::Result<()>> + 'static {
         (self.0)(socket)
+    }
+
+    fn handler_name(&self) -> &'static str {
+        type_name::<F>()
     }
 }

@@ -185,6 +185,10 @@ impl<P: Protocol> Protocol for WithTransport<P> {
             served.await
         }
     }
+
+    fn handler_name(&self) -> &'static str {
+        self.0.1.handler_name()
+    }
 }
 
 impl<P> Clone for WithTransport<P> {

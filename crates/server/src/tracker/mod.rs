@@ -26,7 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use impresario_actor::SupervisorRef;
+use impresario_actor::{ChildId, SupervisorRef};
 use impresario_supervision::Time;
 
 use alarm::Alarm;
@@ -130,6 +130,17 @@ impl ConnectionTracker {
     /// The supervisor of the connections. [`Connections`](crate::Connections) starts it.
     pub(crate) fn supervisor(&self) -> &SupervisorRef {
         &self.0.supervisor
+    }
+
+    /// Sets the id of the listener for the reports of its connections. The first one counts.
+    pub(crate) fn set_name(&self, name: ChildId) {
+        // An error means that it is set.
+        let _ = self.0.name.set(name);
+    }
+
+    /// The id of the listener; empty before it is set.
+    pub(crate) fn name(&self) -> &str {
+        self.0.name.get().map_or("", ChildId::as_str)
     }
 
     /// Adds one to a counter of the metrics.

@@ -1,9 +1,9 @@
 //! The state behind a tracker, its permits and its waiting tasks.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use impresario_actor::SupervisorRef;
+use impresario_actor::{ChildId, SupervisorRef};
 use impresario_supervision::Time;
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(super) listening: AtomicUsize,
     /// The supervisor of the connections. It runs only if they are [`Connections`](crate::Connections).
     pub(super) supervisor: SupervisorRef,
+    /// The id of the listener, for reports of its connections.
+    pub(super) name: OnceLock<ChildId>,
     /// A [`Phase`] as a number.
     pub(super) phase: AtomicU8,
     /// Whether `rules` limits peers or the rate. While `false`, no admission takes the lock of `rules`.
@@ -66,6 +68,7 @@ impl Shared {
             acceptors: AtomicUsize::default(),
             listening: AtomicUsize::default(),
             supervisor: SupervisorRef::new(),
+            name: OnceLock::new(),
             phase: AtomicU8::new(Phase::Open.number()),
             has_rules: AtomicBool::new(false),
             alarm_at: AtomicUsize::new(usize::MAX),

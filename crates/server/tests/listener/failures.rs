@@ -126,6 +126,28 @@ fn a_panic_in_any_callback_closes_only_its_connection() {
 }
 
 #[test]
+fn a_panic_is_reported_with_listener_peer_and_handler() {
+    run(async {
+        let mut server = Server::start(|| Echo).await;
+        let mut client = server.client().await;
+        let peer = client.0.local_addr().expect("bound").to_string();
+        client.send("panic\n").await;
+        client.closed().await;
+        let line = server.tree.log.wait_for(&["ERRO", "child terminated", "asked to"]).await;
+        let expected = [
+            "child=connection",
+            "listener=server",
+            &format!("peer={peer}"),
+            &format!("handler={}", std::any::type_name::<Echo>()),
+        ];
+        for field in expected {
+            assert_eq!(line.matches(field).count(), 1, "{field} in {line:?}");
+        }
+        server.tree.stop().await;
+    });
+}
+
+#[test]
 fn an_error_of_the_handler_is_reported_with_the_peer() {
     run(async {
         let mut server = Server::start(|| Echo).await;
