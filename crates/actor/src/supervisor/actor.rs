@@ -78,7 +78,7 @@ pub(crate) struct SupervisorActor<P> {
     timer: Option<(Time, TaskHandle)>,
     /// The next deadline has passed, and its event is queued.
     timeout_queued: bool,
-    /// The incarnation whose exit is being handled, and its fields for the report.
+    /// The incarnation of the exit that is being handled, and its fields for the report.
     exited: Option<(Incarnation, ReportFields)>,
     ack: Option<StartAck>,
     ready: bool,

@@ -17,7 +17,7 @@ impl Actor for Worker {
     type Context = Context<Self>;
 }
 
-/// Arguments whose `clone` panics while the switch is on.
+/// Arguments with a `clone` that panics while the switch is on.
 struct Uncloneable(Arc<AtomicBool>);
 
 impl Clone for Uncloneable {
@@ -27,7 +27,7 @@ impl Clone for Uncloneable {
     }
 }
 
-/// A value whose destructor panics, except while its thread panics already: that would abort the process.
+/// A value with a destructor that panics, except while its thread panics already: that would abort the process.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -36,7 +36,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A worker whose factory owns a [`Bomb`].
+/// A worker with a factory that owns a [`Bomb`].
 fn spec_with_bomb(id: &'static str) -> ChildSpec {
     let bomb = Bomb;
     ChildSpec::actor(id, move |_| {
@@ -81,7 +81,7 @@ async fn clone_panic_at_a_restart_counts_as_failed_start() {
     tree.stopped().await;
 }
 
-/// Arguments whose destructor counts, then panics.
+/// Arguments with a destructor that counts, then panics.
 struct CountedBomb(Arc<AtomicUsize>);
 
 impl Drop for CountedBomb {
@@ -110,7 +110,7 @@ async fn killed_supervisor_drops_all_arguments_although_each_panics() {
 }
 
 #[actix_rt::test]
-async fn replaced_dynamic_factory_that_panics_when_dropped_is_survived() {
+async fn replaced_factory_that_panics_when_dropped_is_survived() {
     let instances = DynamicRef::new();
     let with_bomb = || {
         let bomb = Bomb;
@@ -150,7 +150,7 @@ async fn spec_of_an_instance_that_panics_when_dropped_is_survived() {
 }
 
 #[actix_rt::test]
-async fn deleted_and_refused_specs_that_panic_when_dropped_are_survived() {
+async fn deleted_specs_that_panic_when_dropped_are_survived() {
     let nested = SupervisorRef::new();
     let child = nested.child_spec("nested", |_| {
         let keeper = ChildRef::<Worker>::new().child_spec("keeper", |_| Ok(Worker));
