@@ -15,8 +15,9 @@
 //! 2. Execute each action that `poll_action()` returns, until it returns `None`.
 //! 3. Set a timer to `poll_timeout()`. When it fires before another event, pass [`Event::Timeout`].
 //!
-//! Folders, in layer order; each imports only those above it: the files of the root (data that rules and drivers
-//! exchange), `policy` (what a user configures), `supervisor`, `dynamic`, `pool`.
+//! The files of the root hold data that rules and drivers exchange. Folders: `policy` (what a user configures),
+//! `supervisor`, `dynamic`, `pool`. The last three do not import each other. `policy` imports only `id`, `reason` and
+//! `time` of the root.
 //!
 //! The crate depends on std only: no clock, no I/O, no runtime, no actors, no processes. Every input carries its
 //! own [`Time`].

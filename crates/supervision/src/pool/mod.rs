@@ -228,7 +228,7 @@ impl WorkerPool {
         deadlines.chain(backoffs).chain(idle).chain(ages).min()
     }
 
-    /// Replaces the settings; workers that fit the new ones stay. Earlier `ScaleUp` and `ScaleDown` have no more effect.
+    /// Replaces the settings; workers that fit the new ones stay. Undoes `ScaleUp` and `ScaleDown`.
     ///
     /// # Errors
     ///

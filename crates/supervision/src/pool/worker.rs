@@ -45,8 +45,8 @@ pub(super) enum State {
 pub(super) struct Idle {
     /// Since when it has no load.
     pub(super) since: Time,
-    /// Since when it is not a spare; `None` for a spare, which is never retired for being idle. Later than `since` if it
-    /// was a spare before.
+    /// Since when it is not a spare; later than `since` if it was a spare before. `None`: it is a spare, which is never
+    /// retired for being idle.
     pub(super) surplus: Option<Time>,
 }
 
