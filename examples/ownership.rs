@@ -41,9 +41,10 @@ impl Handler for Dispatcher {
             _ => accepted.transfer(|it| self.counters.start(it)).await,
         };
         if let Err(error) = transferred {
-            // The transfer failed and gave the connection back.
             let reason = error.to_string();
-            *socket = error.into_accepted().claim()?;
+            // A failed transfer returns the connection, unless its claim failed.
+            let accepted = error.into_accepted().ok_or(io::ErrorKind::NotConnected)?;
+            *socket = accepted.claim()?;
             socket.send(format!("{reason}\n")).await?;
             return Ok(Next::Close);
         }

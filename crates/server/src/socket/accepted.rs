@@ -119,7 +119,7 @@ impl Accepted {
     ///
     /// # Errors
     ///
-    /// The cause, with the connection.
+    /// The cause, with the connection; without it after [`TransferError::ClaimFailed`], which closes it.
     #[doc(alias = "controlling_process")]
     pub async fn transfer<F>(mut self, hand_over: F) -> Result<(), TransferError>
     where
@@ -134,7 +134,8 @@ impl Accepted {
         }
         // A closed channel without a value means that the connection was claimed.
         match (&mut back).await {
-            Ok(inner) => Err(TransferError::Refused(Self::from_boxed(inner))),
+            Ok(Ok(inner)) => Err(TransferError::Refused(Self::from_boxed(inner))),
+            Ok(Err(error)) => Err(TransferError::ClaimFailed(error)),
             Err(_) => Ok(()),
         }
     }
@@ -143,7 +144,7 @@ impl Accepted {
     ///
     /// # Errors
     ///
-    /// The cause, with the connection.
+    /// The cause, with the connection; without it after [`TransferError::ClaimFailed`], which closes it.
     pub async fn transfer_to(self, owner: &Recipient<Self>) -> Result<(), TransferError> {
         let (mut gone, mut full) = (false, false);
         let given = self.transfer(|accepted| {
@@ -153,10 +154,10 @@ impl Accepted {
                 error.into_inner()
             })
         });
-        given.await.map_err(|error| match error.into_accepted() {
-            accepted if gone => TransferError::Gone(accepted),
-            accepted if full => TransferError::Full(accepted),
-            accepted => TransferError::Refused(accepted),
+        given.await.map_err(|error| match error {
+            TransferError::Refused(accepted) if gone => TransferError::Gone(accepted),
+            TransferError::Refused(accepted) if full => TransferError::Full(accepted),
+            other => other,
         })
     }
 
@@ -171,8 +172,13 @@ impl Accepted {
     /// Outside of an actix `System`.
     pub fn claim(mut self) -> io::Result<Socket> {
         if let Err(error) = self.0.stream.raw_mut().register() {
-            // The connection is lost and cannot be returned.
-            self.0.return_to = None;
+            let return_to = self.0.return_to.take();
+            // First: the connection is closed and its outcome is `Dropped` before `transfer` returns.
+            drop(self);
+            if let Some(return_to) = return_to {
+                // The future of `transfer` was dropped if this fails: no caller waits for the error.
+                let _ = return_to.send(Err(copy_error(&error)));
+            }
             return Err(error);
         }
         self.notify_claimed();
@@ -257,6 +263,12 @@ impl Socket {
     }
 }
 
+/// The same error for a second receiver: `io::Error` is not `Clone`.
+fn copy_error(error: &io::Error) -> io::Error {
+    let copy = || io::Error::new(error.kind(), error.to_string());
+    error.raw_os_error().map_or_else(copy, io::Error::from_raw_os_error)
+}
+
 impl actix::Message for Accepted {
     type Result = ();
 }
@@ -284,13 +296,17 @@ pub enum TransferError {
     /// The new owner dropped it unclaimed: on purpose, or because it exited.
     #[error("the new owner did not claim the connection")]
     Refused(Accepted),
+    /// The reactor of the new owner's arbiter refused the socket. The connection is closed.
+    #[error("the new owner cannot register the connection, which is closed: {0}")]
+    ClaimFailed(#[source] io::Error),
 }
 
 impl TransferError {
-    /// The connection.
-    pub fn into_accepted(self) -> Accepted {
+    /// The connection; `None` after [`ClaimFailed`](Self::ClaimFailed), which closes it.
+    pub fn into_accepted(self) -> Option<Accepted> {
         match self {
-            Self::Gone(accepted) | Self::Full(accepted) | Self::Refused(accepted) => accepted,
+            Self::Gone(accepted) | Self::Full(accepted) | Self::Refused(accepted) => Some(accepted),
+            Self::ClaimFailed(_) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Active mode: bytes are pushed to the owner of a connection.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -51,7 +51,8 @@ struct State {
     mode: Active,
     /// Set after the last event.
     ended: bool,
-    pump: Option<Waker>,
+    /// Wakes the push loop; set while it waits.
+    push_loop: Option<Waker>,
 }
 
 impl Socket {
@@ -92,7 +93,7 @@ impl Socket {
     where
         A: Actor<Context = ActorContext<A>> + Handler<ActiveEvent>,
     {
-        let state = State { socket: self, mode: Active::Passive, ended: false, pump: None };
+        let state = State { socket: self, mode: Active::Passive, ended: false, push_loop: None };
         let socket = ActiveSocket(Rc::new(RefCell::new(state)));
         socket.set_active(active);
         ctx.spawn(PushLoop(Rc::downgrade(&socket.0)));
@@ -103,12 +104,12 @@ impl Socket {
 impl ActiveSocket {
     /// Changes the mode. A count is added to the rest of an earlier one.
     pub fn set_active(&self, active: Active) {
-        let state = &mut *self.0.borrow_mut();
+        let mut state = self.0.borrow_mut();
         state.mode = match (state.mode, active) {
             (Active::Count(left), Active::Count(more)) => Active::Count(left.saturating_add(more)),
             (_, active) => active,
         };
-        state.wake();
+        wake_push_loop(state);
     }
 
     /// The mode, with the rest of a count.
@@ -122,9 +123,9 @@ impl ActiveSocket {
     ///
     /// As [`Socket::try_send`].
     pub fn try_send(&self, data: impl AsRef<[u8]>) -> Result<(), SendError> {
-        let state = &mut *self.0.borrow_mut();
+        let mut state = self.0.borrow_mut();
         let sent = state.socket.try_send(data);
-        state.wake();
+        wake_push_loop(state);
         sent
     }
 
@@ -158,13 +159,16 @@ impl fmt::Debug for ActiveSocket {
     }
 }
 
-impl State {
-    fn wake(&mut self) {
-        if let Some(pump) = self.pump.take() {
-            pump.wake();
-        }
+/// Wakes the push loop after the borrow has ended: a waker may poll the loop, which borrows the state.
+fn wake_push_loop(mut state: RefMut<'_, State>) {
+    let push_loop = state.push_loop.take();
+    drop(state);
+    if let Some(push_loop) = push_loop {
+        push_loop.wake();
     }
+}
 
+impl State {
     /// The next event; `Pending` also while none is to be pushed.
     fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<ActiveEvent> {
         if self.ended {
@@ -236,7 +240,8 @@ where
             let Some(state) = self.0.upgrade() else { return Poll::Ready(()) };
             let polled = state.borrow_mut().poll_push(cx);
             let Poll::Ready(pushed) = polled else {
-                state.borrow_mut().pump = Some(cx.waker().clone());
+                let replaced = state.borrow_mut().push_loop.replace(cx.waker().clone());
+                drop(replaced);
                 return Poll::Pending;
             };
             drop(state);
@@ -247,5 +252,47 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    thread_local! {
+        static SOCKET: RefCell<Option<Rc<RefCell<State>>>> = const { RefCell::new(None) };
+    }
+
+    /// Counts the wake-ups during which the state can be borrowed, as a poll of the push loop does.
+    #[derive(Default)]
+    struct Borrowing(AtomicUsize);
+
+    impl Wake for Borrowing {
+        fn wake(self: Arc<Self>) {
+            let can_borrow = |state: &Rc<RefCell<State>>| state.try_borrow_mut().is_ok();
+            let is_free = SOCKET.with_borrow(|state| state.as_ref().is_some_and(can_borrow));
+            self.0.fetch_add(usize::from(is_free), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_push_loop_is_woken_while_the_state_is_free() {
+        let stream = tokio::io::duplex(8).0;
+        let socket = Accepted::from_stream(stream, Address::unnamed()).claim().expect("in memory");
+        let state = State { socket, mode: Active::Passive, ended: false, push_loop: None };
+        let active = ActiveSocket(Rc::new(RefCell::new(state)));
+        SOCKET.set(Some(Rc::clone(&active.0)));
+        let wakes = Arc::new(Borrowing::default());
+
+        active.0.borrow_mut().push_loop = Some(Waker::from(Arc::clone(&wakes)));
+        active.set_active(Active::Once);
+        active.0.borrow_mut().push_loop = Some(Waker::from(Arc::clone(&wakes)));
+        active.try_send("hello").expect("8 bytes fit");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+        SOCKET.set(None);
     }
 }

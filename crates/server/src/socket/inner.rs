@@ -43,7 +43,7 @@ pub(crate) struct ConnectionInner {
     /// The PROXY header, if there was one.
     pub(crate) proxy: Option<Box<Header>>,
     /// Receives the connection if it is dropped unclaimed.
-    pub(crate) return_to: Option<oneshot::Sender<Box<Self>>>,
+    pub(crate) return_to: Option<oneshot::Sender<io::Result<Box<Self>>>>,
 }
 
 /// The result of a read.
@@ -212,8 +212,11 @@ impl Drop for ConnectionInner {
     fn drop(&mut self) {
         let Some(return_to) = self.return_to.take() else { return };
         let inner = std::mem::replace(self, Self::released(Address::unnamed()));
-        // The receiver was dropped: the connection closes.
-        drop(return_to.send(Box::new(inner)));
+        // Without a stream there is no connection to return: a panic in the reactor's registration dropped it.
+        let returned =
+            if inner.is_released() { Err(io::ErrorKind::NotConnected.into()) } else { Ok(Box::new(inner)) };
+        // The future of `transfer` was dropped if this fails; the connection closes here.
+        drop(return_to.send(returned));
     }
 }
 

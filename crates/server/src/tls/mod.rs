@@ -59,7 +59,12 @@ impl Tls {
     /// replace a valid one.
     pub fn reload(&self, new: &Self) {
         let config = new.config();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let replaced = {
+            let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, config)
+        };
+        // Without the lock: the configuration may hold user types, and their destructors run here.
+        drop(replaced);
     }
 
     /// The value is replaced as a whole, so a poisoned lock still holds a valid one.

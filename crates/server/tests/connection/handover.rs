@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use impresario_actor::Strategy;
 use impresario_server::{
     Accepted, Acceptor, Address, ClaimOutcome, ConnectionTracker, Connections, ListenSocket, RejectError,
-    Socket,
+    Socket, TransferError,
 };
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -83,6 +83,49 @@ fn dropped_unclaimed_it_is_closed_and_refused() {
         let client = Client::connect(addr).await;
         let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
         drop(accepted);
+        assert_eq!(received(&outcomes), [ClaimOutcome::Dropped]);
+        client.closed().await;
+        tree.stop().await;
+    });
+}
+
+/// Claims on a runtime that was shut down: its reactor refuses every socket.
+fn claim_without_reactor(accepted: Accepted) -> std::io::Error {
+    let claim = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _context = handle.enter();
+        accepted.claim().expect_err("the reactor is closed")
+    };
+    std::thread::spawn(claim).join().expect("no panic")
+}
+
+#[test]
+fn a_failed_claim_fails_the_transfer_and_closes() {
+    run(async {
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
+        let client = Client::connect(addr).await;
+        let accepted = incoming.recv().await.expect("a connection");
+        let claim = |accepted| {
+            claim_without_reactor(accepted);
+            Ok(())
+        };
+        let error = accepted.transfer(claim).await.expect_err("the claim failed");
+        assert!(matches!(error, TransferError::ClaimFailed(_)), "{error:?}");
+        assert!(error.into_accepted().is_none());
+        client.closed().await;
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_failed_claim_has_the_outcome_dropped() {
+    run(async {
+        let (tree, addr, mut incoming) = accepting(&ConnectionTracker::new()).await;
+        let client = Client::connect(addr).await;
+        let (accepted, outcomes) = outcome(incoming.recv().await.expect("a connection"));
+        claim_without_reactor(accepted);
         assert_eq!(received(&outcomes), [ClaimOutcome::Dropped]);
         client.closed().await;
         tree.stop().await;

@@ -59,6 +59,10 @@ fn what_the_old_owner_has_left_is_no_connection() {
     });
 }
 
+fn returned(error: TransferError) -> Accepted {
+    error.into_accepted().expect("the connection comes back")
+}
+
 #[test]
 fn a_dead_or_refusing_owner_returns_the_connection() {
     run(async {
@@ -73,15 +77,15 @@ fn a_dead_or_refusing_owner_returns_the_connection() {
         client.send("2").await;
 
         let error =
-            error.into_accepted().transfer_to(&Refuser.start().recipient()).await.expect_err("it refuses");
+            returned(error).transfer_to(&Refuser.start().recipient()).await.expect_err("it refuses");
         assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
 
         let refuses = |accepted| Err(accepted);
-        let error = error.into_accepted().transfer(refuses).await.expect_err("it refuses");
+        let error = returned(error).transfer(refuses).await.expect_err("it refuses");
         assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
 
         // The giver is the owner again, and nothing is lost.
-        let mut socket = error.into_accepted().claim().expect("an open socket");
+        let mut socket = returned(error).claim().expect("an open socket");
         assert_eq!(socket.recv().await.expect("bytes").expect("more"), "1");
         assert_eq!(socket.recv().await.expect("bytes").expect("more"), "2");
         socket.send("3").await.expect("still connected");
@@ -154,7 +158,7 @@ impl Handler for Giver {
         let given =
             socket.release()?.transfer(|accepted| self.0.start(accepted).map_err(|no| no.into_accepted()));
         if let Err(error) = given.await {
-            *socket = error.into_accepted().claim()?;
+            *socket = error.into_accepted().ok_or(io::ErrorKind::NotConnected)?.claim()?;
             socket.send("nobody is there\n").await?;
         }
         Ok(Next::Continue)
