@@ -40,7 +40,7 @@ impl ActorCell {
         lock(&self.state).exit_reason.as_deref().cloned()
     }
 
-    /// Keeps the reason of a panic in a handler for the actor's task, which ends the actor after this poll.
+    /// Keeps the reason of a panic in a handler and sets `POISONED`. The actor's task ends the actor after this poll.
     pub(crate) fn poison(&self, reason: ExitReason) {
         // An error means that the actor has exited already.
         let _ = self.with_cold(|cold| cold.panic = Some(reason));
