@@ -152,7 +152,7 @@ fn a_trace_and_a_blocked_thread_are_logged() {
     assert_eq!(console.ask("resume database"), ["done"]);
     console.logs(&["INFO resumed"]);
     console.ask("crash database");
-    console.logs(&["INFO end: crashed by command"]);
+    console.logs(&["INFO exited: crashed by command"]);
 
     assert!(console.ask("hang shop").concat().starts_with("error: "), "it is a supervisor");
     assert_eq!(console.ask("hang cache"), ["done"]);

@@ -8,8 +8,7 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use futures::task::AtomicWaker;
 
-/// Locks a mutex, poisoned or not. The data behind these locks is replaced whole, so a panic elsewhere cannot leave it
-/// half changed.
+/// Locks a mutex, and ignores poisoning. No user code runs under these locks, so a panic cannot leave the data half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ impl Links {
         self.links.insert(to.key(), to.clone());
     }
 
-    /// Whether there was a link.
+    /// Removes a link. Returns whether there was one.
     pub(crate) fn remove(&mut self, from: &Pid) -> bool {
         self.links.remove(&from.key()).is_some()
     }

@@ -20,7 +20,9 @@ const TURN_BUDGET: u32 = 256;
 pub(crate) struct Mailbox<A: Actor> {
     /// Weak: a strong reference would cost each actor two more allocations.
     addr: WeakAddr<A>,
+    /// `None` after the exit.
     queue: Mutex<Option<VecDeque<Box<dyn DynMessage<A>>>>>,
+    /// Maximum number of queued messages for [`Limit::Bound`].
     limit: u32,
     /// Number of queued messages, readable without the lock.
     queued: AtomicU32,
@@ -31,7 +33,9 @@ pub(crate) struct Mailbox<A: Actor> {
 /// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushError {
+    /// The queue has reached its limit.
     Full,
+    /// The actor has exited.
     Closed,
 }
 
@@ -53,8 +57,8 @@ impl<A: Actor> Mailbox<A> {
         Arc::new(Self { addr, queue, limit, queued, budget })
     }
 
+    /// The address of actix's own queue. After the exit, it is an address with a closed channel.
     pub(crate) fn addr(&self) -> Addr<A> {
-        // The pid of an exited actor, which resolves to no cell.
         self.addr.upgrade().unwrap_or_else(|| Addr::new(channel(1).0))
     }
 

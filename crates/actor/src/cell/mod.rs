@@ -42,6 +42,7 @@ use crate::sync::{AtomicU32, AtomicWaker, Mutex};
 /// - `SIGNALS` and `SYSTEM_PENDING` change only under the lock of their queues. Each is set if and only if its queue is
 ///   not empty.
 /// - `SUSPENDED`, `STOP_DELIVERED` and `POISONED` are written by the actor's own task only.
+/// - No task is woken and no user code runs under the lock of `state`.
 pub(crate) struct ActorCell {
     number: u64,
     incarnation: Incarnation,

@@ -13,15 +13,15 @@ use crate::panic::catch_panic;
 use crate::sync::lock;
 
 impl TraceSink {
-    /// Sends an event to the logger or the channel.
+    /// Sends an event to the logger or the channel. An event that the channel has no capacity for is counted as missed.
     pub(crate) fn record(&self, pid: Pid, kind: TraceKind) {
         let at = pid.uptime();
         match &*self.0 {
             Sink::Logger(log) => {
-                // A drain is code of the user and may panic.
+                // The drain is user code and may panic. That must not end the traced actor.
                 let _ = catch_panic(|| {
                     let (pid, at) = (pid.number(), at.as_secs_f64());
-                    slog::info!(log, "{}", kind; "life" => pid, "age_s" => at);
+                    slog::info!(log, "{}", kind; "actor_pid" => pid, "age_s" => at);
                 });
             }
             Sink::Channel { events, missed } => {
@@ -60,13 +60,13 @@ impl fmt::Display for TraceKind {
             Self::ExitSignal { from: Some(pid), reason } => write!(f, "exit signal from {pid}: {reason}"),
             Self::ExitSignal { from: None, reason } => write!(f, "exit signal: {reason}"),
             Self::Started => f.write_str("started"),
-            Self::Stop => f.write_str("told to stop"),
+            Self::Stop => f.write_str("stop requested"),
             Self::Suspended => f.write_str("suspended"),
             Self::Resumed => f.write_str("resumed"),
             Self::Starts(pid) => write!(f, "starts {pid}"),
             Self::Stops(pid) => write!(f, "stops {pid}"),
             Self::Kills(pid) => write!(f, "kills {pid}"),
-            Self::End(reason) => write!(f, "end: {reason}"),
+            Self::End(reason) => write!(f, "exited: {reason}"),
         }
     }
 }
@@ -88,13 +88,13 @@ impl ActorCell {
     }
 
     /// Records an event, if a trace is set.
-    pub(crate) fn trace(self: &Arc<Self>, what: impl FnOnce() -> TraceKind) {
+    pub(crate) fn trace(self: &Arc<Self>, kind: impl FnOnce() -> TraceKind) {
         if self.flags.load(Ordering::Relaxed) & TRACED == 0 {
             return;
         }
         let sink = lock(&self.state).cold.as_ref().and_then(|cold| cold.trace.clone());
         if let Some(sink) = sink {
-            sink.record(Pid::of(self), what());
+            sink.record(Pid::of(self), kind());
         }
     }
 }

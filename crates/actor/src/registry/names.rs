@@ -68,8 +68,10 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(pid) => write!(f, "the name belongs to {pid}: unregister it first"),
-            Self::NotAlive => f.write_str("the life is over"),
-            Self::OtherTree => f.write_str("the life belongs to another tree: use the system of that one"),
+            Self::NotAlive => f.write_str("the process has exited"),
+            Self::OtherTree => {
+                f.write_str("the process belongs to another tree: use the registry of that tree")
+            }
         }
     }
 }

@@ -211,8 +211,8 @@ async fn trace_events_arrive_in_order() {
         "suspended",
         "resumed",
         "message system::introspection::Add",
-        "told to stop",
-        "end: shutdown",
+        "stop requested",
+        "exited: shutdown",
     ];
     assert_eq!(all, expected);
 }
