@@ -56,7 +56,7 @@ fn ambiguous_framing_is_answered_by_400() {
             assert_eq!(client.rest().await, "", "{case:?}");
         }
         until(|| server.active() == 0).await;
-        assert_eq!(server.errors.count(), 0, "a peer's nonsense is no failure of ours");
+        assert_eq!(server.errors.count(), 0, "invalid input is not a failure of the actor");
         server.stop().await;
     });
 }

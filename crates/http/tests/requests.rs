@@ -101,7 +101,7 @@ fn bytes_that_are_not_http_are_answered_by_400() {
             assert_eq!((answer.status(), client.rest().await.as_str()), ("400", ""), "{garbage:?}");
         }
         until(|| server.active() == 0).await;
-        assert_eq!(server.errors.count(), 0, "a peer's nonsense is no failure of ours");
+        assert_eq!(server.errors.count(), 0, "invalid input is not a failure of the actor");
         server.stop().await;
     });
 }

@@ -70,7 +70,7 @@ async fn server(tls: &Tls) -> Server<impl Protocol> {
 }
 
 async fn connected<P: Protocol>(server: &Server<P>) -> TcpStream {
-    TcpStream::connect(server.addr()).await.expect("somebody listens")
+    TcpStream::connect(server.addr()).await.expect("the server listens")
 }
 
 async fn echo(stream: &mut TlsStream<TcpStream>, text: &str) {

@@ -23,7 +23,7 @@ pub struct Report {
     /// How many incarnations the report is about.
     ///
     /// More than 1 only when a dynamic supervisor shut down and that many instances exited with this reason.
-    pub lives: usize,
+    pub instances: usize,
     /// The exit reason, or the reason why the start failed.
     pub reason: ExitReason,
     /// The restart that follows, if the child's backoff delays it. `None` if it is immediate or does not follow.
@@ -83,7 +83,7 @@ impl Report {
             kind,
             child: spec.id.clone(),
             incarnation,
-            lives: 1,
+            instances: 1,
             reason,
             delayed_restart: None,
             restart: spec.restart,
@@ -96,7 +96,7 @@ impl Report {
     pub fn key_values(&self) -> impl Iterator<Item = (&'static str, String)> {
         let incarnation =
             self.incarnation.map(|incarnation| ("incarnation", incarnation.number().to_string()));
-        let instances = (self.lives > 1).then(|| ("instances", self.lives.to_string()));
+        let instances = (self.instances > 1).then(|| ("instances", self.instances.to_string()));
         let delayed = self.delayed_restart.map(|restart| {
             [("restarting_in", format!("{:?}", restart.delay)), ("attempt", restart.attempt.to_string())]
         });
@@ -115,12 +115,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { child, reason, lives, .. } = self;
+        let Self { child, reason, instances, .. } = self;
         match self.kind {
             ReportKind::StartError => write!(f, "child {child} failed to start: {reason}"),
             ReportKind::ChildTerminated => write!(f, "child {child} terminated: {reason}"),
-            ReportKind::ShutdownError if *lives > 1 => {
-                write!(f, "{lives} instances of child {child} did not shut down cleanly: {reason}")
+            ReportKind::ShutdownError if *instances > 1 => {
+                write!(f, "{instances} instances of child {child} did not shut down cleanly: {reason}")
             }
             ReportKind::ShutdownError => write!(f, "child {child} did not shut down cleanly: {reason}"),
             ReportKind::GaveUp => {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(report.to_string(), "child db did not shut down cleanly: killed");
         let rest = "reason=killed restart=permanent shutdown=5s kind=worker";
         assert_eq!(fields(&report), format!("child=db incarnation=7 {rest}"));
-        (report.incarnation, report.lives) = (None, 2);
+        (report.incarnation, report.instances) = (None, 2);
         assert_eq!(report.to_string(), "2 instances of child db did not shut down cleanly: killed");
         assert_eq!(fields(&report), format!("child=db instances=2 {rest}"));
     }

@@ -40,7 +40,7 @@ pub enum ChildStage {
 
 impl ChildStage {
     /// The incarnation that runs; `None` if there is none.
-    pub fn life(self) -> Option<Incarnation> {
+    pub fn incarnation(self) -> Option<Incarnation> {
         match self {
             Self::Starting(incarnation) | Self::Running(incarnation) | Self::Stopping(incarnation) => {
                 Some(incarnation)

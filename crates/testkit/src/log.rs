@@ -96,7 +96,7 @@ mod tests {
         let (reader, mut writer) = pipe().expect("a pipe");
         let log = Log::follow(reader);
         assert!(!log.ends_within(Duration::ZERO));
-        writer.write_all(b"one\ntwo \xff\nthr").expect("the reader lives");
+        writer.write_all(b"one\ntwo \xff\nthr").expect("the reader is running");
         let two = log.wait_for(0, DEADLINE, |line| line.starts_with("two").then(|| line.to_owned()));
         assert_eq!(two.as_deref(), Some("two \u{fffd}"));
         assert_eq!(log.wait_for(1, Duration::ZERO, |line| (line == "one").then_some(())), None);

@@ -122,7 +122,7 @@ proptest! {
         }
         for mut listener in listeners {
             listener.receive_all();
-            let members = listener.members.expect("it has heard of the members");
+            let members = listener.members.expect("it has the members");
             prop_assert_eq!(counted(&members), counted(&groups.members(listener.group)));
             groups.demonitor(listener.group, listener.key);
         }

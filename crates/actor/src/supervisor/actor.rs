@@ -123,7 +123,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
         let limit = if strategy.is_some() { usize::MAX } else { MAX_LISTED };
         let mut all = self.core.child_statuses();
         let with_pid = |status: ChildStatus| {
-            let pid = status.stage.life().and_then(|incarnation| self.children.pid(incarnation));
+            let pid = status.stage.incarnation().and_then(|incarnation| self.children.pid(incarnation));
             (status, pid)
         };
         let children = all.by_ref().take(limit).map(with_pid).collect();
@@ -134,7 +134,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
     /// The pid of the child with this id, or `None` if there is no such child.
     pub(crate) fn child(&self, id: &rules::ChildId) -> Option<Option<Pid>> {
         let child = self.core.child_statuses().find(|child| child.id == *id)?;
-        Some(child.stage.life().and_then(|incarnation| self.children.pid(incarnation)))
+        Some(child.stage.incarnation().and_then(|incarnation| self.children.pid(incarnation)))
     }
 
     fn trace(&self, incarnation: Incarnation, kind: impl FnOnce(Pid) -> TraceKind) {

@@ -16,7 +16,7 @@ fn once_is_one_piece_and_then_nothing() {
         client.send("1").await;
         assert_eq!(next(&mut seen).await, "1");
         client.send("2").await;
-        owner.send(SetActive(Active::Passive)).await.expect("it lives");
+        owner.send(SetActive(Active::Passive)).await.expect("it is running");
         assert_eq!(next(&mut seen).await, "Passive");
         assert!(seen.try_recv().is_err());
         owner.do_send(SetActive(Active::Once));
@@ -92,7 +92,7 @@ fn the_new_owner_sees_that_the_peer_closed() {
                 let (told, mut answer) = unbounded_channel();
                 old.do_send(TransferTo(keeper.recipient(), told));
                 let accepted = kept.recv().await.expect("it is given");
-                assert!(answer.try_recv().is_err(), "nobody has claimed it");
+                assert!(answer.try_recv().is_err(), "it is unclaimed");
                 accepted
             } else {
                 client.send("last").await;

@@ -134,7 +134,7 @@ fn a_peer_that_never_reads_has_its_time_and_no_more() {
         socket.set_write_timeout(Duration::from_secs(20));
         tokio::time::pause();
         let before = tokio::time::Instant::now();
-        let error = socket.send("hello").await.expect_err("nobody reads");
+        let error = socket.send("hello").await.expect_err("the peer does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(error.to_string().contains("20s"), "{error}");
         assert_eq!((before.elapsed().as_secs(), remote.written()), (20, b"hel".to_vec()));
@@ -210,7 +210,7 @@ fn a_peer_that_takes_nothing_ends_a_connection_being_read() {
         socket.set_write_timeout(Duration::from_secs(5));
         tokio::time::pause();
         socket.try_send("never").expect("there is room");
-        let error = socket.recv().await.expect_err("nobody reads");
+        let error = socket.recv().await.expect_err("the peer does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     });
 }

@@ -35,8 +35,8 @@ impl Diary {
     fn does(word: &str) -> io::Result<Next> {
         match word {
             "close" => Ok(Next::Close),
-            "fail" => Err(io::Error::other("told to fail")),
-            "panic" => panic!("told to panic"),
+            "fail" => Err(io::Error::other("failure on request")),
+            "panic" => panic!("panic on request"),
             _ => Ok(Next::Continue),
         }
     }
@@ -219,11 +219,11 @@ fn messages_are_received_between_reads_and_can_close() {
     run(async {
         let served = serve(Diary::default(), vec![bytes("a"), Step::Never]).await;
         until(|| served.diary.lines().len() == 3).await;
-        served.diary.cast("hello").expect("it lives");
+        served.diary.cast("hello").expect("it is open");
         until(|| served.diary.lines().len() == 4).await;
         served.remote.go_on([bytes("b"), Step::Never], []);
         until(|| served.diary.lines().len() == 5).await;
-        served.diary.cast("close").expect("it lives");
+        served.diary.cast("close").expect("it is open");
         let expected = ["data a", "message hello", "data b", "message close", "ByHandler"];
         assert_eq!(served.ended().await[2..], expected);
         let error = served.diary.cast("late").expect_err("it is over");
@@ -236,10 +236,10 @@ fn the_panic_of_a_message_is_the_connections_own() {
     run(async {
         let mut served = serve(Diary::default(), vec![Step::Never]).await;
         until(|| served.diary.lines().len() == 2).await;
-        served.diary.cast("panic").expect("it lives");
+        served.diary.cast("panic").expect("it is open");
         assert_eq!(served.ended().await[2..], ["message panic"]);
         assert_eq!(served.connections.tracker().metrics().ended.crashed, 1);
-        served.tree.log.wait_for(&["ERRO", "told to panic"]).await;
+        served.tree.log.wait_for(&["ERRO", "panic on request"]).await;
         assert!(served.diary.cast("late").is_err());
     });
 }

@@ -69,7 +69,7 @@ fn a_dead_or_refusing_owner_returns_the_connection() {
         let (mut client, accepted) = pair().await;
         let dead = Refuser.start();
         let (_other, unwanted) = pair().await;
-        dead.send(unwanted).await.expect("it lives until then");
+        dead.send(unwanted).await.expect("it runs until then");
         until(|| !dead.connected()).await;
         let error =
             accepted.with_read_ahead("1").transfer_to(&dead.recipient()).await.expect_err("it is dead");
@@ -159,7 +159,7 @@ impl Handler for Giver {
             socket.release()?.transfer(|accepted| self.0.start(accepted).map_err(|no| no.into_accepted()));
         if let Err(error) = given.await {
             *socket = error.into_accepted().ok_or(io::ErrorKind::NotConnected)?.claim()?;
-            socket.send("nobody is there\n").await?;
+            socket.send("no owner\n").await?;
         }
         Ok(Next::Continue)
     }
@@ -183,7 +183,7 @@ fn a_handler_transfers_to_other_connections() {
         let (mut client, accepted) = pair().await;
         connections.start(accepted).expect("there is room");
         client.send("go\n").await;
-        client.expect("nobody is there\n").await;
+        client.expect("no owner\n").await;
         // What was not handed on is read again, and is no word that it knows.
         let other_tree =
             Running::start([others.child_spec("takers"), others.drain_spec("drain", None)]).await;

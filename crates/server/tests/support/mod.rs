@@ -160,7 +160,7 @@ pub(crate) struct Client(pub(crate) TcpStream);
 
 impl Client {
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
-        Self(TcpStream::connect(addr).await.expect("somebody listens"))
+        Self(TcpStream::connect(addr).await.expect("the server listens"))
     }
 
     pub(crate) async fn send(&mut self, data: impl AsRef<[u8]>) {

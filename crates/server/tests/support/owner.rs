@@ -113,5 +113,5 @@ impl Handle<Accepted> for Refuser {
 }
 
 pub(crate) async fn next(events: &mut UnboundedReceiver<String>) -> String {
-    events.recv().await.expect("the owner lives")
+    events.recv().await.expect("the owner is running")
 }

@@ -71,7 +71,7 @@ impl DynamicSupervisor {
         unexpected.sort_by_cached_key(|(reason, _)| reason.to_string());
         for (reason, count) in unexpected {
             let report = Report::new(ReportKind::ShutdownError, &self.template, None, reason);
-            self.actions.push_back(Action::Report(Report { lives: count, ..report }));
+            self.actions.push_back(Action::Report(Report { instances: count, ..report }));
         }
         if let Phase::ShuttingDown { reason, .. } = std::mem::replace(&mut self.phase, Phase::Terminated) {
             self.actions.push_back(Action::Exit(reason));

@@ -97,8 +97,8 @@ impl WorkerPool {
         let mut order: Vec<usize> = fresh.collect();
         order.sort_by_key(|&at| {
             let worker = &self.workers[at];
-            let newest = worker.is_starting().then_some(Reverse(worker.id.life));
-            (worker.is_ready(), newest, worker.active, worker.idle().map(|idle| idle.since), worker.id.life)
+            let newest = worker.is_starting().then_some(Reverse(worker.id.incarnation));
+            (worker.is_ready(), newest, worker.active, worker.idle().map(|idle| idle.since), worker.id.incarnation)
         });
         for &at in order.iter().take(above as usize) {
             self.retire(now, at, RetireReason::Surplus);
@@ -137,7 +137,7 @@ impl WorkerPool {
         // Workers with a ready replacement in their slot first; then those with the least load; then the oldest.
         let mut order: Vec<usize> = outdated.collect();
         order.sort_by_key(|&at| {
-            (!self.has_replacement(at), self.workers[at].active, self.workers[at].id.life)
+            (!self.has_replacement(at), self.workers[at].active, self.workers[at].id.incarnation)
         });
         for &at in order.iter().take(above as usize) {
             self.retire(now, at, self.retire_reason(at));

@@ -12,12 +12,12 @@ pub struct WorkerId {
     /// A worker and its replacement may have the same slot, and so may retiring workers.
     pub slot: u32,
     /// The incarnation; unique within the pool.
-    pub life: Incarnation,
+    pub incarnation: Incarnation,
 }
 
 impl fmt::Display for WorkerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} (incarnation {})", self.slot, self.life.number())
+        write!(f, "worker {} (incarnation {})", self.slot, self.incarnation.number())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::time::Time;
 
 impl WorkerPool {
     fn position(&self, id: WorkerId) -> Option<usize> {
-        let at = self.workers.binary_search_by_key(&id.life, |worker| worker.id.life).ok()?;
+        let at = self.workers.binary_search_by_key(&id.incarnation, |worker| worker.id.incarnation).ok()?;
         (self.workers[at].id == id).then_some(at)
     }
 
@@ -27,7 +27,7 @@ impl WorkerPool {
     pub(super) fn start(&mut self, now: Time, slot: u32, generation: Generation) {
         let life = Incarnation(self.next_incarnation);
         self.next_incarnation += 1;
-        let id = WorkerId { slot, life };
+        let id = WorkerId { slot, incarnation: life };
         let deadline = self.settings.start_timeout.map(|after| now + after);
         // Incarnations only grow, so the list stays sorted for the binary search in `position`.
         self.workers.push(Worker::new(id, generation, deadline));

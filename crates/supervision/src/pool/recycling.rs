@@ -41,7 +41,7 @@ impl Recycling {
     /// The limit that this worker has reached.
     pub(super) fn reason(&self, worker: &Worker, now: Time, limit_rng: SplitMix64) -> Option<RecycleReason> {
         let State::Ready { since, .. } = worker.state else { return None };
-        let share = || self.share(worker.id.life, limit_rng);
+        let share = || self.share(worker.id.incarnation, limit_rng);
         let age = now.saturating_since(since);
         if self.max_requests.is_some_and(|max| worker.requests >= scaled(max, share())) {
             Some(RecycleReason::Requests(worker.requests))
@@ -57,7 +57,7 @@ impl Recycling {
     /// When this worker reaches its age limit.
     pub(super) fn deadline(&self, worker: &Worker, limit_rng: SplitMix64) -> Option<Time> {
         let State::Ready { since, .. } = worker.state else { return None };
-        self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.life, limit_rng)))
+        self.max_age.map(|max| since + max.mul_f64(self.share(worker.id.incarnation, limit_rng)))
     }
 
     /// The share of each limit that applies to this incarnation, from `1 - jitter` (excluded) to 1.

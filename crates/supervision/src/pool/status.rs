@@ -28,7 +28,7 @@ pub struct Counts {
 
 impl Counts {
     /// The number of workers that run, in any state.
-    pub const fn lives(&self) -> u32 {
+    pub const fn total(&self) -> u32 {
         self.starting + self.ready() + self.retiring
     }
 

@@ -105,7 +105,7 @@ impl Checker {
             }
             Action::Added(request, _) => assert!(self.replies.contains_key(request)),
             Action::Report(report) => {
-                assert!(report.lives > 0);
+                assert!(report.instances > 0);
                 let incarnation = report.incarnation.map(Incarnation::number);
                 // Only a dynamic supervisor has reports without incarnation: they summarize instances.
                 assert!(

@@ -121,7 +121,7 @@ impl Model {
     pub(crate) fn answer_all(&mut self) {
         let workers: Vec<WorkerId> = self.workers.values().map(|worker| worker.id).collect();
         for id in workers {
-            match self.workers.get(&id.life).map(|worker| worker.phase) {
+            match self.workers.get(&id.incarnation).map(|worker| worker.phase) {
                 Some(Phase::Starting) => self.apply(id, WorkerEvent::Started),
                 Some(Phase::Retiring | Phase::Killed) => self.apply(id, WorkerEvent::Exited(true)),
                 Some(Phase::Ready) | None => {}
@@ -240,11 +240,11 @@ impl Model {
     }
 
     fn apply(&mut self, id: WorkerId, event: WorkerEvent) {
-        let worker = self.workers.get_mut(&id.life).expect("it runs");
+        let worker = self.workers.get_mut(&id.incarnation).expect("it runs");
         match event {
             WorkerEvent::Started if worker.phase == Phase::Starting => worker.phase = Phase::Ready,
             WorkerEvent::StartFailed | WorkerEvent::Exited(_) => {
-                self.workers.remove(&id.life);
+                self.workers.remove(&id.incarnation);
                 self.exited_ids.push(id);
                 self.recycling = self.recycling.filter(|&recycling| recycling != id);
             }
@@ -296,7 +296,7 @@ impl Model {
     fn check_counts(&self) {
         let counts = self.pool.counts();
         let count = |phase| self.workers.values().filter(|worker| worker.phase == phase).count() as u32;
-        assert_eq!(counts.lives() as usize, self.workers.len());
+        assert_eq!(counts.total() as usize, self.workers.len());
         assert_eq!((counts.starting, counts.ready()), (count(Phase::Starting), count(Phase::Ready)));
         assert_eq!(counts.active, self.workers.values().map(|worker| worker.active).sum::<u32>());
         assert_eq!(counts.queued, self.queued);
@@ -310,12 +310,12 @@ impl Model {
         match action {
             Action::Start(id, generation) => self.check_start(*id, *generation),
             Action::Retire(id, _) => {
-                let worker = self.workers.get_mut(&id.life).expect("retired worker does not run");
+                let worker = self.workers.get_mut(&id.incarnation).expect("retired worker does not run");
                 assert!(matches!(worker.phase, Phase::Starting | Phase::Ready), "retired twice");
                 worker.phase = Phase::Retiring;
             }
             Action::Kill(id) => {
-                let worker = self.workers.get_mut(&id.life).expect("killed worker does not run");
+                let worker = self.workers.get_mut(&id.incarnation).expect("killed worker does not run");
                 assert_ne!(worker.phase, Phase::Killed, "killed twice");
                 worker.phase = Phase::Killed;
             }
@@ -335,14 +335,14 @@ impl Model {
 
     fn check_start(&mut self, id: WorkerId, generation: Generation) {
         assert!(
-            id.life.number() > self.latest && self.running,
+            id.incarnation.number() > self.latest && self.running,
             "incarnation does not increase, or start while stopped"
         );
-        self.latest = id.life.number();
+        self.latest = id.incarnation.number();
         assert!(generation == self.pool.generation() && !self.forgotten.contains(&generation));
         let worker = Worker { id, generation, phase: Phase::Starting, active: 0 };
-        self.workers.insert(id.life, worker);
-        self.open_starts.insert(id.life);
+        self.workers.insert(id.incarnation, worker);
+        self.open_starts.insert(id.incarnation);
         let bound = self.largest_max + self.largest_surge;
         assert!(self.workers.len() <= bound as usize, "{} workers, bound {bound}", self.workers.len());
         let starting = self.workers.values().filter(|worker| worker.phase == Phase::Starting).count();
@@ -354,7 +354,7 @@ impl Model {
 
     fn check_report(&mut self, report: &Report) {
         match report {
-            Report::Start(id, _) => assert!(self.open_starts.remove(&id.life), "two outcomes of one start"),
+            Report::Start(id, _) => assert!(self.open_starts.remove(&id.incarnation), "two outcomes of one start"),
             Report::Rolling(generation) => {
                 self.open_rolls.insert(*generation);
             }

@@ -111,6 +111,6 @@ fn workers_and_counts_show_every_state() {
             .collect::<Vec<_>>()
     );
     let counts = pool.counts();
-    assert_eq!((counts.lives(), counts.ready(), counts.starting, counts.retiring), (3, 1, 1, 1));
+    assert_eq!((counts.total(), counts.ready(), counts.starting, counts.retiring), (3, 1, 1, 1));
     assert_eq!((counts.busy, counts.idle, counts.active, counts.queued, counts.waiting), (1, 0, 2, 1, 0));
 }

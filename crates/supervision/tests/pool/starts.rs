@@ -159,7 +159,7 @@ fn stale_events_change_nothing() {
     let exited = world.id(0);
     world.kill(exited);
     world.skip(100);
-    let wrong_slot = WorkerId { slot: 1, life: world.id(0).life };
+    let wrong_slot = WorkerId { slot: 1, incarnation: world.id(0).incarnation };
     let before = format!("{:?}", world.pool);
     for stale in [exited, wrong_slot] {
         for event in [

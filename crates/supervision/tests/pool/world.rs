@@ -141,7 +141,7 @@ impl World {
 
     /// A worker exits without a request.
     pub(crate) fn exit(&mut self, id: WorkerId, reason: ExitReason) {
-        self.workers.remove(&id.life.number()).expect("it runs");
+        self.workers.remove(&id.incarnation.number()).expect("it runs");
         self.handle(Event::Exited(id, reason));
     }
 
@@ -157,7 +157,7 @@ impl World {
         let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert!(happened == expected, "actual lines:\n{}\n", happened.join("\n"));
         let counts = self.pool.counts();
-        assert_eq!(counts.lives() as usize, self.workers.len(), "{counts:?}");
+        assert_eq!(counts.total() as usize, self.workers.len(), "{counts:?}");
     }
 
     /// Runs for `time` milliseconds and discards the lines.
@@ -183,12 +183,12 @@ impl World {
         match action {
             Action::Start(id, generation) => {
                 self.record(format_args!("start {} g{}", name(id), generation.number()));
-                self.workers.insert(id.life.number(), Worker { id, active: 0, retiring: false });
+                self.workers.insert(id.incarnation.number(), Worker { id, active: 0, retiring: false });
                 self.schedule(self.boot, Due::StartEnds(id));
             }
             Action::Retire(id, reason) => {
                 self.record(format_args!("retire {}: {reason}", name(id)));
-                let worker = self.workers.get_mut(&id.life.number()).expect("retired worker does not run");
+                let worker = self.workers.get_mut(&id.incarnation.number()).expect("retired worker does not run");
                 assert!(!std::mem::replace(&mut worker.retiring, true), "retired twice");
                 if worker.active == 0 {
                     self.exit_later(id);
@@ -196,7 +196,7 @@ impl World {
             }
             Action::Kill(id) => {
                 self.record(format_args!("kill {}", name(id)));
-                assert!(self.workers.contains_key(&id.life.number()), "killed worker does not run");
+                assert!(self.workers.contains_key(&id.incarnation.number()), "killed worker does not run");
                 self.schedule(Duration::ZERO, Due::Event(Event::Exited(id, ExitReason::Killed)));
             }
             Action::Forget(generation) => self.record(format_args!("forget g{}", generation.number())),
@@ -219,23 +219,23 @@ impl World {
     fn perform(&mut self, due: Due) {
         match due {
             Due::Event(Event::Exited(id, reason)) => {
-                if self.workers.remove(&id.life.number()).is_some() {
+                if self.workers.remove(&id.incarnation.number()).is_some() {
                     self.record(format_args!("exited {}", name(id)));
                 }
                 self.handle(Event::Exited(id, reason));
             }
             Due::Event(event) => self.handle(event),
-            Due::StartEnds(id) if !self.workers.contains_key(&id.life.number()) => {}
+            Due::StartEnds(id) if !self.workers.contains_key(&id.incarnation.number()) => {}
             Due::StartEnds(id) => match self.boots.pop_front().unwrap_or(Boot::Ready) {
                 Boot::Ready => self.handle(Event::Started(id)),
                 Boot::Hang => {}
                 Boot::Fail => {
-                    self.workers.remove(&id.life.number());
+                    self.workers.remove(&id.incarnation.number());
                     self.handle(Event::StartFailed(id, ExitReason::Code(3)));
                 }
             },
             Due::RequestEnds(id) => {
-                let Some(worker) = self.workers.get_mut(&id.life.number()) else { return };
+                let Some(worker) = self.workers.get_mut(&id.incarnation.number()) else { return };
                 worker.active -= 1;
                 let (active, last) = (worker.active, worker.retiring && worker.active == 0);
                 let queued = self.queued();
@@ -252,12 +252,12 @@ impl World {
         let capacity = self.pool.settings().capacity;
         while let Some(&time) = self.queue.front() {
             let least =
-                |id: &WorkerId| self.workers.get(&id.life.number()).map_or(u32::MAX, |worker| worker.active);
+                |id: &WorkerId| self.workers.get(&id.incarnation.number()).map_or(u32::MAX, |worker| worker.active);
             let Some(id) = self.pool.serving().min_by_key(least).filter(|id| least(id) < capacity) else {
                 return;
             };
             self.queue.pop_front();
-            let worker = self.workers.get_mut(&id.life.number()).expect("a serving worker runs");
+            let worker = self.workers.get_mut(&id.incarnation.number()).expect("a serving worker runs");
             worker.active += 1;
             let (active, queued) = (worker.active, self.queued());
             self.schedule(ms(time), Due::RequestEnds(id));
@@ -270,5 +270,5 @@ impl World {
 }
 
 fn name(id: WorkerId) -> String {
-    format!("{}#{}", id.slot, id.life.number())
+    format!("{}#{}", id.slot, id.incarnation.number())
 }

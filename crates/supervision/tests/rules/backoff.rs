@@ -317,6 +317,6 @@ fn status_shows_the_backoff_deadline_and_restarts() {
         world
             .rules
             .child_statuses()
-            .all(|child| child.stage == ChildStage::Down || child.stage.life().is_some())
+            .all(|child| child.stage == ChildStage::Down || child.stage.incarnation().is_some())
     );
 }

@@ -107,5 +107,5 @@ fn report_carries_incarnation_reason_and_spec() {
         (report.incarnation, report.restart, report.child_kind),
         (Some(incarnation), Restart::Transient, ChildKind::Supervisor)
     );
-    assert_eq!((report.shutdown, &report.reason, report.lives), (Shutdown::Infinity, &boom(), 1));
+    assert_eq!((report.shutdown, &report.reason, report.instances), (Shutdown::Infinity, &boom(), 1));
 }

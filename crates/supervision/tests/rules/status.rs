@@ -51,7 +51,7 @@ fn status_of_an_instance_has_its_templates_id() {
         panic!("not one instance")
     };
     assert_eq!((id.as_str(), *seen, *kind), ("t", key, ChildKind::Supervisor));
-    assert_eq!((*stage, *restarts, stage.life()), (ChildStage::Running(incarnation), 0, Some(incarnation)));
+    assert_eq!((*stage, *restarts, stage.incarnation()), (ChildStage::Running(incarnation), 0, Some(incarnation)));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn status_shows_every_stage_of_an_instance() {
     assert_eq!(stages(&rules), [(ChildStage::Starting(second), 1)]);
     rules.handle(NOW, Event::StartFailed(second, no()));
     let waiting = ChildStage::Waiting(at(ms(10)));
-    assert_eq!((stages(&rules), waiting.life()), (vec![(waiting, 1)], None));
+    assert_eq!((stages(&rules), waiting.incarnation()), (vec![(waiting, 1)], None));
     rules.handle(at(ms(10)), Event::Timeout);
     let (_, third) = restarted(&drain(&mut rules));
     rules.handle(at(ms(10)), Event::Started(third));
@@ -102,5 +102,5 @@ fn status_of_a_queued_retry_is_restarting() {
         seen,
         [(ChildStage::Restarting, 1), (ChildStage::Starting(b), 1), (ChildStage::Running(c), 0)]
     );
-    assert_eq!(seen[0].0.life(), None);
+    assert_eq!(seen[0].0.incarnation(), None);
 }

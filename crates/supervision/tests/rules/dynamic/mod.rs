@@ -68,7 +68,7 @@ pub(crate) fn restarted(actions: &[Action]) -> (ChildKey, Incarnation) {
 
 pub(crate) fn reports(actions: &[Action]) -> Vec<(ReportKind, usize, ExitReason)> {
     let report = |action: &Action| match action {
-        Action::Report(report) => Some((report.kind, report.lives, report.reason.clone())),
+        Action::Report(report) => Some((report.kind, report.instances, report.reason.clone())),
         _ => None,
     };
     actions.iter().filter_map(report).collect()

@@ -121,7 +121,7 @@ fn instances_are_listed_and_counted_by_state() {
         rules.handle(NOW, Event::StartFailed(again, no()));
         let states: Vec<ChildState> = rules.which_children().iter().map(|child| child.state).collect();
         let expected = [ChildState::Restarting, ChildState::Restarting, ChildState::Running(incarnations[2])];
-        assert_eq!(states, expected, "one whose first start is under way is not listed");
+        assert_eq!(states, expected, "an instance in its first start is not listed");
         let count = |counts: bool| if counts { 3 } else { 0 };
         let (supervisors, workers) = (count(is_supervisor), count(!is_supervisor));
         assert_eq!(rules.count_children(), Counts { specs: 1, active: 1, supervisors, workers });

@@ -128,7 +128,7 @@ impl VirtualWorld {
         // A report without an incarnation covers all instances that exited with this reason.
         let together =
             report.incarnation.is_none() && matches!(self.supervisors[id.0].rules, Rules::Dynamic(_));
-        let lives = if together { format!("*{}", report.lives) } else { String::new() };
+        let lives = if together { format!("*{}", report.instances) } else { String::new() };
         self.trace.push(format!("report {} {}{lives} {reason}", report.kind.name(), report.child));
         self.run_wakeups();
     }
