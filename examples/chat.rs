@@ -85,7 +85,7 @@ impl GenServer for Room {
 
 fn send_to_all(env: &ChildContext, line: &str) {
     let line: Arc<str> = line.into();
-    for member in env.system().servers_of::<Member>(ROOM) {
+    for member in env.registry().servers_of::<Member>(ROOM) {
         // An error means that the member is just leaving.
         let _ = member.cast(Arc::clone(&line));
     }
@@ -103,7 +103,7 @@ impl GenServer for Member {
     fn init(&mut self, ctx: &mut ServerContext<'_, Self>) -> Result<(), ExitReason> {
         let lines = self.lines.clone();
         ctx.spawn(async move { lines.closed().await }, |_, (), _| Err(ExitReason::Normal));
-        ctx.env().system().join(ROOM, &ctx.pid())?;
+        ctx.env().registry().join(ROOM, &ctx.pid())?;
         Ok(())
     }
 

@@ -43,7 +43,7 @@ const MAX_TRACE_EVENTS: usize = 1_000;
 
 // ANCHOR: watchdog
 fn watch(tree: &Tree, log: Logger) -> io::Result<Watchdog> {
-    Watchdog::start(tree.system(), STALL, move |stall| slog::warn!(log, "{stall}"))
+    Watchdog::start(tree.registry(), STALL, move |stall| slog::warn!(log, "{stall}"))
 }
 // ANCHOR_END: watchdog
 

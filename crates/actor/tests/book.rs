@@ -342,7 +342,7 @@ impl GenServer for Crew {
 /// Joins the group in the factory, so each incarnation joins.
 fn worker(id: &str) -> ChildSpec {
     ChildSpec::actor(id, |env| {
-        env.system().join("workers", &env.pid())?;
+        env.registry().join("workers", &env.pid())?;
         Ok(Worker)
     })
 }
@@ -359,7 +359,7 @@ async fn by_name() -> Result<(), AnyError> {
     let tally = ServerRef::new().child_spec("tally", |_| Ok(Tally::default()));
     let tree = supervisor().child(tally.registered("tally")).start().await?;
 
-    let tally = tree.system().whereis_server::<Tally>("tally").ok_or("the name is not registered")?;
+    let tally = tree.registry().whereis_server::<Tally>("tally").ok_or("the name is not registered")?;
     assert_eq!(tally.call(Ask::Total).await?, 0);
     Ok(())
 }
@@ -372,7 +372,7 @@ async fn group_monitor_counts_workers_and_whereis_finds_names() {
     let spec = crew.child_spec("crew", move |_| Ok(Crew(0, notifier.clone())));
     let tree = supervisor().child(spec).child(worker("a")).child(worker("b"));
     let tree = tree.start().await.expect("the start succeeds");
-    tree.system().members("workers")[0].kill();
+    tree.registry().members("workers")[0].kill();
     for expected in [0, 1, 2, 1, 2] {
         assert_eq!(counts.recv().await, Some(expected), "one exits, and its next incarnation joins");
     }

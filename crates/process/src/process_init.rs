@@ -84,7 +84,7 @@ pub struct ProcessContext {
     /// The port to the parent, non-blocking. QUIT arrives here. End of file means that the parent has exited.
     pub parent: SeqPacket,
     /// The role and pid of the parent, and the messages that either side may send on `parent`.
-    pub link: PortPolicy,
+    pub policy: PortPolicy,
     /// The parent's pid.
     pub parent_pid: Pid,
     /// The descriptors of [`Prefork::inherit`].

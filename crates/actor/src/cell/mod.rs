@@ -169,8 +169,7 @@ pub(crate) struct MonitorSet {
 #[derive(Default)]
 struct MonitorState {
     /// The monitors with an exit that was neither handled nor cancelled: the process, and the key of the exit
-    /// listener there, once it is
-    /// known.
+    /// listener there, once it is known.
     monitors: BTreeMap<u64, (Pid, Option<u64>)>,
     /// The exits to report. A monitor in here may have been cancelled.
     exits: VecDeque<(u64, ExitReason)>,

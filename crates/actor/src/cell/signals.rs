@@ -34,9 +34,8 @@ impl ActorCell {
         });
     }
 
-    /// Queues the exit signal of a link: its other end has exited. The link is removed under the same lock, so
-    /// a link that was removed
-    /// before sends none.
+    /// Queues the exit signal of a link: its other end has exited. The link is removed under the same lock,
+    /// so a link that was removed before sends none.
     pub(crate) fn linked_exit(&self, from: &Pid, reason: &ExitReason) {
         self.enqueue(SIGNALS, |cold| {
             let linked = cold.links.remove(from);

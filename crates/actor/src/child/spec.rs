@@ -132,7 +132,7 @@ struct Registered {
 
 impl Starter for Registered {
     fn start(&self, env: ChildContext, mut guard: ExitGuard) {
-        match env.system().register(&*self.name, &env.pid()) {
+        match env.registry().register(&*self.name, &env.pid()) {
             Ok(()) => self.starter.start(env, guard),
             Err(error) => {
                 guard.exited(ExitReason::Error(format!("cannot be registered as {:?}: {error}", self.name)));

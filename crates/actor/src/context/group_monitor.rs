@@ -19,14 +19,13 @@ pub struct GroupMonitor {
 }
 
 impl ChildContext {
-    /// Sends this actor the members of a group, and then every join and leave, once and in order, without a gap
-    /// between the
-    /// members and the first change (OTP: `pg:monitor/1`).
+    /// Sends this actor the members of a group, and then every join and leave, once and in order, without a
+    /// gap between the members and the first change (OTP: `pg:monitor/1`).
     pub fn monitor_group<A>(&self, group: &str, ctx: &mut Context<A>) -> GroupMonitor
     where
         A: Actor<Context = Context<A>> + Handler<GroupEvent>,
     {
-        let (registry, inbox) = (self.system().clone(), Arc::<Inbox>::default());
+        let (registry, inbox) = (self.registry().clone(), Arc::<Inbox>::default());
         let key = lock(registry.groups()).monitor(group, &inbox);
         let events = Events { registry, group: group.to_owned(), key, inbox };
         GroupMonitor { delivery: TaskHandle::spawn(EventDelivery(events), ctx) }

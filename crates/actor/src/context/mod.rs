@@ -23,8 +23,7 @@ use crate::registry::Registry;
 use crate::registry::arbiters::ArbiterState;
 
 /// Context of one incarnation of a child: pid, path, logger, and the process operations (link, trap exits,
-/// names, groups).
-/// Clone is two reference-count increments.
+/// names, groups). Clone is two reference-count increments.
 #[derive(Clone, Debug)]
 pub struct ChildContext {
     scope: Arc<SupervisorScope>,
@@ -79,7 +78,7 @@ impl ChildContext {
         };
         let base = log.unwrap_or_else(|| self.scope.base.clone());
         let log = base.new(slog::o!("supervisor" => path.clone()));
-        let registry = self.system().clone();
+        let registry = self.registry().clone();
         let scope = SupervisorScope { registry, base, log, path, arbiter: self.arbiter() };
         Self { scope: Arc::new(scope), cell: Arc::clone(&self.cell), mailbox_limit: self.mailbox_limit }
     }
@@ -101,7 +100,7 @@ impl ChildContext {
     /// The arbiter of the caller.
     pub(crate) fn arbiter(&self) -> Arc<ArbiterState> {
         let arbiter = &self.scope.arbiter;
-        if arbiter.is_current() { Arc::clone(arbiter) } else { self.system().arbiters().current() }
+        if arbiter.is_current() { Arc::clone(arbiter) } else { self.registry().arbiters().current() }
     }
 
     pub(crate) fn cell(&self) -> &Arc<ActorCell> {
@@ -120,7 +119,7 @@ impl ChildContext {
     }
 
     /// The names and groups of the tree.
-    pub fn system(&self) -> &Registry {
+    pub fn registry(&self) -> &Registry {
         &self.scope.registry
     }
 

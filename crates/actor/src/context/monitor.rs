@@ -57,8 +57,7 @@ impl ChildContext {
     }
 
     /// Removes a monitor. No `Down` of it arrives afterwards, even if the other has exited already (OTP:
-    /// `demonitor/2` with
-    /// `flush`).
+    /// `demonitor/2` with `flush`).
     pub fn demonitor(&self, monitor: &Monitor) {
         monitor.monitors.demonitor(monitor.key);
     }

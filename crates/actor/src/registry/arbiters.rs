@@ -53,8 +53,7 @@ impl ArbiterState {
     }
 
     /// Runs code of an actor, possibly inside the code of another one. A panic would leave the record, so the
-    /// code must catch its own
-    /// panics.
+    /// code must catch its own panics.
     pub(crate) fn run_as<T>(
         &self,
         cell: &Arc<ActorCell>,

@@ -78,15 +78,13 @@ impl Registry {
 impl Registry {
     /// Gives an actor a name. It resolves to the actor until the actor exits or the name is removed.
     ///
-    /// The name is free before the exit is reported. An actor may have several names. To give a child a name in
-    /// each of its
-    /// incarnations, use [`ChildSpec::registered`](crate::ChildSpec::registered).
+    /// The name is free before the exit is reported. An actor may have several names. To give a child a name
+    /// in each of its incarnations, use [`ChildSpec::registered`](crate::ChildSpec::registered).
     ///
     /// # Errors
     ///
     /// When another running actor has the name (the same actor again is no error), when the actor has exited,
-    /// or when it belongs to
-    /// another tree, which would not notify this one of its exit.
+    /// or when it belongs to another tree, which would not notify this one of its exit.
     pub fn register(&self, name: impl Into<String>, pid: &Pid) -> Result<(), NameError> {
         let name = name.into();
         let mut names = lock(self.names());
@@ -129,9 +127,8 @@ impl Registry {
 impl Registry {
     /// Adds an actor to a group, which exists while it has members (OTP: `pg:join/2`).
     ///
-    /// The membership ends with the actor, before its exit is reported. An actor can join several times, as in
-    /// OTP: then it is
-    /// listed as often, and leaves as often.
+    /// The membership ends with the actor, before its exit is reported. An actor can join several times, as
+    /// in OTP: then it is listed as often, and leaves as often.
     ///
     /// # Errors
     ///

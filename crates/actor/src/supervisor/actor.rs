@@ -87,7 +87,7 @@ pub(crate) struct SupervisorActor<P> {
 
 impl<P: SupervisorCore> SupervisorActor<P> {
     pub(crate) fn new(core: P, env: ChildContext) -> Self {
-        let events = EventSender::new(env.system().clone(), |_, _| {});
+        let events = EventSender::new(env.registry().clone(), |_, _| {});
         env.cell().set_snapshot_fn(snapshot_message::<P>);
         Self {
             core,
@@ -112,7 +112,7 @@ impl<P: SupervisorCore> SupervisorActor<P> {
 
     /// Reads the clock.
     pub(crate) fn now(&mut self) -> Time {
-        self.now = Time::from_start(self.env.system().tree().age());
+        self.now = Time::from_start(self.env.registry().tree().age());
         self.now
     }
 
@@ -237,7 +237,7 @@ impl<P: SupervisorCore> Actor for SupervisorActor<P> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if let Some(own) = self.env.pid().actor::<Self>() {
-            self.events = EventSender::new(self.env.system().clone(), move |event, report_fields| {
+            self.events = EventSender::new(self.env.registry().clone(), move |event, report_fields| {
                 drop(own.push(ChildEvent { event, report_fields }, None, Limit::Unbounded));
             });
         }

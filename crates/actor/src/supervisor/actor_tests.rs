@@ -52,7 +52,7 @@ async fn nearer_deadline_cancels_the_armed_timer() {
     let deadline = Some(Time::from_start(Duration::from_secs(1000)));
     let core = Deadlines { next: deadline, timeouts: Rc::clone(&timeouts) };
     let env = ChildContext::root(Logger::root(Discard, o!()));
-    let events = EventSender::new(env.system().clone(), |_, _| {});
+    let events = EventSender::new(env.registry().clone(), |_, _| {});
     let guard = ExitGuard::new(events, Arc::clone(env.cell()));
     let mut actor = None;
     let request = SpawnRequest { env, guard, ack: false, on_start: |started| actor = Some(started) };

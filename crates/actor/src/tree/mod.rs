@@ -41,7 +41,7 @@ impl Tree {
     }
 
     /// The registry of the tree.
-    pub fn system(&self) -> &Registry {
+    pub fn registry(&self) -> &Registry {
         &self.registry
     }
 

@@ -40,7 +40,7 @@ impl Supervisor {
         let (events, mut incoming) = unbounded_channel();
         let env = ChildContext::root(self.log.clone().unwrap_or_else(logger::terminal));
         let (root, cell) = (SupervisorRef::new(), Arc::clone(env.cell()));
-        let registry = env.system().clone();
+        let registry = env.registry().clone();
         // An error means that the first event was received. The later ones are not needed.
         let events = EventSender::new(registry.clone(), move |event, _| drop(events.send(event)));
         let spec = root.child_spec("root", move |_| Ok(self.clone()));

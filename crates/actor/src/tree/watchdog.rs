@@ -60,7 +60,7 @@ impl Watchdog {
     /// # use impresario_actor::{Tree, Watchdog};
     /// # fn example(tree: &Tree, log: slog::Logger) -> std::io::Result<()> {
     /// let report = move |stall: &_| slog::warn!(log, "{stall}");
-    /// let watchdog = Watchdog::start(tree.system(), Duration::from_secs(1), report)?;
+    /// let watchdog = Watchdog::start(tree.registry(), Duration::from_secs(1), report)?;
     /// # drop(watchdog);
     /// # Ok(())
     /// # }

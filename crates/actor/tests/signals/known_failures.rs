@@ -258,7 +258,7 @@ async fn timed_out_start_releases_the_name() {
     let endless = endless.start_timeout(Duration::from_secs(1)).restart(Restart::Temporary);
     let outcome = tree.root().start_child(endless).await;
     assert!(outcome.is_err(), "{outcome:?}");
-    assert_eq!(tree.system().registered(), [""; 0]);
+    assert_eq!(tree.registry().registered(), [""; 0]);
     let (_b, b_spec) = child("b");
     tree.root().start_child(b_spec.registered("room")).await.expect("the name is free");
 }
@@ -276,7 +276,7 @@ async fn actor_reference_of_another_type_is_none() {
 async fn lagging_group_monitor_gets_the_full_state() {
     const MANY: usize = 10_000;
     let (tree, mut a, b) = pair().await;
-    let (system, pid) = (tree.system(), b.pid());
+    let (system, pid) = (tree.registry(), b.pid());
     a.run(|process, ctx| {
         process.env.clone().monitor_group("room", ctx);
     })

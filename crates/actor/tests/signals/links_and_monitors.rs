@@ -178,7 +178,7 @@ async fn normal_signal_is_ignored_unless_sent_to_self() {
 async fn name_is_free_when_down_arrives() {
     let (tree, mut a, b) = pair().await;
     let (first, second) = (a.pid(), b.pid());
-    let system = tree.system().clone();
+    let system = tree.registry().clone();
     system.register("room", &second).expect("the name is free");
     system.register("room", &second).expect("the actor already has the name");
     assert_eq!(system.register("room", &first), Err(NameError::Taken(second.clone())));
@@ -319,7 +319,7 @@ async fn suspended_actor_handles_nothing_until_resume_or_kill() {
 async fn demonitor_drops_events_pending_in_the_same_poll() {
     let (arbiter, (mut a, a_spec), (b, b_spec)) = (Arbiter::new(), child("a"), child("b"));
     let tree = start([a_spec, b_spec.on(arbiter.handle())]).await;
-    let (system, other) = (tree.system().clone(), b.pid());
+    let (system, other) = (tree.registry().clone(), b.pid());
     let (go, gone) = oneshot::channel::<()>();
     let monitored = other.clone();
     a.run(move |process, ctx| {

@@ -30,18 +30,18 @@ async fn registered_name_follows_restarts() {
     let (notifier, mut seen) = mpsc::unbounded_channel();
     let name = ChildRef::new();
     let spec = name.child_spec("room", move |env| {
-        let own = env.system().whereis("room");
+        let own = env.registry().whereis("room");
         notifier.send(own == Some(env.pid())).expect("the test receives");
         Ok(Named)
     });
     let tree = start([spec.registered("room")]).await;
     let first = name.pid().expect("the actor is running");
-    assert_eq!(tree.system().whereis("room"), Some(first.clone()));
+    assert_eq!(tree.registry().whereis("room"), Some(first.clone()));
     first.kill();
     first.wait_exit().await;
-    assert_ne!(tree.system().whereis("room"), Some(first));
+    assert_ne!(tree.registry().whereis("room"), Some(first));
     let second = name.available().await;
-    assert_eq!(tree.system().whereis_actor::<Named>("room"), Some(second));
+    assert_eq!(tree.registry().whereis_actor::<Named>("room"), Some(second));
     for _ in 0..2 {
         assert_eq!(seen.recv().await, Some(true), "the name is registered before the factory runs");
     }
@@ -72,8 +72,8 @@ async fn failed_start_releases_the_name() {
         let tree = start([witness_spec]).await;
         let outcome = tree.root().start_child(spec.registered("room")).await;
         assert_eq!(outcome.is_err(), fails);
-        assert_eq!(tree.system().registered(), [""; 0]);
-        tree.system().register("room", &witness.pid()).expect("the name is free");
+        assert_eq!(tree.registry().registered(), [""; 0]);
+        tree.registry().register("room", &witness.pid()).expect("the name is free");
     }
 }
 
@@ -81,22 +81,22 @@ async fn failed_start_releases_the_name() {
 async fn supervisor_is_registered_until_it_exits() {
     let nested = Supervisor::new(Strategy::OneForOne).child_spec("nested").registered("top");
     let tree = start([nested]).await;
-    let pid = tree.system().whereis("top").expect("the actor is running");
+    let pid = tree.registry().whereis("top").expect("the actor is running");
     tree.stop();
     tree.stopped().await;
     assert_eq!(pid.exit_reason(), Some(ExitReason::Shutdown));
-    assert_eq!(tree.system().whereis("top"), None);
+    assert_eq!(tree.registry().whereis("top"), None);
 }
 
 #[actix::test]
 async fn whereis_actor_of_another_type_is_none() {
     let (_, spec) = named("a");
     let tree = start([spec]).await;
-    assert!(tree.system().whereis_actor::<Named>("room").is_some());
-    assert!(tree.system().whereis_actor::<Process>("room").is_none());
-    assert!(tree.system().whereis_actor::<Named>("kitchen").is_none());
+    assert!(tree.registry().whereis_actor::<Named>("room").is_some());
+    assert!(tree.registry().whereis_actor::<Process>("room").is_none());
+    assert!(tree.registry().whereis_actor::<Named>("kitchen").is_none());
     assert!(
-        tree.system().whereis("room").is_some_and(|pid| pid.is_alive()),
+        tree.registry().whereis("room").is_some_and(|pid| pid.is_alive()),
         "whereis_actor does not stop the actor"
     );
 }
@@ -119,33 +119,33 @@ async fn observe(child: &mut Child) -> GroupChange {
 #[actix::test]
 async fn join_and_leave_update_the_members() {
     let (tree, [a, b, _]) = three().await;
-    let (system, first, second) = (tree.system(), a.pid(), b.pid());
+    let (registry, first, second) = (tree.registry(), a.pid(), b.pid());
     for pid in [&first, &second, &first] {
-        system.join("room", pid).expect("the actor is running");
+        registry.join("room", pid).expect("the actor is running");
     }
-    assert_eq!(system.members("room"), [first.clone(), second.clone(), first.clone()]);
-    assert_eq!(system.members_of::<Process>("room").len(), 3);
-    assert_eq!(system.members_of::<Named>("room").len(), 0);
-    assert!(system.leave("room", &first));
-    assert_eq!(system.members("room"), [first.clone(), second.clone()]);
-    assert!(system.leave("room", &first));
-    assert!(!system.leave("room", &first) && !system.leave("kitchen", &second));
+    assert_eq!(registry.members("room"), [first.clone(), second.clone(), first.clone()]);
+    assert_eq!(registry.members_of::<Process>("room").len(), 3);
+    assert_eq!(registry.members_of::<Named>("room").len(), 0);
+    assert!(registry.leave("room", &first));
+    assert_eq!(registry.members("room"), [first.clone(), second.clone()]);
+    assert!(registry.leave("room", &first));
+    assert!(!registry.leave("room", &first) && !registry.leave("kitchen", &second));
     assert_eq!(
-        (system.members("room"), system.which_groups()),
+        (registry.members("room"), registry.which_groups()),
         (vec![second.clone()], vec!["room".to_owned()])
     );
     second.kill();
     second.wait_exit().await;
-    assert_eq!((system.members("room"), system.which_groups()), (vec![], vec![]));
+    assert_eq!((registry.members("room"), registry.which_groups()), (vec![], vec![]));
 }
 
 #[actix::test]
 async fn down_is_delivered_after_name_and_group_are_left() {
     let (tree, [mut a, b, _]) = three().await;
-    let (system, second) = (tree.system().clone(), b.pid());
-    system.join("room", &second).expect("the actor is running");
-    system.register("host", &second).expect("the actor is running");
-    let (pid, registry) = (second.clone(), system.clone());
+    let (registry, second) = (tree.registry().clone(), b.pid());
+    registry.join("room", &second).expect("the actor is running");
+    registry.register("host", &second).expect("the actor is running");
+    let (pid, registry) = (second.clone(), registry.clone());
     a.run(move |process, ctx| {
         process.on_down =
             Some(Box::new(move || (registry.members("room").len(), registry.registered().len())));
@@ -158,13 +158,13 @@ async fn down_is_delivered_after_name_and_group_are_left() {
 
 /// A waker that counts the members of the group and the registered names when the exit is reported.
 struct Look {
-    system: Registry,
+    registry: Registry,
     seen: Mutex<Option<(usize, usize)>>,
 }
 
 impl ArcWake for Look {
     fn wake_by_ref(look: &Arc<Self>) {
-        let seen = (look.system.members("room").len(), look.system.registered().len());
+        let seen = (look.registry.members("room").len(), look.registry.registered().len());
         *look.seen.lock().expect("no panic") = Some(seen);
     }
 }
@@ -172,10 +172,10 @@ impl ArcWake for Look {
 #[actix::test]
 async fn wait_exit_wakes_after_name_and_group_are_left() {
     let (tree, [_, b, _]) = three().await;
-    let (system, second) = (tree.system().clone(), b.pid());
-    system.join("room", &second).expect("the actor is running");
-    system.register("host", &second).expect("the actor is running");
-    let look = Arc::new(Look { system, seen: Mutex::new(None) });
+    let (registry, second) = (tree.registry().clone(), b.pid());
+    registry.join("room", &second).expect("the actor is running");
+    registry.register("host", &second).expect("the actor is running");
+    let look = Arc::new(Look { registry, seen: Mutex::new(None) });
     let (waker, mut ended) = (waker(Arc::clone(&look)), Box::pin(second.wait_exit()));
     assert!(ended.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
     second.kill();
@@ -186,20 +186,20 @@ async fn wait_exit_wakes_after_name_and_group_are_left() {
 #[actix::test]
 async fn group_monitor_gets_members_then_changes_in_order() {
     let (tree, [mut a, b, c]) = three().await;
-    let (system, second, third) = (tree.system().clone(), b.pid(), c.pid());
-    system.join("room", &second).expect("the actor is running");
+    let (registry, second, third) = (tree.registry().clone(), b.pid(), c.pid());
+    registry.join("room", &second).expect("the actor is running");
     // The join happens before the monitor's future is polled. It must arrive as the first change.
-    let (inside, late) = (system.clone(), third.clone());
+    let (inside, late) = (registry.clone(), third.clone());
     a.run(move |process, ctx| {
         process.env.clone().monitor_group("room", ctx);
         inside.join("room", &late).expect("the actor is running");
     })
     .await;
-    system.join("room", &a.pid()).expect("the actor is running");
-    system.join("kitchen", &third).expect("the actor is running");
+    registry.join("room", &a.pid()).expect("the actor is running");
+    registry.join("kitchen", &third).expect("the actor is running");
     third.kill();
     third.wait_exit().await;
-    system.leave("room", &second);
+    registry.leave("room", &second);
     let expected = [
         GroupChange::Members(vec![second.clone()]),
         GroupChange::Joined(third.clone()),
@@ -215,10 +215,10 @@ async fn group_monitor_gets_members_then_changes_in_order() {
 #[actix::test]
 async fn demonitored_group_sends_no_events() {
     let (tree, [mut a, b, _]) = three().await;
-    let (system, second) = (tree.system().clone(), b.pid());
+    let (registry, second) = (tree.registry().clone(), b.pid());
     a.run(move |process, ctx| {
         let monitor = process.env.clone().monitor_group("room", ctx);
-        system.join("room", &second).expect("the actor is running");
+        registry.join("room", &second).expect("the actor is running");
         process.env.clone().demonitor_group(&monitor, ctx);
     })
     .await;
@@ -229,14 +229,14 @@ async fn demonitored_group_sends_no_events() {
 #[actix::test]
 async fn suspended_actor_gets_group_events_after_resume() {
     let (tree, [mut a, b, _]) = three().await;
-    let (system, second) = (tree.system().clone(), b.pid());
+    let (registry, second) = (tree.registry().clone(), b.pid());
     a.run(|process, ctx| {
         process.env.clone().monitor_group("room", ctx);
     })
     .await;
     assert_eq!(observe(&mut a).await, GroupChange::Members(vec![]));
     a.pid().suspend().await.expect("the actor is running");
-    system.join("room", &second).expect("the actor is running");
+    registry.join("room", &second).expect("the actor is running");
     b.run(|_, _| {}).await;
     assert!(a.observed.try_recv().is_err(), "a suspended actor gets no event");
     a.pid().resume();
@@ -247,10 +247,10 @@ async fn suspended_actor_gets_group_events_after_resume() {
 #[actix::test]
 async fn pid_of_another_tree_is_refused_by_names_and_groups() {
     let ((tree, _), (other, [unrelated, ..])) = (three().await, three().await);
-    let (here, pid) = (tree.system(), unrelated.pid());
+    let (here, pid) = (tree.registry(), unrelated.pid());
     assert_eq!(here.register("host", &pid), Err(NameError::OtherTree));
     assert_eq!(here.join("room", &pid), Err(NameError::OtherTree));
-    other.system().join("room", &pid).expect("the actor is in this tree");
+    other.registry().join("room", &pid).expect("the actor is in this tree");
     assert!(here.registered().is_empty() && here.members("room").is_empty() && !here.leave("room", &pid));
 }
 
@@ -263,7 +263,7 @@ async fn joins_and_exits_on_two_arbiters_balance() {
     let specs = (0..LIVES).map(|number| {
         let arbiter = &arbiters[number % arbiters.len()];
         let joins = |env: &ChildContext| {
-            env.system().join("room", &env.pid())?;
+            env.registry().join("room", &env.pid())?;
             Ok(Named)
         };
         let spec = ChildSpec::actor(format!("member {number}"), joins);
@@ -278,8 +278,8 @@ async fn joins_and_exits_on_two_arbiters_balance() {
     for spec in specs {
         tree.root().start_child(spec).await.expect("the start succeeds");
     }
-    let system: Registry = tree.system().clone();
-    let members = system.members("room");
+    let registry: Registry = tree.registry().clone();
+    let members = registry.members("room");
     assert_eq!(members.len(), LIVES);
     members.iter().for_each(Pid::kill);
     assert_eq!(observe(&mut listener).await, GroupChange::Members(vec![]));
@@ -295,17 +295,17 @@ async fn joins_and_exits_on_two_arbiters_balance() {
             other => panic!("{other:?} after the first event"),
         }
     }
-    assert_eq!((present, system.members("room")), (vec![], vec![]));
+    assert_eq!((present, registry.members("room")), (vec![], vec![]));
     assert!(arbiters.iter().all(Arbiter::stop));
 }
 
 /// Tries to register until `own` or the other competitor has the name. Returns whether `own` has it.
-fn fight(system: &Registry, own: &Pid, dead: &Pid) -> bool {
+fn fight(registry: &Registry, own: &Pid, dead: &Pid) -> bool {
     loop {
-        if system.register("room", own).is_ok() {
+        if registry.register("room", own).is_ok() {
             return true;
         }
-        if system.whereis("room").is_some_and(|holder| holder != *dead) {
+        if registry.whereis("room").is_some_and(|holder| holder != *dead) {
             return false;
         }
         std::thread::yield_now();
@@ -318,18 +318,22 @@ async fn two_claims_of_a_released_name_have_one_winner() {
     for _ in 0..50 {
         let ((a, a_spec), (b, b_spec), (c, c_spec)) = (child("a"), child("b"), child("c"));
         let tree = start([a_spec.on(arbiter.handle()), b_spec, c_spec]).await;
-        let (system, holder) = (tree.system().clone(), a.pid());
-        system.register("room", &holder).expect("the name is free");
+        let (registry, holder) = (tree.registry().clone(), a.pid());
+        registry.register("room", &holder).expect("the name is free");
         let fighters = [b.pid(), c.pid()].map(|own| {
-            let (system, holder) = (system.clone(), holder.clone());
-            std::thread::spawn(move || fight(&system, &own, &holder))
+            let (registry, holder) = (registry.clone(), holder.clone());
+            std::thread::spawn(move || fight(&registry, &own, &holder))
         });
         holder.kill();
         let won = fighters.map(|fighter| fighter.join().expect("no panic"));
         assert_eq!(won.iter().filter(|won| **won).count(), 1);
         let winner = if won[0] { b.pid() } else { c.pid() };
         holder.wait_exit().await;
-        assert_eq!(system.whereis("room"), Some(winner), "the exit of the first holder keeps the new entry");
+        assert_eq!(
+            registry.whereis("room"),
+            Some(winner),
+            "the exit of the first holder keeps the new entry"
+        );
         tree.stop();
         tree.stopped().await;
     }

@@ -135,7 +135,7 @@ async fn links_work_across_trees() {
     second.exit(error("over there"));
     assert_eq!(first.wait_exit().await, error("over there"));
     // The link shares no names: an exited actor cannot register, and the other tree has none.
-    assert!(mine.system().register("x", &first).is_err() && theirs.system().registered().is_empty());
+    assert!(mine.registry().register("x", &first).is_err() && theirs.registry().registered().is_empty());
 }
 
 #[actix::test]

@@ -318,9 +318,9 @@ async fn two_trees_have_separate_pids_and_names() {
     let (a_pid, b_pid) = (a.pid().expect("the actor is running"), b.pid().expect("the actor is running"));
     assert_eq!(a_pid.number(), b_pid.number(), "each tree numbers its own pids");
     assert_ne!(a_pid, b_pid);
-    first.system().register("name", &a_pid).expect("the name is free");
-    assert_eq!(second.system().whereis("name"), None);
-    second.system().register("name", &b_pid).expect("the name is free in the other tree");
+    first.registry().register("name", &a_pid).expect("the name is free");
+    assert_eq!(second.registry().whereis("name"), None);
+    second.registry().register("name", &b_pid).expect("the name is free in the other tree");
     assert!(second.tree().await.find("same").is_some_and(|child| child.pid.as_ref() == Some(&b_pid)));
     first.stop();
     first.stopped().await;

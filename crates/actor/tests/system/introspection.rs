@@ -345,6 +345,10 @@ async fn tree_snapshot_marks_stuck_supervisor_and_shows_the_rest() {
     root.pid().expect("the actor is running").suspend().await.expect("the actor handles system messages");
     let (free, until) = blocking::channel();
     b.cast(Block(until)).expect("the mailbox has capacity");
+    // From the moment at which `b` takes the message, its arbiter is blocked.
+    while b.pid().is_some_and(|pid| pid.queued() > 0) {
+        tokio::task::yield_now().await;
+    }
     let seen = root.tree().await.expect("the actor is running");
     assert_eq!(seen.state, NodeState::Suspended);
     assert!(matches!(seen.find("stuck").and_then(|node| node.below.as_ref()), Some(Subtree::NoAnswer)));
@@ -370,7 +374,7 @@ async fn watchdog_reports_a_stall_once_and_its_end() {
     let (notifier, mut stalls) = mpsc::unbounded_channel();
     let limit = Duration::from_millis(20);
     let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
-    let watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
+    let watchdog = Watchdog::start(tree.registry(), limit, report).expect("the watchdog thread starts");
     tree.root().start_child(spec.on(arbiter.handle())).await.expect("the start succeeds");
     let pid = name.pid().expect("the actor is running");
     let (free, until) = blocking::channel();
@@ -415,7 +419,7 @@ async fn watchdog_ends_the_stall_of_a_stopped_arbiter() {
     let (notifier, mut stalls) = mpsc::unbounded_channel();
     let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
     let limit = Duration::from_millis(20);
-    let _watchdog = Watchdog::start(tree.system(), limit, report).expect("the watchdog thread starts");
+    let _watchdog = Watchdog::start(tree.registry(), limit, report).expect("the watchdog thread starts");
     let (free, until) = blocking::channel();
     name.cast(Block(until)).expect("the mailbox has capacity");
     for over in [false, true] {
@@ -444,7 +448,7 @@ async fn watchdog_names_the_factory_that_blocks() {
     tree.root().start_child(idle).await.expect("the start succeeds");
     let (notifier, mut stalls) = mpsc::unbounded_channel();
     let report = move |stall: &impresario_actor::Stall| drop(notifier.send(stall.clone()));
-    let _watchdog = Watchdog::start(tree.system(), Duration::from_millis(20), report)
+    let _watchdog = Watchdog::start(tree.registry(), Duration::from_millis(20), report)
         .expect("the watchdog thread starts");
     let (free, until) = blocking::channel::<()>();
     let until = std::sync::Mutex::new(until);

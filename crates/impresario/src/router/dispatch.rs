@@ -13,7 +13,7 @@ use impresario_wire::StreamId;
 pub(crate) const MAX_UNANSWERED: usize = 64;
 
 /// Workers that may exit with an unanswered offer of a connection before it is closed: it may be what crashes them.
-pub(crate) const MAX_DEATHS: u32 = 16;
+pub(crate) const MAX_LOST_OFFERS: u32 = 16;
 
 /// The port of one worker process. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub(crate) enum Action {
     Offer(WorkerId, StreamId),
     /// A worker owns the connection: close the descriptor of the router.
     Forget(StreamId),
-    /// Close the connection: [`MAX_DEATHS`] is reached.
+    /// Close the connection: [`MAX_LOST_OFFERS`] is reached.
     Close(StreamId),
 }
 
@@ -58,7 +58,7 @@ struct Worker {
 #[derive(Debug, Default)]
 struct Offer {
     to: Option<WorkerId>,
-    deaths: u32,
+    lost: u32,
 }
 
 /// The state of all hand-overs of one router.
@@ -162,12 +162,12 @@ impl Dispatch {
         }
     }
 
-    /// Puts a connection to the front of the queue, because it has waited longest, or closes it at [`MAX_DEATHS`].
-    fn requeue(&mut self, stream: StreamId, deaths: u32) {
+    /// Puts a connection to the front of the queue, because it has waited longest, or closes it at [`MAX_LOST_OFFERS`].
+    fn requeue(&mut self, stream: StreamId, lost: u32) {
         let Some(offer) = self.pending.get_mut(&stream) else { return };
         offer.to = None;
-        offer.deaths += deaths;
-        if offer.deaths < MAX_DEATHS {
+        offer.lost += lost;
+        if offer.lost < MAX_LOST_OFFERS {
             self.queue.push_front(stream);
         } else {
             self.pending.remove(&stream);
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_closed_after_max_deaths() {
+    fn a_connection_is_closed_after_max_lost_offers() {
         let mut dispatch = Dispatch::default();
         feed(&mut dispatch, Event::Arrived(stream(1)));
-        for number in 1..=u64::from(MAX_DEATHS) {
+        for number in 1..=u64::from(MAX_LOST_OFFERS) {
             let worker = WorkerId(number);
             assert_eq!(feed(&mut dispatch, Event::Up(worker)), [Action::Offer(worker, stream(1))]);
             let closed = feed(&mut dispatch, Event::Down(worker));
-            assert_eq!(closed == [Action::Close(stream(1))], number == u64::from(MAX_DEATHS));
+            assert_eq!(closed == [Action::Close(stream(1))], number == u64::from(MAX_LOST_OFFERS));
         }
     }
 

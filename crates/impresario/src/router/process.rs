@@ -38,8 +38,8 @@ impl ProcessInit for RouterProcess {
     }
 
     fn setup(self: Box<Self>, context: ProcessContext) -> Result<ProcessStart, BoxError> {
-        let ProcessContext { identity, parent, link, listeners, log, .. } = context;
-        let parent = PortHandle::new(parent, link);
+        let ProcessContext { identity, parent, policy, listeners, log, .. } = context;
+        let parent = PortHandle::new(parent, policy);
         start_tree(log.clone(), move |commands| {
             let limit = MAX_PENDING.min(limits::max_connections() / 2);
             let tracker = ConnectionTracker::new().max_connections(limit);

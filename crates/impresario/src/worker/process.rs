@@ -43,9 +43,9 @@ impl ProcessInit for WorkerProcess {
     }
 
     fn setup(self: Box<Self>, context: ProcessContext) -> Result<ProcessStart, BoxError> {
-        let ProcessContext { identity, parent, link, inherited, listeners, log, .. } = context;
+        let ProcessContext { identity, parent, policy, inherited, listeners, log, .. } = context;
         let worker = Worker { slot: identity.slot, log: log.clone(), children: Vec::new() };
-        let parent = PortHandle::new(parent, link);
+        let parent = PortHandle::new(parent, policy);
         let router = inherited.into_iter().next().map(open_router_port).transpose()?;
         start_tree(log.clone(), move |commands| {
             let service = (self.service_factory)(worker, self.max_connections)?;

@@ -52,7 +52,7 @@ impl ChildInit {
         let context = ProcessContext {
             identity: self.identity,
             parent: self.port,
-            link: self.policy,
+            policy: self.policy,
             parent_pid: self.parent_pid,
             inherited: self.inherited,
             listeners: self.listen_fds.into_vec(),

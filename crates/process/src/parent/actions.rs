@@ -81,23 +81,13 @@ impl ParentState {
         let (name, pid) = report.incarnation.and_then(|incarnation| self.children.name(incarnation)).unzip();
         let child = name.unwrap_or_else(|| report.child.to_string());
         let pid = pid.map(Pid::as_raw);
-        let reason = report.reason.to_string();
+        let fields =
+            slog::o!("child" => child.clone(), "child_pid" => pid, "reason" => report.reason.to_string());
+        let log = self.log.new(fields);
+        let message = report.kind.message();
         match report.kind {
-            ReportKind::StartError => {
-                slog::error!(self.log, "child failed to start"; "child" => &child, "child_pid" => pid, "reason" => reason);
-            }
-            ReportKind::ChildTerminated => {
-                slog::error!(self.log, "child terminated"; "child" => &child, "child_pid" => pid, "reason" => reason);
-            }
-            ReportKind::ShutdownError => {
-                slog::warn!(self.log, "child failed during shutdown"; "child" => &child, "child_pid" => pid, "reason" => reason);
-            }
-            ReportKind::GaveUp => {
-                slog::crit!(self.log, "restart limit reached"; "child" => &child, "child_pid" => pid, "reason" => reason);
-            }
-            kind => {
-                slog::debug!(self.log, "{}", kind.name(); "child" => &child, "child_pid" => pid, "reason" => reason);
-            }
+            ReportKind::GaveUp => slog::crit!(log, "{message}"),
+            _ => slog::error!(log, "{message}"),
         }
         if let Some(restart) = report.delayed_restart {
             slog::info!(self.log, "{restart}"; "child" => &child);

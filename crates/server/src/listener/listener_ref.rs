@@ -236,9 +236,9 @@ impl ListenerRef {
     /// Closes the listening sockets, notifies all connections, and closes those that are open at the deadline. `None` is
     /// no deadline. The listener is suspended afterwards: [`resume`](Self::resume) accepts again.
     ///
-    /// Closed connections have 5 s to end; then this returns without them.
-    /// When the future is dropped the drain stops. Connections that were notified before still close.
-    /// When the listener is stopped and started meanwhile, the drain ends and closes no connection of the new start.
+    /// Closed connections have 5 s to end; then this returns without them. When the future is dropped the
+    /// drain stops. Connections that were notified before still close. When the listener is stopped and
+    /// started meanwhile, the drain ends and closes no connection of the new start.
     ///
     /// # Errors
     ///

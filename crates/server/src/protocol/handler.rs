@@ -33,12 +33,11 @@ use crate::tracker::draining::Draining;
 /// ```
 ///
 /// An error closes the connection. So does a panic, which is reported as a panic of the actor; no further
-/// callback runs. A callback may
-/// [transfer the connection](Socket::release): then this handler ends, whatever the callback returns.
+/// callback runs. A callback may [transfer the connection](Socket::release): then this handler ends, whatever
+/// the callback returns.
 pub trait Handler: 'static {
     /// The first callback, before the connection is used. [Open](Mailbox::open) the mailbox here if other
-    /// actors
-    /// [send messages](crate::Receive) to this connection.
+    /// actors [send messages](crate::Receive) to this connection.
     fn init(&mut self, mailbox: &mut Mailbox<Self>)
     where
         Self: Sized,
@@ -55,9 +54,8 @@ pub trait Handler: 'static {
     /// Bytes have arrived, at least one. Their boundaries do not reflect the boundaries of the peer's writes.
     fn data(&mut self, data: Bytes, socket: &mut Socket) -> impl Future<Output = io::Result<Next>>;
 
-    /// The peer was silent for the [read timeout](Socket::set_read_timeout). The default closes the connection
-    /// (OTP: the timeout of
-    /// `gen_server`). Not called without a read timeout.
+    /// The peer was silent for the [read timeout](Socket::set_read_timeout). The default closes the
+    /// connection (OTP: the timeout of `gen_server`). Not called without a read timeout.
     fn idle(&mut self, socket: &mut Socket) -> impl Future<Output = io::Result<Next>> {
         let _ = socket;
         async { Ok(Next::Close) }

@@ -47,8 +47,7 @@ impl<H> Mailbox<H> {
     }
 
     /// A handle of the connection, through which others [cast](ConnectionRef::cast) messages. At most `limit`
-    /// messages are queued. A second
-    /// call returns a handle of the same queue, with the first limit.
+    /// messages are queued. A second call returns a handle of the same queue, with the first limit.
     pub fn open(&mut self, limit: usize) -> ConnectionRef<H> {
         let queue = self.0.get_or_insert_with(|| {
             let state = QueueState { waiting: VecDeque::new(), closed: false };

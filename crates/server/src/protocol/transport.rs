@@ -64,8 +64,7 @@ pub enum ProxyProtocol {
     /// A header comes first, or the connection closes.
     Required,
     /// A connection that begins with a header closes. It waits for the client's first bytes, so this is for
-    /// protocols in which the client
-    /// speaks first.
+    /// protocols in which the client speaks first.
     Refused,
 }
 

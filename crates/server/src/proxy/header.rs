@@ -10,8 +10,7 @@ pub struct Header {
     /// 1 is text, 2 is binary.
     pub version: u8,
     /// Addresses of the client's connection to the proxy. `None` for a health check (`LOCAL`) or an unknown
-    /// client: the connection's
-    /// own addresses apply.
+    /// client: the connection's own addresses apply.
     pub addresses: Option<Addresses>,
     /// Extensions of version 2.
     pub tlvs: Tlvs,

@@ -219,15 +219,13 @@ impl Accepted {
     }
 
     /// The descriptor, to be sent to another process with [the bytes already read](Self::read_ahead). `None`
-    /// for a connection with more
-    /// state: encrypted, in memory, or with bytes that wait to be written.
+    /// for a connection with more state: encrypted, in memory, or with bytes that wait to be written.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.0.stream.descriptor().filter(|_| self.0.write_buffer.is_empty())
     }
 
-    /// Closes this process's copy of the descriptor and keeps the permit: for a connection that another process
-    /// serves and that still
-    /// counts here. The last owner's callback is called with `Claimed`.
+    /// Closes this process's copy of the descriptor and keeps the permit: for a connection that another
+    /// process serves and that still counts here. The last owner's callback is called with `Claimed`.
     pub fn into_permit(mut self) -> Option<Permit> {
         self.notify_claimed();
         self.0.permit.take()

@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_push_loop_is_woken_while_the_state_is_free() {
-        let stream = tokio::io::duplex(8).0;
+        let (_peer, stream) = tokio::io::duplex(8);
         let socket = Accepted::from_stream(stream, Address::unnamed()).claim().expect("in memory");
         let state = State { socket, mode: Active::Passive, ended: false, push_loop: None };
         let active = ActiveSocket(Rc::new(RefCell::new(state)));

@@ -29,8 +29,7 @@ impl LazyTimer {
     }
 
     /// Ready when the deadline has passed. Until then the task is woken at the deadline or, spuriously,
-    /// earlier. Without an actix `System`
-    /// there is no clock, and it is never ready.
+    /// earlier. Without an actix `System` there is no clock, and it is never ready.
     pub fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if self.0.is_none() && Handle::try_current().is_err() {
             return Poll::Pending;

@@ -301,8 +301,7 @@ impl Socket {
     }
 
     /// Sets the silence of the peer after which a read fails; `None`, the default, means no limit. Only bytes
-    /// of the peer count, and only
-    /// while the owner waits for them.
+    /// of the peer count, and only while the owner waits for them.
     pub fn set_read_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
         self.0.read_timeout = IdleTimeout::new(timeout);
     }
@@ -331,9 +330,8 @@ impl Socket {
         self.0.active = active;
     }
 
-    /// Whether the next read would return bytes. Asks the kernel, because the reactor does not know bytes that
-    /// arrived before the claim.
-    /// An end or an error counts as no bytes.
+    /// Whether the next read would return bytes. Asks the kernel, because the reactor does not know bytes
+    /// that arrived before the claim. An end or an error counts as no bytes.
     pub fn has_pending(&self) -> bool {
         !self.0.read_ahead.is_empty() || self.0.stream.has_pending()
     }
@@ -344,8 +342,7 @@ impl Socket {
     }
 
     /// Excludes the connection from the listener's `max_connections`, for connections that are idle for long
-    /// (Ranch:
-    /// `remove_connection/1`). It is still supervised and drained. Idempotent.
+    /// (Ranch: `remove_connection/1`). It is still supervised and drained. Idempotent.
     #[doc(alias = "remove_connection")]
     pub fn exclude_from_limit(&mut self) {
         if let Some(permit) = &mut self.0.permit {

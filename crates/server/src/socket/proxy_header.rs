@@ -11,14 +11,12 @@ use crate::proxy::header::{Header, Parsed};
 
 impl Socket {
     /// Reads the PROXY header, which comes first; the next read returns the bytes after it. The header's
-    /// addresses, if any, become
-    /// the addresses of the connection.
+    /// addresses, if any, become the addresses of the connection.
     ///
     /// # Errors
     ///
     /// A [`ProxyError`] as `InvalidData`, `UnexpectedEof` when the peer disconnects before the header is
-    /// complete, and those of
-    /// [`recv`](Self::recv).
+    /// complete, and those of [`recv`](Self::recv).
     #[doc(alias = "recv_proxy_header")]
     pub async fn read_proxy_header(&mut self) -> io::Result<&Header> {
         let mut bytes = BytesMut::new();

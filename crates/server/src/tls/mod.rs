@@ -55,8 +55,7 @@ impl Tls {
     }
 
     /// Replaces the settings for new handshakes. Existing connections go on. `new` was built before, so an
-    /// invalid configuration cannot
-    /// replace a valid one.
+    /// invalid configuration cannot replace a valid one.
     pub fn reload(&self, new: &Self) {
         let config = new.config();
         let replaced = {
@@ -81,8 +80,7 @@ impl TlsBuilder {
     }
 
     /// The certificate for clients that request this name (SNI). `*.example.org` matches names with one label
-    /// more than
-    /// `example.org`.
+    /// more than `example.org`.
     pub fn server_name(mut self, name: impl Into<String>, certificate: Certificate) -> Self {
         self.names.push((name.into(), certificate));
         self

@@ -12,8 +12,8 @@ const COOLDOWN: Duration = Duration::from_secs(5);
 /// An alarm that fires when a connection is admitted and at least `threshold` connections count against the limit
 /// (Ranch: `alarms`).
 ///
-/// It does not fire again before its cooldown has passed. The default cooldown is 5 s.
-/// Without a [function](Self::call) it logs the warning `many connections`.
+/// It does not fire again before its cooldown has passed. The default cooldown is 5 s. Without a
+/// [function](Self::call) it logs the warning `many connections`.
 #[derive(Clone)]
 pub struct Alarm {
     threshold: usize,

@@ -19,7 +19,7 @@ pub(crate) mod rate;
 pub(crate) mod shared;
 pub(crate) mod slot;
 #[cfg(test)]
-mod tests;
+mod tracker_tests;
 pub(crate) mod wait;
 
 use std::fmt;

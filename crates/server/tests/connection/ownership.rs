@@ -76,8 +76,7 @@ fn a_dead_or_refusing_owner_returns_the_connection() {
         assert!(matches!(error, TransferError::Gone(_)), "{error:?}");
         client.send("2").await;
 
-        let error =
-            returned(error).transfer_to(&Refuser.start().recipient()).await.expect_err("it refuses");
+        let error = returned(error).transfer_to(&Refuser.start().recipient()).await.expect_err("it refuses");
         assert!(matches!(error, TransferError::Refused(_)), "{error:?}");
 
         let refuses = |accepted| Err(accepted);

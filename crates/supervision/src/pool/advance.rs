@@ -98,7 +98,13 @@ impl WorkerPool {
         order.sort_by_key(|&at| {
             let worker = &self.workers[at];
             let newest = worker.is_starting().then_some(Reverse(worker.id.incarnation));
-            (worker.is_ready(), newest, worker.active, worker.idle().map(|idle| idle.since), worker.id.incarnation)
+            (
+                worker.is_ready(),
+                newest,
+                worker.active,
+                worker.idle().map(|idle| idle.since),
+                worker.id.incarnation,
+            )
         });
         for &at in order.iter().take(above as usize) {
             self.retire(now, at, RetireReason::Surplus);

@@ -354,7 +354,9 @@ impl Model {
 
     fn check_report(&mut self, report: &Report) {
         match report {
-            Report::Start(id, _) => assert!(self.open_starts.remove(&id.incarnation), "two outcomes of one start"),
+            Report::Start(id, _) => {
+                assert!(self.open_starts.remove(&id.incarnation), "two outcomes of one start");
+            }
             Report::Rolling(generation) => {
                 self.open_rolls.insert(*generation);
             }

@@ -188,7 +188,8 @@ impl World {
             }
             Action::Retire(id, reason) => {
                 self.record(format_args!("retire {}: {reason}", name(id)));
-                let worker = self.workers.get_mut(&id.incarnation.number()).expect("retired worker does not run");
+                let worker =
+                    self.workers.get_mut(&id.incarnation.number()).expect("retired worker does not run");
                 assert!(!std::mem::replace(&mut worker.retiring, true), "retired twice");
                 if worker.active == 0 {
                     self.exit_later(id);
@@ -251,8 +252,9 @@ impl World {
     fn dispatch(&mut self) {
         let capacity = self.pool.settings().capacity;
         while let Some(&time) = self.queue.front() {
-            let least =
-                |id: &WorkerId| self.workers.get(&id.incarnation.number()).map_or(u32::MAX, |worker| worker.active);
+            let least = |id: &WorkerId| {
+                self.workers.get(&id.incarnation.number()).map_or(u32::MAX, |worker| worker.active)
+            };
             let Some(id) = self.pool.serving().min_by_key(least).filter(|id| least(id) < capacity) else {
                 return;
             };

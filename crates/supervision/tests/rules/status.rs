@@ -51,7 +51,10 @@ fn status_of_an_instance_has_its_templates_id() {
         panic!("not one instance")
     };
     assert_eq!((id.as_str(), *seen, *kind), ("t", key, ChildKind::Supervisor));
-    assert_eq!((*stage, *restarts, stage.incarnation()), (ChildStage::Running(incarnation), 0, Some(incarnation)));
+    assert_eq!(
+        (*stage, *restarts, stage.incarnation()),
+        (ChildStage::Running(incarnation), 0, Some(incarnation))
+    );
 }
 
 #[test]
